@@ -1,0 +1,267 @@
+"""The facts of BigEarthNet-MM: bands, grids, units, statistics, classes, sizes.
+
+Standard library only, and the single home of each fact: every other module
+loops over these names, so band order, label order, units and split sizes
+cannot diverge.
+
+Sources: Sumbul et al., "BigEarthNet-MM: A Large Scale Multi-Modal Multi-Label
+Benchmark Archive for Remote Sensing Image Classification and Retrieval", IEEE
+GRSM 2021 (arXiv:2105.07921), called "the paper"; the authors' TensorFlow code
+(bigearthnet-models-tf 1.1.1), called "the authors' code"; and the official
+lists that the package bigearthnet-common ships.
+"""
+
+import dataclasses
+import types
+from collections.abc import Iterable
+
+DATASET_NAME = "bigearthnet_mm"
+
+# --- Sensors, grids and bands (paper, section II) -------------------------
+
+PATCH_SIZE_M = 1200  # Every patch covers 1.2 km x 1.2 km.
+
+
+@dataclasses.dataclass(frozen=True)
+class Grid:
+    """Bands that share a sensor and a pixel grid; one array of a record.
+
+    Attributes:
+      sensor: "S1" or "S2".
+      bands: Band names, in the order of the array's last axis.
+      dtype: NumPy name of the dtype, equal to that of the source GeoTIFFs.
+      unit: What a value means.
+      pixel_size_m: Ground sampling distance in metres.
+    """
+
+    sensor: str
+    bands: tuple[str, ...]
+    dtype: str
+    unit: str
+    pixel_size_m: int
+
+    @property
+    def size_px(self) -> int:
+        """Pixels along one side of the patch."""
+        return PATCH_SIZE_M // self.pixel_size_m
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(height, width, bands) of the array."""
+        return (self.size_px, self.size_px, len(self.bands))
+
+
+_DECIBEL = "backscatter in dB"
+_REFLECTANCE = "surface reflectance x 10,000"
+
+# Keys are the names of the features in a record and of a model's raw inputs.
+GRIDS = types.MappingProxyType(
+    {
+        "s1": Grid("S1", ("VV", "VH"), "float32", _DECIBEL, 10),
+        "s2_10m": Grid(
+            "S2", ("B02", "B03", "B04", "B08"), "uint16", _REFLECTANCE, 10
+        ),
+        "s2_20m": Grid(
+            "S2",
+            ("B05", "B06", "B07", "B8A", "B11", "B12"),
+            "uint16",
+            _REFLECTANCE,
+            20,
+        ),
+        "s2_60m": Grid("S2", ("B01", "B09"), "uint16", _REFLECTANCE, 60),
+    }
+)
+
+# Sentinel-2 band 10 (cirrus) carries no surface signal; Level-2A leaves it out.
+S1_BANDS = GRIDS["s1"].bands
+S2_BANDS = tuple(
+    sorted(
+        band
+        for grid in GRIDS.values()
+        if grid.sensor == "S2"
+        for band in grid.bands
+    )
+)
+
+MODALITIES = types.MappingProxyType(
+    {"S1": ("S1",), "S2": ("S2",), "MM": ("S1", "S2")}
+)
+
+
+def grid_of_band(band: str) -> Grid:
+    """Returns the grid that holds `band`."""
+    for grid in GRIDS.values():
+        if band in grid.bands:
+            return grid
+    raise ValueError(
+        f"Unknown band. Expected one of {S1_BANDS + S2_BANDS}. "
+        f"Received: {band!r}"
+    )
+
+
+# --- Statistics for standardising (authors' code, BAND_STATS) -------------
+
+# Means and standard deviations over the archive; S2 in reflectance x 10,000,
+# S1 in dB.
+BAND_MEAN = types.MappingProxyType(
+    {
+        "B01": 340.76769064,
+        "B02": 429.9430203,
+        "B03": 614.21682446,
+        "B04": 590.23569706,
+        "B05": 950.68368468,
+        "B06": 1792.46290469,
+        "B07": 2075.46795189,
+        "B08": 2218.94553375,
+        "B8A": 2266.46036911,
+        "B09": 2246.0605464,
+        "B11": 1594.42694882,
+        "B12": 1009.32729131,
+        "VV": -12.619993741972035,
+        "VH": -19.29044597721542,
+    }
+)
+BAND_STD = types.MappingProxyType(
+    {
+        "B01": 554.81258967,
+        "B02": 572.41639287,
+        "B03": 582.87945694,
+        "B04": 675.88746967,
+        "B05": 729.89827633,
+        "B06": 1096.01480586,
+        "B07": 1273.45393088,
+        "B08": 1365.45589904,
+        "B8A": 1356.13789355,
+        "B09": 1302.3292881,
+        "B11": 1079.19066363,
+        "B12": 818.86747235,
+        "VV": 5.115911777546365,
+        "VH": 5.464428464912864,
+    }
+)
+
+# --- Classes (paper, section II; order of the authors' label_indices.json) -
+
+# The 43 classes of CORINE Land Cover 2018 level 3 that occur, in CORINE order,
+# each with the class of the 19-class nomenclature that it belongs to. None:
+# the new nomenclature drops it.
+CLASS_43_TO_19 = types.MappingProxyType(
+    {
+        "Continuous urban fabric": "Urban fabric",
+        "Discontinuous urban fabric": "Urban fabric",
+        "Industrial or commercial units": "Industrial or commercial units",
+        "Road and rail networks and associated land": None,
+        "Port areas": None,
+        "Airports": None,
+        "Mineral extraction sites": None,
+        "Dump sites": None,
+        "Construction sites": None,
+        "Green urban areas": None,
+        "Sport and leisure facilities": None,
+        "Non-irrigated arable land": "Arable land",
+        "Permanently irrigated land": "Arable land",
+        "Rice fields": "Arable land",
+        "Vineyards": "Permanent crops",
+        "Fruit trees and berry plantations": "Permanent crops",
+        "Olive groves": "Permanent crops",
+        "Pastures": "Pastures",
+        "Annual crops associated with permanent crops": "Permanent crops",
+        "Complex cultivation patterns": "Complex cultivation patterns",
+        "Land principally occupied by agriculture, with significant areas of "
+        "natural vegetation": (
+            "Land principally occupied by agriculture, with significant areas "
+            "of natural vegetation"
+        ),
+        "Agro-forestry areas": "Agro-forestry areas",
+        "Broad-leaved forest": "Broad-leaved forest",
+        "Coniferous forest": "Coniferous forest",
+        "Mixed forest": "Mixed forest",
+        "Natural grassland": "Natural grassland and sparsely vegetated areas",
+        "Moors and heathland": (
+            "Moors, heathland and sclerophyllous vegetation"
+        ),
+        "Sclerophyllous vegetation": (
+            "Moors, heathland and sclerophyllous vegetation"
+        ),
+        # Mind the slash here and the comma there.
+        "Transitional woodland/shrub": "Transitional woodland, shrub",
+        "Beaches, dunes, sands": "Beaches, dunes, sands",
+        "Bare rock": None,
+        "Sparsely vegetated areas": (
+            "Natural grassland and sparsely vegetated areas"
+        ),
+        "Burnt areas": None,
+        "Inland marshes": "Inland wetlands",
+        "Peatbogs": "Inland wetlands",
+        "Salt marshes": "Coastal wetlands",
+        "Salines": "Coastal wetlands",
+        "Intertidal flats": None,
+        "Water courses": "Inland waters",
+        "Water bodies": "Inland waters",
+        "Coastal lagoons": "Marine waters",
+        "Estuaries": "Marine waters",
+        "Sea and ocean": "Marine waters",
+    }
+)
+
+CLASSES_43 = tuple(CLASS_43_TO_19)
+# Order of first appearance is the order of the authors' label_indices.json.
+CLASSES_19 = tuple(
+    dict.fromkeys(name for name in CLASS_43_TO_19.values() if name)
+)
+CLASSES = types.MappingProxyType({19: CLASSES_19, 43: CLASSES_43})
+
+
+def labels_43_to_19(labels: Iterable[str]) -> tuple[str, ...]:
+    """Maps 43-class names to 19-class names, in the order of `CLASSES_19`.
+
+    The result may be empty: 57 of the 590,326 patches have only classes that
+    the new nomenclature drops.
+
+    Raises:
+      ValueError: A name is not one of `CLASSES_43`.
+    """
+    mapped = set()
+    for label in labels:
+        if label not in CLASS_43_TO_19:
+            raise ValueError(
+                "Unknown label. Expected one of the 43 CORINE class names in "
+                f"ben_tf.bigearthnet.CLASSES_43. Received: {label!r}"
+            )
+        mapped.add(CLASS_43_TO_19[label])
+    return tuple(name for name in CLASSES_19 if name in mapped)
+
+
+# --- Countries, seasons, splits (paper, sections II and III) ---------------
+
+COUNTRIES = (
+    "Austria",
+    "Belgium",
+    "Finland",
+    "Ireland",
+    "Kosovo",
+    "Lithuania",
+    "Luxembourg",
+    "Portugal",
+    "Serbia",
+    "Switzerland",
+)
+# As the official list spells them; the paper says "autumn".
+SEASONS = ("Winter", "Spring", "Summer", "Fall")
+
+NUM_PATCHES = 590_326
+NUM_SEASONAL_SNOW = 61_707
+NUM_CLOUD_OR_SHADOW = 9_280
+# Without any label of the 19-class nomenclature; 2 of them are also snow or
+# cloud, which leaves 55.
+NUM_WITHOUT_19_CLASS_LABEL = 57
+
+# "excluded" holds what the paper leaves out, so that nothing is lost.
+SPLIT_SIZES = types.MappingProxyType(
+    {
+        "train": 269_695,
+        "validation": 123_723,
+        "test": 125_866,
+        "excluded": 71_042,
+    }
+)

@@ -1,0 +1,69 @@
+"""What every entry point shares: a quiet start and one-sentence errors.
+
+Standard library and absl only, so that `--help` answers at once. An entry
+point defines its flags at module level, shows `--verbose` in its help with
+`flags.adopt_module_key_flags(command_line)`, imports TensorFlow inside its
+`main`, after the flags are parsed, and ends with `command_line.run(main)`.
+"""
+
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Callable
+
+from absl import app
+from absl import flags
+from absl import logging as absl_logging
+
+_VERBOSE = flags.DEFINE_bool(
+    "verbose",
+    False,
+    "Show TensorFlow's own messages and, on an error, the full traceback.",
+)
+
+
+class UserError(ValueError):
+    """An error that the user can mend.
+
+    The message says in one or two sentences what happened, what was expected
+    and how to fix it. `run` prints it without a traceback and exits with 1.
+    """
+
+
+def run(main: Callable[[], None]) -> None:
+    """Parses the flags, calls `main()` and exits.
+
+    Exit codes: 0 success; 1 unusable flags, a `UserError`, or a defect of this
+    program (the latter with a traceback); 130 interrupted from the keyboard.
+    """
+
+    def absl_main(argv: list[str]) -> None:
+        if len(argv) > 1:
+            raise app.UsageError(
+                f"Unexpected arguments {argv[1:]}. Every option is a flag: "
+                "--name=value."
+            )
+        if not _VERBOSE.value:
+            silence_tensorflow()
+        try:
+            main()
+        except UserError as error:
+            if _VERBOSE.value:
+                raise
+            print(f"error: {error}", file=sys.stderr)
+            sys.exit(1)
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            sys.exit(130)
+
+    app.run(absl_main)
+
+
+def silence_tensorflow() -> None:
+    """Hides TensorFlow's chatter; call it before TensorFlow is imported."""
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    warnings.filterwarnings("ignore")
+    absl_logging.set_verbosity(absl_logging.ERROR)
+    for name in ("tensorflow", "tf_keras", "rasterio"):
+        logging.getLogger(name).setLevel(logging.ERROR)

@@ -1,0 +1,52 @@
+"""Packaging; the dependencies live in requirements.txt."""
+
+import pathlib
+import re
+
+import setuptools
+
+HERE = pathlib.Path(__file__).parent
+
+
+def read_requirements() -> dict[str, list[str]]:
+    """Splits requirements.txt at its `# [name]` lines; "" is the core."""
+    sections = {"": []}
+    current = sections[""]
+    for line in (HERE / "requirements.txt").read_text().splitlines():
+        if match := re.fullmatch(r"# \[(\w+)\]", line):
+            current = sections.setdefault(match.group(1), [])
+        elif line and not line.startswith("#"):
+            current.append(line)
+    return sections
+
+
+def read_version() -> str:
+    """Reads `__version__` without importing the package."""
+    source = (HERE / "ben_tf" / "__init__.py").read_text()
+    return re.search(r'^__version__ = "(.+)"$', source, re.MULTILINE).group(1)
+
+
+requirements = read_requirements()
+setuptools.setup(
+    name="ben-tf",
+    version=read_version(),
+    description="BigEarthNet-MM in TensorFlow: data, training, retrieval",
+    long_description=(HERE / "README.md").read_text(),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11,<3.14",
+    packages=setuptools.find_packages(
+        include=["ben_tf*", "tfrecords_builder*"]
+    ),
+    package_data={
+        "ben_tf": ["experiments/*.flags", "py.typed"],
+        "tfrecords_builder": [
+            "README.md",
+            "CITATIONS.bib",
+            "TAGS.txt",
+            "*.tsv",
+        ],
+    },
+    install_requires=requirements.pop(""),
+    extras_require=requirements,
+)
