@@ -1,0 +1,117 @@
+"""The official lists: split, S1 partner, country, season and flags of a patch.
+
+The lists are data files of the package bigearthnet-common. Only its files are
+read; its modules cannot be imported beside newer releases of fastcore.
+"""
+
+import bz2
+import functools
+import gc
+import importlib.resources
+import types
+from collections.abc import Mapping
+from concurrent import futures
+from typing import NamedTuple
+
+from ben_tf import bigearthnet
+
+_PACKAGE = "bigearthnet_common"
+_PAIRS_FILE = "s1_s2_name_country_season.csv.bz2"
+_SPLIT_FILES = types.MappingProxyType(
+    {
+        "train": "train.csv.bz2",
+        "validation": "val.csv.bz2",
+        "test": "test.csv.bz2",
+    }
+)
+_SNOW_FILE = "patches_with_seasonal_snow.csv.bz2"
+_CLOUD_FILE = "patches_with_cloud_and_shadow.csv.bz2"
+
+
+class OfficialPatch(NamedTuple):
+    """What the official lists say about one pair of patches.
+
+    Attributes:
+      s2_name: Folder name of the Sentinel-2 patch; the key of the archive.
+      s1_name: Folder name of the Sentinel-1 patch of the same footprint.
+      country: One of `bigearthnet.COUNTRIES`.
+      season: One of `bigearthnet.SEASONS`.
+      split: One of `bigearthnet.SPLIT_SIZES`; "excluded" if on no split list.
+      seasonal_snow: On the list of patches with seasonal snow.
+      cloud_or_shadow: On the list of patches with clouds or cloud shadows.
+    """
+
+    s2_name: str
+    s1_name: str
+    country: str
+    season: str
+    split: str
+    seasonal_snow: bool
+    cloud_or_shadow: bool
+
+
+def data_file(name: str) -> importlib.resources.abc.Traversable:
+    """Returns a data file of bigearthnet-common, opened as `.open("rb")`."""
+    return importlib.resources.files(_PACKAGE) / name
+
+
+def example_tarballs() -> dict[str, importlib.resources.abc.Traversable]:
+    """Returns the two tarballs (bzip2) of the six real pairs, by sensor.
+
+    Members lie in `BigEarthNet-S{1,2}-Example/<patch>/`, else as in the
+    archive.
+    """
+    return {
+        sensor: data_file(f"BigEarthNet-{sensor}-Example.tar.bz2")
+        for sensor in ("S1", "S2")
+    }
+
+
+@functools.cache
+def official_patches() -> Mapping[str, OfficialPatch]:
+    """Returns the 590,326 pairs of BigEarthNet-MM v1.0 by S2 name.
+
+    The result is read-only, in the order of the official list, and made once
+    in a process.
+    """
+    split_files = tuple(_SPLIT_FILES.values())
+    # Decompression takes most of the time and releases the interpreter lock.
+    with futures.ThreadPoolExecutor() as executor:
+        pairs, *split_lists, snow, cloud = executor.map(
+            _read_lines, (_PAIRS_FILE, *split_files, _SNOW_FILE, _CLOUD_FILE)
+        )
+    split_of = {
+        s2_name: split
+        for split, s2_names in zip(_SPLIT_FILES, split_lists, strict=True)
+        for s2_name in s2_names
+    }
+    snow = frozenset(snow)
+    cloud = frozenset(cloud)
+    # One object for each distinct word instead of one for each row.
+    words = {
+        word: word for word in (*bigearthnet.COUNTRIES, *bigearthnet.SEASONS)
+    }
+    patches = {}
+    # The collector would scan the growing mapping again and again.
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        for line in pairs[1:]:  # The first line is the header.
+            s1_name, s2_name, country, season = line.split(",")
+            patches[s2_name] = OfficialPatch(
+                s2_name,
+                s1_name,
+                words[country],
+                words[season],
+                split_of.get(s2_name, "excluded"),
+                s2_name in snow,
+                s2_name in cloud,
+            )
+    finally:
+        if collecting:
+            gc.enable()
+    return types.MappingProxyType(patches)
+
+
+def _read_lines(name: str) -> list[str]:
+    return bz2.decompress(data_file(name).read_bytes()).decode().splitlines()
