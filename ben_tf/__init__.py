@@ -3,10 +3,14 @@
 Importing the package is cheap: it loads neither TensorFlow nor NumPy.
 """
 
+import importlib.util
 import os
 
 __version__ = "0.1.0"
 
 # From TensorFlow 2.16 on, `tf.keras` is Keras 3 unless this is set before
 # TensorFlow is first used. Keras 3 cannot run MultiWorkerMirroredStrategy.fit.
-os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+# TensorFlow 2.15 has Keras 2 of its own, and fails if this is set without the
+# package tf_keras.
+if importlib.util.find_spec("tf_keras"):
+    os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
