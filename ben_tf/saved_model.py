@@ -67,26 +67,23 @@ class Description:
     trained_on_synthetic: bool
 
 
-class ServedModel:
-    """A loaded SavedModel; see the module's docstring for its endpoints.
+@dataclasses.dataclass(frozen=True)
+class ServedModel(Description):
+    """A loaded SavedModel and what it says of itself.
 
-    The fields of `Description` are attributes, such as `class_names`.
+    Attributes:
+      loaded: TensorFlow's object; use `serve` and `embed` instead.
     """
 
-    def __init__(self, loaded, description: Description):
-        self._loaded = loaded
-        self.description = description
-
-    def __getattr__(self, name: str):
-        return getattr(self.__dict__["description"], name)
+    loaded: tf.Module
 
     def serve(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
         """Raw grids (B, size, size, bands) -> (B, classes) probabilities."""
-        return self._loaded.serve(self._select(inputs))
+        return self.loaded.serve(self._select(inputs))
 
     def embed(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
         """Raw grids (B, size, size, bands) -> (B, embedding_size) features."""
-        return self._loaded.embed(self._select(inputs))
+        return self.loaded.embed(self._select(inputs))
 
     def _select(self, inputs):
         missing = [name for name in self.input_names if name not in inputs]
@@ -191,7 +188,8 @@ def load(path: str | os.PathLike) -> ServedModel:
             f"The SavedModel in {path} is damaged: {_first_line(error)} "
             "Export it again with python -m ben_tf.export."
         ) from error
-    return ServedModel(loaded, _read_description(loaded, path))
+    description = _read_description(loaded, path)
+    return ServedModel(**dataclasses.asdict(description), loaded=loaded)
 
 
 def fingerprint(model: tf.keras.Model) -> str:

@@ -1,0 +1,74 @@
+"""What all networks share: inputs, fusion of sensors, classification head.
+
+Networks are functions from tensors to tensors. `embedding` is the feature
+vector in front of the classifier, the one that retrieval compares.
+"""
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+
+def make_inputs(
+    shapes: dict[str, tuple[int, int, int]],
+) -> dict[str, tf.keras.Input]:
+    """One Keras input for each name -> (height, width, bands)."""
+    return {
+        name: tf.keras.Input(shape, name=name) for name, shape in shapes.items()
+    }
+
+
+def fuse_stacks(
+    inputs: dict[str, tf.Tensor],
+    *,
+    fusion: str,
+    backbone: Callable[..., tf.Tensor],
+) -> tf.Tensor:
+    """Runs a backbone on stacked inputs and fuses the sensors.
+
+    Args:
+      inputs: "s1" (B, 120, 120, 2), "s2" (B, 120, 120, 10), or one of them.
+      fusion: "early" stacks the sensors, Sentinel-2 first as in the authors'
+        code, in front of one backbone (paper, section III); "late" gives each
+        sensor a backbone of its own and joins their features.
+      backbone: Function (tensor, name=...) -> (B, D) features.
+
+    Returns:
+      (B, D) for one backbone, (B, 2 D) for two.
+    """
+    ordered = [(name, inputs[name]) for name in ("s2", "s1") if name in inputs]
+    if fusion == "early" and len(ordered) > 1:
+        stack = tf.keras.layers.Concatenate(name="stack")(
+            [tensor for _, tensor in ordered]
+        )
+        ordered = [("s2_s1", stack)]
+    features = [backbone(tensor, name=name) for name, tensor in ordered]
+    return features[0] if len(features) == 1 else join(features, name="fusion")
+
+
+def join(features: list[tf.Tensor], *, name: str) -> tf.Tensor:
+    """Concatenates feature vectors [(B, D1), (B, D2), ...]."""
+    return tf.keras.layers.Concatenate(name=name)(features)
+
+
+def classify(
+    embedding: tf.Tensor, *, num_classes: int, dropout: float = 0.0
+) -> tf.Tensor:
+    """Names the embedding and adds the classifier.
+
+    Args:
+      embedding: (B, D) features.
+      num_classes: Number of labels, which do not exclude each other.
+      dropout: Share of features to drop while training.
+
+    Returns:
+      (B, num_classes) float32 probabilities.
+    """
+    x = tf.keras.layers.Activation("linear", name="embedding")(embedding)
+    if dropout:
+        x = tf.keras.layers.Dropout(dropout, name="head_dropout")(x)
+    x = tf.keras.layers.Dense(num_classes, name="logits")(x)
+    # float32 even where the network computes in half precision.
+    return tf.keras.layers.Activation(
+        "sigmoid", dtype="float32", name="probabilities"
+    )(x)

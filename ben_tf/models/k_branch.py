@@ -1,0 +1,107 @@
+"""K-Branch CNN: a small network for every grid, fused by a dense layer.
+
+Structure as in the authors' models/K-BranchCNN.py (1.0.1), the first module of
+Sumbul and Demir, "A Deep Multi-Attention Driven Approach for Multi-Label
+Remote Sensing Image Classification", without attention. The S1 branch, which
+they do not have, equals that of the 10 m bands, whose grid S1 shares. Their L2
+terms are left out, since their training never added them to the loss.
+"""
+
+import dataclasses
+import math
+
+import tensorflow as tf
+
+from ben_tf.models import branches
+
+_FEATURES = 128
+
+
+@dataclasses.dataclass(frozen=True)
+class _Convolution:
+    """Filters and kernel size, then optionally 2 x 2 max pooling."""
+
+    filters: int
+    kernel_size: int
+    pool: bool = False
+
+
+_BRANCHES = {
+    120: (
+        _Convolution(32, 5, pool=True),
+        _Convolution(32, 5, pool=True),
+        _Convolution(64, 3),
+    ),
+    60: (
+        _Convolution(32, 3, pool=True),
+        _Convolution(32, 3),
+        _Convolution(64, 3),
+    ),
+    20: (_Convolution(32, 2), _Convolution(32, 2), _Convolution(32, 2)),
+}
+
+
+def k_branch_cnn(
+    inputs: dict[str, tf.Tensor], *, fusion: str, num_classes: int
+) -> tf.Tensor:
+    """Native grids -> probabilities.
+
+    Args:
+      inputs: Standardised grids (B, size, size, bands) by name.
+      fusion: "late": a branch for each grid; "early": S1 is stacked with the
+        10 m bands of Sentinel-2, whose grid it shares.
+      num_classes: Number of labels.
+
+    Returns:
+      (B, num_classes) float32. The embedding is (B, 128), not negative.
+    """
+    grids = dict(inputs)
+    if fusion == "early" and {"s1", "s2_10m"} <= set(grids):
+        grids["s2_10m_s1"] = tf.keras.layers.Concatenate(name="stack")(
+            [grids.pop("s2_10m"), grids.pop("s1")]
+        )
+    features = [_branch(grids[name], name=name) for name in sorted(grids)]
+    x = (
+        features[0]
+        if len(features) == 1
+        else branches.join(features, name="branches")
+    )
+    x = _dense_block(x, name="fusion")
+    x = tf.keras.layers.Dropout(0.25, name="fusion_dropout")(x)
+    return branches.classify(x, num_classes=num_classes, dropout=0.5)
+
+
+def _branch(x: tf.Tensor, *, name: str) -> tf.Tensor:
+    """(B, size, size, bands) -> (B, 128)."""
+    for i, convolution in enumerate(_BRANCHES[x.shape[1]], start=1):
+        x = _convolution_block(x, convolution, name=f"{name}_conv{i}")
+    # Same result as Flatten, and the static size is plain to see.
+    x = tf.keras.layers.Reshape(
+        (math.prod(x.shape[1:]),), name=f"{name}_flatten"
+    )(x)
+    x = _dense_block(x, name=f"{name}_dense")
+    return tf.keras.layers.Dropout(0.5, name=f"{name}_dense_dropout")(x)
+
+
+def _convolution_block(
+    x: tf.Tensor, convolution: _Convolution, *, name: str
+) -> tf.Tensor:
+    """Convolution, batch normalisation, ReLU, perhaps pooling, dropout."""
+    x = tf.keras.layers.Conv2D(
+        convolution.filters,
+        convolution.kernel_size,
+        padding="same",
+        name=name,
+    )(x)
+    x = tf.keras.layers.BatchNormalization(name=f"{name}_bn")(x)
+    x = tf.keras.layers.Activation("relu", name=f"{name}_relu")(x)
+    if convolution.pool:
+        x = tf.keras.layers.MaxPooling2D(name=f"{name}_pool")(x)
+    return tf.keras.layers.Dropout(0.25, name=f"{name}_dropout")(x)
+
+
+def _dense_block(x: tf.Tensor, *, name: str) -> tf.Tensor:
+    """Dense layer of 128 units, batch normalisation, ReLU."""
+    x = tf.keras.layers.Dense(_FEATURES, name=name)(x)
+    x = tf.keras.layers.BatchNormalization(name=f"{name}_bn")(x)
+    return tf.keras.layers.Activation("relu", name=f"{name}_relu")(x)
