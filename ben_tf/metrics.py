@@ -1,0 +1,367 @@
+"""The paper's multi-label metrics: their definitions, and Keras metrics.
+
+Two functions hold the definitions. `sample_values` scores each sample on its
+own; `class_counts` counts hits and misses of each class. Everything else is a
+mean over samples or a formula on counts, so the Keras metrics that run during
+`fit` and the full set of `scoring.compute` cannot disagree: they add up the
+same numbers, whatever the batching. Average precision is the exception,
+because it needs all scores at once: `scoring.compute` is exact, the streaming
+metric puts scores into bins (see `StreamingAveragePrecision`).
+
+Definitions follow the authors' code (bigearthnet-models-tf 1.1.1,
+`utils.get_metrics`): Table II of the paper is `sample_recall`, `sample_f2`,
+`hamming_loss` and `one_error`; Table I is the per-class `f2`, its last row
+`macro_f2`. Where a ratio is 0/0 and the authors' code does not define it, the
+value is undefined: NaN, left out of averages, and counted in
+`scoring.Scores.undefined`. All metrics lie in [0, 1] except `coverage` (a
+rank) and `label_cardinality` (a number of labels).
+"""
+
+import tensorflow as tf
+
+THRESHOLD = 0.5  # A class is predicted at p >= 0.5 (authors' code).
+SAMPLE_METRICS = (
+    "sample_precision",
+    "sample_recall",
+    "sample_f1",
+    "sample_f2",
+    "sample_f0_5",
+    "sample_accuracy",
+    "hamming_loss",
+    "subset_accuracy",
+    "one_error",
+    "coverage",
+    "ranking_loss",
+    "label_ranking_average_precision",
+    "label_cardinality",
+)
+# Each exists for every class, and as macro_* and micro_*.
+COUNT_METRICS = ("precision", "recall", "f1", "f2", "f0_5", "accuracy")
+_BETA = {"f1": 1.0, "f2": 2.0, "f0_5": 0.5}
+_STREAMING = (
+    "macro_f1",
+    "micro_f1",
+    "sample_f2",
+    "sample_recall",
+    "hamming_loss",
+    "one_error",
+    "macro_average_precision",
+)
+
+
+def sample_values(labels, probabilities, *, threshold=THRESHOLD):
+    """Scores every sample on its own.
+
+    With y the true and z the predicted classes of a sample, and the rank of a
+    class the number of classes whose probability is at least its own (1 is
+    best, ties count):
+
+      sample_precision   |y and z| / |z|, 0 if nothing is predicted
+      sample_recall      |y and z| / |y|, 0 if there is no label
+      sample_f<beta>     (1 + beta^2) P R / (beta^2 P + R), 0 if P = R = 0
+      sample_accuracy    |y and z| / |y or z| (Jaccard); undefined if both are
+                         empty
+      hamming_loss       |y xor z| / number of classes
+      subset_accuracy    1 if y = z, else 0
+      one_error          1 if the most probable class (the first one among
+                         equals) is not in y, else 0
+      coverage           largest rank of a label, 0 if there is no label
+      ranking_loss       share of pairs (class in y, class not in y) with
+                         p(in) <= p(not in); undefined without such a pair
+      label_ranking_average_precision
+                         mean over y of (labels of that rank or better) /
+                         rank, 0 if there is no label
+      label_cardinality  |y|
+
+    Example: y = {0, 2} of 4 classes, p = (0.9, 0.6, 0.5, 0.1). Hence
+    z = {0, 1, 2}, precision 2/3, recall 1, F2 = 5 (2/3) / (8/3 + 1) = 10/11,
+    Hamming loss 1/4, ranks of y are 1 and 3, coverage 3, ranking loss 1/4
+    (class 2 lies below class 1), LRAP (1/1 + 2/3) / 2 = 5/6.
+
+    Args:
+      labels: (batch, classes) bool.
+      probabilities: (batch, classes) float32.
+      threshold: A class is predicted at p >= threshold; a scalar, or
+        (classes,) float32.
+
+    Returns:
+      dict from each of `SAMPLE_METRICS` to (batch,) float32; NaN: undefined.
+    """
+    predictions = probabilities >= threshold
+    num_classes = tf.cast(tf.shape(labels)[1], tf.float32)
+    num_labels = _count(labels)
+    num_predictions = _count(predictions)
+    hits = _count(labels & predictions)
+    union = num_labels + num_predictions - hits
+    errors = union - hits
+    top_class = tf.argmax(probabilities, axis=1)
+    values = {
+        "sample_precision": tf.math.divide_no_nan(hits, num_predictions),
+        "sample_recall": tf.math.divide_no_nan(hits, num_labels),
+        "sample_accuracy": hits / union,
+        "hamming_loss": errors / num_classes,
+        "subset_accuracy": tf.cast(errors == 0, tf.float32),
+        "one_error": 1.0
+        - tf.gather(tf.cast(labels, tf.float32), top_class, batch_dims=1),
+        "label_cardinality": num_labels,
+    }
+    for name, beta in _BETA.items():
+        # Equal to the formula on P and R, and 0 where both are 0.
+        values[f"sample_{name}"] = tf.math.divide_no_nan(
+            (1 + beta**2) * hits, beta**2 * num_labels + num_predictions
+        )
+
+    # (batch, j, k): is class k ranked as high as class j, or higher?
+    above = probabilities[:, tf.newaxis, :] >= probabilities[:, :, tf.newaxis]
+    rank = _count(above)
+    label_rank = _count(above & labels[:, tf.newaxis, :])
+    is_label = tf.cast(labels, tf.float32)
+    num_swapped = tf.reduce_sum(is_label * (rank - label_rank), axis=1)
+    values["coverage"] = tf.reduce_max(is_label * rank, axis=1)
+    values["ranking_loss"] = num_swapped / (
+        num_labels * (num_classes - num_labels)
+    )
+    values["label_ranking_average_precision"] = tf.math.divide_no_nan(
+        tf.reduce_sum(is_label * label_rank / rank, axis=1), num_labels
+    )
+    return values
+
+
+def class_counts(labels, probabilities, *, threshold=THRESHOLD):
+    """Counts hits and misses of each class over a batch.
+
+    Args:
+      labels: (batch, classes) bool.
+      probabilities: (batch, classes) float32.
+      threshold: As in `sample_values`.
+
+    Returns:
+      (3, classes) float64: true positives, false positives, false negatives.
+    """
+    predictions = probabilities >= threshold
+    counts = [
+        tf.reduce_sum(tf.cast(cells, tf.float32), axis=0)
+        for cells in (
+            labels & predictions,
+            ~labels & predictions,
+            labels & ~predictions,
+        )
+    ]
+    return tf.cast(tf.stack(counts), tf.float64)
+
+
+def scores_from_counts(counts):
+    """Turns counts of one class (or of a pool of classes) into its scores.
+
+    With TP, FP, FN: precision TP / (TP + FP), recall TP / (TP + FN), accuracy
+    TP / (TP + FP + FN) (Jaccard), F_beta (1 + beta^2) TP / ((1 + beta^2) TP +
+    beta^2 FN + FP). 0/0 is NaN, undefined: the precision of a class that is
+    never predicted, the recall of a class that never occurs.
+
+    Args:
+      counts: (3, ...) float64 as `class_counts` gives.
+
+    Returns:
+      dict from each of `COUNT_METRICS` to (...) float64.
+    """
+    hits, false_positives, false_negatives = tf.unstack(counts)
+    scores = {
+        "precision": hits / (hits + false_positives),
+        "recall": hits / (hits + false_negatives),
+        "accuracy": hits / (hits + false_positives + false_negatives),
+    }
+    for name, beta in _BETA.items():
+        weighted = (1 + beta**2) * hits
+        scores[name] = weighted / (
+            weighted + beta**2 * false_negatives + false_positives
+        )
+    return scores
+
+
+def averaged_scores(counts):
+    """Averages scores over classes.
+
+    macro_*: mean over the classes for which the score is defined. micro_*:
+    the score of all classes' counts added up.
+
+    Args:
+      counts: (3, ..., classes) float64; axes between are kept, so bootstrap
+        replicates can be scored at once.
+
+    Returns:
+      dict from macro_* and micro_* of `COUNT_METRICS` to (...) float64.
+    """
+    scores = {}
+    for name, values in scores_from_counts(counts).items():
+        scores[f"macro_{name}"] = mean_of_defined(values)
+    pooled = scores_from_counts(tf.reduce_sum(counts, axis=-1))
+    return scores | {f"micro_{name}": pooled[name] for name in pooled}
+
+
+def mean_of_defined(values):
+    """Mean over the last axis of what is not NaN; NaN if nothing is."""
+    defined = ~tf.math.is_nan(values)
+    total = tf.reduce_sum(tf.where(defined, values, 0), axis=-1)
+    return total / tf.reduce_sum(tf.cast(defined, values.dtype), axis=-1)
+
+
+def step_area(hits, num_predicted):
+    """Average precision: area under the precision-recall curve, in steps.
+
+    The sum over steps, from the highest score to the lowest, of (recall gained
+    there) x (precision there). Scores that count as equal share a step.
+
+    Args:
+      hits: (..., steps) float64, positives down to and including each step.
+      num_predicted: (..., steps) float64, all samples likewise.
+
+    Returns:
+      (...) float64; NaN without a positive.
+    """
+    hits = tf.convert_to_tensor(hits)
+    before = tf.concat([tf.zeros_like(hits[..., :1]), hits[..., :-1]], axis=-1)
+    precision = tf.math.divide_no_nan(hits, num_predicted)
+    return tf.reduce_sum((hits - before) * precision, axis=-1) / hits[..., -1]
+
+
+def _count(cells):
+    """Number of true cells along the last axis, float32."""
+    return tf.reduce_sum(tf.cast(cells, tf.float32), axis=-1)
+
+
+# --- Keras metrics for `fit` -----------------------------------------------
+
+
+def make_streaming_metrics(num_classes: int) -> list[tf.keras.metrics.Metric]:
+    """Returns the metrics to show while training, one scalar each.
+
+    They take multi-hot labels and probabilities, (batch, num_classes) each,
+    and hold only variables that add up: safe in graphs, under XLA and under
+    distribution strategies.
+    """
+    return [streaming_metric(name, num_classes) for name in _STREAMING]
+
+
+def streaming_metric(name: str, num_classes: int) -> tf.keras.metrics.Metric:
+    """Returns the Keras metric for any key of `scoring.Scores.overall`."""
+    average, _, score = name.partition("_")
+    if name in SAMPLE_METRICS:
+        return StreamingSampleMean(name=name)
+    if average in ("macro", "micro") and score in COUNT_METRICS:
+        return StreamingCountScore(name=name, num_classes=num_classes)
+    if average in ("macro", "micro") and score == "average_precision":
+        return StreamingAveragePrecision(name=name, num_classes=num_classes)
+    raise ValueError(
+        f"Unknown metric. Expected one of {SAMPLE_METRICS}, or macro_ or "
+        f"micro_ and one of {(*COUNT_METRICS, 'average_precision')}. "
+        f"Received: {name!r}"
+    )
+
+
+class _Streaming(tf.keras.metrics.Metric):
+    """What the streaming metrics share: input checks, summing variables."""
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        """Adds a batch: y_true multi-hot, y_pred probabilities, (B, C)."""
+        if sample_weight is not None:
+            raise ValueError(f"{self.name} does not take sample weights.")
+        probabilities = tf.cast(y_pred, tf.float32)
+        self._add_batch(tf.cast(y_true, tf.bool), probabilities)
+
+    def reset_state(self):
+        """Forgets all batches."""
+        for variable in self.variables:
+            variable.assign(tf.zeros_like(variable))
+
+    def _add_sum(self, name, shape=()):
+        # Sums of several hundred thousand samples outgrow float32.
+        return self.add_weight(
+            name=name, shape=shape, initializer="zeros", dtype=tf.float64
+        )
+
+
+class StreamingSampleMean(_Streaming):
+    """Mean of one of `SAMPLE_METRICS` over all samples so far."""
+
+    def __init__(self, name: str):
+        super().__init__(name=name)
+        self._total = self._add_sum("total")
+        self._num_defined = self._add_sum("num_defined")
+
+    def _add_batch(self, labels, probabilities):
+        # In a graph, what this metric does not need is never computed.
+        values = sample_values(labels, probabilities)[self.name]
+        defined = ~tf.math.is_nan(values)
+        values = tf.cast(tf.where(defined, values, 0), tf.float64)
+        self._total.assign_add(tf.reduce_sum(values))
+        self._num_defined.assign_add(
+            tf.reduce_sum(tf.cast(defined, tf.float64))
+        )
+
+    def result(self):
+        """Scalar float32."""
+        return tf.cast(self._total / self._num_defined, tf.float32)
+
+
+class StreamingCountScore(_Streaming):
+    """A macro_* or micro_* score of all samples so far."""
+
+    def __init__(self, name: str, num_classes: int):
+        super().__init__(name=name)
+        self._counts = self._add_sum("counts", (3, num_classes))
+
+    def _add_batch(self, labels, probabilities):
+        self._counts.assign_add(class_counts(labels, probabilities))
+
+    def result(self):
+        """Scalar float32."""
+        scores = averaged_scores(tf.convert_to_tensor(self._counts))
+        return tf.cast(scores[self.name], tf.float32)
+
+
+class StreamingAveragePrecision(_Streaming):
+    """Average precision on binned scores, macro or micro.
+
+    Scores are put into `_NUM_BINS` bins of equal width, and scores of one bin
+    count as equal. Within a few thousandths of the exact value, which
+    `scoring.compute` gives.
+    """
+
+    _NUM_BINS = 1000
+
+    def __init__(self, name: str, num_classes: int):
+        super().__init__(name=name)
+        # Positives and all samples of each class and bin, best bin first.
+        self._positives = self._add_sum(
+            "positives", (num_classes, self._NUM_BINS)
+        )
+        self._all = self._add_sum("all", (num_classes, self._NUM_BINS))
+
+    def _add_batch(self, labels, probabilities):
+        num_classes, num_bins = self._all.shape
+        bins = tf.cast((1.0 - probabilities) * num_bins, tf.int32)
+        bins = tf.clip_by_value(bins, 0, num_bins - 1)
+        cells = tf.reshape(bins + tf.range(num_classes) * num_bins, [-1])
+        is_label = tf.reshape(tf.cast(labels, tf.float64), [-1])
+        for total, weights in (
+            (self._positives, is_label),
+            (self._all, tf.ones_like(is_label)),
+        ):
+            sums = tf.math.unsorted_segment_sum(
+                weights, cells, num_classes * num_bins
+            )
+            total.assign_add(tf.reshape(sums, total.shape))
+
+    def result(self):
+        """Scalar float32."""
+        positives = tf.convert_to_tensor(self._positives)
+        everything = tf.convert_to_tensor(self._all)
+        if self.name.startswith("micro"):
+            positives = tf.reduce_sum(positives, axis=0)
+            everything = tf.reduce_sum(everything, axis=0)
+        area = step_area(
+            tf.cumsum(positives, axis=-1), tf.cumsum(everything, axis=-1)
+        )
+        if area.shape.rank:
+            area = mean_of_defined(area)
+        return tf.cast(area, tf.float32)
