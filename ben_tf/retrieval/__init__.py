@@ -1,0 +1,1 @@
+"""Content-based retrieval: find the patches that look like this one."""
