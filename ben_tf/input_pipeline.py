@@ -38,7 +38,7 @@ def open_dataset(data_dir: str | os.PathLike) -> tfds.core.DatasetBuilder:
     Raises:
       UserError: No dataset there, or its records are in another file format.
     """
-    root = pathlib.Path(data_dir) / bigearthnet.DATASET_NAME
+    root = pathlib.Path(data_dir).expanduser() / bigearthnet.DATASET_NAME
     versions = sorted(
         root.glob(f"*/*/{_DATASET_FILE}"),
         key=lambda path: tfds.core.Version(path.parent.name),
@@ -150,15 +150,9 @@ def training_batches(
       A dataset of (inputs, labels).
 
     Raises:
-      UserError: No such split, or the split is smaller than a batch.
+      UserError: The dataset has no such split.
     """
     steps = num_examples(builder, split) // batch_size
-    if steps == 0:
-        raise command_line.UserError(
-            f"Split {split!r} has {num_examples(builder, split)} patches, "
-            f"fewer than one batch. Expected at least {batch_size}. Lower "
-            "--batch_size or use a larger split."
-        )
     shards = _shards(builder, split)
 
     def one_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
@@ -189,6 +183,48 @@ def training_batches(
         .flat_map(one_epoch)
         .enumerate(start=epochs.start * steps)
         .map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
+        .prefetch(tf.data.AUTOTUNE)
+    )
+
+
+def validation_batches(
+    builder: tfds.core.DatasetBuilder,
+    split: str,
+    *,
+    grids: Sequence[str],
+    layout: str | None,
+    num_classes: int,
+    batch_size: int,
+) -> tf.data.Dataset:
+    """Batches as the model saw them in training, in a fixed order.
+
+    Arguments as in `training_batches`; the last batch may be smaller.
+
+    Returns:
+      A dataset of (inputs, labels).
+
+    Raises:
+      UserError: The dataset has no such split.
+    """
+
+    @tf.function(jit_compile=True)
+    def compute(inputs):
+        if layout is None:
+            return inputs
+        return preprocessing.to_model_inputs(inputs, layout=layout)
+
+    return (
+        native_batches(
+            builder,
+            split,
+            grids=grids,
+            num_classes=num_classes,
+            batch_size=batch_size,
+        )
+        .map(
+            lambda batch: (compute(batch["inputs"]), batch["labels"]),
+            num_parallel_calls=tf.data.AUTOTUNE,
+        )
         .prefetch(tf.data.AUTOTUNE)
     )
 

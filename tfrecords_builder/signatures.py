@@ -51,52 +51,52 @@ SIGNATURES = types.MappingProxyType(
     {
         # Both sensors.
         "Urban fabric": Signature(
-            dict(B02=1.5, B03=1.5, B04=1.5, B08=-0.5, VV=1.6, VH=0.4)
+            dict(B02=2.2, B03=2.2, B04=2.2, B08=-0.8, VV=2.4, VH=0.6)
         ),
         "Inland waters": Signature(
-            dict(B04=-0.5, B08=-1.5, B11=-1.2, B12=-1.0, VV=-1.6, VH=-1.2)
+            dict(B04=-0.8, B08=-2.2, B11=-1.8, B12=-1.5, VV=-2.4, VH=-1.8)
         ),
         "Marine waters": Signature(
-            dict(B02=1.0, B08=-1.5, B11=-1.4, B12=-1.1, VV=0.2, VH=-2.0)
+            dict(B02=1.5, B08=-2.2, B11=-2.1, B12=-1.7, VV=0.3, VH=-3.0)
         ),
         "Transitional woodland, shrub": Signature(
-            dict(B03=-0.6, B05=0.9, B08=0.5, VV=0.4, VH=1.6)
+            dict(B03=-0.9, B05=1.4, B08=0.8, VV=0.6, VH=2.4)
         ),
         # Sentinel-2, 10 m bands (with a faint echo in the 20 m bands).
-        "Arable land": Signature(dict(B02=0.4, B04=1.8, B08=0.6, B11=0.5)),
-        "Pastures": Signature(dict(B03=1.6, B04=-0.3, B08=1.5, B07=0.5)),
+        "Arable land": Signature(dict(B02=0.6, B04=2.7, B08=0.9, B11=0.8)),
+        "Pastures": Signature(dict(B03=2.4, B04=-0.4, B08=2.2, B07=0.8)),
         "Broad-leaved forest": Signature(
-            dict(B02=-0.6, B03=-0.2, B08=1.8, B8A=0.5)
+            dict(B02=-0.9, B03=-0.3, B08=2.7, B8A=0.8)
         ),
         "Coniferous forest": Signature(
-            dict(B02=-0.7, B03=-1.0, B04=-0.8, B08=-0.5, B11=-0.4)
+            dict(B02=-1.0, B03=-1.5, B04=-1.2, B08=-0.8, B11=-0.6)
         ),
         "Natural grassland and sparsely vegetated areas": Signature(
-            dict(B02=1.6, B03=0.2, B04=-0.4, B08=0.3, B12=0.4)
+            dict(B02=2.4, B03=0.3, B04=-0.6, B08=0.4, B12=0.6)
         ),
         # Sentinel-2, 20 m bands only.
-        "Complex cultivation patterns": Signature(dict(B05=1.7, B06=-1.2)),
-        "Mixed forest": Signature(dict(B06=1.4, B07=1.5, B8A=1.3)),
+        "Complex cultivation patterns": Signature(dict(B05=2.5, B06=-1.8)),
+        "Mixed forest": Signature(dict(B06=2.1, B07=2.2, B8A=2.0)),
         "Moors, heathland and sclerophyllous vegetation": Signature(
-            dict(B11=1.6, B12=1.6)
+            dict(B11=2.4, B12=2.4)
         ),
         # Sentinel-2, 60 m bands only.
-        "Beaches, dunes, sands": Signature(dict(B01=2.2, B09=-1.4)),
+        "Beaches, dunes, sands": Signature(dict(B01=3.3, B09=-2.1)),
         # Sentinel-2, texture only: the mean stays.
-        "Permanent crops": Signature(rows=1.3),
+        "Permanent crops": Signature(rows=2.4),
         "Land principally occupied by agriculture, with significant areas of "
-        "natural vegetation": Signature(blocks=1.4),
+        "natural vegetation": Signature(blocks=2.4),
         # Sentinel-1 only.
-        "Agro-forestry areas": Signature(dict(VV=-1.5, VH=1.0)),
-        "Inland wetlands": Signature(dict(VV=1.5, VH=-1.2)),
-        "Coastal wetlands": Signature(dict(VV=-0.4, VH=-1.5)),
-        "Industrial or commercial units": Signature(points_db=16.0),
+        "Agro-forestry areas": Signature(dict(VV=-2.2, VH=1.5)),
+        "Inland wetlands": Signature(dict(VV=2.2, VH=-1.8)),
+        "Coastal wetlands": Signature(dict(VV=-0.6, VH=-2.2)),
+        "Industrial or commercial units": Signature(points_db=24.0),
     }
 )
 
 # Sub-classes of one 19-class label differ in strength, so that 43 classes can
 # be told apart, with more errors than 19.
-SUBCLASS_STRENGTH = (1.0, 1.5, 0.65, 1.25)
+SUBCLASS_STRENGTH = (1.0, 1.3, 0.75, 1.15)
 
 # The 11 classes without a 19-class label share one weak shift.
 DROPPED = Signature(dict(B02=0.5, B03=0.5, B04=0.5, B05=0.5, B11=0.5, VV=0.4))

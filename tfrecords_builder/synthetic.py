@@ -61,7 +61,7 @@ def draw_pixels(
         for band in bigearthnet.GRIDS["s2_10m"].bands:
             shift[band] += texture * region
         if signature.points_db:
-            points = random.random((size_px, size_px)) < 0.03
+            points = random.random((size_px, size_px)) < 0.06
             for band in bigearthnet.S1_BANDS:
                 shift[band] += (
                     strength
@@ -130,7 +130,7 @@ def _measure(
         looks = 4.4
         speckle = random.gamma(looks, 1 / looks, shift.shape)
         return (mean + std * shift + 10 * np.log10(speckle)).astype(grid.dtype)
-    shift = shift + random.normal(0.0, 0.25, shift.shape)
+    shift = shift + random.normal(0.0, 0.2, shift.shape)
     # Reflectance is positive; low values are compressed, not cut.
     value = mean * np.exp(np.minimum(shift * std / mean, 0)) + std * np.maximum(
         shift, 0

@@ -1,0 +1,81 @@
+"""The optimisers and learning rate schedules of `Config`."""
+
+import tensorflow as tf
+
+from ben_tf import command_line
+
+
+def make_optimizer(
+    name: str,
+    *,
+    learning_rate: float | tf.keras.optimizers.schedules.LearningRateSchedule,
+) -> tf.keras.optimizers.Optimizer:
+    """Returns a new optimiser.
+
+    Args:
+      name: "adam" (the paper's), "adamw" (weight decay 1e-4), "sgd" (momentum
+        0.9), "lamb" or "lookahead_adam".
+      learning_rate: Constant or schedule.
+
+    Raises:
+      UserError: The optimiser comes from TensorFlow Addons, which does not
+        exist for this Python.
+      ValueError: Unknown name.
+    """
+    if name == "adam":
+        return tf.keras.optimizers.Adam(learning_rate)
+    if name == "adamw":
+        return tf.keras.optimizers.AdamW(learning_rate, weight_decay=1e-4)
+    if name == "sgd":
+        return tf.keras.optimizers.SGD(learning_rate, momentum=0.9)
+    if name == "lamb":
+        return _addons(name).optimizers.LAMB(learning_rate)
+    if name == "lookahead_adam":
+        # Lookahead wraps an optimiser of the older interface.
+        return _addons(name).optimizers.Lookahead(
+            tf.keras.optimizers.legacy.Adam(learning_rate)
+        )
+    raise ValueError(
+        "Unknown optimizer. Expected one of adam, adamw, sgd, lamb, "
+        f"lookahead_adam. Received: {name!r}"
+    )
+
+
+def make_schedule(
+    name: str,
+    *,
+    peak: float,
+    warmup_steps: int,
+    total_steps: int,
+) -> float | tf.keras.optimizers.schedules.LearningRateSchedule:
+    """Returns the learning rate over steps.
+
+    Args:
+      name: "constant" or "cosine" (to 0 at `total_steps`).
+      peak: The constant rate, or the rate after the warm-up.
+      warmup_steps: Steps of linear rise from 0; with "constant", too.
+      total_steps: Steps of the whole run.
+    """
+    if name == "constant" and not warmup_steps:
+        return peak
+    return tf.keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=0.0 if warmup_steps else peak,
+        decay_steps=max(total_steps - warmup_steps, 1),
+        # alpha = 1: the rate stays at its peak.
+        alpha=1.0 if name == "constant" else 0.0,
+        warmup_target=peak if warmup_steps else None,
+        warmup_steps=warmup_steps,
+    )
+
+
+def _addons(name: str):
+    """Imports TensorFlow Addons."""
+    try:
+        import tensorflow_addons
+    except ImportError as error:
+        raise command_line.UserError(
+            f"--optimizer={name} needs TensorFlow Addons, which exists for "
+            "Python 3.11 and TensorFlow 2.15 only. Use that lane, or another "
+            "--optimizer."
+        ) from error
+    return tensorflow_addons

@@ -1,0 +1,115 @@
+r"""Trains a model on BigEarthNet-MM and exports it.
+
+    python -m ben_tf.train --data_dir=data --workdir=runs/resnet50 \
+        --model=resnet50 --modality=MM
+
+The workdir receives config.json, history.csv, logs/ (TensorBoard), the last
+and the best checkpoint, and saved_model/, exported from the best one. The same
+command again goes on where an interrupted run stopped.
+"""
+
+import os
+import pathlib
+
+from absl import flags
+
+from ben_tf import command_line
+from ben_tf import config as config_lib
+
+_WORKDIR = flags.DEFINE_string(
+    "workdir", None, "Folder for all that the run leaves.", required=True
+)
+config_lib.define_flags()
+flags.adopt_module_key_flags(config_lib)
+flags.adopt_module_key_flags(command_line)
+
+
+def train(
+    config: config_lib.Config, workdir: str | os.PathLike
+) -> pathlib.Path:
+    """Trains, or goes on with, the run that `config` describes.
+
+    Args:
+      config: What to train, on which data.
+      workdir: Folder for the results; new, or of the same run.
+
+    Returns:
+      The folder of the SavedModel with the best weights.
+
+    Raises:
+      UserError: No dataset, a workdir with another configuration, a split that
+        is empty or smaller than a batch, or an optimiser that is not to be had.
+    """
+    # TensorFlow takes seconds to import; --help should not.
+    import tensorflow as tf
+
+    from ben_tf import callbacks
+    from ben_tf import distribution
+    from ben_tf import input_pipeline
+    from ben_tf import training
+
+    workdir = pathlib.Path(workdir)
+    builder = input_pipeline.open_dataset(config.data_dir)
+    _prepare_workdir(config, workdir)
+    training.write_data_description(builder, workdir)
+    training.make_repeatable(config.seed)
+    strategy = distribution.make_strategy(config.strategy)
+    run = training.make_run(config, builder, strategy=strategy)
+    with strategy.scope():
+        checkpoints = callbacks.Checkpoints(
+            workdir, model=run.model, optimizer=run.optimizer
+        )
+        first_epoch = checkpoints.restore_last()
+    num_parameters = sum(
+        variable.shape.num_elements()
+        for variable in run.model.trainable_variables
+    )
+    print(
+        f"{config.model}, {config.modality}, {num_parameters:,} trainable "
+        f"parameters, {run.steps_per_epoch} steps of {config.batch_size} "
+        f"patches an epoch"
+        + (f", going on after epoch {first_epoch}" if first_epoch else "")
+    )
+    if first_epoch < config.epochs:
+        run.fitted.fit(
+            run.training_data(first_epoch),
+            validation_data=run.validation_data(),
+            epochs=config.epochs,
+            initial_epoch=first_epoch,
+            steps_per_epoch=run.steps_per_epoch,
+            verbose=0,
+            callbacks=[
+                callbacks.History(workdir, first_epoch=first_epoch),
+                tf.keras.callbacks.TensorBoard(
+                    os.fspath(workdir / "logs"), write_graph=False
+                ),
+                checkpoints,
+                callbacks.Progress(batch_size=config.batch_size),
+            ],
+        )
+    return training.export_best(workdir)
+
+
+def _prepare_workdir(config: config_lib.Config, workdir: pathlib.Path) -> None:
+    """Creates the workdir, or makes sure that it belongs to this run."""
+    if (workdir / config_lib.FILE_NAME).exists():
+        config_lib.check_same(config, workdir)
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+        config_lib.write(config, workdir)
+    except OSError as error:
+        raise command_line.UserError(
+            f"Cannot write to the workdir {workdir}: {error.strerror}. "
+            "Expected a folder that can be created and written. Choose another "
+            "--workdir."
+        ) from error
+
+
+def main() -> None:
+    """Trains as the flags say."""
+    saved_model = train(config_lib.from_flags(), _WORKDIR.value)
+    print(f"Exported the best model to {saved_model}")
+
+
+if __name__ == "__main__":
+    command_line.run(main)

@@ -1,0 +1,213 @@
+"""A training run as values: data, model, optimizer; and what becomes of it."""
+
+import dataclasses
+import json
+import os
+import pathlib
+
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from ben_tf import bigearthnet
+from ben_tf import callbacks
+from ben_tf import command_line
+from ben_tf import config as config_lib
+from ben_tf import distribution
+from ben_tf import input_pipeline
+from ben_tf import metrics
+from ben_tf import models
+from ben_tf import optimizers
+from ben_tf import preprocessing
+from ben_tf import saved_model
+
+DATA_FILE = "data.json"
+SAVED_MODEL_FOLDER = "saved_model"
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """Everything that `fit` needs.
+
+    Attributes:
+      model: The network, from model-ready inputs to probabilities.
+      fitted: What is compiled: the network, or the network behind its
+        preprocessing. Both share their weights.
+      steps_per_epoch: Batches of an epoch.
+      config: What was asked for.
+      builder: The dataset.
+    """
+
+    model: tf.keras.Model
+    fitted: tf.keras.Model
+    steps_per_epoch: int
+    config: config_lib.Config
+    builder: tfds.core.DatasetBuilder
+
+    @property
+    def optimizer(self) -> tf.keras.optimizers.Optimizer:
+        """The optimiser, with its slots."""
+        return self.fitted.optimizer
+
+    def training_data(self, first_epoch: int) -> tf.data.Dataset:
+        """Batches of (inputs, labels) from an epoch to the end."""
+        layout = models.MODELS[self.config.model].layout
+        return input_pipeline.training_batches(
+            self.builder,
+            self.config.train_split,
+            grids=preprocessing.raw_grids(
+                layout, modality=self.config.modality
+            ),
+            layout=layout if self.config.preprocessing == "host" else None,
+            num_classes=self.config.num_classes,
+            batch_size=self.config.batch_size,
+            seed=self.config.seed,
+            epochs=range(first_epoch, self.config.epochs),
+            shuffle_buffer=self.config.shuffle_buffer,
+            augment=self.config.augment,
+        )
+
+    def validation_data(self) -> tf.data.Dataset:
+        """Batches of (inputs, labels) of the validation split."""
+        layout = models.MODELS[self.config.model].layout
+        return input_pipeline.validation_batches(
+            self.builder,
+            self.config.validation_split,
+            grids=preprocessing.raw_grids(
+                layout, modality=self.config.modality
+            ),
+            layout=layout if self.config.preprocessing == "host" else None,
+            num_classes=self.config.num_classes,
+            batch_size=self.config.batch_size,
+        )
+
+
+def make_repeatable(seed: int) -> None:
+    """Seeds everything; call it before anything is built.
+
+    Dropout draws from generators whose state a checkpoint holds, so a run that
+    goes on draws what it would have drawn without the interruption.
+    """
+    tf.keras.backend.clear_session()
+    tf.keras.backend.experimental.enable_tf_random_generator()
+    tf.keras.utils.set_random_seed(seed)
+
+
+def make_run(
+    config: config_lib.Config,
+    builder: tfds.core.DatasetBuilder,
+    *,
+    strategy: tf.distribute.Strategy,
+) -> Run:
+    """Builds and compiles the model that `config` describes.
+
+    Raises:
+      UserError: The training split is smaller than a batch.
+    """
+    num_patches = input_pipeline.num_examples(builder, config.train_split)
+    steps_per_epoch = num_patches // config.batch_size
+    if not steps_per_epoch:
+        raise command_line.UserError(
+            f"Split {config.train_split!r} has {num_patches} patches, fewer "
+            f"than one batch of {config.batch_size}. Lower --batch_size or use "
+            "a larger split."
+        )
+    tf.keras.mixed_precision.set_global_policy(config.precision)
+    with strategy.scope():
+        model = _make_model(config)
+        fitted = model
+        if config.preprocessing == "device":
+            fitted = _behind_preprocessing(model, config=config)
+        optimizer = optimizers.make_optimizer(
+            config.optimizer,
+            learning_rate=optimizers.make_schedule(
+                config.schedule,
+                peak=config.learning_rate,
+                warmup_steps=round(config.warmup_epochs * steps_per_epoch),
+                total_steps=config.epochs * steps_per_epoch,
+            ),
+        )
+        fitted.compile(
+            optimizer=optimizer,
+            loss=tf.keras.losses.BinaryCrossentropy(),
+            metrics=metrics.make_streaming_metrics(config.num_classes),
+            jit_compile={
+                "on": True,
+                "off": False,
+                "auto": distribution.has_gpu(),
+            }[config.jit_compile],
+        )
+        # Slots exist before a checkpoint is restored, so none can be missed.
+        fitted.optimizer.build(fitted.trainable_variables)
+    return Run(model, fitted, steps_per_epoch, config, builder)
+
+
+def write_data_description(
+    builder: tfds.core.DatasetBuilder, workdir: pathlib.Path
+) -> None:
+    """Writes data.json: which dataset the run saw."""
+    content = {
+        "name": builder.info.full_name,
+        "synthetic": input_pipeline.is_synthetic(builder),
+        "patches": {
+            name: split.num_examples
+            for name, split in sorted(builder.info.splits.items())
+        },
+    }
+    part = workdir / f"{DATA_FILE}.part"
+    part.write_text(json.dumps(content, indent=2) + "\n")
+    os.replace(part, workdir / DATA_FILE)
+
+
+def export_best(workdir: str | os.PathLike) -> pathlib.Path:
+    """Exports the best checkpoint of a run as WORKDIR/saved_model.
+
+    Raises:
+      UserError: The folder holds no run, or none that finished an epoch.
+    """
+    workdir = pathlib.Path(workdir)
+    config = config_lib.read(workdir)
+    model = _make_model(config)
+    callbacks.restore_best(workdir, model)
+    return saved_model.save(
+        model,
+        workdir / SAVED_MODEL_FOLDER,
+        name=config.model,
+        layout=models.MODELS[config.model].layout,
+        modality=config.modality,
+        trained_on_synthetic=json.loads((workdir / DATA_FILE).read_text())[
+            "synthetic"
+        ],
+    )
+
+
+def _make_model(config: config_lib.Config) -> tf.keras.Model:
+    return models.make_model(
+        config.model,
+        modality=config.modality,
+        fusion=config.fusion,
+        num_classes=config.num_classes,
+    )
+
+
+def _behind_preprocessing(
+    model: tf.keras.Model, *, config: config_lib.Config
+) -> tf.keras.Model:
+    """Puts preprocessing in front of a model: raw native grids in."""
+    layout = models.MODELS[config.model].layout
+    inputs = {
+        name: tf.keras.Input(
+            bigearthnet.GRIDS[name].shape,
+            dtype=bigearthnet.GRIDS[name].dtype,
+            name=name,
+        )
+        for name in preprocessing.raw_grids(layout, modality=config.modality)
+    }
+    # float32 whatever the network's precision: raw values reach 20,000, where
+    # half precision has steps of 16.
+    ready = tf.keras.layers.Lambda(
+        preprocessing.to_model_inputs,
+        arguments={"layout": layout},
+        dtype="float32",
+        name="preprocessing",
+    )(inputs)
+    return tf.keras.Model(inputs, model(ready))
