@@ -1,0 +1,101 @@
+"""Patches as pictures: raw bands in, 8-bit RGB or grey out, PNG bytes.
+
+Each picture is stretched between percentiles of its own pixels, so that it is
+neither black nor burnt. Brightness is thus not comparable between patches.
+"""
+
+import io
+import types
+
+import numpy as np
+
+from ben_tf import bigearthnet
+
+_PERCENTILES = (2, 98)
+# A calm sea is not stretched into noise: the range of a picture is at least
+# 0.03 of reflectance or 4 dB.
+_MIN_RANGE = types.MappingProxyType({"S1": 4.0, "S2": 300.0})
+
+# Picture -> bands for red, green, blue; one band: grey.
+PICTURES = types.MappingProxyType(
+    {
+        "True colour": ("B04", "B03", "B02"),
+        "False colour (near infrared, red, green)": ("B08", "B04", "B03"),
+        "VV, VH, VV - VH": ("VV", "VH", "VV - VH"),
+        "VV": ("VV",),
+        "VH": ("VH",),
+    }
+)
+
+
+def available(grid_names) -> list[str]:
+    """Names of the pictures that can be made of these grids."""
+    bands = {
+        band for name in grid_names for band in bigearthnet.GRIDS[name].bands
+    }
+    return [
+        picture
+        for picture, channels in PICTURES.items()
+        if {band for channel in channels for band in channel.split(" - ")}
+        <= bands
+    ]
+
+
+def render(grids: dict[str, np.ndarray], picture: str) -> np.ndarray:
+    """Draws one of `PICTURES`.
+
+    Args:
+      grids: Raw native grids of one patch, keys of `bigearthnet.GRIDS`, each
+        (size, size, bands).
+      picture: A key of `PICTURES`.
+
+    Returns:
+      (120, 120, 3) uint8, or (120, 120) uint8 for a single band.
+    """
+    channels = PICTURES[picture]
+    pixels = np.stack([_channel(grids, name) for name in channels], axis=-1)
+    sensor = "S1" if "VV" in channels or "VH" in channels else "S2"
+    if sensor == "S1":
+        stretched = _stretch(pixels, _MIN_RANGE[sensor], common_range=False)
+    else:
+        # One range for all channels keeps colours as they are; the lower end
+        # of each channel takes the haze away.
+        stretched = _stretch(pixels, _MIN_RANGE[sensor], common_range=True)
+    return stretched[..., 0] if len(channels) == 1 else stretched
+
+
+def to_png(pixels: np.ndarray) -> bytes:
+    """(height, width, 3) or (height, width) uint8 -> PNG file."""
+    from matplotlib import image
+
+    buffer = io.BytesIO()
+    image.imsave(buffer, pixels, format="png", cmap="gray", vmin=0, vmax=255)
+    return buffer.getvalue()
+
+
+def _channel(grids, name) -> np.ndarray:
+    if " - " in name:
+        first, second = name.split(" - ")
+        return _channel(grids, first) - _channel(grids, second)
+    for grid_name, grid in bigearthnet.GRIDS.items():
+        if name in grid.bands:
+            return grids[grid_name][..., grid.bands.index(name)].astype(
+                np.float32
+            )
+    raise ValueError(
+        f"Unknown band. Expected one of bigearthnet.GRIDS. Received: {name!r}"
+    )
+
+
+def _stretch(pixels, min_range, *, common_range) -> np.ndarray:
+    # Damaged pixels (NaN, infinite dB) become black and do not take part.
+    finite = np.where(np.isfinite(pixels), pixels, np.nan)
+    if np.isnan(finite).all():
+        return np.zeros(pixels.shape, np.uint8)
+    low, high = np.nanpercentile(finite, _PERCENTILES, axis=(0, 1))
+    spread = np.maximum(high - low, min_range)
+    if common_range:
+        spread = spread.max()
+    middle = (low + high) / 2
+    scaled = (finite - middle) / spread + 0.5
+    return (255 * np.clip(np.nan_to_num(scaled), 0, 1)).round().astype(np.uint8)
