@@ -223,6 +223,8 @@ def _decode_with_rasterio(
         f"Expected a GeoTIFF with one band of {grid.size_px} x {grid.size_px} "
         f"{grid.dtype} pixels and a projection."
     )
+    if not data:  # rasterio would open a new file.
+        raise errors.ArchiveError(place, f"is empty. {expected}")
     try:
         with (
             warnings.catch_warnings(action="ignore"),

@@ -90,13 +90,13 @@ def _check_agreement(
             f"{official.s2_name}, as on the official list.",
         )
     for what, in_s1, in_s2 in (
-        ("labels", s1.labels, s2.labels),
-        ("footprint", (s1.epsg, s1.upper_left), (s2.epsg, s2.upper_left)),
+        ("other labels", s1.labels, s2.labels),
+        ("another footprint", (s1.epsg, s1.upper_left), (s2.epsg, s2.upper_left)),
     ):
         if in_s1 != in_s2:
             raise errors.ArchiveError(
                 s1_file,
-                f"gives another {what} than the JSON of its S2 patch "
+                f"gives {what} than the JSON of its S2 patch "
                 f"{official.s2_name}. Expected {in_s2}. Received: {in_s1}",
             )
 
