@@ -2,15 +2,17 @@
 
 Standard library and absl only, so that `--help` answers at once. An entry
 point defines its flags at module level, shows `--verbose` in its help with
-`flags.adopt_module_key_flags(command_line)`, imports TensorFlow inside its
+`flags.adopt_module_key_flags(command_line)`, imports what is heavy inside its
 `main`, after the flags are parsed, and ends with `command_line.run(main)`.
 """
 
+import contextlib
 import logging
 import os
 import sys
 import warnings
 from collections.abc import Callable
+from collections.abc import Iterator
 
 from absl import app
 from absl import flags
@@ -31,8 +33,12 @@ class UserError(ValueError):
     """
 
 
-def run(main: Callable[[], None]) -> None:
+def run(main: Callable[[], None], *, uses_tensorflow: bool = False) -> None:
     """Parses the flags, calls `main()` and exits.
+
+    Args:
+      main: What the command does.
+      uses_tensorflow: Whether to import TensorFlow first, quietly.
 
     Exit codes: 0 success; 1 unusable flags, a `UserError`, or a defect of this
     program (the latter with a traceback); 130 interrupted from the keyboard.
@@ -45,8 +51,10 @@ def run(main: Callable[[], None]) -> None:
                 "--name=value."
             )
         if not _VERBOSE.value:
-            silence_tensorflow()
+            _silence_python()
         try:
+            if uses_tensorflow and not _VERBOSE.value:
+                _import_tensorflow_quietly()
             main()
         except UserError as error:
             if _VERBOSE.value:
@@ -60,10 +68,38 @@ def run(main: Callable[[], None]) -> None:
     app.run(absl_main)
 
 
-def silence_tensorflow() -> None:
-    """Hides TensorFlow's chatter; call it before TensorFlow is imported."""
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+def _silence_python() -> None:
+    """Hides warnings and the log messages of libraries."""
     warnings.filterwarnings("ignore")
     absl_logging.set_verbosity(absl_logging.ERROR)
     for name in ("tensorflow", "tf_keras", "rasterio"):
         logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def _import_tensorflow_quietly() -> None:
+    """Imports TensorFlow without what its C++ parts say at the start.
+
+    The variable hides most of it. Some messages ignore it, at import and at
+    the first XLA compilation, "logged at most once for the lifetime of the
+    process"; they go where standard error points meanwhile.
+    """
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    with _discarded_stderr():
+        import tensorflow as tf
+
+        tf.function(lambda: tf.constant(0) + 1, jit_compile=True)()
+
+
+@contextlib.contextmanager
+def _discarded_stderr() -> Iterator[None]:
+    """Drops what C++ code writes to file descriptor 2."""
+    sys.stderr.flush()
+    saved = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(nowhere)
+        os.close(saved)

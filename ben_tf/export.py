@@ -25,4 +25,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    command_line.run(main)
+    command_line.run(main, uses_tensorflow=True)

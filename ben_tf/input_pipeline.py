@@ -239,7 +239,7 @@ def parse_batch(
     """Parses (B,) serialized records; see `native_batches` for the result."""
     labels_name = f"labels_{num_classes}"
     spec = {name: tf.io.FixedLenFeature((), tf.string) for name in grids}
-    spec[labels_name] = tf.io.RaggedFeature(tf.int64)
+    spec[labels_name] = tf.io.RaggedFeature(tf.int64, row_splits_dtype=tf.int64)
     for name in metadata:
         spec[name] = (
             tf.io.FixedLenFeature((2,), tf.float32)
