@@ -7,12 +7,14 @@ point defines its flags at module level, shows `--verbose` in its help with
 """
 
 import contextlib
+import inspect
 import logging
 import os
 import sys
 import warnings
 from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Mapping
 
 from absl import app
 from absl import flags
@@ -66,6 +68,36 @@ def run(main: Callable[[], None], *, uses_tensorflow: bool = False) -> None:
             sys.exit(130)
 
     app.run(absl_main)
+
+
+def run_command(
+    commands: Mapping[str, Callable[[], Callable[[], None]]],
+    *,
+    uses_tensorflow: bool = False,
+) -> None:
+    """Like `run`, for an entry point with commands: `COMMAND --name=value`.
+
+    Args:
+      commands: Name -> function that defines the flags of the command and
+        returns its `main`. Its docstring is the command's help; that of the
+        entry point should list the commands.
+      uses_tensorflow: As for `run`.
+    """
+    entry_point = sys.modules["__main__"]
+    name = sys.argv[1] if len(sys.argv) > 1 else ""
+    if name not in commands:
+        asks_for_help = name in ("--help", "-h", "help")
+        print(inspect.cleandoc(entry_point.__doc__ or ""))
+        if not asks_for_help:
+            print(
+                f"error: Expected a command, one of {', '.join(commands)}. "
+                f"Received: {name or 'none'}.",
+                file=sys.stderr,
+            )
+        sys.exit(0 if asks_for_help else 1)
+    del sys.argv[1]
+    entry_point.__doc__ = inspect.getdoc(commands[name])
+    run(commands[name](), uses_tensorflow=uses_tensorflow)
 
 
 def _silence_python() -> None:

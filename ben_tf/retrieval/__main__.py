@@ -1,0 +1,282 @@
+"""Finds the patches that look like a query.
+
+    python -m ben_tf.retrieval build     embeds a split and writes an index
+    python -m ben_tf.retrieval query     prints the patches most like a query
+    python -m ben_tf.retrieval evaluate  scores one index against another
+    python -m ben_tf.retrieval gallery   draws queries and hits as a web page
+    python -m ben_tf.retrieval serve     exports one model that answers queries
+
+`python -m ben_tf.retrieval build --help` shows the options of a command.
+"""
+
+import json
+import pathlib
+from collections.abc import Callable
+
+from absl import flags
+
+from ben_tf import command_line
+
+flags.adopt_module_key_flags(command_line)
+
+
+def build() -> Callable[[], None]:
+    """Embeds splits of the dataset with a model and writes an index folder."""
+    saved_model = flags.DEFINE_string(
+        "saved_model",
+        None,
+        "Folder of the exported model, such as WORKDIR/saved_model.",
+        required=True,
+    )
+    data_dir = _define_data_dir(required=True)
+    output_dir = flags.DEFINE_string(
+        "output_dir",
+        None,
+        "The index folder to write. An index there is replaced at the end.",
+        required=True,
+    )
+    split = flags.DEFINE_list(
+        "split",
+        "test",
+        "Splits to embed, comma-separated: train, validation, test, excluded, "
+        "or a part of one such as test[:1000].",
+    )
+    distance = flags.DEFINE_enum(
+        "distance",
+        "chi_square",
+        ["chi_square", "euclidean", "cosine"],
+        "chi_square is the paper's and needs features without negative values.",
+    )
+    search = flags.DEFINE_enum(
+        "search",
+        "flat",
+        ["flat", "ivf", "hnsw", "pq", "binary"],
+        "flat looks at every patch and is exact. ivf, hnsw and pq are "
+        "approximate, for Euclidean and cosine distance; their parameters "
+        "follow from the number of patches. binary compares codes of --bits "
+        "bits by Hamming distance.",
+    )
+    bits = flags.DEFINE_integer(
+        "bits", 64, "Length of binary codes, a multiple of 8."
+    )
+    modality = flags.DEFINE_enum(
+        "modality",
+        None,
+        ["S1", "S2", "MM"],
+        "Which sensors to embed; by default those of the model.",
+    )
+    batch_size = flags.DEFINE_integer(
+        "batch_size", 128, "Patches embedded at once.", lower_bound=1
+    )
+
+    def main() -> None:
+        from ben_tf.retrieval import build as build_lib
+
+        path = build_lib.build_index(
+            saved_model=saved_model.value,
+            data_dir=data_dir.value,
+            output_dir=output_dir.value,
+            splits=split.value,
+            distance=distance.value,
+            search=search.value,
+            num_bits=bits.value,
+            modality=modality.value,
+            batch_size=batch_size.value,
+        )
+        print(f"Wrote the index {path}")
+
+    return main
+
+
+def query() -> Callable[[], None]:
+    """Prints the k patches of an index that look most like each query.
+
+    The query is a patch of the index or of the dataset (--patch), many of them
+    (--names_file), or a pair of folders of the extracted archive.
+    """
+    index = _define_index()
+    patch = flags.DEFINE_list("patch", [], "Names of S2 patches.")
+    names_file = flags.DEFINE_string(
+        "names_file", None, "Text file with the name of an S2 patch a line."
+    )
+    s1_folder = flags.DEFINE_string(
+        "s1_folder", None, "Folder of an S1 patch of the extracted archive."
+    )
+    s2_folder = flags.DEFINE_string(
+        "s2_folder", None, "Folder of an S2 patch of the extracted archive."
+    )
+    data_dir = _define_data_dir()
+    saved_model = _define_model()
+    k = flags.DEFINE_integer("k", 10, "Number of hits.", lower_bound=1)
+
+    def main() -> None:
+        from ben_tf.retrieval import query as query_lib
+
+        answer = query_lib.query(
+            index=index.value,
+            names=[*patch.value, *query_lib.read_names(names_file.value)],
+            s1_folder=s1_folder.value,
+            s2_folder=s2_folder.value,
+            data_dir=data_dir.value,
+            saved_model=saved_model.value,
+            k=k.value,
+        )
+        print(query_lib.format_answer(answer))
+
+    return main
+
+
+def evaluate() -> Callable[[], None]:
+    """Scores retrieval for every pair of a query index and an archive index.
+
+    Validation queries against the test archive: build an index of each. Test
+    against test without the query itself: give the same index twice. All
+    directions: give indexes of S1 and of S2 on both sides.
+    """
+    archive = flags.DEFINE_list(
+        "archive", None, "Index folders to search.", required=True
+    )
+    queries = flags.DEFINE_list(
+        "queries",
+        None,
+        "Index folders whose patches are the queries.",
+        required=True,
+    )
+    ks = flags.DEFINE_list("ks", "1,5,10,20,50,100", "Cut-offs k.")
+    output_file = flags.DEFINE_string(
+        "output_file",
+        None,
+        "JSON file for the scores; by default scores.json in the first "
+        "archive's folder.",
+    )
+
+    def main() -> None:
+        from ben_tf import atomic_file
+        from ben_tf.retrieval import evaluate as evaluate_lib
+
+        try:
+            cut_offs = tuple(int(value) for value in ks.value)
+        except ValueError as error:
+            raise command_line.UserError(
+                "Expected whole numbers, comma-separated. Received: "
+                f"--ks={','.join(ks.value)}."
+            ) from error
+        results = []
+        for archive_folder in archive.value:
+            for query_folder in queries.value:
+                results.append(
+                    evaluate_lib.evaluate(
+                        archive=archive_folder,
+                        queries=query_folder,
+                        ks=cut_offs,
+                    )
+                )
+                print(evaluate_lib.format_table(results[-1]), flush=True)
+        path = atomic_file.write(
+            output_file.value or pathlib.Path(archive.value[0], "scores.json"),
+            json.dumps(results, indent=2),
+        )
+        print(f"Wrote the scores to {path}")
+
+    return main
+
+
+def gallery() -> Callable[[], None]:
+    """Draws queries and their nearest patches as one self-contained page."""
+    index = _define_index()
+    patch = flags.DEFINE_list(
+        "patch",
+        [],
+        "Names of S2 patches to ask for; by default --num_queries of the index "
+        "or, with --queries, of that index.",
+    )
+    queries = flags.DEFINE_string(
+        "queries",
+        None,
+        "Index folder whose patches are the queries; by default --index.",
+    )
+    num_queries = flags.DEFINE_integer(
+        "num_queries", 10, "How many queries to draw.", lower_bound=1
+    )
+    data_dir = _define_data_dir(required=True)
+    k = flags.DEFINE_integer("k", 5, "Number of hits.", lower_bound=1)
+    output_file = flags.DEFINE_string(
+        "output_file", "gallery.html", "The page to write."
+    )
+
+    def main() -> None:
+        from ben_tf.retrieval import gallery as gallery_lib
+
+        path = gallery_lib.write_gallery(
+            index=index.value,
+            queries=queries.value or index.value,
+            names=patch.value,
+            num_queries=num_queries.value,
+            data_dir=data_dir.value,
+            k=k.value,
+            output_file=output_file.value,
+        )
+        print(f"Wrote the gallery {path}")
+
+    return main
+
+
+def serve() -> Callable[[], None]:
+    """Exports model and index as one SavedModel.
+
+    It takes raw bands and k and returns names and scores, in a process that
+    has only TensorFlow.
+    """
+    index = _define_index()
+    saved_model = _define_model()
+    output_dir = flags.DEFINE_string(
+        "output_dir", None, "Folder of the SavedModel to write.", required=True
+    )
+
+    def main() -> None:
+        from ben_tf.retrieval import serving
+
+        path = serving.export(
+            index=index.value,
+            output_dir=output_dir.value,
+            saved_model=saved_model.value,
+        )
+        print(f"Wrote the serving model {path}")
+
+    return main
+
+
+_COMMANDS = {
+    command.__name__: command
+    for command in (build, query, evaluate, gallery, serve)
+}
+
+
+def _define_index():
+    return flags.DEFINE_string(
+        "index",
+        None,
+        "Index folder that python -m ben_tf.retrieval build wrote.",
+        required=True,
+    )
+
+
+def _define_data_dir(*, required: bool = False):
+    return flags.DEFINE_string(
+        "data_dir",
+        None,
+        "Folder with the TFRecords that tfrecords_builder.build wrote.",
+        required=required,
+    )
+
+
+def _define_model():
+    return flags.DEFINE_string(
+        "saved_model",
+        None,
+        "Folder of the model that made the index, if it has moved since.",
+    )
+
+
+if __name__ == "__main__":
+    command_line.run_command(_COMMANDS, uses_tensorflow=True)

@@ -1,0 +1,121 @@
+"""From patches to embeddings, with a loaded SavedModel."""
+
+import os
+import pathlib
+from collections.abc import Mapping
+from collections.abc import Sequence
+
+import numpy as np
+import tqdm
+
+from ben_tf import bigearthnet
+from ben_tf import command_line
+
+Arrays = dict[str, np.ndarray]
+
+
+def embed(
+    model, inputs: Mapping[str, np.ndarray], *, modality: str
+) -> np.ndarray:
+    """Raw grids (B, size, size, bands) -> (B, D) float32.
+
+    Args:
+      model: A `saved_model.ServedModel`.
+      inputs: Arrays by name of grid, keys of `bigearthnet.GRIDS`.
+      modality: Which embedding of the model: "S1", "S2" or "MM".
+
+    Raises:
+      UserError: The model has no embedding for that modality.
+    """
+    check_modality(model, modality)
+    embeddings = np.asarray(model.embed(inputs), np.float32)
+    if not np.isfinite(embeddings).all():
+        raise command_line.UserError(
+            "The model's embedding is not finite. Expected numbers. Check "
+            "the pixels of the patches and that the model was trained."
+        )
+    return embeddings
+
+
+def input_names(model, modality: str) -> tuple[str, ...]:
+    """Raw grids that `embed` needs, keys of `bigearthnet.GRIDS`."""
+    sensors = bigearthnet.MODALITIES[modality]
+    return tuple(
+        name
+        for name in model.input_names
+        if bigearthnet.GRIDS[name].sensor in sensors
+    )
+
+
+def check_modality(model, modality: str) -> None:
+    """Raises UserError unless the model embeds that modality."""
+    if modality != model.modality:
+        raise command_line.UserError(
+            f"The model has no embedding of {modality}. Expected "
+            f"{model.modality}. Change --modality or use another model."
+        )
+
+
+def embed_split(
+    model,
+    builder,
+    splits: Sequence[str],
+    *,
+    modality: str,
+    path: str | os.PathLike,
+    batch_size: int,
+) -> Arrays:
+    """Embeds splits of the dataset, in the dataset's order.
+
+    Memory stays flat: embeddings go straight to a file.
+
+    Args:
+      model: A `saved_model.ServedModel`.
+      builder: From `input_pipeline.open_dataset`.
+      splits: Such as ("test",) or ("validation", "test").
+      modality: "S1", "S2" or "MM".
+      path: The .npy file to write, (N, D) float32.
+      batch_size: Patches embedded at once.
+
+    Returns:
+      "names" (N,) str, "labels" (N, classes) uint8, "epsg" (N,) int32,
+      "upper_left" (N, 2) float64 in metres, and "embeddings", the file,
+      memory-mapped.
+    """
+    from ben_tf import input_pipeline
+
+    counts = [input_pipeline.num_examples(builder, split) for split in splits]
+    path = pathlib.Path(path)
+    embeddings = np.lib.format.open_memmap(
+        path, "w+", np.float32, (sum(counts), model.embedding_size)
+    )
+    metadata = ("patch_name", "epsg", "upper_left")
+    collected = {name: [] for name in ("labels", *metadata)}
+    end = 0
+    with tqdm.tqdm(
+        total=len(embeddings), desc="embedding", unit="patch"
+    ) as progress:
+        for split in splits:
+            for batch in input_pipeline.native_batches(
+                builder,
+                split,
+                grids=input_names(model, modality),
+                num_classes=len(model.class_names),
+                batch_size=batch_size,
+                metadata=metadata,
+            ):
+                rows = embed(model, batch["inputs"], modality=modality)
+                start, end = end, end + len(rows)
+                embeddings[start:end] = rows
+                for name, parts in collected.items():
+                    parts.append(batch[name].numpy())
+                progress.update(len(rows))
+    embeddings.flush()
+    joined = {name: np.concatenate(p) for name, p in collected.items()}
+    return {
+        "names": np.char.decode(joined["patch_name"].astype(bytes), "utf-8"),
+        "labels": joined["labels"].astype(np.uint8),
+        "epsg": joined["epsg"].astype(np.int32),
+        "upper_left": joined["upper_left"],
+        "embeddings": embeddings,
+    }

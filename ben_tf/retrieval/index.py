@@ -1,0 +1,290 @@
+"""An index of patches that answers which of them look like a query.
+
+index = Index.open("my_index")
+hits = index.query(s1=s1, s2={"s2_10m": ..., "s2_20m": ...}, k=10)
+hits.names, hits.distances
+"""
+
+import dataclasses
+import os
+import pathlib
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ben_tf import bigearthnet
+from ben_tf import command_line
+from ben_tf.retrieval import approximate
+from ben_tf.retrieval import binary
+from ben_tf.retrieval import distances
+from ben_tf.retrieval import embedding
+from ben_tf.retrieval import exact
+from ben_tf.retrieval import store
+
+EMPTY = -1  # Row of a place for which an approximate search found nothing.
+
+
+@dataclasses.dataclass(frozen=True)
+class Hits:
+    """The nearest patches of each query, nearest first.
+
+    Attributes:
+      names: (Q, k) str; "" for an empty place.
+      distances: (Q, k) float32, ascending; equal distances by name.
+      labels: (Q, k, classes) uint8, multi-hot.
+      rows: (Q, k) int64, rows of the index; `EMPTY` for an empty place, which
+        only an approximate search leaves.
+    """
+
+    names: np.ndarray
+    distances: np.ndarray
+    labels: np.ndarray
+    rows: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Index:
+    """An opened index folder. Rows are sorted by patch name.
+
+    Attributes:
+      path: The folder.
+      manifest: What the index says of itself.
+      names: (N,) str.
+      labels: (N, classes) uint8, multi-hot.
+      embeddings: (N, D) float32, memory-mapped.
+      epsg: (N,) int32, UTM zone of each patch.
+      upper_left: (N, 2) float64, its upper left corner in metres.
+      structure: What the search needs beside the embeddings.
+    """
+
+    path: pathlib.Path
+    manifest: store.Manifest
+    names: np.ndarray
+    labels: np.ndarray
+    embeddings: np.ndarray
+    epsg: np.ndarray
+    upper_left: np.ndarray
+    structure: Any
+    _models: dict[str, Any] = dataclasses.field(
+        default_factory=dict, repr=False
+    )
+
+    @classmethod
+    def open(cls, path: str | os.PathLike) -> "Index":
+        """Opens an index folder; embeddings stay on the disk.
+
+        Raises:
+          UserError: No index there, or one that is damaged or of another
+            format version.
+        """
+        manifest = store.read_manifest(path)
+        rows, size = manifest.num_patches, manifest.dimension
+
+        def read(name: str, dtype: str, *shape: int) -> np.ndarray:
+            return store.read_array(
+                path, manifest, name, dtype=dtype, shape=shape
+            )
+
+        names = read(store.NAMES, "str", rows)
+        if not (names[1:] > names[:-1]).all():
+            raise command_line.UserError(
+                f"The names of the index in {path} are not sorted: it is "
+                "damaged. Build it again with python -m ben_tf.retrieval build."
+            )
+        structure = None
+        if manifest.search in approximate.KINDS:
+            structure = approximate.load(
+                store.checked_file(path, manifest, store.FAISS_INDEX),
+                manifest.search,
+                num_rows=rows,
+                dimension=size,
+            )
+        elif manifest.search == store.BINARY:
+            structure = _read_codes(path, manifest)
+        return cls(
+            path=pathlib.Path(path),
+            manifest=manifest,
+            names=names,
+            labels=read(store.LABELS, "uint8", rows, len(manifest.class_names)),
+            embeddings=read(store.EMBEDDINGS, "float32", rows, size),
+            epsg=read(store.EPSG, "int32", rows),
+            upper_left=read(store.UPPER_LEFT, "float64", rows, 2),
+            structure=structure,
+        )
+
+    @property
+    def distance(self) -> str:
+        """Name of the distances in the answers."""
+        if self.manifest.search == store.BINARY:
+            return distances.HAMMING
+        return self.manifest.distance
+
+    def query(
+        self,
+        *,
+        s1: np.ndarray | None = None,
+        s2: Mapping[str, np.ndarray] | None = None,
+        k: int = 10,
+        saved_model: str | os.PathLike | None = None,
+    ) -> Hits:
+        """Embeds patches and finds the most similar patches of the index.
+
+        Args:
+          s1: (120, 120, 2) or (Q, 120, 120, 2) float32, VV and VH in dB.
+          s2: Arrays "s2_10m", "s2_20m" and, if the model takes it, "s2_60m",
+            with shapes and bands of `bigearthnet.GRIDS`, or with a leading Q;
+            reflectance x 10,000.
+          k: Number of hits.
+          saved_model: The model, if it is no longer where it was at the time
+            of building.
+
+        Returns:
+          Hits with Q = 1 for a single patch.
+
+        Raises:
+          UserError: The model is another one than that of the index.
+          ValueError: An array is missing or has another shape.
+        """
+        model = self.model(saved_model)
+        modality = self.manifest.modality
+        arrays = {**({} if s1 is None else {"s1": s1}), **(s2 or {})}
+        inputs = {}
+        for name in embedding.input_names(model, modality):
+            shape = bigearthnet.GRIDS[name].shape
+            array = np.asarray(arrays.get(name))
+            if array.ndim not in (3, 4) or array.shape[-3:] != shape:
+                raise ValueError(
+                    f"Expected {name} of shape {shape}, with or without a "
+                    f"leading batch axis. Received: {array.shape}"
+                )
+            inputs[name] = array.reshape(-1, *shape)
+        queries = embedding.embed(model, inputs, modality=modality)
+        return self.search(queries, k=k, fingerprint=model.fingerprint)
+
+    def search(
+        self,
+        queries: np.ndarray,
+        *,
+        k: int,
+        fingerprint: str,
+        exclude: Sequence[str] | None = None,
+    ) -> Hits:
+        """Finds the nearest patches of given embeddings.
+
+        Args:
+          queries: (Q, D) float32.
+          k: Number of hits; fewer where the index is smaller.
+          fingerprint: Of the model that made `queries`.
+          exclude: (Q,) for each query the name of a patch that must not be
+            among its hits, such as its own.
+
+        Returns:
+          Hits.
+
+        Raises:
+          UserError: Embeddings of another model or dimension, not finite, or
+            negative ones with chi-square; k below 1.
+        """
+        queries = self._checked(queries, k, fingerprint)
+        if exclude is None:
+            found, rows = self._nearest(queries, k)
+        else:
+            found, rows = self._nearest(queries, k + 1)
+            excluded = self.rows_of(exclude)[:, None]
+            rows = np.where(rows == excluded, EMPTY, rows)
+            places = min(k, max(1, len(self.names) - 1))
+            found, rows = distances.order(found, rows, k=places)
+        empty = rows == EMPTY
+        return Hits(
+            names=np.where(empty, "", self.names[rows]),
+            distances=found,
+            labels=np.where(empty[..., None], 0, self.labels[rows]),
+            rows=rows,
+        )
+
+    def rows_of(self, names: Sequence[str]) -> np.ndarray:
+        """(Q,) names -> (Q,) int64 rows; -2 where the index lacks a name."""
+        names = np.asarray(names, str)
+        rows = np.searchsorted(self.names, names)
+        inside = np.minimum(rows, len(self.names) - 1)
+        return np.where(self.names[inside] == names, inside, -2)
+
+    def model(self, saved_model: str | os.PathLike | None = None):
+        """Loads the model that made the index, once.
+
+        Raises:
+          UserError: No model there, or another one.
+        """
+        path = saved_model or self.path / self.manifest.saved_model
+        key = os.fspath(path)
+        if key not in self._models:
+            from ben_tf import saved_model as saved_models
+
+            model = saved_models.load(path)
+            self._check_fingerprint(model.fingerprint)
+            self._models[key] = model
+        return self._models[key]
+
+    def _nearest(self, queries: np.ndarray, k: int):
+        k = min(k, len(self.names))
+        search, distance = self.manifest.search, self.manifest.distance
+        if search == store.BINARY:
+            return self.structure.nearest(queries, k=k)
+        if search in approximate.KINDS:
+            return approximate.nearest(
+                self.structure, distance, queries, self.embeddings, k=k
+            )
+        return exact.nearest(distance, queries, self.embeddings, k=k)
+
+    def _checked(self, queries, k: int, fingerprint: str) -> np.ndarray:
+        self._check_fingerprint(fingerprint)
+        queries = np.ascontiguousarray(queries, np.float32)
+        if queries.ndim != 2 or queries.shape[1] != self.manifest.dimension:
+            raise command_line.UserError(
+                "The query's embedding has another dimension. Expected (Q, "
+                f"{self.manifest.dimension}). Received: {queries.shape}."
+            )
+        if not np.isfinite(queries).all():
+            raise command_line.UserError(
+                "The query's embedding is not finite. Expected numbers."
+            )
+        if k < 1:
+            raise command_line.UserError(
+                f"Expected k of at least 1. Received: --k={k}."
+            )
+        if self.distance == distances.CHI_SQUARE:
+            if not self.manifest.non_negative:
+                distances.check_non_negative(-1, what="the index")
+            if queries.size:
+                distances.check_non_negative(queries.min(), what="the query")
+        return queries
+
+    def _check_fingerprint(self, fingerprint: str) -> None:
+        if fingerprint != self.manifest.fingerprint:
+            raise command_line.UserError(
+                f"The index in {self.path} was built with another model. "
+                f"Expected fingerprint {self.manifest.fingerprint[:12]}. "
+                f"Received: {fingerprint[:12]}. Use that model, or build the "
+                "index again with this one."
+            )
+
+
+def _read_codes(path, manifest: store.Manifest) -> binary.CodeSearch:
+    rows, size, bits = (
+        manifest.num_patches,
+        manifest.dimension,
+        manifest.num_bits,
+    )
+    shapes = {
+        store.CODES: ("uint8", (rows, bits // 8)),
+        store.PROJECTION: ("float32", (size, bits)),
+        store.OFFSET: ("float32", (bits,)),
+    }
+    return binary.CodeSearch(
+        *(
+            store.read_array(path, manifest, name, dtype=dtype, shape=shape)
+            for name, (dtype, shape) in shapes.items()
+        )
+    )

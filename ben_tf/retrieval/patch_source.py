@@ -1,0 +1,127 @@
+"""Where a query's pixels come from: the dataset, or folders of an archive."""
+
+import os
+import pathlib
+from collections.abc import Sequence
+
+import numpy as np
+import tqdm
+
+from ben_tf import bigearthnet
+from ben_tf import command_line
+
+Grids = dict[str, np.ndarray]
+
+_NAMES_SHOWN = 3
+
+
+def from_dataset(
+    data_dir: str | os.PathLike,
+    names: Sequence[str],
+    *,
+    grids: Sequence[str],
+    splits: Sequence[str] | None = None,
+) -> dict[str, Grids]:
+    """Finds patches by name. Reads the splits one after the other.
+
+    Args:
+      data_dir: Folder of the TFDS dataset.
+      names: Names of S2 patches.
+      grids: Which arrays to read, keys of `bigearthnet.GRIDS`.
+      splits: Splits to look into, or None for all.
+
+    Returns:
+      Name -> arrays (size, size, bands) by name of grid.
+
+    Raises:
+      UserError: No dataset there, or a name is in none of the splits.
+    """
+    from ben_tf import input_pipeline
+
+    builder = input_pipeline.open_dataset(data_dir)
+    wanted, found = set(names), {}
+    for split in splits or list(builder.info.splits):
+        if len(found) == len(wanted):
+            break
+        if not input_pipeline.num_examples(builder, split):
+            continue
+        batches = input_pipeline.native_batches(
+            builder, split, grids=grids, metadata=("patch_name",)
+        )
+        with tqdm.tqdm(
+            total=input_pipeline.num_examples(builder, split),
+            desc=f"looking for patches in {split}",
+            unit="patch",
+        ) as progress:
+            for batch in batches:
+                batch_names = batch["patch_name"].numpy()
+                for row, name in enumerate(batch_names):
+                    name = name.decode()
+                    if name in wanted:
+                        found[name] = {
+                            grid: batch["inputs"][grid][row].numpy()
+                            for grid in grids
+                        }
+                progress.update(len(batch_names))
+                if len(found) == len(wanted):
+                    break
+    missing = sorted(wanted - set(found))
+    if missing:
+        raise command_line.UserError(
+            f"{len(missing)} of {len(wanted)} patches are not in the dataset "
+            f"in {data_dir}: {', '.join(missing[:_NAMES_SHOWN])}. Expected "
+            "names of S2 patches such as "
+            "S2A_MSIL2A_20170613T101031_0_45. Correct the names or --data_dir."
+        )
+    return found
+
+
+def from_folders(
+    *,
+    s1_folder: str | os.PathLike | None,
+    s2_folder: str | os.PathLike | None,
+    grids: Sequence[str],
+) -> Grids:
+    """Reads a patch from the folders of the extracted archive.
+
+    Args:
+      s1_folder: Folder of the S1 patch, with <name>_VV.tif and <name>_VH.tif;
+        None if `grids` has no S1.
+      s2_folder: Folder of the S2 patch, with <name>_B02.tif and so on; None if
+        `grids` has no S2.
+      grids: Which arrays to read, keys of `bigearthnet.GRIDS`.
+
+    Returns:
+      Arrays (size, size, bands) by name of grid, values as in the files.
+
+    Raises:
+      UserError: A folder or a file is missing, or a file is damaged.
+    """
+    # Only here does retrieval read GeoTIFFs.
+    from tfrecords_builder import geotiff
+
+    folders = {"S1": s1_folder, "S2": s2_folder}
+    arrays = {}
+    for name in grids:
+        grid = bigearthnet.GRIDS[name]
+        folder = folders[grid.sensor]
+        if not folder:
+            raise command_line.UserError(
+                f"The model looks at {grid.sensor}. Expected its patch folder. "
+                f"Add --{grid.sensor.lower()}_folder=..."
+            )
+        folder = pathlib.Path(folder)
+        arrays[name] = np.empty(grid.shape, grid.dtype)
+        for index, band in enumerate(grid.bands):
+            file = folder / f"{folder.resolve().name}_{band}.tif"
+            try:
+                data = file.read_bytes()
+            except OSError as error:
+                raise command_line.UserError(
+                    f"{file} cannot be read ({error.strerror}). Expected the "
+                    f"folder of a {grid.sensor} patch with a file for each "
+                    "band."
+                ) from error
+            raster = geotiff.decode(data, place=os.fspath(file), grid=grid)
+            arrays[name][..., index] = raster.pixels
+    return arrays

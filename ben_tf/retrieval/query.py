@@ -1,0 +1,156 @@
+"""Answers a query given by names or folders."""
+
+import dataclasses
+import os
+import pathlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from ben_tf import command_line
+from ben_tf.retrieval import embedding
+from ben_tf.retrieval import index as index_lib
+from ben_tf.retrieval import patch_source
+
+_MAX_NAMES_FILE_BYTES = 256 << 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """Queries and their hits.
+
+    Attributes:
+      query_names: (Q,) names of the queries.
+      hits: The nearest patches of each; never the query itself.
+      distance: Name of the distance.
+      class_names: Columns of the hits' labels.
+    """
+
+    query_names: tuple[str, ...]
+    hits: index_lib.Hits
+    distance: str
+    class_names: tuple[str, ...]
+
+
+def query(
+    *,
+    index: str | os.PathLike,
+    names: Sequence[str] = (),
+    s1_folder: str | os.PathLike | None = None,
+    s2_folder: str | os.PathLike | None = None,
+    data_dir: str | os.PathLike | None = None,
+    saved_model: str | os.PathLike | None = None,
+    k: int = 10,
+) -> Answer:
+    """Finds the k nearest patches of each query.
+
+    Args:
+      index: Index folder.
+      names: Patches of the index, or, with `data_dir`, of the dataset.
+      s1_folder: Folder of an S1 patch of the extracted archive.
+      s2_folder: Folder of an S2 patch; with `s1_folder` one query.
+      data_dir: Folder of the TFDS dataset, for names that the index lacks.
+      saved_model: The model, if it is no longer where it was.
+      k: Number of hits.
+
+    Returns:
+      An answer.
+
+    Raises:
+      UserError: No query, or one that cannot be found or read.
+    """
+    opened = index_lib.Index.open(index)
+    names = tuple(names)
+    queries = []
+    if names:
+        queries.append(_embeddings_of(opened, names, data_dir, saved_model))
+    if s1_folder or s2_folder:
+        model = opened.model(saved_model)
+        modality = opened.manifest.modality
+        grids = patch_source.from_folders(
+            s1_folder=s1_folder,
+            s2_folder=s2_folder,
+            grids=embedding.input_names(model, modality),
+        )
+        batch = {name: array[None] for name, array in grids.items()}
+        queries.append(embedding.embed(model, batch, modality=modality))
+        names += (pathlib.Path(s2_folder or s1_folder).resolve().name,)
+    if not queries:
+        raise command_line.UserError(
+            "No query. Expected at least one patch. Name some with --patch, "
+            "--names_file, or --s1_folder and --s2_folder."
+        )
+    return Answer(
+        query_names=names,
+        hits=opened.search(
+            np.concatenate(queries),
+            k=k,
+            fingerprint=opened.manifest.fingerprint,
+            exclude=names,
+        ),
+        distance=opened.distance,
+        class_names=opened.manifest.class_names,
+    )
+
+
+def read_names(path: str | os.PathLike | None) -> list[str]:
+    """Reads a text file with a name a line; None gives no names.
+
+    Raises:
+      UserError: No such file, too large, or no text.
+    """
+    if path is None:
+        return []
+    path = pathlib.Path(path)
+    try:
+        if path.stat().st_size > _MAX_NAMES_FILE_BYTES:
+            raise ValueError("it is too large")
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError) as error:
+        raise command_line.UserError(
+            f"The names in {path} cannot be read: {error}. Expected a text "
+            "file with the name of a patch a line."
+        ) from error
+    return [line.strip() for line in lines if line.strip()]
+
+
+def format_answer(answer: Answer) -> str:
+    """An answer as text: a block a query, a line a hit."""
+    lines = []
+    for row, name in enumerate(answer.query_names):
+        lines.append(f"{name}: most similar patches ({answer.distance})")
+        for place, hit in enumerate(answer.hits.names[row]):
+            if not hit:
+                continue
+            present = np.flatnonzero(answer.hits.labels[row, place])
+            labels = "; ".join(answer.class_names[c] for c in present)
+            distance = answer.hits.distances[row, place]
+            lines.append(f"{place + 1:5} {distance:10.4f}  {hit}  {labels}")
+    return "\n".join(lines)
+
+
+def _embeddings_of(opened, names, data_dir, saved_model) -> np.ndarray:
+    """Embeddings from the index where it has them, else from the dataset."""
+    rows = opened.rows_of(names)
+    queries = np.empty((len(names), opened.manifest.dimension), np.float32)
+    queries[rows >= 0] = opened.embeddings[rows[rows >= 0]]
+    unknown = np.flatnonzero(rows < 0)
+    if not len(unknown):
+        return queries
+    if not data_dir:
+        raise command_line.UserError(
+            f"{len(unknown)} of {len(names)} patches are not in the index: "
+            f"{names[unknown[0]]}. Expected names of S2 patches of its "
+            f"splits {opened.manifest.splits}. Give --data_dir to look in the "
+            "dataset."
+        )
+    model = opened.model(saved_model)
+    modality = opened.manifest.modality
+    grids = embedding.input_names(model, modality)
+    found = patch_source.from_dataset(
+        data_dir, [names[i] for i in unknown], grids=grids
+    )
+    for i in unknown:
+        batch = {grid: found[names[i]][grid][None] for grid in grids}
+        queries[i] = embedding.embed(model, batch, modality=modality)[0]
+    return queries

@@ -1,0 +1,317 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from ben_tf import command_line
+from ben_tf.retrieval import build
+from ben_tf.retrieval import distances
+from ben_tf.retrieval import index
+from ben_tf.retrieval import store
+from tests.ben_tf.retrieval import conftest
+
+FINGERPRINT = conftest.FINGERPRINT
+
+
+def edit_manifest(path, **changes):
+    file = path / "manifest.json"
+    fields = json.loads(file.read_text())
+    fields.update(changes)
+    file.write_text(json.dumps(fields))
+
+
+def data_file(path, name):
+    return path / store.read_manifest(path).data / name
+
+
+def test_keeps_what_was_written(write, archive):
+    opened = index.Index.open(write())
+    order = np.argsort(archive["names"])
+    for name in ("names", "labels", "embeddings", "epsg", "upper_left"):
+        np.testing.assert_array_equal(
+            getattr(opened, name), archive[name][order]
+        )
+    assert opened.manifest.non_negative
+    assert opened.manifest.class_names == archive["class_names"]
+
+
+@pytest.mark.parametrize("distance", distances.DISTANCES)
+def test_finds_the_nearest(write, archive, distance):
+    opened = index.Index.open(write(distance=distance))
+    queries = archive["embeddings"][:5]
+    hits = opened.search(queries, k=7, fingerprint=FINGERPRINT)
+    full = distances.distance(distance, queries[:, None], opened.embeddings)
+    expected = np.argsort(full, axis=1, kind="stable")[:, :7]
+    np.testing.assert_array_equal(hits.rows, expected)
+    np.testing.assert_array_equal(hits.names, opened.names[expected])
+    np.testing.assert_array_equal(hits.labels, opened.labels[expected])
+    # Each query is in the archive: it is its own nearest patch.
+    np.testing.assert_array_equal(hits.names[:, 0], archive["names"][:5])
+
+
+@pytest.mark.parametrize(
+    ("search", "distance"),
+    [
+        (search, distance)
+        for search in ("ivf", "hnsw", "pq")
+        for distance in ("euclidean", "cosine")
+    ],
+)
+def test_approximate_search_finds_nearly_the_same(
+    write, archive, search, distance
+):
+    exact = index.Index.open(write("exact", distance=distance))
+    approximate = index.Index.open(
+        write("approximate", distance=distance, search=search)
+    )
+    queries = archive["embeddings"]
+    expected = exact.search(queries, k=10, fingerprint=FINGERPRINT)
+    hits = approximate.search(queries, k=10, fingerprint=FINGERPRINT)
+    found = [
+        len(set(a) & set(b))
+        for a, b in zip(hits.rows, expected.rows, strict=True)
+    ]
+    assert np.mean(found) / 10 > 0.9
+    # Where both found a patch, they give the same distance.
+    np.testing.assert_array_equal(
+        hits.distances[:, 0], expected.distances[:, 0]
+    )
+
+
+def test_codes_answer_by_hamming_distance_then_name(write, archive):
+    opened = index.Index.open(write(search="binary", num_bits=8))
+    assert opened.distance == "hamming"
+    queries = archive["embeddings"][:9]
+    hits = opened.search(queries, k=50, fingerprint=FINGERPRINT)
+    path = data_file(opened.path, "codes.npy")
+    bits = np.unpackbits(np.load(path), axis=1)
+    own = bits[opened.rows_of(archive["names"][:9])]
+    full = (own[:, None] != bits).sum(axis=2)
+    expected = np.argsort(full, axis=1, kind="stable")[:, :50]
+    np.testing.assert_array_equal(hits.rows, expected)
+    np.testing.assert_array_equal(
+        hits.distances, np.take_along_axis(full, expected, axis=1)
+    )
+
+
+def test_signs_of_a_hashing_head_are_the_code(write, archive):
+    signs = np.random.default_rng(0).standard_normal((120, 16), np.float32)
+    opened = index.Index.open(
+        write(search="binary", num_bits=16, distance="cosine", embeddings=signs)
+    )
+    hits = opened.search(signs[:1], k=120, fingerprint=FINGERPRINT)
+    full = ((signs[:1] > 0) != (opened.embeddings > 0)).sum(axis=1)
+    np.testing.assert_array_equal(hits.distances[0], np.sort(full))
+
+
+def test_excludes_the_query_itself(write, archive):
+    opened = index.Index.open(write())
+    queries, names = archive["embeddings"][:4], archive["names"][:4]
+    hits = opened.search(queries, k=3, fingerprint=FINGERPRINT, exclude=names)
+    plain = opened.search(queries, k=4, fingerprint=FINGERPRINT)
+    np.testing.assert_array_equal(hits.names, plain.names[:, 1:])
+    stranger = opened.search(
+        queries[:1], k=3, fingerprint=FINGERPRINT, exclude=["stranger"]
+    )
+    np.testing.assert_array_equal(stranger.names, plain.names[:1, :3])
+
+
+def test_more_hits_than_patches_gives_all(write, archive):
+    opened = index.Index.open(write())
+    hits = opened.search(
+        archive["embeddings"][:1], k=10_000, fingerprint=FINGERPRINT
+    )
+    assert hits.names.shape == (1, 120)
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"fingerprint": "cd" * 32}, "another model.*Received: cdcdcd"),
+        ({"queries": np.zeros((1, 3))}, r"another dimension.*\(1, 3\)"),
+        ({"queries": np.full((1, 16), np.nan)}, "not finite"),
+        ({"queries": np.full((1, 16), -1.0)}, "without negative"),
+        ({"k": 0}, "at least 1"),
+    ],
+)
+def test_refuses_queries_that_do_not_fit(write, change, match):
+    opened = index.Index.open(write())
+    arguments = {
+        "queries": np.zeros((1, 16)),
+        "k": 1,
+        "fingerprint": FINGERPRINT,
+        **change,
+    }
+    queries = arguments.pop("queries")
+    with pytest.raises(command_line.UserError, match=match):
+        opened.search(queries, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"distance": "l1"}, "Unknown distance"),
+        ({"search": "magic"}, "Unknown search"),
+        ({"search": "hnsw"}, "does not know the chi-square"),
+        ({"search": "binary", "num_bits": 12}, "multiple of 8"),
+        ({"names": np.repeat("same", 120)}, "same comes twice"),
+        (
+            {"embeddings": np.full((120, 16), -1, np.float32)},
+            "without negative",
+        ),
+    ],
+)
+def test_refuses_to_write(write, tmp_path, options, match):
+    with pytest.raises(command_line.UserError, match=match):
+        write(**options)
+    # Nothing is left over.
+    assert list(tmp_path.rglob("*.npy")) == []
+
+
+def test_refuses_to_write_over_a_file(write, tmp_path):
+    (tmp_path / "index").write_text("mine")
+    with pytest.raises(command_line.UserError, match="Received: a file"):
+        write()
+
+
+def test_no_index(tmp_path):
+    with pytest.raises(command_line.UserError, match="No index found"):
+        index.Index.open(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        ({"format": 99}, "another format version. Expected 1. Received: 99"),
+        ({"data": "../../etc"}, "no name of a data folder"),
+        ({"num_patches": -1}, "num_patches"),
+        ({"num_patches": 7}, "expected str"),
+        ({"dimension": 7}, "expected float32"),
+        ({"dimension": True}, "dimension"),
+        ({"distance": "l1"}, "unknown distance"),
+        ({"class_names": ["a"]}, "unknown class_names"),
+        ({"sha256": 1}, "sha256"),
+        ({"surprise": 1}, "surprise"),
+        ({"synthetic": "no"}, "synthetic"),
+        ({"num_bits": -8}, "num_bits"),
+        ({"saved_model": 1}, "saved_model"),
+        ({"splits": [1]}, "splits"),
+    ],
+)
+def test_refuses_manifest(write, changes, match):
+    path = write()
+    edit_manifest(path, **changes)
+    with pytest.raises(command_line.UserError, match=match):
+        index.Index.open(path)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", "null", '{"format": 1}'])
+def test_refuses_broken_manifest(write, text):
+    path = write()
+    (path / "manifest.json").write_text(text)
+    with pytest.raises(command_line.UserError, match="damaged"):
+        index.Index.open(path)
+
+
+def test_refuses_pickled_array(write):
+    path = write()
+    np.save(
+        data_file(path, "names.npy"),
+        np.array([object()] * 120),
+        allow_pickle=True,
+    )
+    with pytest.raises(command_line.UserError, match="damaged"):
+        index.Index.open(path)
+
+
+@pytest.mark.parametrize("name", ["embeddings.npy", "labels.npy"])
+def test_refuses_truncated_array(write, name):
+    path = write()
+    file = data_file(path, name)
+    file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(command_line.UserError, match="damaged"):
+        index.Index.open(path)
+
+
+def test_refuses_unsorted_names(write):
+    path = write()
+    file = data_file(path, "names.npy")
+    np.save(file, np.load(file)[::-1])
+    with pytest.raises(command_line.UserError, match="not sorted"):
+        index.Index.open(path)
+
+
+def test_refuses_changed_faiss_file(write):
+    path = write(distance="euclidean", search="ivf")
+    file = data_file(path, "faiss.index")
+    file.write_bytes(file.read_bytes()[:-1] + b"x")
+    with pytest.raises(command_line.UserError, match="SHA-256"):
+        index.Index.open(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"nonsense"])
+def test_refuses_faiss_file_that_cannot_be_read(write, content):
+    path = write(distance="euclidean", search="ivf")
+    file = data_file(path, "faiss.index")
+    file.write_bytes(content)
+    edit_manifest(path, sha256={"faiss.index": store.digest(file)})
+    with pytest.raises(command_line.UserError, match="FAISS cannot read"):
+        index.Index.open(path)
+
+
+def test_refuses_faiss_file_of_another_kind(write):
+    path = write(distance="euclidean", search="ivf")
+    edit_manifest(path, search="hnsw")
+    with pytest.raises(command_line.UserError, match="does not belong"):
+        index.Index.open(path)
+
+
+def test_replaces_the_old_index(write, archive):
+    path = write()
+    old = index.Index.open(path)
+    write(embeddings=archive["embeddings"] + 1)
+    assert len(list(path.glob("data-*"))) == 1
+    new = index.Index.open(path)
+    # Who has the old one open goes on with the old one.
+    np.testing.assert_allclose(new.embeddings, old.embeddings + 1)
+
+
+_KILLED = """
+import sys
+import numpy as np
+from ben_tf.retrieval import build
+from tests.ben_tf.retrieval import conftest
+print("ready", flush=True)
+number = 1
+while True:
+    number += 1
+    archive = conftest.make_archive(num_patches=number % 7 + 1)
+    build.write_index(sys.argv[1], saved_model="m", **archive)
+"""
+
+
+def test_killed_at_any_moment_leaves_a_whole_index(write):
+    path = write()
+    for milliseconds in (20, 51, 83):
+        process = subprocess.Popen(
+            [sys.executable, "-c", _KILLED, os.fspath(path)],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        process.stdout.readline()
+        time.sleep(milliseconds / 1000)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+        opened = index.Index.open(path)
+        assert len(opened.names) == len(opened.embeddings)
+    # The next one that is built to its end cleans up.
+    build.write_index(path, saved_model="m", **conftest.make_archive())
+    assert sorted(file.name for file in path.iterdir()) == sorted(
+        ["manifest.json", store.read_manifest(path).data]
+    )
