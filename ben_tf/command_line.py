@@ -1,9 +1,11 @@
 """What every entry point shares: a quiet start and one-sentence errors.
 
 Standard library and absl only, so that `--help` answers at once. An entry
-point defines its flags at module level, shows `--verbose` in its help with
-`flags.adopt_module_key_flags(command_line)`, imports what is heavy inside its
-`main`, after the flags are parsed, and ends with `command_line.run(main)`.
+point has a function `command` that defines the flags and returns the function
+to run, so that importing the module defines nothing: two entry points may have
+flags of the same name. It shows `--verbose` in its help with
+`flags.adopt_module_key_flags(command_line)`, imports what is heavy after the
+flags are parsed, and ends with `command_line.run(command)`.
 """
 
 import contextlib
@@ -35,16 +37,20 @@ class UserError(ValueError):
     """
 
 
-def run(main: Callable[[], None], *, uses_tensorflow: bool = False) -> None:
-    """Parses the flags, calls `main()` and exits.
+Command = Callable[[], Callable[[], None]]
+
+
+def run(command: Command, *, uses_tensorflow: bool = False) -> None:
+    """Defines and parses the flags, runs the command and exits.
 
     Args:
-      main: What the command does.
+      command: Defines the flags and returns what to run after parsing.
       uses_tensorflow: Whether to import TensorFlow first, quietly.
 
     Exit codes: 0 success; 1 unusable flags, a `UserError`, or a defect of this
     program (the latter with a traceback); 130 interrupted from the keyboard.
     """
+    main = command()
 
     def absl_main(argv: list[str]) -> None:
         if len(argv) > 1:
@@ -71,16 +77,15 @@ def run(main: Callable[[], None], *, uses_tensorflow: bool = False) -> None:
 
 
 def run_command(
-    commands: Mapping[str, Callable[[], Callable[[], None]]],
+    commands: Mapping[str, Command],
     *,
     uses_tensorflow: bool = False,
 ) -> None:
     """Like `run`, for an entry point with commands: `COMMAND --name=value`.
 
     Args:
-      commands: Name -> function that defines the flags of the command and
-        returns its `main`. Its docstring is the command's help; that of the
-        entry point should list the commands.
+      commands: Name -> command. The docstring of the function is the command's
+        help; that of the entry point should list the commands.
       uses_tensorflow: As for `run`.
     """
     entry_point = sys.modules["__main__"]
@@ -97,7 +102,7 @@ def run_command(
         sys.exit(0 if asks_for_help else 1)
     del sys.argv[1]
     entry_point.__doc__ = inspect.getdoc(commands[name])
-    run(commands[name](), uses_tensorflow=uses_tensorflow)
+    run(commands[name], uses_tensorflow=uses_tensorflow)
 
 
 def _silence_python() -> None:

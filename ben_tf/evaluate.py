@@ -9,49 +9,12 @@ WORKDIR/predictions/<split>.npz (labels and probabilities of every patch).
 import json
 import math
 import pathlib
+from collections.abc import Callable
 
 from absl import flags
 
 from ben_tf import command_line
 
-_WORKDIR = flags.DEFINE_string(
-    "workdir",
-    None,
-    "Folder of the training run; its saved_model is evaluated.",
-    required=True,
-)
-_DATA_DIR = flags.DEFINE_string(
-    "data_dir",
-    None,
-    "Folder with the TFRecords that tfrecords_builder.build wrote.",
-    required=True,
-)
-_SPLIT = flags.DEFINE_string(
-    "split",
-    "test",
-    "What to score: train, validation, test, excluded, or a part of one such "
-    "as 'test[:1000]'.",
-)
-_BATCH_SIZE = flags.DEFINE_integer(
-    "batch_size",
-    256,
-    "Patches at a time. Changes speed and memory, never the scores.",
-    lower_bound=1,
-)
-_THRESHOLDS = flags.DEFINE_enum(
-    "thresholds",
-    "paper",
-    ["paper", "tuned"],
-    "paper: a class is predicted from 0.5 on. tuned: scores with thresholds "
-    "that give the highest F1 of each class on the validation split are shown "
-    "beside those of 0.5.",
-)
-_COMPARE_TO = flags.DEFINE_enum(
-    "compare_to",
-    "paper",
-    ["paper", "none"],
-    "Whose figures to print beside ours.",
-)
 flags.adopt_module_key_flags(command_line)
 
 # What groups of patches are scored on.
@@ -252,20 +215,64 @@ def without_nan(value):
     return value
 
 
-def main() -> None:
-    """Evaluates and prints."""
-    from ben_tf import comparison
-
-    result = evaluate(
-        workdir=_WORKDIR.value,
-        data_dir=_DATA_DIR.value,
-        split=_SPLIT.value,
-        batch_size=_BATCH_SIZE.value,
-        thresholds=_THRESHOLDS.value,
+def command() -> Callable[[], None]:
+    """Defines the flags; returns what the command does."""
+    workdir = flags.DEFINE_string(
+        "workdir",
+        None,
+        "Folder of the training run; its saved_model is evaluated.",
+        required=True,
     )
-    print(comparison.as_text(result, with_paper=_COMPARE_TO.value == "paper"))
-    print(f"Metrics and predictions are in {_WORKDIR.value}")
+    data_dir = flags.DEFINE_string(
+        "data_dir",
+        None,
+        "Folder with the TFRecords that tfrecords_builder.build wrote.",
+        required=True,
+    )
+    split = flags.DEFINE_string(
+        "split",
+        "test",
+        "What to score: train, validation, test, excluded, or a part of one "
+        "such as 'test[:1000]'.",
+    )
+    batch_size = flags.DEFINE_integer(
+        "batch_size",
+        256,
+        "Patches at a time. Changes speed and memory, never the scores.",
+        lower_bound=1,
+    )
+    thresholds = flags.DEFINE_enum(
+        "thresholds",
+        "paper",
+        ["paper", "tuned"],
+        "paper: a class is predicted from 0.5 on. tuned: scores with "
+        "thresholds that give the highest F1 of each class on the validation "
+        "split are shown beside those of 0.5.",
+    )
+    compare_to = flags.DEFINE_enum(
+        "compare_to",
+        "paper",
+        ["paper", "none"],
+        "Whose figures to print beside ours.",
+    )
+
+    def main() -> None:
+        from ben_tf import comparison
+
+        result = evaluate(
+            workdir=workdir.value,
+            data_dir=data_dir.value,
+            split=split.value,
+            batch_size=batch_size.value,
+            thresholds=thresholds.value,
+        )
+        print(
+            comparison.as_text(result, with_paper=compare_to.value == "paper")
+        )
+        print(f"Metrics and predictions are in {workdir.value}")
+
+    return main
 
 
 if __name__ == "__main__":
-    command_line.run(main)
+    command_line.run(command)

@@ -6,23 +6,29 @@ Training does so at its end; this is for a run that is still going on, or one
 that was interrupted.
 """
 
+from collections.abc import Callable
+
 from absl import flags
 
 from ben_tf import command_line
 
-_WORKDIR = flags.DEFINE_string(
-    "workdir", None, "Folder of the training run.", required=True
-)
 flags.adopt_module_key_flags(command_line)
 
 
-def main() -> None:
-    """Exports the run that the flags name."""
-    from ben_tf import training
+def command() -> Callable[[], None]:
+    """Defines the flags; returns what the command does."""
+    workdir = flags.DEFINE_string(
+        "workdir", None, "Folder of the training run.", required=True
+    )
 
-    path = training.export_best(_WORKDIR.value)
-    print(f"Exported the best model to {path}")
+    def main() -> None:
+        from ben_tf import training
+
+        path = training.export_best(workdir.value)
+        print(f"Exported the best model to {path}")
+
+    return main
 
 
 if __name__ == "__main__":
-    command_line.run(main, uses_tensorflow=True)
+    command_line.run(command, uses_tensorflow=True)

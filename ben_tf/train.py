@@ -10,17 +10,13 @@ command again goes on where an interrupted run stopped.
 
 import os
 import pathlib
+from collections.abc import Callable
 
 from absl import flags
 
 from ben_tf import command_line
 from ben_tf import config as config_lib
 
-_WORKDIR = flags.DEFINE_string(
-    "workdir", None, "Folder for all that the run leaves.", required=True
-)
-config_lib.define_flags()
-flags.adopt_module_key_flags(config_lib)
 flags.adopt_module_key_flags(command_line)
 
 
@@ -105,11 +101,20 @@ def _prepare_workdir(config: config_lib.Config, workdir: pathlib.Path) -> None:
         ) from error
 
 
-def main() -> None:
-    """Trains as the flags say."""
-    saved_model = train(config_lib.from_flags(), _WORKDIR.value)
-    print(f"Exported the best model to {saved_model}")
+def command() -> Callable[[], None]:
+    """Defines the flags; returns what the command does."""
+    workdir = flags.DEFINE_string(
+        "workdir", None, "Folder for all that the run leaves.", required=True
+    )
+    config_lib.define_flags()
+    flags.adopt_module_key_flags(config_lib)
+
+    def main() -> None:
+        saved_model = train(config_lib.from_flags(), workdir.value)
+        print(f"Exported the best model to {saved_model}")
+
+    return main
 
 
 if __name__ == "__main__":
-    command_line.run(main, uses_tensorflow=True)
+    command_line.run(command, uses_tensorflow=True)

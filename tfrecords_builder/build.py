@@ -6,41 +6,11 @@ python -m tfrecords_builder.build --archive_dir=... --data_dir=...
 import contextlib
 import io
 import os
+from collections.abc import Callable
 
 from absl import flags
 
 from ben_tf import command_line
-
-_ARCHIVE_DIR = flags.DEFINE_string(
-    "archive_dir",
-    None,
-    "Folder of the archive. It holds BigEarthNet-v1.0 (Sentinel-2) and "
-    "BigEarthNet-S1-v1.0 (Sentinel-1), extracted.",
-    required=True,
-)
-_DATA_DIR = flags.DEFINE_string(
-    "data_dir",
-    None,
-    "Folder for TFDS datasets; the records go to bigearthnet_mm/v1 in it. The "
-    "whole archive takes 163 GB there.",
-    required=True,
-)
-_ON_ERROR = flags.DEFINE_enum(
-    "on_error",
-    "raise",
-    ["raise", "skip"],
-    "What to do at a missing, damaged or inconsistent patch: stop, or leave "
-    "the pair out and list it in skipped.csv beside the records.",
-)
-_NUM_WORKERS = flags.DEFINE_integer(
-    "num_workers",
-    None,
-    "Processes that convert. Default: one a core.",
-    lower_bound=1,
-)
-_OVERWRITE = flags.DEFINE_bool(
-    "overwrite", False, "Replace a dataset that is already in --data_dir."
-)
 
 flags.adopt_module_key_flags(command_line)
 
@@ -109,19 +79,53 @@ def build(
     return builder
 
 
-def main() -> None:
-    """Builds what the flags say and prints where it is."""
-    builder = build(
-        archive_dir=_ARCHIVE_DIR.value,
-        data_dir=_DATA_DIR.value,
-        on_error=_ON_ERROR.value,
-        num_workers=_NUM_WORKERS.value,
-        overwrite=_OVERWRITE.value,
+def command() -> Callable[[], None]:
+    """Defines the flags; returns what the command does."""
+    archive_dir = flags.DEFINE_string(
+        "archive_dir",
+        None,
+        "Folder of the archive. It holds BigEarthNet-v1.0 (Sentinel-2) and "
+        "BigEarthNet-S1-v1.0 (Sentinel-1), extracted.",
+        required=True,
     )
-    for name, split in sorted(builder.info.splits.items()):
-        print(f"{name}: {split.num_examples} pairs")
-    print(f"The dataset is in {builder.data_path}")
+    data_dir = flags.DEFINE_string(
+        "data_dir",
+        None,
+        "Folder for TFDS datasets; the records go to bigearthnet_mm/v1 in it. "
+        "The whole archive takes 163 GB there.",
+        required=True,
+    )
+    on_error = flags.DEFINE_enum(
+        "on_error",
+        "raise",
+        ["raise", "skip"],
+        "What to do at a missing, damaged or inconsistent patch: stop, or "
+        "leave the pair out and list it in skipped.csv beside the records.",
+    )
+    num_workers = flags.DEFINE_integer(
+        "num_workers",
+        None,
+        "Processes that convert. Default: one a core.",
+        lower_bound=1,
+    )
+    overwrite = flags.DEFINE_bool(
+        "overwrite", False, "Replace a dataset that is already in --data_dir."
+    )
+
+    def main() -> None:
+        builder = build(
+            archive_dir=archive_dir.value,
+            data_dir=data_dir.value,
+            on_error=on_error.value,
+            num_workers=num_workers.value,
+            overwrite=overwrite.value,
+        )
+        for name, split in sorted(builder.info.splits.items()):
+            print(f"{name}: {split.num_examples} pairs")
+        print(f"The dataset is in {builder.data_path}")
+
+    return main
 
 
 if __name__ == "__main__":
-    command_line.run(main)
+    command_line.run(command)

@@ -20,6 +20,7 @@ import os
 import pathlib
 import re
 import tarfile
+from collections.abc import Callable
 from collections.abc import Iterator
 
 import numpy as np
@@ -34,16 +35,6 @@ from tfrecords_builder import footprints
 from tfrecords_builder import splits
 from tfrecords_builder import synthetic
 
-_OUTPUT_DIR = flags.DEFINE_string(
-    "output_dir", None, "Folder for the archive; new or empty.", required=True
-)
-_NUM_PAIRS = flags.DEFINE_integer(
-    "num_pairs",
-    1000,
-    "Number of patch pairs, the six real ones included. A pair takes 0.35 MB.",
-    lower_bound=6,
-)
-_SEED = flags.DEFINE_integer("seed", 0, "Same seed, same archive.")
 flags.adopt_module_key_flags(command_line)
 
 S2_FOLDER = "BigEarthNet-v1.0"
@@ -280,13 +271,31 @@ def _copy_real_pairs(output_dir: pathlib.Path) -> list[str]:
     return sorted(path.name for path in (output_dir / S2_FOLDER).iterdir())
 
 
-def main() -> None:
-    """Writes the archive that the flags describe."""
-    folder = write_sample_archive(
-        _OUTPUT_DIR.value, num_pairs=_NUM_PAIRS.value, seed=_SEED.value
+def command() -> Callable[[], None]:
+    """Defines the flags; returns what the command does."""
+    output_dir = flags.DEFINE_string(
+        "output_dir",
+        None,
+        "Folder for the archive; new or empty.",
+        required=True,
     )
-    print(f"Wrote {_NUM_PAIRS.value} pairs (six real) to {folder}")
+    num_pairs = flags.DEFINE_integer(
+        "num_pairs",
+        1000,
+        "Number of patch pairs, the six real ones included. A pair takes "
+        "0.35 MB.",
+        lower_bound=6,
+    )
+    seed = flags.DEFINE_integer("seed", 0, "Same seed, same archive.")
+
+    def main() -> None:
+        folder = write_sample_archive(
+            output_dir.value, num_pairs=num_pairs.value, seed=seed.value
+        )
+        print(f"Wrote {num_pairs.value} pairs (six real) to {folder}")
+
+    return main
 
 
 if __name__ == "__main__":
-    command_line.run(main)
+    command_line.run(command)

@@ -1,0 +1,47 @@
+"""A small synthetic archive and what the main job makes of it, made once."""
+
+import pathlib
+
+import pytest
+
+from ben_tf import config as config_lib
+from ben_tf import train
+from tfrecords_builder import build
+from tfrecords_builder import sample_archive
+
+
+@pytest.fixture(scope="session")
+def sample_archive_dir(tmp_path_factory) -> pathlib.Path:
+    """48 pairs, six of them real; read-only by agreement."""
+    return sample_archive.write_sample_archive(
+        tmp_path_factory.mktemp("sample") / "archive", num_pairs=48
+    )
+
+
+@pytest.fixture(scope="session")
+def data_dir(sample_archive_dir, tmp_path_factory) -> pathlib.Path:
+    """The 48 pairs as TFRecords; read-only by agreement."""
+    folder = tmp_path_factory.mktemp("data")
+    build.build(archive_dir=sample_archive_dir, data_dir=folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_config(data_dir) -> config_lib.Config:
+    """One epoch of two steps."""
+    return config_lib.Config(
+        data_dir=str(data_dir),
+        model="k_branch_cnn",
+        batch_size=8,
+        epochs=1,
+        train_split="train[:16]",
+        validation_split="validation",
+    )
+
+
+@pytest.fixture(scope="session")
+def workdir(tiny_config, tmp_path_factory) -> pathlib.Path:
+    """A finished run of `tiny_config`; tests may add files, not change any."""
+    folder = tmp_path_factory.mktemp("run")
+    train.train(tiny_config, folder)
+    return folder
