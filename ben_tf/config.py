@@ -183,6 +183,15 @@ def from_flags() -> Config:
     )
 
 
+def differences_from_default(config: Config) -> dict:
+    """Field -> value for each field that is not at its default."""
+    return {
+        field.name: getattr(config, field.name)
+        for field in dataclasses.fields(Config)
+        if getattr(config, field.name) != field.default
+    }
+
+
 def write(config: Config, workdir: str | os.PathLike) -> None:
     """Writes config.json, atomically."""
     path = pathlib.Path(workdir) / FILE_NAME

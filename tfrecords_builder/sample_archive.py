@@ -19,6 +19,7 @@ import multiprocessing
 import os
 import pathlib
 import re
+import shutil
 import tarfile
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -64,6 +65,8 @@ def write_sample_archive(
 ) -> pathlib.Path:
     """Writes the archive, with a progress bar, in one process per core.
 
+    The folder appears when the archive is complete.
+
     Args:
       output_dir: New or empty folder.
       num_pairs: Number of patch pairs, at least 6.
@@ -81,12 +84,13 @@ def write_sample_archive(
             f"The folder {output_dir} is not empty. Expected a new or empty "
             "one. Choose another --output_dir or delete it."
         )
-    real_names = _copy_real_pairs(output_dir)
+    part = output_dir.with_name(output_dir.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    real_names = _copy_real_pairs(part)
     patches = choose_patches(
         num_pairs - len(real_names), seed=seed, exclude=real_names
     )
-    # The mark comes first: an archive that was cut off is marked as well.
-    (output_dir / MARKER_FILE).write_text(
+    (part / MARKER_FILE).write_text(
         _MARKER_TEXT.format(
             num_pairs=num_pairs, seed=seed, real_names="\n".join(real_names)
         )
@@ -97,7 +101,7 @@ def write_sample_archive(
     ) as pool:
         written = pool.map(
             _write_pair,
-            itertools.repeat(output_dir),
+            itertools.repeat(part),
             patches,
             itertools.repeat(seed),
             chunksize=16,
@@ -106,6 +110,7 @@ def write_sample_archive(
             written, total=len(patches), desc="sample archive", unit="pair"
         ):
             pass
+    os.replace(part, output_dir)
     return output_dir
 
 
