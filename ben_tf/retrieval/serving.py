@@ -1,0 +1,229 @@
+"""One SavedModel that takes raw bands and k, and returns names and scores.
+
+It holds the model that embeds, the embeddings of an index and their names, and
+needs nothing but TensorFlow to run. The search is exact, block by block.
+Embeddings and names are variables: a graph larger than 2 GiB cannot be saved,
+a checkpoint can.
+"""
+
+import os
+import pathlib
+import shutil
+
+import numpy as np
+import tensorflow as tf
+
+from ben_tf import bigearthnet
+from ben_tf import command_line
+from ben_tf.retrieval import distances
+from ben_tf.retrieval import embedding
+from ben_tf.retrieval import index as index_lib
+from ben_tf.retrieval import store
+
+# As in `exact`: more candidates than asked for, because rounding may reorder
+# the last few.
+_SPARE_CANDIDATES = 32
+_MATMUL_BLOCK_BYTES = 128 << 20
+_CHI_SQUARE_BLOCK_BYTES = 8 << 20
+
+
+def export(
+    *,
+    index: str | os.PathLike,
+    output_dir: str | os.PathLike,
+    saved_model: str | os.PathLike | None = None,
+) -> pathlib.Path:
+    """Writes model and index as one SavedModel.
+
+    Its signatures:
+
+    - "serving_default": the model's raw grids, (B, size, size, bands) each,
+      and `k`, a whole number -> `names` (B, k) string, nearest first, and
+      `scores` (B, k) float32, their distances (smaller is more alike).
+    - "search": `embeddings` (B, D) float32 and `k` -> the same.
+
+    Args:
+      index: Index folder. Whatever its search, the export searches exactly.
+      output_dir: Folder to write; one that holds a SavedModel is replaced.
+      saved_model: The model, if it is no longer where it was.
+
+    Returns:
+      `output_dir`.
+
+    Raises:
+      UserError: No index or model there; the index compares binary codes; or
+        `output_dir` holds something else.
+    """
+    output_dir = pathlib.Path(output_dir)
+    if output_dir.exists() and not (output_dir / "saved_model.pb").is_file():
+        raise command_line.UserError(
+            f"{output_dir} exists and holds no SavedModel. Expected a new "
+            "folder, or an export to replace. Choose another --output_dir."
+        )
+    opened = index_lib.Index.open(index)
+    if opened.manifest.search == store.BINARY:
+        raise command_line.UserError(
+            "The index compares binary codes. Expected embeddings. Build it "
+            "with another --search to export it for serving."
+        )
+    model = opened.model(saved_model)
+    module = Retriever(
+        opened.embeddings, opened.names, distance=opened.manifest.distance
+    )
+    module.model = model.loaded
+    names = embedding.input_names(model, opened.manifest.modality)
+    specs = [
+        tf.TensorSpec(
+            (None, *bigearthnet.GRIDS[name].shape),
+            bigearthnet.GRIDS[name].dtype,
+            name=name,
+        )
+        for name in names
+    ]
+
+    @tf.function(
+        input_signature=[*specs, tf.TensorSpec((), tf.int32, name="k")]
+    )
+    def serve(*arguments):
+        *grids, k = arguments
+        inputs = dict(zip(names, grids, strict=True))
+        return module.search(model.loaded.embed(inputs), k)
+
+    part = output_dir.with_name(output_dir.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    module.serve = serve
+    tf.saved_model.save(
+        module,
+        os.fspath(part),
+        signatures={"serving_default": serve, "search": module.search},
+    )
+    if output_dir.exists():
+        shutil.rmtree(output_dir)
+    os.replace(part, output_dir)
+    return output_dir
+
+
+class Retriever(tf.Module):
+    """Embeddings and names in TensorFlow, and the search in them."""
+
+    def __init__(
+        self, embeddings: np.ndarray, names: np.ndarray, *, distance: str
+    ):
+        """Copies the index into variables.
+
+        Args:
+          embeddings: (N, D) float32, rows sorted by name.
+          names: (N,) str.
+          distance: One of `distances.DISTANCES`.
+        """
+        super().__init__()
+        num_rows, size = embeddings.shape
+        self.embeddings = tf.Variable(embeddings, trainable=False)
+        self.names = tf.Variable(names.astype(object), trainable=False)
+        self._distance = distance
+        self._num_rows = num_rows
+        chi_square = distance == distances.CHI_SQUARE
+        block_bytes = (
+            _CHI_SQUARE_BLOCK_BYTES if chi_square else _MATMUL_BLOCK_BYTES
+        )
+        self._block = min(num_rows, max(64, block_bytes // (4 * size)))
+        self.lengths = tf.Variable(
+            np.linalg.norm(embeddings, axis=1).astype(np.float32),
+            trainable=False,
+        )
+        self.search = tf.function(
+            self._search,
+            input_signature=[
+                tf.TensorSpec((None, size), tf.float32, name="embeddings"),
+                tf.TensorSpec((), tf.int32, name="k"),
+            ],
+        )
+
+    def _search(self, embeddings, k):
+        with tf.control_dependencies([tf.debugging.assert_positive(k)]):
+            k = tf.minimum(k, self._num_rows)
+        rows = self._candidates(
+            embeddings, tf.minimum(k + _SPARE_CANDIDATES, self._num_rows)
+        )
+
+        def rank(arguments):
+            query, candidates = arguments
+            # By row first: the second sort keeps that order among equals.
+            candidates = tf.sort(candidates)
+            found = self._exact(query, tf.gather(self.embeddings, candidates))
+            order = tf.argsort(found, stable=True)[:k]
+            return tf.gather(found, order), tf.gather(candidates, order)
+
+        scores, rows = tf.map_fn(
+            rank, (embeddings, rows), fn_output_signature=(tf.float32, tf.int32)
+        )
+        return {"names": tf.gather(self.names, rows), "scores": scores}
+
+    def _candidates(self, queries, wanted):
+        """(B, D) -> (B, wanted) int32 rows, nearest up to rounding."""
+        num_queries = tf.shape(queries)[0]
+        best = tf.fill((num_queries, wanted), float("inf"))
+        best_rows = tf.zeros((num_queries, wanted), tf.int32)
+        for start in tf.range(0, self._num_rows, self._block):
+            tf.autograph.experimental.set_loop_options(
+                shape_invariants=[
+                    (best, tf.TensorShape((None, None))),
+                    (best_rows, tf.TensorShape((None, None))),
+                ]
+            )
+            # The last block is moved back to have the common shape; rows that
+            # an earlier block has seen are hidden.
+            moved = tf.minimum(start, self._num_rows - self._block)
+            found = self._rough(
+                queries,
+                self.embeddings[moved : moved + self._block],
+                self.lengths[moved : moved + self._block],
+            )
+            hidden = tf.range(self._block) < start - moved
+            found = tf.where(hidden, float("inf"), found)
+            near, places = tf.math.top_k(
+                -found, tf.minimum(wanted, self._block)
+            )
+            # What was found earlier comes first, so it wins among equals.
+            best = tf.concat([best, -near], axis=1)
+            best_rows = tf.concat([best_rows, places + moved], axis=1)
+            near, places = tf.math.top_k(-best, wanted)
+            best = -near
+            best_rows = tf.gather(best_rows, places, batch_dims=1)
+        return best_rows
+
+    def _rough(self, queries, block, lengths):
+        """(B, D), (rows, D) -> (B, rows), in the order of the distance."""
+        if self._distance == distances.CHI_SQUARE:
+            return _chi_square(queries, block)
+        product = tf.matmul(queries, block, transpose_b=True)
+        if self._distance == distances.COSINE:
+            return -product / tf.maximum(lengths, _TINY)
+        return tf.square(lengths) - 2 * product
+
+    def _exact(self, query, rows):
+        """(D,), (rows, D) -> (rows,), see `distances.distance`."""
+        if self._distance == distances.CHI_SQUARE:
+            quotient = tf.math.divide_no_nan(
+                tf.square(query - rows), query + rows
+            )
+            return tf.reduce_sum(quotient, axis=-1)
+        if self._distance == distances.EUCLIDEAN:
+            return tf.sqrt(tf.reduce_sum(tf.square(query - rows), axis=-1))
+        product = tf.reduce_sum(_unit_length(query) * _unit_length(rows), -1)
+        return tf.clip_by_value(1 - product, 0, 2)
+
+
+_TINY = np.finfo(np.float32).tiny
+
+
+@tf.function(jit_compile=True)
+def _chi_square(queries, block):
+    a, b = queries[:, None, :], block[None, :, :]
+    quotient = tf.math.divide_no_nan(tf.square(a - b), a + b)
+    return tf.reduce_sum(quotient, axis=-1)
+
+
+def _unit_length(vectors):
+    lengths = tf.norm(vectors, axis=-1, keepdims=True)
+    return vectors / tf.maximum(lengths, _TINY)
