@@ -126,19 +126,13 @@ def as_text(result: dict, *, with_paper: bool) -> str:
             if differences
             else f"Comparable with {paper.SOURCE}"
         )
-        for model in paper.TABLE_2:
-            rows = [
-                row
-                for row in headline_rows(result, model)
-                if row.paper is not None
-            ]
-            lines += ["", *_table(f"Paper's {model}", rows, with_paper=True)]
-        own = [
+        lines += ["", *_models_table(result)]
+        rows = [
             row
-            for row in headline_rows(result, paper.TABLE_1_MODEL)
-            if row.paper is None
+            for row in headline_rows(result)
+            if row.name not in paper.TABLE_2_METRICS
         ]
-        lines += ["", *_table("Not in the paper", own, with_paper=False)]
+        lines += ["", *_table("Not in Table II", rows, with_paper=False)]
     else:
         rows = headline_rows(result)
         lines += ["", *_table("Headline metrics", rows, with_paper=False)]
@@ -149,6 +143,37 @@ def as_text(result: dict, *, with_paper: bool) -> str:
     return "\n".join([*titles, *lines])
 
 
+def _models_table(result: dict) -> list[str]:
+    """Table II, a line for each model, and how far ours is from it."""
+    names = list(paper.TABLE_2_METRICS)
+    ours = {row.name: row for row in headline_rows(result)}
+    head = f"{'Table II: paper (ours - paper)':<32}" + "".join(
+        f" {name:>19}" for name in names
+    )
+    lines = [head, "-" * len(head)]
+    for model, figures in paper.TABLE_2.items():
+        cells = []
+        for name in names:
+            value = ours[name].ours
+            difference = (
+                "" if value is None else f" ({value - figures[name]:+.4f})"
+            )
+            cells.append(f" {figures[name]:.4f}{difference}".rjust(20))
+        lines.append(f"{model:<32}" + "".join(cells))
+    lines.append(
+        f"{'ours':<32}" + "".join(f" {number(ours[n].ours):>19}" for n in names)
+    )
+    lines.append(
+        f"{'  95 % interval':<32}"
+        + "".join(f" {_ends(ours[n].interval):>19}" for n in names)
+    )
+    return lines
+
+
+def _ends(interval: tuple[float, float] | None) -> str:
+    return f"{interval[0]:.4f}-{interval[1]:.4f}" if interval else ""
+
+
 def _table(title: str, rows: list[Row], *, with_paper: bool) -> list[str]:
     head = f"{title:<46} {'ours':>9} {'95 % interval':>15}"
     if with_paper:
@@ -157,12 +182,7 @@ def _table(title: str, rows: list[Row], *, with_paper: bool) -> list[str]:
     for row in rows:
         name = HEADLINES.get(row.name, row.name)
         name = name if len(name) <= 46 else name[:43] + "..."
-        interval = (
-            f"{row.interval[0]:.4f}-{row.interval[1]:.4f}"
-            if row.interval
-            else ""
-        )
-        line = f"{name:<46} {number(row.ours):>9} {interval:>15}"
+        line = f"{name:<46} {number(row.ours):>9} {_ends(row.interval):>15}"
         if with_paper:
             difference = (
                 f"{row.difference:+.4f}" if row.difference is not None else ""

@@ -275,4 +275,4 @@ def command() -> Callable[[], None]:
 
 
 if __name__ == "__main__":
-    command_line.run(command)
+    command_line.run(command, uses_tensorflow=True)

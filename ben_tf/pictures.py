@@ -4,7 +4,6 @@ Each picture is stretched between percentiles of its own pixels, so that it is
 neither black nor burnt. Brightness is thus not comparable between patches.
 """
 
-import io
 import types
 
 import numpy as np
@@ -20,8 +19,8 @@ _MIN_RANGE = types.MappingProxyType({"S1": 4.0, "S2": 300.0})
 PICTURES = types.MappingProxyType(
     {
         "True colour": ("B04", "B03", "B02"),
-        "False colour (near infrared, red, green)": ("B08", "B04", "B03"),
-        "VV, VH, VV - VH": ("VV", "VH", "VV - VH"),
+        "False colour: B08, B04, B03": ("B08", "B04", "B03"),
+        "Radar: VV, VH, VV - VH": ("VV", "VH", "VV - VH"),
         "VV": ("VV",),
         "VH": ("VH",),
     }
@@ -66,11 +65,11 @@ def render(grids: dict[str, np.ndarray], picture: str) -> np.ndarray:
 
 def to_png(pixels: np.ndarray) -> bytes:
     """(height, width, 3) or (height, width) uint8 -> PNG file."""
-    from matplotlib import image
+    import tensorflow as tf
 
-    buffer = io.BytesIO()
-    image.imsave(buffer, pixels, format="png", cmap="gray", vmin=0, vmax=255)
-    return buffer.getvalue()
+    if pixels.ndim == 2:
+        pixels = pixels[..., np.newaxis]
+    return tf.io.encode_png(pixels, compression=9).numpy()
 
 
 def _channel(grids, name) -> np.ndarray:

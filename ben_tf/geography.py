@@ -1,0 +1,56 @@
+"""Where patches lie: from UTM metres to degrees (WGS84).
+
+Uses rasterio; training and evaluation do not import this module.
+"""
+
+import numpy as np
+from rasterio import warp
+
+from ben_tf import bigearthnet
+
+_DEGREES = "EPSG:4326"
+
+
+def patch_centres(epsg, upper_left):
+    """Longitude and latitude of the centres of patches.
+
+    Args:
+      epsg: (N,) int, coordinate system of each patch.
+      upper_left: (N, 2) float64, easting and northing in metres.
+
+    Returns:
+      Two (N,) float64 arrays, degrees east and north.
+    """
+    half = bigearthnet.PATCH_SIZE_M / 2
+    return to_degrees(epsg, upper_left[:, 0] + half, upper_left[:, 1] - half)
+
+
+def patch_corners(epsg, upper_left):
+    """Corners of patches, counterclockwise from the lower left one.
+
+    Args:
+      epsg: (N,) int, coordinate system of each patch.
+      upper_left: (N, 2) float64, easting and northing in metres.
+
+    Returns:
+      (N, 4, 2) float64, longitude and latitude in degrees.
+    """
+    size = bigearthnet.PATCH_SIZE_M
+    corners = [
+        to_degrees(epsg, upper_left[:, 0] + east, upper_left[:, 1] - south)
+        for east, south in ((0, size), (size, size), (size, 0), (0, 0))
+    ]
+    return np.moveaxis(np.array(corners), 2, 0)
+
+
+def to_degrees(epsg, easting, northing):
+    """(N,) coordinates, each in its own system -> longitude and latitude."""
+    epsg = np.asarray(epsg)
+    longitudes = np.empty(len(epsg))
+    latitudes = np.empty(len(epsg))
+    for code in np.unique(epsg):
+        members = epsg == code
+        longitudes[members], latitudes[members] = warp.transform(
+            f"EPSG:{code}", _DEGREES, easting[members], northing[members]
+        )
+    return longitudes, latitudes

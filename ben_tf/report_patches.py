@@ -1,0 +1,211 @@
+"""Which patches a report shows, and their pixels."""
+
+import pathlib
+
+import numpy as np
+
+from ben_tf import command_line
+from ben_tf import pictures
+from ben_tf import report_page
+
+_THRESHOLD = np.float32(0.5)
+
+
+def choose(
+    predicted, sample_f2: np.ndarray, num_patches: int
+) -> dict[str, list[int]]:
+    """Picks the best, the middling and the worst patches by sample F2.
+
+    Among equals those with more labels count as better if all is right and
+    the less decided ones as worse.
+
+    Args:
+      predicted: `predictions.Predictions`.
+      sample_f2: (N,) score of each patch.
+      num_patches: How many of each kind, fewer where there are fewer.
+
+    Returns:
+      Kind -> rows of `predicted`; no row twice.
+    """
+    labels = predicted.labels.astype(bool)
+    error = np.abs(predicted.probabilities - labels).mean(axis=1)
+    # The last key counts first.
+    order = np.lexsort((error, -labels.sum(axis=1), -sample_f2))
+    num = min(num_patches, len(order) // 3) or min(1, len(order))
+    middle = (len(order) - num) // 2
+    kinds = {
+        "Best": order[:num],
+        "Middling": order[middle : middle + num],
+        "Worst": order[::-1][:num],
+    }
+    shown: set[int] = set()
+    chosen = {}
+    for kind, rows in kinds.items():
+        chosen[kind] = [int(row) for row in rows if int(row) not in shown]
+        shown.update(chosen[kind])
+    return {kind: rows for kind, rows in chosen.items() if rows}
+
+
+def nearest(index_path: pathlib.Path, predicted, num_hits: int):
+    """Asks an index for the patches most like one evaluated patch.
+
+    The query is the evaluated patch with most labels that the index holds.
+
+    Returns:
+      (query name, names, distances, (num_hits, classes) labels).
+
+    Raises:
+      UserError: No index there, or none of the evaluated patches is in it.
+    """
+    from ben_tf.retrieval import index as index_lib
+
+    index = index_lib.Index.open(index_path)
+    known = np.flatnonzero(np.isin(predicted.patch_name, index.names))
+    if not len(known):
+        raise command_line.UserError(
+            f"The index {index_path} holds none of the evaluated patches. "
+            "Build it of the same split."
+        )
+    row = known[predicted.labels[known].sum(axis=1).argmax()]
+    name = str(predicted.patch_name[row])
+    hits = index.search(
+        index.embeddings[index.rows_of([name])],
+        k=num_hits,
+        fingerprint=index.manifest.fingerprint,
+        exclude=[name],
+    )
+    found = hits.names[0] != ""
+    return (
+        name,
+        [str(hit) for hit in hits.names[0][found]],
+        hits.distances[0][found].tolist(),
+        hits.labels[0][found],
+    )
+
+
+def render(
+    builder, split: str, result: dict, predicted, *, sample_f2, chosen, hits
+):
+    """Reads the pixels of the chosen patches and draws them.
+
+    Args:
+      builder: The dataset.
+      split: Evaluated split.
+      result: What evaluate wrote.
+      predicted: `predictions.Predictions`.
+      sample_f2: (N,) score of each patch.
+      chosen: From `choose`.
+      hits: From `nearest`, or None.
+
+    Returns:
+      Kind -> list of `report_page.Patch`, and (query, hits) or None.
+    """
+    wanted = {
+        str(predicted.patch_name[row])
+        for rows in chosen.values()
+        for row in rows
+    }
+    if hits:
+        wanted |= {hits[0], *hits[1]}
+    grids = _fetch(builder, split, wanted)
+    class_names = result["class_names"]
+    row_of_name = {
+        str(name): row for row, name in enumerate(predicted.patch_name)
+    }
+
+    def names_of(multi_hot) -> list[str]:
+        return [class_names[i] for i in np.flatnonzero(multi_hot)]
+
+    def draw(name, title, labels, *, only=None):
+        probabilities = {}
+        if name in row_of_name:
+            row = predicted.probabilities[row_of_name[name]]
+            probabilities = {
+                class_names[i]: float(row[i])
+                for i in np.flatnonzero(row >= _THRESHOLD)
+            }
+        return report_page.Patch(
+            name=name,
+            title=title,
+            pictures={
+                picture: pictures.to_png(pictures.render(grids[name], picture))
+                for picture in (only or pictures.available(grids[name]))
+            },
+            labels=names_of(labels),
+            predicted=probabilities,
+        )
+
+    groups = {
+        kind: [
+            draw(
+                str(predicted.patch_name[row]),
+                f"F2 {sample_f2[row]:.2f}",
+                predicted.labels[row],
+            )
+            for row in rows
+        ]
+        for kind, rows in chosen.items()
+    }
+    if not hits:
+        return groups, None
+    query, names, distances, labels = hits
+    picture = [next(iter(pictures.available(grids[query])))]
+    drawn = [
+        draw(
+            name,
+            f"{place}: distance {distance:.3g}",
+            multi_hot,
+            only=picture,
+        )
+        for place, (name, distance, multi_hot) in enumerate(
+            zip(names, distances, labels, strict=True), start=1
+        )
+        if name in grids
+    ]
+    first = draw(
+        query,
+        "Query",
+        predicted.labels[row_of_name[query]],
+        only=picture,
+    )
+    return groups, (first, drawn)
+
+
+def _fetch(builder, split: str, names: set[str]) -> dict[str, dict]:
+    """Reads the wanted patches: the evaluated split first, then the others."""
+    import tqdm
+
+    from ben_tf import bigearthnet
+    from ben_tf import input_pipeline
+
+    found: dict[str, dict] = {}
+    others = [
+        name for name in builder.info.splits if not split.startswith(name)
+    ]
+    with tqdm.tqdm(
+        total=len(names), unit="patch", desc="read patches"
+    ) as progress:
+        for part in [split, *others]:
+            for batch in input_pipeline.native_batches(
+                builder,
+                part,
+                grids=tuple(bigearthnet.GRIDS),
+                batch_size=64,
+                metadata=("patch_name",),
+            ):
+                if len(found) == len(names):
+                    return found
+                for row, name in enumerate(batch["patch_name"].numpy()):
+                    if name.decode() in names and name.decode() not in found:
+                        found[name.decode()] = {
+                            grid: array[row].numpy()
+                            for grid, array in batch["inputs"].items()
+                        }
+                        progress.update()
+    missing = sorted(names - set(found))
+    if missing:
+        raise command_line.UserError(
+            f"The dataset lacks {len(missing)} of the patches to show, such as "
+            f"{missing[0]}. Give the --data_dir that the run was evaluated on."
+        )
+    return found
