@@ -44,7 +44,8 @@ nav a:hover { text-decoration: underline; }
 .card .more { font-size: 0.8rem; color: var(--quiet);
   font-variant-numeric: tabular-nums; }
 figure { margin: 1rem 0; }
-figure > img { max-width: 100%; height: auto; display: block; }
+figure img { max-width: 100%; height: auto; display: block; }
+.wide { overflow-x: auto; } .wide img { min-width: 40rem; }
 figcaption { font-size: 0.85rem; color: var(--quiet); max-width: 46rem; }
 .side { display: grid; gap: 1rem 2rem; align-items: start;
   grid-template-columns: repeat(auto-fit, minmax(min(27rem, 100%), 1fr)); }
@@ -56,7 +57,8 @@ th, td { padding: 0.32rem 0.5rem; text-align: right; white-space: nowrap;
 th:first-child, td:first-child { text-align: left; padding-left: 0;
   white-space: normal; min-width: 10rem; }
 .side td:first-child, .side th:first-child { min-width: 5rem; }
-thead th { border-bottom: 2px solid #9ca3af; vertical-align: bottom; }
+thead th { border-bottom: 2px solid #9ca3af; vertical-align: bottom;
+  white-space: normal; }
 tbody tr:hover { background: var(--tint); }
 th button { font: inherit; font-weight: 650; color: inherit; border: 0;
   padding: 0; background: none; cursor: pointer; text-align: inherit; }
@@ -74,7 +76,7 @@ td.bar { background: linear-gradient(to right, #cfe3f1 var(--share),
 .patches { display: grid; gap: 0.9rem; align-items: start;
   grid-template-columns: repeat(auto-fit, minmax(min(30rem, 100%), 1fr)); }
 .pictures { display: grid; gap: 0.5rem; margin: 0.6rem 0;
-  grid-template-columns: repeat(auto-fill, minmax(5.1rem, 1fr)); }
+  grid-template-columns: repeat(auto-fill, minmax(4.5rem, 1fr)); }
 .look-alikes { display: grid; gap: 1rem 0.7rem; margin: 0.8rem 0;
   grid-template-columns: repeat(auto-fill, minmax(8.4rem, 1fr)); }
 .look-alikes figure { margin: 0; } .look-alikes img { width: 100%;
@@ -96,7 +98,8 @@ footer { padding-top: 1.5rem; padding-bottom: 3rem; font-size: 0.85rem;
 @media print {
   body { font-size: 10.5pt; } nav { display: none; }
   h2 { margin-top: 1.6rem; break-after: avoid; } h3 { break-after: avoid; }
-  figure, .card, tr { break-inside: avoid; } .scroll { overflow: visible; }
+  figure, .card, tr { break-inside: avoid; } .scroll,
+  .wide { overflow: visible; } .wide img { min-width: 0; }
   th button::after { content: ""; }
   .banner, td.bar { print-color-adjust: exact; }
 }
@@ -169,14 +172,24 @@ def page(title: str, *, header: str, main: str, footer: str) -> str:
 """
 
 
-def picture(content: bytes, alt: str, caption: str = "") -> str:
-    """An image in the page itself; SVG or PNG by its first bytes."""
+def picture(
+    content: bytes, alt: str, caption: str = "", *, is_wide: bool = False
+) -> str:
+    """An image in the page itself; SVG or PNG by its first bytes.
+
+    Args:
+      content: File of the image.
+      alt: Plain text for who cannot see it.
+      caption: Plain text below it.
+      is_wide: Whether to scroll it on a phone rather than to shrink it.
+    """
     kind = "png" if content.startswith(b"\x89PNG") else "svg+xml"
     encoded = base64.b64encode(content).decode()
     text = f"<figcaption>{html.escape(caption)}</figcaption>" if caption else ""
+    wide = ' class="wide"' if is_wide else ""
     return (
-        f'<figure><img alt="{html.escape(alt)}" '
-        f'src="data:image/{kind};base64,{encoded}">{text}</figure>'
+        f'<figure><div{wide}><img alt="{html.escape(alt)}" '
+        f'src="data:image/{kind};base64,{encoded}"></div>{text}</figure>'
     )
 
 

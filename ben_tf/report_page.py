@@ -38,7 +38,7 @@ class Patch:
 
 def header(result: dict, *, sections: dict[str, str]) -> str:
     """Title, navigation (anchor -> name) and the banner."""
-    links = "".join(
+    links = " ".join(
         f'<a href="#{html.escape(anchor)}">{html.escape(name)}</a>'
         for anchor, name in sections.items()
     )
@@ -209,6 +209,7 @@ def curves(history: dict[str, list[float]]) -> str:
     return report_assets.picture(
         plots.training_curves(history),
         "Training and validation curves by epoch.",
+        is_wide=True,
     )
 
 
@@ -337,6 +338,7 @@ def error_charts(result: dict, predicted) -> str:
             "Row: a class that was missed, and on how many patches. Column: "
             "what was predicted there instead, as a share of those patches. "
             "Grey: the class was never missed.",
+            is_wide=True,
         )
         + "<h3>Precision and recall</h3>"
         + report_assets.picture(
@@ -347,6 +349,7 @@ def error_charts(result: dict, predicted) -> str:
                 result["per_class"]["average_precision"],
             ),
             "Precision-recall curve of every class.",
+            is_wide=True,
         )
         + "<h3>Calibration</h3>"
         + report_assets.picture(
