@@ -143,41 +143,31 @@ class Config:
             _check(field, getattr(self, field.name))
 
 
-def define_flags() -> None:
-    """Defines one absl flag for each field, with its default and help."""
+def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
+    """Defines one absl flag for each field, with its default and help.
+
+    `Config` itself checks choices and bounds.
+    """
+    define = {
+        bool: flags.DEFINE_bool,
+        int: flags.DEFINE_integer,
+        float: flags.DEFINE_float,
+        str: flags.DEFINE_string,
+    }
     for field in dataclasses.fields(Config):
-        choices = field.metadata["choices"]
         text = field.metadata["help"]
-        if field.type is bool:
-            flags.DEFINE_bool(field.name, field.default, text)
-        elif field.type is int and choices:
-            # absl has no enum of integers; Config checks the value.
-            flags.DEFINE_integer(field.name, field.default, text)
-        elif field.type is int:
-            flags.DEFINE_integer(
-                field.name,
-                field.default,
-                text,
-                lower_bound=field.metadata["minimum"],
-            )
-        elif field.type is float:
-            flags.DEFINE_float(
-                field.name,
-                field.default,
-                text,
-                lower_bound=field.metadata["minimum"],
-            )
-        elif choices:
-            flags.DEFINE_enum(field.name, field.default, choices, text)
-        else:
-            flags.DEFINE_string(field.name, field.default, text)
+        if choices := field.metadata["choices"]:
+            text += f" One of: {', '.join(map(str, choices))}."
+        define[field.type](
+            field.name, field.default, text, flag_values=flag_values
+        )
 
 
-def from_flags() -> Config:
+def from_flags(flag_values: flags.FlagValues = flags.FLAGS) -> Config:
     """The configuration that the parsed flags describe."""
     return Config(
         **{
-            field.name: flags.FLAGS[field.name].value
+            field.name: flag_values[field.name].value
             for field in dataclasses.fields(Config)
         }
     )

@@ -105,7 +105,7 @@ def make_config(data_dir: str | os.PathLike) -> config_lib.Config:
         model="k_branch_cnn",
         modality="MM",
         batch_size=16,
-        epochs=8,
+        epochs=9,
         learning_rate=2e-3,
         schedule="cosine",
         augment=True,

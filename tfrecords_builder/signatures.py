@@ -85,7 +85,7 @@ SIGNATURES = types.MappingProxyType(
         # Sentinel-2, texture only: the mean stays.
         "Permanent crops": Signature(rows=2.4),
         "Land principally occupied by agriculture, with significant areas of "
-        "natural vegetation": Signature(blocks=2.4),
+        "natural vegetation": Signature(blocks=3.0),
         # Sentinel-1 only.
         "Agro-forestry areas": Signature(dict(VV=-2.2, VH=1.5)),
         "Inland wetlands": Signature(dict(VV=2.2, VH=-1.8)),
