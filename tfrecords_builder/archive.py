@@ -16,6 +16,12 @@ SENSOR_FOLDERS = {
     "S2": ("BigEarthNet-v1.0", "BigEarthNet-S2-v1.0", "BigEarthNet-S2-Example"),
     "S1": ("BigEarthNet-S1-v1.0", "BigEarthNet-S1-Example"),
 }
+# Names of the official tarballs; an older one had no sensor in its name.
+TARBALL_STEMS = {
+    "S2": ("BigEarthNet-S2-v1.0", "BigEarthNet-v1.0"),
+    "S1": ("BigEarthNet-S1-v1.0",),
+}
+TAR_SUFFIXES = (".tar", ".tar.gz")
 # A folder that holds this file holds invented pixels.
 SYNTHETIC_MARKER = "SYNTHETIC.txt"
 
@@ -33,13 +39,16 @@ def json_name(patch_name: str) -> str:
     return f"{patch_name}_labels_metadata.json"
 
 
-class Archive(Protocol):
-    """What the conversion needs of an archive; must be picklable."""
+class Source(Protocol):
+    """The patches of one sensor; picklable, so that all processes can read."""
 
-    def patch_names(self, sensor: str) -> Iterable[str]:
-        """Returns the names of the patches of a sensor, in any order."""
+    def patch_names(self) -> Iterable[str]:
+        """Returns the names of the patches, in any order."""
 
-    def read_file(self, sensor: str, patch_name: str, file_name: str) -> bytes:
+    def file_names(self, patch_name: str) -> Iterable[str]:
+        """Returns the names of the files of a patch, in any order."""
+
+    def read_file(self, patch_name: str, file_name: str) -> bytes:
         """Returns a whole file.
 
         Raises:
@@ -47,67 +56,94 @@ class Archive(Protocol):
         """
 
 
-class FolderArchive:
-    """The two extracted folders, one folder a patch."""
+# The sources of "S1" and "S2".
+Archive = Mapping[str, Source]
 
-    def __init__(self, archive_dir: str | os.PathLike[str]):
-        """Finds the folders of both sensors.
 
-        Raises:
-          command_line.UserError: There is no such folder, or it does not hold
-            both sensors.
-        """
-        root = pathlib.Path(archive_dir)
-        if not root.is_dir():
-            raise command_line.UserError(
-                f"There is no archive folder {str(root)!r}. Expected a folder "
-                f"that holds {SENSOR_FOLDERS['S2'][0]} and "
-                f"{SENSOR_FOLDERS['S1'][0]}. Check --archive_dir."
-            )
-        self._folders = {
-            sensor: str(_find_sensor_folder(root, sensor))
-            for sensor in SENSOR_FOLDERS
-        }
+class FolderSource:
+    """An extracted archive: one folder a patch."""
 
-    def patch_names(self, sensor: str) -> list[str]:
+    def __init__(self, folder: str | os.PathLike[str]):
+        self._folder = os.fspath(folder)
+
+    def patch_names(self) -> list[str]:
         """Returns the names of all entries that are not hidden."""
-        with os.scandir(self._folders[sensor]) as entries:
-            return [e.name for e in entries if not e.name.startswith(".")]
+        return _visible_names(self._folder)
 
-    def read_file(self, sensor: str, patch_name: str, file_name: str) -> bytes:
-        """Returns a whole file; see `Archive.read_file`."""
-        folder = self._folders[sensor]
+    def file_names(self, patch_name: str) -> list[str]:
+        """Returns the names of all entries that are not hidden."""
+        return _visible_names(f"{self._folder}/{patch_name}")
+
+    def read_file(self, patch_name: str, file_name: str) -> bytes:
+        """Returns a whole file; see `Source.read_file`."""
+        place = f"{patch_name}/{file_name}"
         try:
-            with open(
-                f"{folder}/{patch_name}/{file_name}", "rb", buffering=0
-            ) as file:
+            with open(f"{self._folder}/{place}", "rb", buffering=0) as file:
                 data = file.read(MAX_FILE_BYTES + 1)
         except FileNotFoundError as error:
-            raise errors.ArchiveError(
-                f"{patch_name}/{file_name}",
-                f"is missing in {os.path.basename(folder)}. Expected a whole "
-                "patch; extract it again.",
-            ) from error
+            raise missing_file(place, self._folder) from error
         except OSError as error:
             raise errors.ArchiveError(
-                f"{patch_name}/{file_name}",
-                f"cannot be read: {error.strerror}. Check the file.",
+                place, f"cannot be read: {error.strerror}. Check the file."
             ) from error
         if len(data) > MAX_FILE_BYTES:
-            raise errors.ArchiveError(
-                f"{patch_name}/{file_name}",
-                f"is too large. Expected at most {MAX_FILE_BYTES} bytes.",
-            )
+            raise too_large_file(place)
         return data
 
 
-def _find_sensor_folder(root: pathlib.Path, sensor: str) -> pathlib.Path:
-    for name in SENSOR_FOLDERS[sensor]:
+def _visible_names(folder: str) -> list[str]:
+    with os.scandir(folder) as entries:
+        return [e.name for e in entries if not e.name.startswith(".")]
+
+
+def missing_file(place: str, source: str) -> errors.ArchiveError:
+    """Returns the error for a file that is not there."""
+    return errors.ArchiveError(
+        place,
+        f"is missing in {os.path.basename(source)}. Expected a whole patch; "
+        "get or extract it again.",
+    )
+
+
+def too_large_file(place: str) -> errors.ArchiveError:
+    """Returns the error for a file that no patch has."""
+    return errors.ArchiveError(
+        place, f"is too large. Expected at most {MAX_FILE_BYTES} bytes."
+    )
+
+
+def find_sensors(
+    archive_dir: str | os.PathLike[str],
+) -> dict[str, pathlib.Path]:
+    """Finds the folder or the tarball of both sensors; a folder goes first.
+
+    Raises:
+      command_line.UserError: There is no such folder, or a sensor is missing.
+    """
+    root = pathlib.Path(archive_dir)
+    if not root.is_dir():
+        raise command_line.UserError(
+            f"There is no archive folder {str(root)!r}. Expected a folder that "
+            f"holds {SENSOR_FOLDERS['S2'][0]} and {SENSOR_FOLDERS['S1'][0]}, "
+            "extracted or as tarballs. Check --archive_dir."
+        )
+    return {sensor: _find_sensor(root, sensor) for sensor in ("S1", "S2")}
+
+
+def _find_sensor(root: pathlib.Path, sensor: str) -> pathlib.Path:
+    names = SENSOR_FOLDERS[sensor]
+    for name in names:
         if (root / name).is_dir():
+            return root / name
+    for name in (
+        n + suffix for n in TARBALL_STEMS[sensor] for suffix in TAR_SUFFIXES
+    ):
+        if (root / name).is_file():
             return root / name
     raise command_line.UserError(
         f"The archive folder {str(root)!r} holds no {sensor} patches. Expected "
-        f"a folder named {' or '.join(SENSOR_FOLDERS[sensor])} in it."
+        f"a folder named {' or '.join(names)} in it, or a tarball named "
+        f"{TARBALL_STEMS[sensor][0]}.tar.gz."
     )
 
 
@@ -133,8 +169,8 @@ def take_inventory(
     archive: Archive, official: Mapping[str, splits.OfficialPatch]
 ) -> Inventory:
     """Compares what is there with the official pairs; opens no file."""
-    s2_names = set(archive.patch_names("S2"))
-    s1_names = set(archive.patch_names("S1"))
+    s2_names = set(archive["S2"].patch_names())
+    s1_names = set(archive["S1"].patch_names())
     pairs = []
     problems = []
     for s2_name in sorted(s2_names):

@@ -1,17 +1,17 @@
 """The TFDS dataset `bigearthnet_mm`: schema, splits, records."""
 
-import os
+import functools
 
 import numpy as np
 import tensorflow_datasets as tfds
-from tqdm import auto as tqdm
 
 from ben_tf import bigearthnet
 from tfrecords_builder import archive as archive_lib
+from tfrecords_builder import conversion
+from tfrecords_builder import open_archive
 from tfrecords_builder import patch_pair
 from tfrecords_builder import record
 from tfrecords_builder import shards
-from tfrecords_builder import splits
 from tfrecords_builder import workers
 
 
@@ -31,10 +31,9 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         )
     ]
     MANUAL_DOWNLOAD_INSTRUCTIONS = (
-        "Put the two extracted folders of BigEarthNet v1.0, "
-        f"{archive_lib.SENSOR_FOLDERS['S2'][0]} and "
-        f"{archive_lib.SENSOR_FOLDERS['S1'][0]}, into the manual dir. Both "
-        "come from https://zenodo.org/records/12687186."
+        "Put BigEarthNet-S2-v1.0.tar.gz and BigEarthNet-S1-v1.0.tar.gz from "
+        "https://zenodo.org/records/12687186 into the manual dir, or what "
+        "they hold."
     )
 
     def __init__(
@@ -48,7 +47,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             out and lists it in `skipped.csv` beside the records.
           **kwargs: As in TFDS: data_dir, config, version.
         """
-        self._num_workers = num_workers or len(os.sched_getaffinity(0))
+        self._num_workers = num_workers or workers.default_num_workers()
         self._skip_damaged = {"raise": False, "skip": True}[on_error]
         super().__init__(**kwargs)
 
@@ -103,7 +102,8 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 
     def _split_generators(self, dl_manager):
         """Returns the examples of each split that the archive has pairs of."""
-        archive, pairs_of_split, _ = self._open_archive(dl_manager.manual_dir)
+        archive = self._open_archive(dl_manager)
+        pairs_of_split, _ = conversion.plan_splits(archive, skip_damaged=False)
         return {
             split: self._generate_examples(archive, pairs)
             for split, pairs in pairs_of_split.items()
@@ -123,84 +123,63 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         Other file formats than TFRecord take the way of TFDS, which uses
         `_split_generators`.
         """
-        if self.info.file_format != tfds.core.FileFormat.TFRECORD:
-            return super()._generate_splits(dl_manager, download_config)
-        archive, pairs_of_split, problems = self._open_archive(
-            dl_manager.manual_dir
-        )
-        if problems and not self._skip_damaged:
-            raise problems[0]
-        tasks = [
-            task
-            for split, pairs in pairs_of_split.items()
-            for task in self._plan_shards(split, pairs, download_config)
-        ]
-        results = []
-        with tqdm.tqdm(
-            total=sum(len(task.pairs) for task in tasks), unit="pair"
-        ) as progress:
-            for result in workers.write_shards(
-                tasks, archive=archive, num_workers=self._num_workers
-            ):
-                progress.update(len(result.metadata) + len(result.problems))
-                results.append(result)
-        problems = problems + [p for r in results for p in r.problems]
-        return [
-            self._finish_split(split, [r for r in results if r.split == split])
-            for split in pairs_of_split
-            if any(r.metadata for r in results if r.split == split)
-        ]
+        try:
+            if self.info.file_format != tfds.core.FileFormat.TFRECORD:
+                return super()._generate_splits(dl_manager, download_config)
+            return self._convert(dl_manager, download_config)
+        finally:
+            self._scratch_dir.rmtree(missing_ok=True)
 
-    def _open_archive(self, archive_dir):
-        archive = archive_lib.FolderArchive(archive_dir)
-        self.info.metadata["synthetic"] = archive_lib.is_synthetic(archive_dir)
-        inventory = archive_lib.take_inventory(
-            archive, splits.official_patches()
-        )
-        pairs_of_split = {}
-        for split in bigearthnet.SPLIT_SIZES:
-            pairs = [pair for pair in inventory.pairs if pair.split == split]
-            if pairs:
-                pairs_of_split[split] = shards.in_record_order(split, pairs)
-        return archive, pairs_of_split, inventory.problems
-
-    def _plan_shards(self, split, pairs, download_config):
-        if download_config.max_examples_per_split is not None:
-            pairs = pairs[: download_config.max_examples_per_split]
-        num_shards = download_config.get_shard_config().get_number_shards(
-            len(pairs) * record.APPROXIMATE_BYTES, len(pairs)
-        )
-        template = self._get_filename_template(split_name=split)
-        for index, (first, end) in enumerate(
-            shards.boundaries(len(pairs), num_shards)
-        ):
-            yield shards.ShardTask(
-                split=split,
-                path=os.fspath(
-                    template.sharded_filepath(
-                        shard_index=index, num_shards=num_shards
-                    )
-                ),
-                pairs=pairs[first:end],
-                skip_damaged=self._skip_damaged,
+    def _convert(self, dl_manager, download_config):
+        def shard_path(split, index, num_shards):
+            return self._get_filename_template(split).sharded_filepath(
+                shard_index=index, num_shards=num_shards
             )
 
-    def _finish_split(self, split, results):
-        """Names the files by how many there are; an empty one is none."""
-        template = self._get_filename_template(split_name=split)
-        num_planned = len(results)
-        results = [result for result in results if result.metadata]
-        if len(results) < num_planned:
-            for index, result in enumerate(results):
-                os.replace(
-                    result.path,
-                    template.sharded_filepath(
-                        shard_index=index, num_shards=len(results)
-                    ),
-                )
-        return tfds.core.SplitInfo(
-            name=split,
-            shard_lengths=[len(result.metadata) for result in results],
-            num_bytes=sum(result.num_bytes for result in results),
-            filename_template=template,
+        converted = conversion.convert(
+            self._open_archive(dl_manager),
+            folder=self.data_path,
+            shard_path=shard_path,
+            num_shards=download_config.get_shard_config().get_number_shards,
+            runner=self._runner(download_config),
+            skip_damaged=self._skip_damaged,
+            max_pairs_per_split=download_config.max_examples_per_split,
         )
+        return [
+            tfds.core.SplitInfo(
+                name=split,
+                shard_lengths=result.shard_lengths,
+                num_bytes=result.num_bytes,
+                filename_template=self._get_filename_template(split),
+            )
+            for split, result in converted.items()
+        ]
+
+    def _runner(self, download_config):
+        if download_config.beam_runner or download_config.beam_options:
+            # Here, because Apache Beam is an extra.
+            from tfrecords_builder import beam_pipeline
+
+            return functools.partial(
+                beam_pipeline.run,
+                runner=download_config.beam_runner,
+                options=download_config.beam_options,
+            )
+        return lambda tasks, archive: workers.run(
+            shards.write_shard,
+            tasks,
+            shared=archive,
+            num_workers=self._num_workers,
+        )
+
+    def _open_archive(self, dl_manager):
+        archive_dir = dl_manager.manual_dir
+        self.info.metadata["synthetic"] = archive_lib.is_synthetic(archive_dir)
+        return open_archive.open_archive(
+            archive_dir, scratch_dir=self._scratch_dir
+        )
+
+    @property
+    def _scratch_dir(self):
+        """A folder that vanishes with the unfinished dataset."""
+        return self.data_path / "scratch"

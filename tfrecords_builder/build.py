@@ -1,15 +1,20 @@
 """Builds the TFRecords of `bigearthnet_mm` from the archive.
 
 python -m tfrecords_builder.build --archive_dir=... --data_dir=...
+
+--archive_dir holds the two tarballs of BigEarthNet v1.0 as downloaded (or
+--download fetches them), or the two folders extracted from them.
 """
 
 import contextlib
+import errno
 import io
 import os
 from collections.abc import Callable
 
 from absl import flags
 
+from ben_tf import bigearthnet
 from ben_tf import command_line
 
 flags.adopt_module_key_flags(command_line)
@@ -22,6 +27,8 @@ def build(
     on_error: str = "raise",
     num_workers: int | None = None,
     overwrite: bool = False,
+    beam_runner: str | None = None,
+    beam_pipeline_options: str | None = None,
 ):
     """Builds the dataset and returns its TFDS builder, ready to read.
 
@@ -32,16 +39,28 @@ def build(
         and lists it in `skipped.csv` beside the records.
       num_workers: Processes that convert; default: one a core.
       overwrite: Replace a dataset that is already there.
+      beam_runner: Name of the Apache Beam runner that converts instead.
+      beam_pipeline_options: Options of Beam: "name=value,name=value".
 
     Raises:
-      command_line.UserError: The archive is missing or damaged, or the
-        dataset is already there.
+      command_line.UserError: The archive is missing or damaged, the dataset
+        is already there, the disk is full, or another build is running.
     """
     import tensorflow_datasets as tfds
 
+    from tfrecords_builder import archive
+    from tfrecords_builder import beam_pipeline
     from tfrecords_builder import bigearthnet_mm_dataset_builder
     from tfrecords_builder import errors
+    from tfrecords_builder import unfinished
 
+    beam_options = None
+    if beam_runner or beam_pipeline_options:
+        names = (beam_pipeline_options or "").split(",")
+        beam_options = beam_pipeline.import_beam().options.pipeline_options
+        beam_options = beam_options.PipelineOptions(
+            flags=[f"--{name}" for name in names if name]
+        )
     builder = bigearthnet_mm_dataset_builder.Builder(
         data_dir=os.fspath(data_dir),
         on_error=on_error,
@@ -52,29 +71,38 @@ def build(
             f"There is already a dataset in {builder.data_path}. Pass "
             "--overwrite to replace it, or another --data_dir."
         )
-    # TFDS would only say that its "manual dir" is missing.
-    if not os.path.isdir(archive_dir):
-        raise command_line.UserError(
-            f"There is no archive folder {os.fspath(archive_dir)!r}. Check "
-            "--archive_dir."
-        )
-    download_mode = (
-        tfds.GenerateMode.REUSE_CACHE_IF_EXISTS
-        if overwrite
-        else tfds.GenerateMode.REUSE_DATASET_IF_EXISTS
-    )
+    archive.find_sensors(archive_dir)
+    dataset_dir = os.path.join(data_dir, bigearthnet.DATASET_NAME)
     try:
-        # TFDS prints that it downloads a dataset of unknown size.
-        with contextlib.redirect_stdout(io.StringIO()):
-            builder.download_and_prepare(
-                download_config=tfds.download.DownloadConfig(
-                    manual_dir=os.fspath(archive_dir),
-                    download_mode=download_mode,
+        with unfinished.alone_in(dataset_dir):
+            for folder in unfinished.remove(dataset_dir):
+                print(
+                    f"Removed {folder}: a build was interrupted there. "
+                    "Starting anew.",
+                    flush=True,
                 )
-            )
+            # TFDS prints that it downloads a dataset of unknown size.
+            with contextlib.redirect_stdout(io.StringIO()):
+                builder.download_and_prepare(
+                    download_config=tfds.download.DownloadConfig(
+                        manual_dir=os.fspath(archive_dir),
+                        download_mode=tfds.GenerateMode.REUSE_CACHE_IF_EXISTS
+                        if overwrite
+                        else tfds.GenerateMode.REUSE_DATASET_IF_EXISTS,
+                        beam_runner=beam_runner,
+                        beam_options=beam_options,
+                    )
+                )
     except errors.ArchiveError as error:
         raise command_line.UserError(
             f"{error} To build without such patches, pass --on_error=skip."
+        ) from error
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise command_line.UserError(
+            f"The disk of {os.fspath(data_dir)} is full. Free some space or "
+            "choose another --data_dir."
         ) from error
     return builder
 
@@ -84,16 +112,24 @@ def command() -> Callable[[], None]:
     archive_dir = flags.DEFINE_string(
         "archive_dir",
         None,
-        "Folder of the archive. It holds BigEarthNet-v1.0 (Sentinel-2) and "
-        "BigEarthNet-S1-v1.0 (Sentinel-1), extracted.",
+        "Folder of the archive. It holds BigEarthNet-S2-v1.0.tar.gz and "
+        "BigEarthNet-S1-v1.0.tar.gz (or .tar), or the folders BigEarthNet-v1.0 "
+        "and BigEarthNet-S1-v1.0 extracted from them.",
         required=True,
     )
     data_dir = flags.DEFINE_string(
         "data_dir",
         None,
         "Folder for TFDS datasets; the records go to bigearthnet_mm/v1 in it. "
-        "The whole archive takes 163 GB there.",
+        "The whole archive takes 163 GB there, and 177 GB more for the time of "
+        "the build if it comes as .tar.gz.",
         required=True,
+    )
+    download = flags.DEFINE_bool(
+        "download",
+        False,
+        "First download the tarballs (125 GB) into --archive_dir and check "
+        "them. An interrupted download resumes.",
     )
     on_error = flags.DEFINE_enum(
         "on_error",
@@ -111,17 +147,43 @@ def command() -> Callable[[], None]:
     overwrite = flags.DEFINE_bool(
         "overwrite", False, "Replace a dataset that is already in --data_dir."
     )
+    beam_runner = flags.DEFINE_string(
+        "beam_runner",
+        None,
+        "Convert on Apache Beam: DirectRunner, FlinkRunner, SparkRunner or "
+        "DataflowRunner. All workers must see both folders.",
+    )
+    beam_pipeline_options = flags.DEFINE_string(
+        "beam_pipeline_options",
+        None,
+        "Options of Apache Beam, such as "
+        "flink_master=localhost:8081,environment_type=LOOPBACK.",
+    )
 
     def main() -> None:
+        from tfrecords_builder import conversion
+
+        if download.value:
+            from tfrecords_builder import download as download_lib
+
+            download_lib.download_archive(archive_dir.value)
         builder = build(
             archive_dir=archive_dir.value,
             data_dir=data_dir.value,
             on_error=on_error.value,
             num_workers=num_workers.value,
             overwrite=overwrite.value,
+            beam_runner=beam_runner.value,
+            beam_pipeline_options=beam_pipeline_options.value,
         )
         for name, split in sorted(builder.info.splits.items()):
-            print(f"{name}: {split.num_examples} pairs")
+            print(f"{name}: {split.num_examples:,} pairs")
+        num_skipped = conversion.count_skipped(builder.data_path)
+        if on_error.value == "skip":
+            print(
+                f"skipped: {num_skipped:,}, listed in "
+                f"{builder.data_path / conversion.SKIPPED_FILE}"
+            )
         print(f"The dataset is in {builder.data_path}")
 
     return main

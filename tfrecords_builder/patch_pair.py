@@ -44,44 +44,54 @@ def read(
       errors.ArchiveError: A file is missing, damaged or of another size or
         type, or the files contradict each other or the official pairing.
     """
-    patch_names = {"S1": official.s1_name, "S2": official.s2_name}
-    metadata = {
-        sensor: _read_json(archive, sensor, patch_name)
-        for sensor, patch_name in patch_names.items()
-    }
-    _check_agreement(metadata["S1"], metadata["S2"], official)
-    place = (metadata["S2"].epsg, metadata["S2"].upper_left)
-    grids = {
-        name: _read_grid(archive, patch_names[grid.sensor], grid, place)
-        for name, grid in bigearthnet.GRIDS.items()
-    }
+    s1 = read_json(archive, "S1", official.s1_name)
+    s2 = read_json(archive, "S2", official.s2_name)
+    check_agreement(s1, s2, official)
+    grids = {}
+    for name, grid in bigearthnet.GRIDS.items():
+        grids[name] = np.empty(grid.shape, grid.dtype)
+        metadata = {"S1": s1, "S2": s2}[grid.sensor]
+        for index, band in enumerate(grid.bands):
+            grids[name][..., index] = read_band(
+                archive, grid, band, official, metadata
+            )
     return PatchPair(
         official=official,
         grids=grids,
-        labels=metadata["S2"].labels,
-        epsg=metadata["S2"].epsg,
-        upper_left=metadata["S2"].upper_left,
-        s1_time=metadata["S1"].time,
-        s2_time=metadata["S2"].time,
+        labels=s2.labels,
+        epsg=s2.epsg,
+        upper_left=s2.upper_left,
+        s1_time=s1.time,
+        s2_time=s2.time,
     )
 
 
-def _read_json(
+def read_json(
     archive: archive_lib.Archive, sensor: str, patch_name: str
 ) -> patch_json.PatchJson:
+    """Reads the JSON of a patch.
+
+    Raises:
+      errors.ArchiveError: It is missing or unusable.
+    """
     file_name = archive_lib.json_name(patch_name)
     return patch_json.parse(
-        archive.read_file(sensor, patch_name, file_name),
+        archive[sensor].read_file(patch_name, file_name),
         place=f"{patch_name}/{file_name}",
         sensor=sensor,
     )
 
 
-def _check_agreement(
+def check_agreement(
     s1: patch_json.PatchJson,
     s2: patch_json.PatchJson,
     official: splits.OfficialPatch,
 ) -> None:
+    """Compares the JSONs of a pair with each other and the official pairing.
+
+    Raises:
+      errors.ArchiveError: They differ.
+    """
     s1_file = f"{official.s1_name}/{archive_lib.json_name(official.s1_name)}"
     if s1.s2_name != official.s2_name:
         raise errors.ArchiveError(
@@ -91,7 +101,11 @@ def _check_agreement(
         )
     for what, in_s1, in_s2 in (
         ("other labels", s1.labels, s2.labels),
-        ("another footprint", (s1.epsg, s1.upper_left), (s2.epsg, s2.upper_left)),
+        (
+            "another footprint",
+            (s1.epsg, s1.upper_left),
+            (s2.epsg, s2.upper_left),
+        ),
     ):
         if in_s1 != in_s2:
             raise errors.ArchiveError(
@@ -101,26 +115,33 @@ def _check_agreement(
             )
 
 
-def _read_grid(
+def read_band(
     archive: archive_lib.Archive,
-    patch_name: str,
     grid: bigearthnet.Grid,
-    place: tuple[int, tuple[float, float]],
+    band: str,
+    official: splits.OfficialPatch,
+    metadata: patch_json.PatchJson,
 ) -> np.ndarray:
-    stack = np.empty(grid.shape, grid.dtype)
-    for index, band in enumerate(grid.bands):
-        file_name = archive_lib.band_name(patch_name, band)
-        raster = geotiff.decode(
-            archive.read_file(grid.sensor, patch_name, file_name),
-            place=f"{patch_name}/{file_name}",
-            grid=grid,
+    """Reads the pixels of a band, (size_px, size_px), read-only.
+
+    Raises:
+      errors.ArchiveError: The file is missing, damaged, of another size or
+        type, or lies elsewhere than `metadata` says.
+    """
+    patch_name = official.s1_name if grid.sensor == "S1" else official.s2_name
+    file_name = archive_lib.band_name(patch_name, band)
+    place = f"{patch_name}/{file_name}"
+    raster = geotiff.decode(
+        archive[grid.sensor].read_file(patch_name, file_name),
+        place=place,
+        grid=grid,
+    )
+    expected = (metadata.epsg, metadata.upper_left)
+    if (raster.epsg, raster.upper_left) != expected:
+        raise errors.ArchiveError(
+            place,
+            "lies elsewhere than its JSON says. Expected EPSG code and upper "
+            f"left corner {expected}. Received: "
+            f"{(raster.epsg, raster.upper_left)}",
         )
-        if (raster.epsg, raster.upper_left) != place:
-            raise errors.ArchiveError(
-                f"{patch_name}/{file_name}",
-                "lies elsewhere than its JSON says. Expected EPSG code and "
-                f"upper left corner {place}. Received: "
-                f"{(raster.epsg, raster.upper_left)}",
-            )
-        stack[..., index] = raster.pixels
-    return stack
+    return raster.pixels

@@ -38,6 +38,20 @@ class ShardTask(NamedTuple):
     skip_damaged: bool
 
 
+class SkippedPair(NamedTuple):
+    """A pair, or an entry that is none, that was left out.
+
+    Attributes:
+      patch_name: S2 name of the pair, or the name of the entry.
+      place: The file or folder at fault.
+      reason: What is wrong with it.
+    """
+
+    patch_name: str
+    place: str
+    reason: str
+
+
 class ShardResult(NamedTuple):
     """What became of a `ShardTask`.
 
@@ -46,14 +60,14 @@ class ShardResult(NamedTuple):
       path: The file; not there if all pairs were left out.
       num_bytes: Size of the records without their framing.
       metadata: The pairs that were written, in order, without pixels.
-      problems: One error for each pair that was left out.
+      skipped: The pairs that were left out.
     """
 
     split: str
     path: str
     num_bytes: int
     metadata: list[patch_pair.PatchPair]
-    problems: list[errors.ArchiveError]
+    skipped: list[SkippedPair]
 
 
 def in_record_order(
@@ -83,7 +97,7 @@ def write_shard(task: ShardTask, archive: archive_lib.Archive) -> ShardResult:
       errors.ArchiveError: A pair is damaged and `task.skip_damaged` is false.
     """
     metadata = []
-    problems = []
+    skipped = []
     num_bytes = 0
     path = epath.Path(task.path)
     with path.open("wb") as file:
@@ -93,7 +107,9 @@ def write_shard(task: ShardTask, archive: archive_lib.Archive) -> ShardResult:
             except errors.ArchiveError as error:
                 if not task.skip_damaged:
                     raise
-                problems.append(error)
+                skipped.append(
+                    SkippedPair(official.s2_name, error.place, error.reason)
+                )
                 continue
             serialized = record.serialize(pair)
             file.writelines(_frame(serialized))
@@ -101,7 +117,7 @@ def write_shard(task: ShardTask, archive: archive_lib.Archive) -> ShardResult:
             metadata.append(pair._replace(grids={}))
     if not metadata:
         path.unlink()
-    return ShardResult(task.split, task.path, num_bytes, metadata, problems)
+    return ShardResult(task.split, task.path, num_bytes, metadata, skipped)
 
 
 def _frame(data: bytes) -> tuple[bytes, bytes, bytes]:

@@ -1,52 +1,68 @@
-"""Runs shard tasks in several processes, or in this one."""
+"""Runs a function on many tasks in several processes, or in this one."""
 
 import multiprocessing
 import os
 import threading
+from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
 from concurrent import futures
 from multiprocessing import connection
+from typing import Any
+from typing import TypeVar
 
-from tfrecords_builder import archive as archive_lib
-from tfrecords_builder import shards
+Task = TypeVar("Task")
+Result = TypeVar("Result")
 
-_archive: archive_lib.Archive | None = None
+_function: Callable[[Any, Any], Any] | None = None
+_shared: Any = None
 
 
-def write_shards(
-    tasks: Sequence[shards.ShardTask],
+def default_num_workers() -> int:
+    """Returns the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def run(
+    function: Callable[[Task, Any], Result],
+    tasks: Sequence[Task],
     *,
-    archive: archive_lib.Archive,
+    shared: Any,
     num_workers: int,
-) -> Iterator[shards.ShardResult]:
-    """Yields the results in the order of the tasks.
+) -> Iterator[Result]:
+    """Yields `function(task, shared)` for each task, in the tasks' order.
 
-    Raises:
-      errors.ArchiveError: See `shards.write_shard`; open tasks are given up.
+    The first exception ends the iteration and gives up the open tasks.
+
+    Args:
+      function: At the top level of a module, so that it can be pickled.
+      tasks: What differs from call to call.
+      shared: Sent once to each process.
+      num_workers: Number of processes; 1 runs in this process.
     """
     num_workers = min(num_workers, len(tasks))
     if num_workers <= 1:
-        yield from (shards.write_shard(task, archive) for task in tasks)
+        yield from (function(task, shared) for task in tasks)
         return
     # A fork of this process could copy locks that TensorFlow's threads hold.
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
+    context.set_forkserver_preload([function.__module__])
     with futures.ProcessPoolExecutor(
         num_workers,
         mp_context=context,
         initializer=_start_worker,
-        initargs=(archive,),
+        initargs=(function, shared),
     ) as executor:
         try:
-            yield from executor.map(_write_shard, tasks)
+            yield from executor.map(_call, tasks)
         finally:
             executor.shutdown(cancel_futures=True)
 
 
-def _start_worker(archive: archive_lib.Archive) -> None:
-    global _archive
-    _archive = archive
+def _start_worker(function: Callable[[Any, Any], Any], shared: Any) -> None:
+    global _function, _shared
+    _function = function
+    _shared = shared
     # Without this a worker would outlive a parent that is killed.
     threading.Thread(target=_exit_with_parent, daemon=True).start()
 
@@ -56,5 +72,5 @@ def _exit_with_parent() -> None:
     os._exit(1)
 
 
-def _write_shard(task: shards.ShardTask) -> shards.ShardResult:
-    return shards.write_shard(task, _archive)
+def _call(task: Any) -> Any:
+    return _function(task, _shared)

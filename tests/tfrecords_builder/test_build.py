@@ -274,7 +274,7 @@ def test_damage_stops_the_build_with_file_and_reason(
 
 
 def test_a_folder_without_an_archive(tmp_path):
-    with pytest.raises(command_line.UserError, match="holds no S2 patches"):
+    with pytest.raises(command_line.UserError, match="holds no S1 patches"):
         build_lib.build(archive_dir=tmp_path, data_dir=tmp_path / "data")
 
 

@@ -5,8 +5,8 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from ben_tf import bigearthnet
-from tfrecords_builder import archive
 from tfrecords_builder import bigearthnet_mm_dataset_builder as builder_lib
+from tfrecords_builder import open_archive
 from tfrecords_builder import patch_pair
 from tfrecords_builder import record
 
@@ -16,7 +16,7 @@ def features(tmp_path) -> tfds.features.FeaturesDict:
 
 
 def test_records_are_those_of_tfds(real_archive, real_pairs, tmp_path):
-    source = archive.FolderArchive(real_archive)
+    source = open_archive.open_archive(real_archive)
     schema = features(tmp_path)
     for official in real_pairs:
         pair = patch_pair.read(source, official)
@@ -30,7 +30,7 @@ def test_records_are_those_of_tfds(real_archive, real_pairs, tmp_path):
 
 
 def test_values_survive(real_archive, real_pairs, tmp_path):
-    source = archive.FolderArchive(real_archive)
+    source = open_archive.open_archive(real_archive)
     pair = patch_pair.read(source, real_pairs[0])
     decoded = features(tmp_path).deserialize_example_np(record.serialize(pair))
     for name, pixels in pair.grids.items():
@@ -42,7 +42,7 @@ def test_values_survive(real_archive, real_pairs, tmp_path):
 
 
 def test_a_patch_without_19_class_label(real_archive, real_pairs, tmp_path):
-    source = archive.FolderArchive(real_archive)
+    source = open_archive.open_archive(real_archive)
     pair = patch_pair.read(source, real_pairs[0])
     pair = pair._replace(labels=("Airports",))
     decoded = features(tmp_path).deserialize_example_np(record.serialize(pair))
@@ -53,7 +53,7 @@ def test_a_patch_without_19_class_label(real_archive, real_pairs, tmp_path):
 
 
 def test_planned_size_of_a_record(real_archive, real_pairs):
-    source = archive.FolderArchive(real_archive)
+    source = open_archive.open_archive(real_archive)
     for official in real_pairs:
         size = len(record.serialize(patch_pair.read(source, official)))
         assert abs(size - record.APPROXIMATE_BYTES) < 0.01 * size

@@ -1,0 +1,182 @@
+"""From an open archive to the files of a dataset: plan, convert, finish."""
+
+import csv
+import pathlib
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from etils import epath
+from tqdm import auto as tqdm
+
+from ben_tf import bigearthnet
+from ben_tf import command_line
+from tfrecords_builder import archive as archive_lib
+from tfrecords_builder import open_archive
+from tfrecords_builder import record
+from tfrecords_builder import shards
+from tfrecords_builder import splits
+
+SKIPPED_FILE = "skipped.csv"
+
+# Runs `shards.write_shard` on the tasks; yields the results in their order.
+Runner = Callable[
+    [Sequence[shards.ShardTask], archive_lib.Archive],
+    Iterator[shards.ShardResult],
+]
+# (split, index of the shard, number of shards) -> path.
+ShardPath = Callable[[str, int, int], epath.Path]
+
+
+class ConvertedSplit(NamedTuple):
+    """Number of records of each shard, and size of all records."""
+
+    shard_lengths: list[int]
+    num_bytes: int
+
+
+def convert(
+    archive: archive_lib.Archive,
+    *,
+    folder: epath.Path,
+    shard_path: ShardPath,
+    num_shards: Callable[[int, int], int],
+    runner: Runner,
+    skip_damaged: bool,
+    max_pairs_per_split: int | None = None,
+) -> dict[str, ConvertedSplit]:
+    """Writes the shards, the table of patches and the list of skipped ones.
+
+    Args:
+      archive: The sources of both sensors.
+      folder: Where everything goes; exists.
+      shard_path: Names the files.
+      num_shards: (bytes, records) of a split -> its number of shards.
+      runner: Where the work is done.
+      skip_damaged: Leave damaged pairs out and list them, instead of raising.
+      max_pairs_per_split: Convert only the first ones of each split.
+
+    Returns:
+      What became of each split that has records.
+
+    Raises:
+      errors.ArchiveError: Something is damaged and `skip_damaged` is false.
+      command_line.UserError: The archive holds no pair, or the disk is full.
+    """
+    # Here, because it takes a while and only a build needs it.
+    from tfrecords_builder import patch_table
+
+    pairs_of_split, skipped = plan_splits(archive, skip_damaged=skip_damaged)
+    if max_pairs_per_split is not None:
+        pairs_of_split = {
+            split: pairs[:max_pairs_per_split]
+            for split, pairs in pairs_of_split.items()
+        }
+    num_pairs = sum(map(len, pairs_of_split.values()))
+    if "://" not in str(folder):
+        open_archive.check_disk(
+            pathlib.Path(folder),
+            num_pairs * record.APPROXIMATE_BYTES,
+            f"the records of {num_pairs:,} pairs",
+        )
+    tasks = []
+    for split, pairs in pairs_of_split.items():
+        total = num_shards(len(pairs) * record.APPROXIMATE_BYTES, len(pairs))
+        tasks += [
+            shards.ShardTask(
+                split=split,
+                path=str(shard_path(split, index, total)),
+                pairs=pairs[first:end],
+                skip_damaged=skip_damaged,
+            )
+            for index, (first, end) in enumerate(
+                shards.boundaries(len(pairs), total)
+            )
+        ]
+    written = {split: [] for split in pairs_of_split}
+
+    def finished_parts() -> Iterator[list]:
+        with tqdm.tqdm(
+            desc="converting", total=num_pairs, unit=" pairs"
+        ) as progress:
+            for result in runner(tasks, archive):
+                progress.update(len(result.metadata) + len(result.skipped))
+                skipped.extend(result.skipped)
+                if result.metadata:
+                    written[result.split].append(
+                        (result.path, len(result.metadata), result.num_bytes)
+                    )
+                    yield result.metadata
+
+    patch_table.write(folder / patch_table.FILE_NAME, finished_parts())
+    if skip_damaged:
+        _write_skipped(folder / SKIPPED_FILE, skipped)
+    return {
+        split: _finish_split(split, parts, shard_path)
+        for split, parts in written.items()
+        if parts
+    }
+
+
+def plan_splits(
+    archive: archive_lib.Archive, *, skip_damaged: bool
+) -> tuple[dict[str, list[splits.OfficialPatch]], list[shards.SkippedPair]]:
+    """Returns the pairs of each split in the order of their records.
+
+    Raises:
+      errors.ArchiveError: A pair is not whole and `skip_damaged` is false.
+      command_line.UserError: There is no pair at all.
+    """
+    inventory = archive_lib.take_inventory(archive, splits.official_patches())
+    if inventory.problems and not skip_damaged:
+        raise inventory.problems[0]
+    if not inventory.pairs:
+        raise command_line.UserError(
+            "The archive holds no pair of patches. Expected at least one S2 "
+            "patch with its S1 patch."
+        )
+    by_split = {split: [] for split in bigearthnet.SPLIT_SIZES}
+    for pair in inventory.pairs:
+        by_split[pair.split].append(pair)
+    return (
+        {
+            split: shards.in_record_order(split, pairs)
+            for split, pairs in by_split.items()
+            if pairs
+        },
+        [
+            shards.SkippedPair(problem.place, problem.place, problem.reason)
+            for problem in inventory.problems
+        ],
+    )
+
+
+def _finish_split(
+    split: str, parts: list[tuple[str, int, int]], shard_path: ShardPath
+) -> ConvertedSplit:
+    """Names the files by how many there are; skipping may have emptied some."""
+    for index, (path, _, _) in enumerate(parts):
+        final_path = shard_path(split, index, len(parts))
+        if str(final_path) != path:
+            epath.Path(path).rename(final_path)
+    return ConvertedSplit(
+        [num_records for _, num_records, _ in parts],
+        sum(num_bytes for _, _, num_bytes in parts),
+    )
+
+
+def _write_skipped(path: epath.Path, skipped: list[shards.SkippedPair]) -> None:
+    with path.open("w") as file:
+        writer = csv.writer(file)
+        writer.writerow(shards.SkippedPair._fields)
+        writer.writerows(sorted(skipped))
+
+
+def count_skipped(folder: epath.Path) -> int:
+    """Returns how many pairs the list of skipped ones has, 0 without one."""
+    path = folder / SKIPPED_FILE
+    if not path.exists():
+        return 0
+    with path.open("r") as file:
+        return sum(1 for _ in csv.reader(file)) - 1

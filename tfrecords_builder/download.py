@@ -1,0 +1,176 @@
+"""Downloads the two tarballs: resumes, checks size and checksum."""
+
+import hashlib
+import os
+import pathlib
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import requests
+from tqdm import auto as tqdm
+
+from ben_tf import command_line
+from tfrecords_builder import open_archive
+
+_RECORD_URL = "https://zenodo.org/records/12687186/files"
+_CHUNK_BYTES = 1 << 20
+_TIMEOUT_S = 60
+# Attempts that bring no byte, in a row, before giving up.
+_MAX_FRUITLESS_ATTEMPTS = 5
+
+
+class RemoteFile(NamedTuple):
+    """A file to download.
+
+    Attributes:
+      url: Where it is; the last part is its name.
+      md5: Its checksum.
+      num_bytes: Its size; None where only the server knows it.
+    """
+
+    url: str
+    md5: str
+    num_bytes: int | None
+
+
+# The current record of BigEarthNet v1.0 at Zenodo.
+TARBALLS = (
+    RemoteFile(
+        f"{_RECORD_URL}/BigEarthNet-S2-v1.0.tar.gz",
+        "5a64e9ce38deb036a435a7b59494924c",
+        70_032_164_579,
+    ),
+    RemoteFile(
+        f"{_RECORD_URL}/BigEarthNet-S1-v1.0.tar.gz",
+        "94ced73440dea8c7b9645ee738c5a172",
+        None,  # About 55 GB.
+    ),
+)
+
+
+def download_archive(
+    archive_dir: str | os.PathLike[str],
+    files: Sequence[RemoteFile] = TARBALLS,
+    *,
+    wait_s: float = 5,
+) -> None:
+    """Downloads the files that are not there yet, and checks them.
+
+    A file has its final name only after its checksum was found right; until
+    then it is called `<name>.part`, from which a later call goes on.
+
+    Args:
+      archive_dir: Where to; made if need be.
+      files: What.
+      wait_s: Seconds before another attempt after a broken connection.
+
+    Raises:
+      command_line.UserError: The server cannot be reached, the disk is too
+        small, or a file is not the expected one.
+    """
+    folder = pathlib.Path(archive_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in files:
+        target = folder / file.url.rsplit("/", 1)[1]
+        if target.exists():
+            print(f"{target} is already there.", flush=True)
+            continue
+        part = target.with_name(target.name + ".part")
+        _fetch(file, part, wait_s)
+        _check(file, part)
+        os.replace(part, target)
+
+
+def _fetch(file: RemoteFile, part: pathlib.Path, wait_s: float) -> None:
+    """Appends to `part` until it is whole."""
+    num_fruitless = 0
+    while True:
+        size_before = part.stat().st_size if part.exists() else 0
+        try:
+            if _fetch_rest(file, part):
+                return
+            problem = "the connection was cut"
+        except requests.RequestException as error:
+            problem = str(error)
+        size = part.stat().st_size if part.exists() else 0
+        num_fruitless = 0 if size > size_before else num_fruitless + 1
+        if num_fruitless == _MAX_FRUITLESS_ATTEMPTS:
+            raise command_line.UserError(
+                f"{file.url} cannot be downloaded: {problem}. Run the command "
+                "again to go on where it stopped."
+            )
+        time.sleep(wait_s)
+
+
+def _fetch_rest(file: RemoteFile, part: pathlib.Path) -> bool:
+    """Downloads what is missing in one go; returns whether it is whole."""
+    start = part.stat().st_size if part.exists() else 0
+    with requests.get(
+        file.url,
+        # Compression on the way would change what the range counts.
+        headers={"Range": f"bytes={start}-", "Accept-Encoding": "identity"},
+        stream=True,
+        timeout=_TIMEOUT_S,
+    ) as response:
+        if response.status_code == 416:  # Nothing beyond what is there.
+            return True
+        if 400 <= response.status_code < 500:
+            raise command_line.UserError(
+                f"{file.url} cannot be downloaded: the server says "
+                f"{response.status_code} {response.reason}. Look for the "
+                "current record at https://bigearth.net."
+            )
+        response.raise_for_status()
+        if response.status_code != 206:
+            start = 0  # The server does not resume and sends all.
+        total = start + int(response.headers.get("Content-Length", 0))
+        if file.num_bytes not in (None, total):
+            raise command_line.UserError(
+                f"{file.url} is not the expected file: {total:,} bytes. "
+                f"Expected {file.num_bytes:,}. Look for the current record at "
+                "https://bigearth.net."
+            )
+        open_archive.check_disk(
+            part.parent, total - start, f"downloading {part.stem}"
+        )
+        with (
+            part.open("r+b" if part.exists() else "wb") as output,
+            tqdm.tqdm(
+                desc=part.stem,
+                initial=start,
+                total=total,
+                unit="B",
+                unit_scale=True,
+            ) as progress,
+        ):
+            output.truncate(start)
+            output.seek(start)
+            for chunk in response.iter_content(_CHUNK_BYTES):
+                output.write(chunk)
+                progress.update(len(chunk))
+            return output.tell() >= total
+
+
+def _check(file: RemoteFile, part: pathlib.Path) -> None:
+    """Compares the checksum; a wrong file is removed."""
+    digest = hashlib.md5(usedforsecurity=False)
+    with (
+        part.open("rb") as data,
+        tqdm.tqdm(
+            desc=f"checking {part.stem}",
+            total=part.stat().st_size,
+            unit="B",
+            unit_scale=True,
+        ) as progress,
+    ):
+        while chunk := data.read(_CHUNK_BYTES):
+            digest.update(chunk)
+            progress.update(len(chunk))
+    if digest.hexdigest() != file.md5:
+        part.unlink()
+        raise command_line.UserError(
+            f"{file.url} came with the wrong checksum and was removed: "
+            f"{digest.hexdigest()}. Expected the MD5 {file.md5}. Run the "
+            "command again."
+        )

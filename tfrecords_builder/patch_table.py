@@ -1,0 +1,103 @@
+"""The table of all patches beside the records: one row a patch, Parquet.
+
+Readable with `pandas.read_parquet`; the official v1.0 has no such table.
+"""
+
+import collections
+import os
+from collections.abc import Iterable
+from collections.abc import Sequence
+
+import pyarrow as pa
+from pyarrow import parquet
+
+from ben_tf import bigearthnet
+from tfrecords_builder import patch_pair
+
+FILE_NAME = "patches.parquet"
+
+_SCHEMA = pa.schema(
+    [
+        ("patch_name", pa.string()),
+        ("s1_name", pa.string()),
+        ("split", pa.string()),
+        ("labels_43", pa.list_(pa.string())),
+        ("labels_19", pa.list_(pa.string())),
+        ("country", pa.string()),
+        ("season", pa.string()),
+        ("seasonal_snow", pa.bool_()),
+        ("cloud_or_shadow", pa.bool_()),
+        ("epsg", pa.int32()),
+        # Outer upper left corner in the patch's projection, metres.
+        ("easting", pa.float64()),
+        ("northing", pa.float64()),
+        # Centre of the patch, WGS 84, degrees.
+        ("longitude", pa.float64()),
+        ("latitude", pa.float64()),
+        ("s1_time", pa.string()),
+        ("s2_time", pa.string()),
+    ]
+)
+
+
+def write(
+    path: str | os.PathLike[str],
+    parts: Iterable[Sequence[patch_pair.PatchPair]],
+) -> None:
+    """Writes one row a pair, in the given order; memory for one part."""
+    with parquet.ParquetWriter(path, _SCHEMA) as writer:
+        for pairs in parts:
+            rows = _rows(pairs)
+            writer.write_table(pa.Table.from_pylist(rows, schema=_SCHEMA))
+
+
+def _rows(pairs: Sequence[patch_pair.PatchPair]) -> list[dict[str, object]]:
+    return [
+        {
+            "patch_name": pair.official.s2_name,
+            "s1_name": pair.official.s1_name,
+            "split": pair.official.split,
+            "labels_43": list(pair.labels),
+            "labels_19": list(bigearthnet.labels_43_to_19(pair.labels)),
+            "country": pair.official.country,
+            "season": pair.official.season,
+            "seasonal_snow": pair.official.seasonal_snow,
+            "cloud_or_shadow": pair.official.cloud_or_shadow,
+            "epsg": pair.epsg,
+            "easting": pair.upper_left[0],
+            "northing": pair.upper_left[1],
+            "longitude": longitude,
+            "latitude": latitude,
+            "s1_time": pair.s1_time,
+            "s2_time": pair.s2_time,
+        }
+        for pair, (longitude, latitude) in zip(
+            pairs, _centres(pairs), strict=True
+        )
+    ]
+
+
+def _centres(
+    pairs: Sequence[patch_pair.PatchPair],
+) -> list[tuple[float, float]]:
+    """Returns (longitude, latitude) of the centres."""
+    # Here, because it takes a while and only the end of a build needs it.
+    from rasterio import warp
+
+    rows_of_epsg = collections.defaultdict(list)
+    for row, pair in enumerate(pairs):
+        rows_of_epsg[pair.epsg].append(row)
+    half = bigearthnet.PATCH_SIZE_M / 2
+    centres = [(0.0, 0.0)] * len(pairs)
+    for epsg, rows in rows_of_epsg.items():
+        longitudes, latitudes = warp.transform(
+            f"EPSG:{epsg}",
+            "EPSG:4326",
+            [pairs[row].upper_left[0] + half for row in rows],
+            [pairs[row].upper_left[1] - half for row in rows],
+        )
+        for row, centre in zip(
+            rows, zip(longitudes, latitudes, strict=True), strict=True
+        ):
+            centres[row] = centre
+    return centres
