@@ -18,7 +18,7 @@ from ben_tf.retrieval import patch_source
 
 # What a patch is drawn as, and the grids that takes.
 _PICTURES = {
-    "S1": ("VV, VH, VV - VH", ("s1",)),
+    "S1": ("Radar: VV, VH, VV - VH", ("s1",)),
     "S2": ("True colour", ("s2_10m",)),
     "MM": ("True colour", ("s2_10m",)),
 }

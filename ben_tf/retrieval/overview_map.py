@@ -35,23 +35,14 @@ def anchor(name: str) -> str:
     return "map-" + hashlib.sha256(name.encode()).hexdigest()[:16]
 
 
-def to_degrees(epsg: np.ndarray, upper_left: np.ndarray) -> np.ndarray:
-    """UTM coordinates in metres -> (N, 2) longitude and latitude in degrees."""
-    from rasterio import warp
-
-    degrees = np.empty(upper_left.shape)
-    for code in np.unique(epsg):
-        of_zone = epsg == code
-        longitude, latitude = warp.transform(
-            f"EPSG:{code}", "EPSG:4326", *upper_left[of_zone].T
-        )
-        degrees[of_zone] = np.stack([longitude, latitude], axis=1)
-    return degrees
-
-
 def draw(places: Places) -> str:
     """Returns an SVG element; `#` + `anchor(name)` leads to a patch."""
-    degrees = to_degrees(places.epsg, places.upper_left)
+    # Here, because this needs rasterio, as only the map does.
+    from ben_tf import geography
+
+    degrees = np.stack(
+        geography.patch_centres(places.epsg, places.upper_left), axis=1
+    )
     low, high = degrees.min(axis=0), degrees.max(axis=0)
     grow = np.maximum(_MIN_SPAN_DEGREES - (high - low), 0) / 2
     low, high = low - grow, high + grow

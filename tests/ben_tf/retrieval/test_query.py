@@ -1,0 +1,206 @@
+import dataclasses
+import types
+
+import numpy as np
+import pytest
+
+from ben_tf import command_line
+from ben_tf import input_pipeline
+from ben_tf import saved_model
+from ben_tf.retrieval import build
+from ben_tf.retrieval import embedding
+from ben_tf.retrieval import index
+from ben_tf.retrieval import patch_source
+from ben_tf.retrieval import query
+
+
+@pytest.fixture(scope="module")
+def test_batch(data_dir):
+    """All patches of the test split in one batch."""
+    builder = input_pipeline.open_dataset(data_dir)
+    return next(
+        iter(
+            input_pipeline.native_batches(
+                builder,
+                "test",
+                grids=("s1", "s2_10m", "s2_20m", "s2_60m"),
+                metadata=("patch_name", "s1_name", "epsg", "upper_left"),
+            )
+        )
+    )
+
+
+@pytest.fixture(scope="module")
+def grids(test_batch):
+    """The arrays of the first patch."""
+    return {
+        name: values[0].numpy() for name, values in test_batch["inputs"].items()
+    }
+
+
+def test_index_holds_the_split(test_index, test_batch, workdir):
+    opened = index.Index.open(test_index)
+    names = np.char.decode(test_batch["patch_name"].numpy().astype(bytes))
+    order = np.argsort(names)
+    np.testing.assert_array_equal(opened.names, names[order])
+    np.testing.assert_array_equal(
+        opened.labels, test_batch["labels"].numpy()[order]
+    )
+    np.testing.assert_array_equal(
+        opened.upper_left, test_batch["upper_left"].numpy()[order]
+    )
+    model = saved_model.load(workdir / "saved_model")
+    expected = model.embed(test_batch["inputs"]).numpy()[order]
+    np.testing.assert_allclose(
+        opened.embeddings, expected, rtol=1e-4, atol=1e-5
+    )
+    assert opened.manifest.fingerprint == model.fingerprint
+    assert opened.manifest.synthetic
+
+
+def test_arrays_names_and_folders_give_the_same_answer(
+    test_index, test_batch, grids, data_dir, sample_archive_dir
+):
+    name = test_batch["patch_name"][0].numpy().decode()
+    s1_name = test_batch["s1_name"][0].numpy().decode()
+    by_name = query.query(index=test_index, names=[name], k=3)
+    assert name not in by_name.hits.names
+    by_folder = query.query(
+        index=test_index,
+        s1_folder=sample_archive_dir / "BigEarthNet-S1-v1.0" / s1_name,
+        s2_folder=sample_archive_dir / "BigEarthNet-v1.0" / name,
+        k=3,
+    )
+    assert by_folder.query_names == (name,)
+    np.testing.assert_array_equal(by_folder.hits.names, by_name.hits.names)
+    opened = index.Index.open(test_index)
+    s2 = {key: value for key, value in grids.items() if key != "s1"}
+    by_arrays = opened.query(s1=grids["s1"], s2=s2, k=4)
+    assert by_arrays.names[0, 0] == name
+    np.testing.assert_array_equal(by_arrays.names[0, 1:], by_name.hits.names[0])
+    batch = opened.query(
+        s1=np.stack([grids["s1"]] * 2),
+        s2={key: np.stack([value] * 2) for key, value in s2.items()},
+        k=1,
+    )
+    np.testing.assert_array_equal(batch.names, [[name]] * 2)
+
+
+def test_finds_names_of_other_splits_in_the_dataset(test_index, data_dir):
+    other = patch_names(data_dir, "train")[:2]
+    with pytest.raises(command_line.UserError, match="Give --data_dir"):
+        query.query(index=test_index, names=other)
+    answer = query.query(index=test_index, names=other, data_dir=data_dir, k=2)
+    assert answer.hits.names.shape == (2, 2)
+    text = query.format_answer(answer)
+    assert f"{other[1]}: most similar patches (chi_square)" in text
+    assert str(answer.hits.names[1, 1]) in text
+
+
+def patch_names(data_dir, split):
+    builder = input_pipeline.open_dataset(data_dir)
+    batches = input_pipeline.native_batches(
+        builder, split, grids=(), metadata=("patch_name",)
+    )
+    return [
+        name.decode()
+        for batch in batches
+        for name in batch["patch_name"].numpy()
+    ]
+
+
+def test_several_splits(workdir, data_dir, tmp_path):
+    path = build.build_index(
+        saved_model=workdir / "saved_model",
+        data_dir=data_dir,
+        output_dir=tmp_path / "index",
+        splits=("test", "validation"),
+        batch_size=3,
+    )
+    expected = patch_names(data_dir, "test") + patch_names(
+        data_dir, "validation"
+    )
+    assert list(index.Index.open(path).names) == sorted(expected)
+
+
+def test_unknown_name(test_index, data_dir):
+    with pytest.raises(command_line.UserError, match="1 of 1 patches are not"):
+        query.query(index=test_index, names=["nobody"], data_dir=data_dir)
+
+
+def test_no_query(test_index):
+    with pytest.raises(command_line.UserError, match="No query"):
+        query.query(index=test_index)
+
+
+def test_missing_folder(test_index, tmp_path):
+    with pytest.raises(command_line.UserError, match="--s1_folder"):
+        query.query(index=test_index, s2_folder=tmp_path)
+    with pytest.raises(command_line.UserError, match=r"_VV\.tif cannot be"):
+        query.query(index=test_index, s1_folder=tmp_path, s2_folder=tmp_path)
+
+
+def test_damaged_file(tmp_path):
+    for band in ("VV", "VH"):
+        (tmp_path / f"{tmp_path.name}_{band}.tif").write_bytes(b"II*\0")
+    with pytest.raises(command_line.UserError, match=r"_VV\.tif"):
+        patch_source.from_folders(
+            s1_folder=tmp_path, s2_folder=None, grids=("s1",)
+        )
+
+
+def test_reads_names_file(tmp_path):
+    file = tmp_path / "names.txt"
+    file.write_text("one\n\n  two \n")
+    assert query.read_names(file) == ["one", "two"]
+    assert query.read_names(None) == []
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe\x00"])
+def test_names_file_that_cannot_be_read(tmp_path, content):
+    file = tmp_path / "names.txt"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(command_line.UserError, match="cannot be read"):
+        query.read_names(file)
+
+
+def test_another_model_is_refused(test_index, workdir, monkeypatch):
+    model = saved_model.load(workdir / "saved_model")
+    other = dataclasses.replace(model, fingerprint="ef" * 32)
+    monkeypatch.setattr(saved_model, "load", lambda path: other)
+    with pytest.raises(command_line.UserError, match="another model"):
+        index.Index.open(test_index).model()
+
+
+def test_missing_modality_is_refused(workdir, data_dir, tmp_path):
+    with pytest.raises(command_line.UserError, match="no embedding of S1"):
+        build.build_index(
+            saved_model=workdir / "saved_model",
+            data_dir=data_dir,
+            output_dir=tmp_path / "index",
+            modality="S1",
+        )
+
+
+def test_wrong_shape_is_refused(test_index, grids):
+    opened = index.Index.open(test_index)
+    s2 = {key: value for key, value in grids.items() if key != "s1"}
+    with pytest.raises(ValueError, match=r"Expected s1 of shape"):
+        opened.query(s1=grids["s1"][:60], s2=s2)
+    with pytest.raises(ValueError, match=r"Expected s1 of shape"):
+        opened.query(s2=s2)
+
+
+def test_embedding_that_is_not_finite_is_refused():
+    model = types.SimpleNamespace(
+        modality="S1", embed=lambda inputs: np.full((1, 4), np.nan)
+    )
+    with pytest.raises(command_line.UserError, match="not finite"):
+        embedding.embed(model, {}, modality="S1")
+
+
+def test_only_the_sensors_of_the_modality_are_read(workdir):
+    model = saved_model.load(workdir / "saved_model")
+    assert "s1" in embedding.input_names(model, "MM")
+    assert embedding.input_names(model, "S1") == ("s1",)
