@@ -86,6 +86,7 @@ class Checkpoints(tf.keras.callbacks.Callback):
             tf.train.Checkpoint(
                 model=model,
                 optimizer=optimizer,
+                random_generators=_random_generators(model),
                 epoch=self._epoch,
                 best=self._best,
             ),
@@ -116,6 +117,19 @@ class Checkpoints(tf.keras.callbacks.Callback):
             self._best_manager.save(checkpoint_number=epoch + 1)
         self._epoch.assign(epoch + 1)
         self._last_manager.save(checkpoint_number=epoch + 1)
+
+
+def _random_generators(model: tf.keras.Model) -> list[tf.random.Generator]:
+    """The generators that dropout layers draw from.
+
+    Keras leaves them out of checkpoints, so a run that went on would drop other
+    units. It offers no public way to them.
+    """
+    generators = []
+    for layer in model.layers:
+        if isinstance(layer, tf.keras.layers.Dropout):
+            generators.append(layer._random_generator._generator)
+    return generators
 
 
 def restore_best(workdir: pathlib.Path, model: tf.keras.Model) -> None:

@@ -1,0 +1,123 @@
+"""Every model of the table has the published size and keeps its promises."""
+
+import itertools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from ben_tf import models
+from ben_tf import preprocessing
+from ben_tf.models import branches
+
+# (model, modality, fusion, classes) -> trainable parameters. Those of
+# K-Branch CNN on S2 and of early fusion are the authors'; with two branches a
+# ResNet or VGG has twice the backbone and a wider classifier.
+SIZES = {
+    ("k_branch_cnn", "S2", "late", 19): 16_523_251,
+    ("k_branch_cnn", "S2", "late", 43): 16_526_347,
+    ("k_branch_cnn", "S1", "late", 19): 7_438_419,
+    ("k_branch_cnn", "MM", "late", 19): 23_958_835,
+    ("k_branch_cnn", "MM", "early", 19): 16_524_851,
+    ("vgg16", "MM", "early", 19): 134_343_571,
+    ("vgg19", "MM", "early", 19): 139_653_267,
+    ("resnet50", "MM", "early", 19): 23_575_187,
+    ("resnet50", "MM", "late", 19): 47_112_723,
+    ("resnet50", "S1", "late", 19): 23_543_827,
+    ("resnet50", "S2", "late", 43): 23_618_091,
+    ("resnet101", "MM", "early", 19): 42_567_315,
+    ("resnet152", "MM", "early", 19): 58_210_963,
+}
+
+
+def _make(name, modality, fusion, num_classes) -> tf.keras.Model:
+    tf.keras.backend.clear_session()
+    return models.make_model(
+        name, modality=modality, fusion=fusion, num_classes=num_classes
+    )
+
+
+def test_all_models_have_a_size():
+    assert {name for name, *_ in SIZES} == set(models.MODELS)
+
+
+@pytest.mark.parametrize("arguments", SIZES, ids=str)
+def test_number_of_trainable_parameters(arguments):
+    model = _make(*arguments)
+    size = sum(
+        variable.shape.num_elements() for variable in model.trainable_variables
+    )
+    assert size == SIZES[arguments]
+
+
+@pytest.mark.parametrize(
+    ("name", "modality", "fusion"),
+    list(
+        itertools.product(
+            ("k_branch_cnn", "resnet50"), ("S1", "S2", "MM"), models.FUSIONS
+        )
+    ),
+)
+def test_inputs_and_layers(name, modality, fusion):
+    model = _make(name, modality, fusion, 19)
+    shapes = preprocessing.model_input_shapes(
+        models.MODELS[name].layout, modality=modality
+    )
+    assert {x.name: tuple(x.shape[1:]) for x in model.inputs} == shapes
+    assert model.output_shape == (None, 19)
+    assert len(model.get_layer("embedding").output.shape) == 2
+    assert model.layers[-1].name == "probabilities"
+    assert model.get_layer("logits").output.shape[-1] == 19
+
+
+@pytest.mark.parametrize("name", ["k_branch_cnn", "resnet50"])
+def test_sensors_have_branches_of_their_own(name):
+    """With late fusion a weight sees one sensor, unless it comes after."""
+    model = _make(name, "MM", "late", 19)
+    weights = [variable.name for variable in model.trainable_variables]
+    for_s1 = [weight for weight in weights if weight.startswith("s1_")]
+    for_s2 = [weight for weight in weights if weight.startswith("s2_")]
+    shared = {
+        weight.split("/")[0]
+        for weight in set(weights) - set(for_s1) - set(for_s2)
+    }
+    assert for_s1
+    assert for_s2
+    assert shared <= {"fusion", "fusion_bn", "logits"}
+
+
+def test_embedding_and_probabilities_of_a_forward_pass():
+    tf.keras.utils.set_random_seed(0)
+    model = _make("k_branch_cnn", "MM", "late", 43)
+    random = np.random.default_rng(0)
+    inputs = {
+        name: random.normal(size=(3, *shape)).astype(np.float32)
+        for name, shape in preprocessing.model_input_shapes(
+            "native", modality="MM"
+        ).items()
+    }
+    both = tf.keras.Model(
+        model.inputs, [model.get_layer("embedding").output, *model.outputs]
+    )
+    embedding, probabilities = both(inputs)
+    # Chi-square distance needs features that are not negative.
+    assert np.min(embedding) >= 0
+    assert np.all((probabilities > 0) & (probabilities < 1))
+
+
+def test_the_loss_does_not_saturate():
+    """Cross-entropy is computed from the logits behind the probabilities."""
+    x = tf.keras.Input((1,))
+    model = tf.keras.Model(x, branches.classify(x, num_classes=1))
+    model.get_layer("logits").set_weights([np.ones((1, 1)), np.zeros(1)])
+    model.compile(loss=tf.keras.losses.BinaryCrossentropy())
+    loss = model.evaluate(np.float32([[100]]), np.float32([[0]]), verbose=0)
+    assert loss == pytest.approx(100.0)
+
+
+@pytest.mark.parametrize(
+    "arguments", [("resnet18", "MM", "late", 19), ("vgg16", "MM", "mid", 19)]
+)
+def test_unknown_names_are_refused(arguments):
+    with pytest.raises(ValueError, match="Expected a model of"):
+        _make(*arguments)

@@ -1,0 +1,173 @@
+"""The export answers with TensorFlow alone; strangers are refused."""
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from ben_tf import bigearthnet
+from ben_tf import command_line
+from ben_tf import models
+from ben_tf import preprocessing
+from ben_tf import saved_model
+
+ONLY_TENSORFLOW = """
+import sys
+import numpy as np
+import tensorflow as tf
+folder, arrays, answers = sys.argv[1:]
+loaded = tf.saved_model.load(folder)
+inputs = {name: tf.constant(x) for name, x in np.load(arrays).items()}
+by_method = loaded.serve(inputs)
+by_signature = loaded.signatures["serving_default"](**inputs)
+np.savez(
+    answers,
+    serve=by_method,
+    signature=list(by_signature.values())[0],
+    embed=loaded.embed(inputs),
+    text=loaded.describe().numpy().decode(),
+)
+assert not any(name.startswith("ben_tf") for name in sys.modules)
+"""
+
+
+@pytest.fixture(scope="module")
+def model() -> tf.keras.Model:
+    tf.keras.utils.set_random_seed(1)
+    return models.make_model("k_branch_cnn", modality="S2")
+
+
+@pytest.fixture(scope="module")
+def folder(model, tmp_path_factory) -> pathlib.Path:
+    return saved_model.save(
+        model,
+        tmp_path_factory.mktemp("export") / "saved_model",
+        name="k_branch_cnn",
+        layout="native",
+        modality="S2",
+        trained_on_synthetic=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def raw() -> dict[str, np.ndarray]:
+    random = np.random.default_rng(0)
+    return {
+        name: random.integers(0, 4000, (2, *grid.shape)).astype(grid.dtype)
+        for name, grid in bigearthnet.GRIDS.items()
+        if grid.sensor == "S2"
+    }
+
+
+def test_answers_equal_the_model(model, folder, raw):
+    served = saved_model.load(folder)
+    ready = preprocessing.to_model_inputs(raw, layout="native")
+    np.testing.assert_allclose(
+        served.serve(raw), model(ready, training=False), atol=1e-5
+    )
+    embedding = tf.keras.Model(
+        model.inputs, model.get_layer("embedding").output
+    )
+    np.testing.assert_allclose(
+        served.embed(raw), embedding(ready, training=False), atol=1e-4
+    )
+    assert served.class_names == bigearthnet.CLASSES_19
+    assert served.modality == "S2"
+    assert served.input_names == ("s2_10m", "s2_20m", "s2_60m")
+    assert served.embedding_size == 128
+    assert served.trained_on_synthetic
+
+
+def test_needs_only_tensorflow(folder, raw, tmp_path):
+    np.savez(tmp_path / "raw.npz", **raw)
+    # -I: neither the current folder nor PYTHONPATH. An installed ben_tf stays
+    # out, too: the script asserts that nothing imported it.
+    subprocess.run(
+        [
+            sys.executable,
+            "-I",
+            "-c",
+            ONLY_TENSORFLOW,
+            folder,
+            tmp_path / "raw.npz",
+            tmp_path / "answers.npz",
+        ],
+        check=True,
+        cwd=tmp_path,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )
+    answers = np.load(tmp_path / "answers.npz")
+    served = saved_model.load(folder)
+    np.testing.assert_allclose(answers["serve"], served.serve(raw), atol=1e-6)
+    np.testing.assert_array_equal(answers["serve"], answers["signature"])
+    np.testing.assert_allclose(answers["embed"], served.embed(raw), atol=1e-5)
+    description = json.loads(str(answers["text"]))
+    assert tuple(description["class_names"]) == bigearthnet.CLASSES_19
+
+
+def test_fingerprint_tells_models_apart(model, folder):
+    assert saved_model.load(folder).fingerprint == saved_model.fingerprint(
+        model
+    )
+    other = models.make_model("k_branch_cnn", modality="S2")
+    assert saved_model.fingerprint(other) != saved_model.fingerprint(model)
+
+
+def test_missing_inputs_are_named(folder, raw):
+    served = saved_model.load(folder)
+    with pytest.raises(ValueError, match=r"Missing: \['s2_60m'\]"):
+        served.serve({k: v for k, v in raw.items() if k != "s2_60m"})
+
+
+def test_missing_folder(tmp_path):
+    with pytest.raises(command_line.UserError, match="No SavedModel found"):
+        saved_model.load(tmp_path)
+
+
+def test_damaged_graph(folder, tmp_path):
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    (copy / "saved_model.pb").write_bytes(b"\xff" * 100)
+    with pytest.raises(command_line.UserError, match="is no SavedModel"):
+        saved_model.load(copy)
+
+
+def test_missing_weights(folder, tmp_path):
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    for path in (copy / "variables").iterdir():
+        path.unlink()
+    with pytest.raises(command_line.UserError, match="is damaged"):
+        saved_model.load(copy)
+
+
+def test_a_stranger_is_refused(tmp_path):
+    module = tf.Module()
+    module.serve = tf.function(lambda: tf.constant(0), input_signature=[])
+    tf.saved_model.save(module, str(tmp_path / "stranger"))
+    with pytest.raises(command_line.UserError, match="not one that this"):
+        saved_model.load(tmp_path / "stranger")
+
+
+@pytest.mark.parametrize("inside_function", [True, False])
+def test_operations_that_reach_outside_are_refused(tmp_path, inside_function):
+    secret = tmp_path / "secret"
+    secret.write_text("secret")
+    module = tf.Module()
+
+    def read():
+        return tf.io.read_file(str(secret))
+
+    module.describe = tf.function(
+        (lambda: tf.map_fn(lambda _: read(), tf.range(1), dtype=tf.string))
+        if inside_function
+        else read,
+        input_signature=[],
+    )
+    tf.saved_model.save(module, str(tmp_path / "hostile"))
+    with pytest.raises(command_line.UserError, match=r"ReadFile.*outside"):
+        saved_model.load(tmp_path / "hostile")

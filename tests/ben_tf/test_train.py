@@ -1,0 +1,153 @@
+"""Training repeats, goes on, leaves what it promises, and explains failures."""
+
+import csv
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from ben_tf import callbacks
+from ben_tf import command_line
+from ben_tf import config as config_lib
+from ben_tf import saved_model
+from ben_tf import train
+
+
+def _history(workdir) -> list[dict[str, str]]:
+    with (workdir / "history.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        del row["seconds"]
+    return rows
+
+
+def _run(*arguments, cwd=None) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", "ben_tf.train", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": os.getcwd()},
+    )
+
+
+def test_the_workdir_holds_what_the_design_says(workdir, tiny_config):
+    assert config_lib.read(workdir) == tiny_config
+    assert json.loads((workdir / "data.json").read_text())["synthetic"] is True
+    assert (workdir / "saved_model" / "saved_model.pb").exists()
+    assert list((workdir / "logs").rglob("events.*"))
+    (row,) = _history(workdir)
+    assert row["epoch"] == "1"
+    assert {"loss", "val_loss", "val_macro_f1", callbacks.MONITOR} <= set(row)
+    assert saved_model.load(workdir / "saved_model").modality == "MM"
+
+
+def test_same_seed_gives_the_same_numbers(workdir, tiny_config, tmp_path):
+    train.train(tiny_config, tmp_path / "again")
+    assert _history(tmp_path / "again") == _history(workdir)
+    other = dataclasses.replace(tiny_config, seed=1)
+    train.train(other, tmp_path / "other")
+    assert _history(tmp_path / "other") != _history(workdir)
+
+
+def test_going_on_equals_never_stopping(tiny_config, tmp_path):
+    config = dataclasses.replace(tiny_config, modality="S1", augment=True)
+    longer = dataclasses.replace(config, epochs=2)
+    train.train(longer, tmp_path / "whole")
+    train.train(config, tmp_path / "parts")
+    train.train(longer, tmp_path / "parts")
+    assert _history(tmp_path / "parts") == _history(tmp_path / "whole")
+    whole, parts = (
+        tf.train.load_checkpoint(str(tmp_path / run / "checkpoints" / "last"))
+        for run in ("whole", "parts")
+    )
+    shapes = whole.get_variable_to_shape_map()
+    assert shapes.keys() == parts.get_variable_to_shape_map().keys()
+    for name in shapes:
+        first, second = whole.get_tensor(name), parts.get_tensor(name)
+        if "OBJECT_GRAPH" not in name and "save_counter" not in name:
+            np.testing.assert_array_equal(first, second, err_msg=name)
+
+
+def test_preprocessing_on_the_device_gives_the_same_loss(
+    workdir, tiny_config, tmp_path
+):
+    config = dataclasses.replace(tiny_config, preprocessing="device")
+    train.train(config, tmp_path)
+    (ours,), (theirs,) = _history(tmp_path), _history(workdir)
+    # Rounding differs between the host's program and the model's.
+    assert float(ours["loss"]) == pytest.approx(float(theirs["loss"]), rel=1e-3)
+
+
+def test_another_configuration_in_the_workdir(workdir, tiny_config):
+    with pytest.raises(
+        command_line.UserError, match=r"--fusion is 'early', was 'late'"
+    ):
+        train.train(dataclasses.replace(tiny_config, fusion="early"), workdir)
+
+
+def test_split_smaller_than_a_batch(tiny_config, tmp_path):
+    config = dataclasses.replace(tiny_config, batch_size=500)
+    with pytest.raises(command_line.UserError, match="fewer than one batch"):
+        train.train(config, tmp_path)
+
+
+def test_workdir_that_cannot_be_made(tiny_config, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(command_line.UserError, match="Cannot write"):
+        train.train(tiny_config, tmp_path / "file" / "run")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--workdir=w", "--model=resnet18"], "one of k_branch_cnn"),
+        (["--workdir=w", "--data_dir=nowhere"], "No dataset found"),
+        (["--workdir=w", "stray"], "Unexpected arguments"),
+        ([], "--workdir"),
+    ],
+)
+def test_bad_flags_end_with_one_sentence(arguments, expected, tmp_path):
+    process = _run(*arguments, cwd=tmp_path)
+    assert process.returncode != 0
+    assert expected in process.stderr
+    assert "Traceback" not in process.stderr
+    assert process.stdout.count("\n") < 60
+
+
+def test_help_teaches_without_loading_tensorflow(tmp_path):
+    process = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "ben_tf.train", "--help"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.getcwd()},
+    )
+    assert "tensorflow" not in process.stderr
+    for field in dataclasses.fields(config_lib.Config):
+        assert f"{field.name}:" in process.stdout
+
+
+def test_the_console_shows_only_our_words(tiny_config, tmp_path):
+    process = _run(
+        f"--data_dir={tiny_config.data_dir}",
+        f"--workdir={tmp_path / 'run'}",
+        "--model=k_branch_cnn",
+        "--modality=S1",
+        "--batch_size=8",
+        "--epochs=1",
+        "--train_split=train[:8]",
+    )
+    assert process.returncode == 0, process.stderr
+    bars = [
+        line
+        for line in process.stderr.replace("\r", "\n").splitlines()
+        if line.strip()
+    ]
+    assert all(line.startswith("epoch 1/1") for line in bars), bars
+    assert len(process.stdout.splitlines()) == 3
