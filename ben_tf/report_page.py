@@ -144,7 +144,8 @@ def class_table(result: dict) -> str:
     }
     if len(result["class_names"]) == paper.NUM_CLASSES:
         columns["F2, paper"] = [
-            paper.TABLE_1_FROM_SCRATCH[name] for name in result["class_names"]
+            paper.TABLE_1_FROM_SCRATCH.get(name, "")
+            for name in result["class_names"]
         ]
     for name in ("precision", "recall", "f1"):
         columns[name.replace("f1", "F1")] = result["per_class"][name]

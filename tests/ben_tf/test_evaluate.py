@@ -1,0 +1,164 @@
+"""Evaluation of a run, against TensorFlow Datasets and scikit-learn."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import sklearn.metrics
+import tensorflow_datasets as tfds
+
+from ben_tf import bigearthnet
+from ben_tf import command_line
+from ben_tf import comparison
+from ben_tf import evaluate
+from ben_tf import predictions
+
+
+@pytest.fixture(scope="module")
+def result(workdir, data_dir):
+    return evaluate.evaluate(
+        workdir=workdir, data_dir=data_dir, batch_size=5, thresholds="tuned"
+    )
+
+
+@pytest.fixture(scope="module")
+def predicted(result, workdir):
+    return predictions.load(workdir / "predictions" / "test.npz")
+
+
+def test_every_patch_of_the_split_has_its_own_labels(predicted, data_dir):
+    dataset = tfds.load("bigearthnet_mm", data_dir=data_dir, split="test")
+    expected = {
+        example["patch_name"].decode(): example
+        for example in tfds.as_numpy(dataset)
+    }
+    assert sorted(expected) == sorted(predicted.patch_name)
+    for row, name in enumerate(predicted.patch_name):
+        example = expected[name]
+        np.testing.assert_array_equal(
+            np.flatnonzero(predicted.labels[row]), sorted(example["labels_19"])
+        )
+        assert predicted.country[row] == example["country"]
+        assert predicted.season[row] == example["season"]
+        assert predicted.epsg[row] == example["epsg"]
+        np.testing.assert_array_equal(
+            predicted.upper_left[row], example["upper_left"]
+        )
+
+
+def test_scores_are_those_of_scikit_learn(result, predicted):
+    hard = predicted.probabilities >= 0.5
+    assert result["overall"]["sample_f2"] == pytest.approx(
+        sklearn.metrics.fbeta_score(
+            predicted.labels, hard, beta=2, average="samples", zero_division=0
+        )
+    )
+    assert result["overall"]["hamming_loss"] == pytest.approx(
+        sklearn.metrics.hamming_loss(predicted.labels, hard)
+    )
+    tuned = np.float32(result["tuned"]["thresholds"])
+    assert result["tuned"]["overall"]["micro_f1"] == pytest.approx(
+        sklearn.metrics.f1_score(
+            predicted.labels, predicted.probabilities >= tuned, average="micro"
+        )
+    )
+
+
+def test_groups_add_up_to_the_split(result):
+    for kind, groups in result["groups"].items():
+        sizes = [group["num_samples"] for group in groups.values()]
+        assert sum(sizes) == result["num_samples"], kind
+        mean = np.average(
+            [group["sample_f2"] for group in groups.values()], weights=sizes
+        )
+        assert mean == pytest.approx(result["overall"]["sample_f2"])
+
+
+def test_the_file_holds_the_result_as_strict_json(result, workdir):
+    def refuse(constant):
+        raise AssertionError(f"{constant} is not JSON")
+
+    text = (workdir / "metrics" / "test.json").read_text()
+    assert json.loads(text, parse_constant=refuse) == result
+    # The tiny test split lacks some classes: undefined, never 0.
+    num_positives = np.array(result["per_class"]["num_positives"])
+    missing = np.flatnonzero(num_positives == 0)
+    assert len(missing)
+    assert all(result["per_class"]["recall"][i] is None for i in missing)
+    assert result["undefined"]["macro_recall"] == len(missing)
+
+
+def test_batch_size_changes_nothing(result, predicted, workdir, data_dir):
+    evaluate.evaluate(
+        workdir=workdir, data_dir=data_dir, split="test[:5]", batch_size=3
+    )
+    part = predictions.load(workdir / "predictions" / "test_5.npz")
+    assert len(part) == 5
+    rows = [list(predicted.patch_name).index(name) for name in part.patch_name]
+    np.testing.assert_allclose(
+        part.probabilities, predicted.probabilities[rows], atol=1e-5
+    )
+
+
+def test_text_says_that_the_scores_are_not_comparable(result):
+    text = comparison.as_text(result, with_paper=True)
+    title = "\n".join(text.splitlines()[:3])
+    assert "SYNTHETIC DATA" in title
+    assert "NOT COMPARABLE with the paper: synthetic data" in title
+    for name in (*bigearthnet.CLASSES_19[:5], "resnet152", "undefined"):
+        assert name in text
+    assert "0.7873 (" in text  # Table II, ResNet50, F2.
+    plain = comparison.as_text(result, with_paper=False)
+    assert "resnet152" not in plain
+    assert "SYNTHETIC DATA" in plain
+
+
+def test_a_run_by_the_papers_protocol_is_called_comparable(result):
+    real = result | {
+        "num_samples": 125_866,
+        "data": result["data"] | {"synthetic": False},
+        "model": result["model"]
+        | {"trained_on_synthetic": False, "name": "resnet50"},
+    }
+    assert comparison.reasons(real) == []
+    assert "Comparable with Sumbul" in comparison.as_text(real, with_paper=True)
+    rows = {row.name: row for row in comparison.headline_rows(real)}
+    ours = real["overall"]["one_error"]
+    assert rows["one_error"].difference == pytest.approx(ours - 0.0593)
+    assert rows["macro_f2"].paper == 0.6723
+    assert rows["micro_f1"].paper is None
+
+
+def test_missing_things_are_named(tmp_path, workdir, data_dir):
+    with pytest.raises(command_line.UserError, match="No folder"):
+        evaluate.evaluate(workdir=tmp_path / "no", data_dir=data_dir)
+    with pytest.raises(command_line.UserError, match="No dataset found"):
+        evaluate.evaluate(workdir=workdir, data_dir=tmp_path)
+    with pytest.raises(command_line.UserError, match="No SavedModel found"):
+        evaluate.evaluate(workdir=tmp_path, data_dir=data_dir)
+    with pytest.raises(command_line.UserError, match="no patch in split"):
+        evaluate.evaluate(workdir=workdir, data_dir=data_dir, split="tset")
+
+
+def test_command_prints_the_tables_and_only_them(workdir, data_dir):
+    process = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "ben_tf.evaluate",
+            f"--workdir={workdir}",
+            f"--data_dir={data_dir}",
+            "--split=validation",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lines = process.stdout.splitlines()
+    assert lines[0].startswith("k_branch_cnn MM on validation")
+    assert lines[-1] == f"Metrics and predictions are in {workdir}"
+    # Progress bars, nothing else.
+    for line in process.stderr.replace("\r", "\n").splitlines():
+        assert not line.strip() or line.startswith("predict validation:")
