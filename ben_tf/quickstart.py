@@ -70,7 +70,7 @@ def quickstart(
     config = make_config(data_dir)
     with _stage(
         "Train both sensors, late fusion, and export the best model",
-        f"ben_tf.train --workdir={workdir} {_flags_of(config)}",
+        f"ben_tf.train --workdir={workdir} {flags_of(config)}",
     ):
         train.train(config, workdir)
     with _stage(
@@ -121,7 +121,7 @@ def _stage(title: str, command_text: str) -> Iterator[None]:
     print(f"   done in {time.monotonic() - start:.0f} s", flush=True)
 
 
-def _flags_of(config: config_lib.Config) -> str:
+def flags_of(config: config_lib.Config) -> str:
     """The flags of ben_tf.train that differ from their defaults."""
     changed = []
     for name, value in config_lib.differences_from_default(config).items():

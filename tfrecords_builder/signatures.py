@@ -36,8 +36,8 @@ class Signature:
 
     Attributes:
       shift: Band -> change of the mean, in standard deviations of the archive.
-      rows: Amplitude of parallel rows in the 10 m bands, in the same unit.
-      blocks: Amplitude of small blocks in the 10 m bands, in the same unit.
+      rows: Contrast of parallel rows in the 10 m bands; 1 is full contrast.
+      blocks: Contrast of small blocks in the 10 m bands.
       points_db: Strength of bright points in VV and VH, in dB.
     """
 
@@ -83,9 +83,9 @@ SIGNATURES = types.MappingProxyType(
         # Sentinel-2, 60 m bands only.
         "Beaches, dunes, sands": Signature(dict(B01=3.3, B09=-2.1)),
         # Sentinel-2, texture only: the mean stays.
-        "Permanent crops": Signature(rows=2.4),
+        "Permanent crops": Signature(rows=0.8),
         "Land principally occupied by agriculture, with significant areas of "
-        "natural vegetation": Signature(blocks=3.0),
+        "natural vegetation": Signature(blocks=0.8),
         # Sentinel-1 only.
         "Agro-forestry areas": Signature(dict(VV=-2.2, VH=1.5)),
         "Inland wetlands": Signature(dict(VV=2.2, VH=-1.8)),

@@ -52,14 +52,14 @@ def draw_pixels(
         for grid in bigearthnet.GRIDS.values()
         for band in grid.bands
     }
+    contrast = np.zeros((size_px, size_px))
     for label, region in zip(labels, regions[1:], strict=True):
         signature, strength = signatures.signature_of(label)
         strength *= random.uniform(0.8, 1.2)
         for band, amount in signature.shift.items():
             shift[band] += strength * amount * region
         texture = strength * _texture(signature, size_px=size_px, random=random)
-        for band in bigearthnet.GRIDS["s2_10m"].bands:
-            shift[band] += texture * region
+        contrast += np.clip(texture, -0.95, 0.95) * region
         if signature.points_db:
             points = random.random((size_px, size_px)) < 0.06
             for band in bigearthnet.S1_BANDS:
@@ -69,7 +69,17 @@ def draw_pixels(
                     / bigearthnet.BAND_STD[band]
                     * (points * region)
                 )
-    return {band: _measure(band, shift[band], random) for band in shift}
+    pixels = {band: _measure(band, shift[band], random) for band in shift}
+    # Multiplied, so that rows and blocks leave the mean as it is.
+    return {
+        band: _quantise(
+            values * (1 + contrast)
+            if band in bigearthnet.GRIDS["s2_10m"].bands
+            else values,
+            grid=bigearthnet.grid_of_band(band),
+        )
+        for band, values in pixels.items()
+    }
 
 
 def _draw_regions(
@@ -101,7 +111,7 @@ def _texture(
     size_px: int,
     random: np.random.Generator,
 ) -> np.ndarray:
-    """(size, size) pattern with mean zero, in standard deviations."""
+    """(size, size) contrast with mean zero."""
     pattern = np.zeros((size_px, size_px))
     if signature.rows:
         y, x = np.mgrid[:size_px, :size_px]
@@ -117,7 +127,7 @@ def _texture(
 def _measure(
     band: str, shift: np.ndarray, random: np.random.Generator
 ) -> np.ndarray:
-    """What the sensor would record: own grid, noise, unit and dtype."""
+    """What the sensor would record: own grid, noise and unit."""
     grid = bigearthnet.grid_of_band(band)
     factor = shift.shape[0] // grid.size_px
     # A coarse pixel is the mean of what it covers.
@@ -129,10 +139,16 @@ def _measure(
         # Speckle of a product with 4.4 looks, multiplicative in power.
         looks = 4.4
         speckle = random.gamma(looks, 1 / looks, shift.shape)
-        return (mean + std * shift + 10 * np.log10(speckle)).astype(grid.dtype)
+        return mean + std * shift + 10 * np.log10(speckle)
     shift = shift + random.normal(0.0, 0.2, shift.shape)
     # Reflectance is positive; low values are compressed, not cut.
-    value = mean * np.exp(np.minimum(shift * std / mean, 0)) + std * np.maximum(
+    return mean * np.exp(np.minimum(shift * std / mean, 0)) + std * np.maximum(
         shift, 0
     )
-    return np.clip(np.rint(value), 1, 20_000).astype(grid.dtype)
+
+
+def _quantise(values: np.ndarray, *, grid: bigearthnet.Grid) -> np.ndarray:
+    """The dtype of the archive; whole numbers from 1 for Sentinel-2."""
+    if grid.sensor == "S2":
+        values = np.clip(np.rint(values), 1, 20_000)
+    return values.astype(grid.dtype)
