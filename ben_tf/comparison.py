@@ -56,7 +56,7 @@ def reasons(result: dict) -> list[str]:
         num_samples=result["num_samples"],
         modality=result["model"]["modality"],
         num_classes=len(result["class_names"]),
-        config=result["data"]["name"].split("/")[1],
+        config="/".join(result["data"]["name"].split("/")[1:2]),
     )
 
 

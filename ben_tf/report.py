@@ -46,7 +46,6 @@ def write_report(
         damaged, or there is no such dataset or index.
     """
     from ben_tf import atomic_file
-    from ben_tf import input_pipeline
     from ben_tf import predictions
     from ben_tf import report_assets
     from ben_tf import report_page
@@ -66,7 +65,6 @@ def write_report(
             f"Metrics and predictions in {workdir} are not of the same "
             "evaluation. Run python -m ben_tf.evaluate again."
         )
-    builder = input_pipeline.open_dataset(data_dir)
     config = _read_json(workdir / "config.json", default={})
 
     per_sample, _ = scoring.samples_and_counts(
@@ -79,7 +77,7 @@ def write_report(
     if index or index_path.is_dir():
         hits = report_patches.nearest(index_path, predicted, _NUM_HITS)
     groups, retrieval = report_patches.render(
-        builder,
+        data_dir,
         split,
         result,
         predicted,

@@ -4,9 +4,11 @@ import pathlib
 
 import numpy as np
 
+from ben_tf import bigearthnet
 from ben_tf import command_line
 from ben_tf import pictures
 from ben_tf import report_page
+from ben_tf.retrieval import patch_source
 
 _THRESHOLD = np.float32(0.5)
 
@@ -84,12 +86,12 @@ def nearest(index_path: pathlib.Path, predicted, num_hits: int):
 
 
 def render(
-    builder, split: str, result: dict, predicted, *, sample_f2, chosen, hits
+    data_dir, split: str, result: dict, predicted, *, sample_f2, chosen, hits
 ):
     """Reads the pixels of the chosen patches and draws them.
 
     Args:
-      builder: The dataset.
+      data_dir: Folder with the dataset.
       split: Evaluated split.
       result: What evaluate wrote.
       predicted: `predictions.Predictions`.
@@ -107,7 +109,18 @@ def render(
     }
     if hits:
         wanted |= {hits[0], *hits[1]}
-    grids = _fetch(builder, split, wanted)
+    # What is found in the evaluated split is not looked for elsewhere.
+    others = [
+        name
+        for name in result["data"]["split_sizes"]
+        if not split.startswith(name)
+    ]
+    grids = patch_source.from_dataset(
+        data_dir,
+        sorted(wanted),
+        grids=tuple(bigearthnet.GRIDS),
+        splits=[split, *others],
+    )
     class_names = result["class_names"]
     row_of_name = {
         str(name): row for row, name in enumerate(predicted.patch_name)
@@ -169,43 +182,3 @@ def render(
         only=picture,
     )
     return groups, (first, drawn)
-
-
-def _fetch(builder, split: str, names: set[str]) -> dict[str, dict]:
-    """Reads the wanted patches: the evaluated split first, then the others."""
-    import tqdm
-
-    from ben_tf import bigearthnet
-    from ben_tf import input_pipeline
-
-    found: dict[str, dict] = {}
-    others = [
-        name for name in builder.info.splits if not split.startswith(name)
-    ]
-    with tqdm.tqdm(
-        total=len(names), unit="patch", desc="read patches"
-    ) as progress:
-        for part in [split, *others]:
-            for batch in input_pipeline.native_batches(
-                builder,
-                part,
-                grids=tuple(bigearthnet.GRIDS),
-                batch_size=64,
-                metadata=("patch_name",),
-            ):
-                if len(found) == len(names):
-                    return found
-                for row, name in enumerate(batch["patch_name"].numpy()):
-                    if name.decode() in names and name.decode() not in found:
-                        found[name.decode()] = {
-                            grid: array[row].numpy()
-                            for grid, array in batch["inputs"].items()
-                        }
-                        progress.update()
-    missing = sorted(names - set(found))
-    if missing:
-        raise command_line.UserError(
-            f"The dataset lacks {len(missing)} of the patches to show, such as "
-            f"{missing[0]}. Give the --data_dir that the run was evaluated on."
-        )
-    return found

@@ -3,8 +3,8 @@
     python benchmarks/metrics.py
 
 Scores random predictions of the size of the test split (125,866 patches; 19
-and 43 classes) with `scoring.compute`, on one thread. Each figure is the best
-of three runs after one to compile. The last lines:
+and 43 classes) with `scoring.compute`, bound to one core. Each figure is the
+best of three runs after one to compile. The last lines:
 
     seconds_19    all metrics, 19 classes
     seconds_43    all metrics, 43 classes
@@ -18,11 +18,6 @@ how far the two differ.
 import os
 import resource
 import time
-
-os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-os.environ["CUDA_VISIBLE_DEVICES"] = ""
-for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-    os.environ[_variable] = "1"
 
 import numpy as np
 import sklearn.metrics
@@ -96,6 +91,7 @@ def _peak_mb() -> float:
 
 def main() -> None:
     """Measures and prints."""
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     seconds = {}

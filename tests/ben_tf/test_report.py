@@ -199,7 +199,7 @@ def test_everything_from_data_is_escaped(run, data_dir, tmp_path):
     result = json.loads(path.read_text())
     result["class_names"][0] = attack
     result["model"]["fingerprint"] = attack
-    result["data"]["split_sizes"] = {attack: 1}
+    result["data"]["name"] = attack
     result["undefined"] = {attack: 1}
     result["groups"] = {
         attack: {attack: result["groups"]["country"]["Austria"]}

@@ -1,0 +1,270 @@
+"""Maps of generated scenes: a known mosaic in, the same mosaic out."""
+
+import numpy as np
+import pytest
+import rasterio
+import tensorflow as tf
+from rasterio import transform as transforms
+from rasterio import warp
+
+from ben_tf import bigearthnet
+from ben_tf import command_line
+from ben_tf import scene
+
+_LEFT, _TOP = 600_000, 4_500_000
+_NUM_ROWS, _NUM_COLUMNS = 3, 4
+_ZONES = (32629, 32634)
+
+
+class _BandMeans:
+    """A model whose probabilities are means of bands: the oracle is exact."""
+
+    def __init__(self, *input_names):
+        self.input_names = input_names or tuple(bigearthnet.GRIDS)
+        self.class_names = tuple(
+            band
+            for band in ("B02", "B12", "B09", "VV", "VH")
+            for name in self.input_names
+            if band in bigearthnet.GRIDS[name].bands
+        )
+
+    def serve(self, inputs):
+        assert set(inputs) == set(self.input_names)
+        columns = []
+        for band in self.class_names:
+            for name, grid in bigearthnet.GRIDS.items():
+                if band in grid.bands and name in inputs:
+                    assert inputs[name].shape[1:] == grid.shape
+                    values = inputs[name][..., grid.bands.index(band)]
+                    mean = values.astype(np.float64).mean(axis=(1, 2))
+                    columns.append(
+                        (mean + 40) / 50 if grid.sensor == "S1" else mean / 1e4
+                    )
+        return tf.constant(np.stack(columns, axis=1), tf.float32)
+
+
+def _mosaic(seed):
+    """A number for each patch of the scene."""
+    return np.random.default_rng(seed).integers(
+        100, 9000, (_NUM_ROWS, _NUM_COLUMNS)
+    )
+
+
+def _write(path, bands, *, epsg, pixel_m, left=_LEFT, top=_TOP, **options):
+    bands = np.asarray(bands)
+    with rasterio.open(
+        path,
+        "w",
+        driver="GTiff",
+        count=len(bands),
+        height=bands.shape[1],
+        width=bands.shape[2],
+        dtype=bands.dtype,
+        crs=f"EPSG:{epsg}",
+        transform=transforms.from_origin(left, top, pixel_m, pixel_m),
+        **options,
+    ) as dataset:
+        dataset.write(bands)
+
+
+def _write_s2(folder, epsg, mosaics, *, add=0):
+    folder.mkdir(parents=True)
+    for grid in bigearthnet.GRIDS.values():
+        if grid.sensor != "S2":
+            continue
+        for band in grid.bands:
+            patches = mosaics.get(band, _mosaic(1)) + add
+            pixels = np.kron(patches, np.ones([grid.size_px] * 2)) * (
+                patches.repeat(grid.size_px, 0).repeat(grid.size_px, 1) != add
+            )
+            _write(
+                folder / f"T_{band}_{grid.pixel_size_m}m.tif",
+                [pixels.astype(np.uint16)],
+                epsg=epsg,
+                pixel_m=grid.pixel_size_m,
+            )
+
+
+def _write_s1(path, epsg, *, shift_m=0, **options):
+    """VV is -10 dB in the west and -20 dB in the east; VH is 6 dB lower."""
+    vv = np.full((120 * _NUM_ROWS, 120 * _NUM_COLUMNS), -10, np.float32)
+    vv[:, 240:] = -20
+    _write(
+        path,
+        [vv, vv - 6],
+        epsg=epsg,
+        pixel_m=10,
+        left=_LEFT + shift_m,
+        **options,
+    )
+
+
+def _read(path):
+    with rasterio.open(path) as dataset:
+        return dataset.read(), dataset.profile, dataset.descriptions
+
+
+@pytest.mark.parametrize("epsg", _ZONES)
+def test_mosaic_comes_out_at_its_place(tmp_path, epsg):
+    mosaics = {band: _mosaic(n) for n, band in enumerate(("B02", "B12", "B09"))}
+    mosaics["B02"][1, 2] = 0  # No data.
+    _write_s2(tmp_path / "s2", epsg, mosaics)
+    _write_s1(tmp_path / "s1.tif", epsg)
+    path = scene.predict_scene(
+        _BandMeans(),
+        s2_scene=tmp_path / "s2",
+        s1_scene=tmp_path / "s1.tif",
+        output=tmp_path / "new" / "map.tif",
+        batch_size=3,
+    )
+    classes, profile, descriptions = _read(path)
+    expected = np.stack(
+        [mosaics[band] / 1e4 for band in ("B02", "B12", "B09")]
+        + [np.tile([0.6, 0.6, 0.4, 0.4], (3, 1)) - drop for drop in (0, 0.12)]
+    )
+    expected[:, 1, 2] = np.nan
+    np.testing.assert_allclose(classes, expected, rtol=1e-5)
+    assert descriptions == _BandMeans().class_names
+    assert profile["crs"].to_epsg() == epsg
+    assert profile["transform"][:6] == (1200, 0, _LEFT, 0, -1200, _TOP)
+    assert np.isnan(profile["nodata"])
+    assert profile["tiled"]
+    assert [p.name for p in path.parent.iterdir()] == ["map.tif"]
+
+
+def test_overlapping_windows_stand_at_their_centres(tmp_path):
+    mosaic = _mosaic(2)
+    _write_s2(tmp_path / "s2", 32629, {"B02": mosaic})
+    path = scene.predict_scene(
+        _BandMeans("s2_10m", "s2_20m", "s2_60m"),
+        s2_scene=tmp_path / "s2",
+        s1_scene=None,
+        output=tmp_path / "map.tif",
+        stride_m=600,
+    )
+    classes, profile, _ = _read(path)
+    assert classes.shape[1:] == (5, 7)
+    np.testing.assert_allclose(classes[0, ::2, ::2], mosaic / 1e4, rtol=1e-5)
+    between = (mosaic[:, :-1] + mosaic[:, 1:]) / 2e4
+    np.testing.assert_allclose(classes[0, ::2, 1::2], between, rtol=1e-5)
+    assert profile["transform"][:6] == (
+        600,
+        0,
+        _LEFT + 300,
+        0,
+        -600,
+        _TOP - 300,
+    )
+
+
+def test_sentinel_1_of_another_zone_is_reprojected(tmp_path):
+    # The S2 scene lies in zone 29, near the border to 30; S1 is in zone 30 and
+    # covers more than the western half of it.
+    _write_s2(tmp_path / "s2", 32629, {})
+    left, bottom, right, top = warp.transform_bounds(
+        "EPSG:32629", "EPSG:32630", _LEFT, _TOP - 3600, _LEFT + 2400, _TOP
+    )
+    shape = (int((top - bottom) / 10) + 60, int((right - left) / 10) + 60)
+    s1 = np.full(shape, -15, np.float32)
+    _write(
+        tmp_path / "s1.tif",
+        [s1 - 6, s1],
+        epsg=32630,
+        pixel_m=10,
+        left=left - 300,
+        top=top + 300,
+    )
+    with rasterio.open(tmp_path / "s1.tif", "r+") as dataset:
+        dataset.descriptions = ("VH", "VV")
+    path = scene.predict_scene(
+        _BandMeans("s1", "s2_10m"),
+        s2_scene=tmp_path / "s2",
+        s1_scene=tmp_path / "s1.tif",
+        output=tmp_path / "map.tif",
+    )
+    classes, _, _ = _read(path)
+    np.testing.assert_allclose(classes[1, :, :2], 0.5, atol=1e-4)
+    np.testing.assert_allclose(classes[2, :, :2], 0.38, atol=1e-4)
+    assert np.isnan(classes[:, :, 3]).all()
+
+
+def test_sentinel_1_alone_has_its_own_grid(tmp_path):
+    _write_s1(tmp_path / "s1.tif", 32634, nodata=-20)
+    path = scene.predict_scene(
+        _BandMeans("s1"),
+        s2_scene=None,
+        s1_scene=tmp_path / "s1.tif",
+        output=tmp_path / "map.tif",
+    )
+    classes, profile, _ = _read(path)
+    np.testing.assert_allclose(classes[0, :, :2], 0.6, rtol=1e-5)
+    assert np.isnan(classes[:, :, 2:]).all()
+    assert profile["crs"].to_epsg() == 32634
+
+
+def test_newer_products_are_shifted_back(tmp_path):
+    mosaic = _mosaic(4)
+    _write_s2(tmp_path / "s2", 32629, {"B02": mosaic}, add=1000)
+    (tmp_path / "s2" / "MTD_MSIL2A.xml").write_text(
+        "".join(
+            f'<BOA_ADD_OFFSET band_id="{n}">-1000</BOA_ADD_OFFSET>'
+            for n in range(99)
+        )
+    )
+    (tmp_path / "s2" / "MSK_DETFOO_B02.tif").write_bytes(b"a mask, no band")
+    path = scene.predict_scene(
+        _BandMeans("s2_10m"),
+        s2_scene=tmp_path / "s2",
+        s1_scene=None,
+        output=tmp_path / "map.tif",
+    )
+    np.testing.assert_allclose(_read(path)[0][0], mosaic / 1e4, rtol=1e-5)
+
+
+def _predict(tmp_path, *grids, stride_m=1200):
+    return scene.predict_scene(
+        _BandMeans(*grids),
+        s2_scene=tmp_path / "s2" if any("s2" in g for g in grids) else None,
+        s1_scene=tmp_path / "s1.tif" if "s1" in grids else None,
+        output=tmp_path / "map.tif",
+        stride_m=stride_m,
+    )
+
+
+def test_unusable_scenes_are_explained(tmp_path):
+    def fails(message, *grids, **options):
+        with pytest.raises(command_line.UserError, match=message):
+            _predict(tmp_path, *grids, **options)
+        assert not (tmp_path / "map.tif").exists()
+
+    fails("There is no folder", "s2_10m")
+    fails("cannot be read as an image", "s1")
+    fails("multiple of 60", "s1", stride_m=100)
+    _write_s2(tmp_path / "s2", 32629, {})
+    _write_s1(tmp_path / "s1.tif", 32629, shift_m=50_000)
+    fails("do not overlap", "s1", "s2_10m")
+    with pytest.raises(command_line.UserError, match="--s1_scene as well"):
+        scene.predict_scene(
+            _BandMeans("s1"), s2_scene=None, s1_scene=None, output="map.tif"
+        )
+    linear = np.full((2, 120, 120), 0.05, np.float32)
+    _write(tmp_path / "s1.tif", linear, epsg=32629, pixel_m=10)
+    fails("not dB", "s1")
+    _write(tmp_path / "s1.tif", linear - 9, epsg=32629, pixel_m=20)
+    fails("Expected 10 m", "s1")
+    _write(tmp_path / "s1.tif", linear[:, :50] - 9, epsg=32629, pixel_m=10)
+    fails("at least one patch", "s1")
+    _write(tmp_path / "s1.tif", linear[:1] - 9, epsg=32629, pixel_m=10)
+    fails("Expected two, VV and VH", "s1")
+    b02 = tmp_path / "s2" / "T_B02_10m.tif"
+    reflectance = np.full((1, 360, 480), 0.2, np.float32)
+    for band in bigearthnet.GRIDS["s2_10m"].bands:
+        path = tmp_path / "s2" / f"T_{band}_10m.tif"
+        _write(path, reflectance, epsg=32629, pixel_m=10)
+    fails("not surface reflectance x 10,000", "s2_10m")
+    _write(b02, reflectance, epsg=32629, pixel_m=20)
+    fails("Expected 10 m", "s2_10m")
+    _write(b02, reflectance, epsg=32630, pixel_m=10)
+    fails("same ground", "s2_10m")
+    b02.unlink()
+    fails("lacks the bands B02", "s2_10m")
