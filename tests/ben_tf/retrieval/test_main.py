@@ -1,0 +1,80 @@
+import json
+import subprocess
+import sys
+
+import pytest
+
+from ben_tf.retrieval import index
+
+COMMANDS = ("build", "query", "evaluate", "gallery", "serve")
+
+
+def run(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "ben_tf.retrieval", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_help_lists_the_commands():
+    process = run("--help")
+    assert process.returncode == 0
+    for command in COMMANDS:
+        assert f"python -m ben_tf.retrieval {command}" in process.stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_has_its_own_help(command):
+    process = run(command, "--help")
+    assert "--verbose" in process.stdout.replace("[no]", "")
+    assert ("--distance" in process.stdout) == (command == "build")
+
+
+@pytest.mark.parametrize("arguments", [(), ("bild",), ("--index=x",)])
+def test_unknown_command(arguments):
+    process = run(*arguments)
+    assert process.returncode == 1
+    assert "Expected a command, one of build, query" in process.stderr
+
+
+def test_error_is_one_sentence(tmp_path):
+    process = run("query", f"--index={tmp_path}", "--patch=a")
+    assert process.returncode == 1
+    assert process.stderr.startswith("error: No index found in")
+    assert "Traceback" not in process.stderr
+
+
+def test_query_prints_names_and_nothing_else(test_index):
+    name = index.Index.open(test_index).names[0]
+    process = run("query", f"--index={test_index}", f"--patch={name}", "--k=2")
+    assert process.returncode == 0, process.stderr
+    assert process.stderr == ""
+    lines = process.stdout.splitlines()
+    assert lines[0] == f"{name}: most similar patches (chi_square)"
+    assert len(lines) == 3
+
+
+def test_evaluate_writes_scores(test_index, tmp_path):
+    file = tmp_path / "scores.json"
+    process = run(
+        "evaluate",
+        f"--archive={test_index}",
+        f"--queries={test_index}",
+        "--ks=1,5",
+        f"--output_file={file}",
+    )
+    assert process.returncode == 0, process.stderr
+    assert f"Wrote the scores to {file}" in process.stdout
+    (result,) = json.loads(file.read_text())
+    assert result["direction"] == "MM->MM"
+    assert set(result["scores"]["ndcg"]) == {"1", "5"}
+    process = run(
+        "evaluate",
+        f"--archive={test_index}",
+        f"--queries={test_index}",
+        "--ks=one",
+    )
+    assert process.returncode == 1
+    assert "Expected whole numbers" in process.stderr
