@@ -119,8 +119,8 @@ def _texture(
         across = x * np.cos(angle) + y * np.sin(angle)
         pattern += signature.rows * np.sin(2 * np.pi * across / 4 + phase)
     if signature.blocks:
-        blocks = random.choice((-1, 1), (size_px // 6, size_px // 6))
-        pattern += signature.blocks * np.kron(blocks, np.ones((6, 6)))
+        blocks = random.choice((-1, 1), (size_px // 3, size_px // 3))
+        pattern += signature.blocks * np.kron(blocks, np.ones((3, 3)))
     return pattern
 
 
