@@ -1,0 +1,267 @@
+"""Predictions of patches, against the SavedModel asked by hand."""
+
+import csv
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import rasterio
+import tensorflow as tf
+import tensorflow_datasets as tfds
+from pyarrow import parquet
+
+from ben_tf import bigearthnet
+from ben_tf import command_line
+from ben_tf import patch_files
+from ben_tf import plausibility
+from ben_tf import predict
+from ben_tf import prediction_files
+
+_S2_FOLDER = "BigEarthNet-v1.0"
+_S1_FOLDER = "BigEarthNet-S1-v1.0"
+_GRIDS = tuple(bigearthnet.GRIDS)
+
+
+@pytest.fixture(scope="module")
+def expected(data_dir, workdir):
+    """Patch name -> probabilities of all patches, by TFDS and the model."""
+    model = tf.saved_model.load(str(workdir / "saved_model"))
+    probabilities = {}
+    for split in ("train", "validation", "test", "excluded"):
+        dataset = tfds.load("bigearthnet_mm", data_dir=data_dir, split=split)
+        dataset = dataset.map(
+            lambda e: {name: e[name] for name in ("patch_name", *_GRIDS)}
+        )
+        for example in tfds.as_numpy(dataset.batch(64)):
+            inputs = {name: tf.constant(example[name]) for name in _GRIDS}
+            probabilities |= zip(
+                np.char.decode(example["patch_name"].astype(bytes)),
+                model.serve(inputs).numpy(),
+                strict=True,
+            )
+    return probabilities
+
+
+def _read_csv(path):
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def _assert_equal(rows, expected, *, names):
+    assert sorted(row["patch_name"] for row in rows) == sorted(names)
+    for row in rows:
+        np.testing.assert_allclose(
+            [float(row[name]) for name in bigearthnet.CLASSES_19],
+            expected[row["patch_name"]],
+            atol=2e-5,
+        )
+
+
+def test_archive_becomes_csv(sample_archive_dir, workdir, expected, tmp_path):
+    num, faults = predict.predict(
+        saved_model=workdir / "saved_model",
+        input_paths=[str(sample_archive_dir)],
+        output=tmp_path / "labels.csv",
+        batch_size=20,
+    )
+    assert (num, faults) == (48, [])
+    rows = _read_csv(tmp_path / "labels.csv")
+    _assert_equal(rows, expected, names=expected)
+    for row in rows:
+        probable = np.flatnonzero(expected[row["patch_name"]] >= 0.5)
+        assert row["labels"] == "; ".join(
+            bigearthnet.CLASSES_19[index] for index in probable
+        )
+
+
+def test_split_becomes_parquet(data_dir, workdir, expected, tmp_path):
+    path = tmp_path / "labels.parquet"
+    predict.predict(
+        saved_model=workdir / "saved_model", data_dir=data_dir, output=path
+    )
+    table = parquet.read_table(path)
+    assert table.schema.field("labels").type.value_type == "string"
+    dataset = tfds.load("bigearthnet_mm", data_dir=data_dir, split="test")
+    names = [e["patch_name"].decode() for e in tfds.as_numpy(dataset)]
+    _assert_equal(table.to_pylist(), expected, names=names)
+
+
+def test_pair_of_folders_becomes_geojson(
+    sample_archive_dir, workdir, expected, tmp_path
+):
+    name = min(
+        path.name for path in (sample_archive_dir / _S2_FOLDER).iterdir()
+    )
+    s1_folder = next(
+        folder
+        for folder in (sample_archive_dir / _S1_FOLDER).iterdir()
+        if json.loads(next(folder.glob("*.json")).read_text())[
+            "corresponding_s2_patch"
+        ]
+        == name
+    )
+    s2_folder = sample_archive_dir / _S2_FOLDER / name
+    path = tmp_path / "labels.geojson"
+    predict.predict(
+        saved_model=workdir / "saved_model",
+        input_paths=[str(s2_folder), f"{s1_folder}/"],
+        output=path,
+    )
+    (feature,) = json.loads(path.read_text())["features"]
+    properties = feature["properties"]
+    assert properties["patch_name"] == name
+    np.testing.assert_allclose(
+        list(properties["probabilities"].values()), expected[name], atol=2e-5
+    )
+    (ring,) = feature["geometry"]["coordinates"]
+    assert ring[0] == ring[-1]
+    with rasterio.open(s2_folder / f"{name}_B02.tif") as dataset:
+        corners = rasterio.warp.transform(
+            dataset.crs, "EPSG:4326", *zip(dataset.xy(0, 0), strict=True)
+        )
+    # The centre of the first pixel lies inside, near the upper left corner.
+    np.testing.assert_allclose(ring[3], np.ravel(corners), atol=2e-4)
+
+
+def test_broken_patches_are_reported_and_the_others_kept(
+    sample_archive_dir, workdir, expected, tmp_path
+):
+    archive = tmp_path / "archive"
+    shutil.copytree(sample_archive_dir, archive)
+    names = sorted(path.name for path in (archive / _S2_FOLDER).iterdir())
+    s2 = [archive / _S2_FOLDER / name for name in names]
+    (s2[0] / f"{names[0]}_B02.tif").write_bytes(b"II*\0 broken")
+    (s2[1] / f"{names[1]}_B8A.tif").unlink()
+    shutil.rmtree(s2[2])
+    with rasterio.open(s2[3] / f"{names[3]}_B03.tif", "r+") as dataset:
+        dataset.transform = rasterio.transform.from_origin(0, 0, 10, 10)
+    num, faults = predict.predict(
+        saved_model=workdir / "saved_model",
+        input_paths=[str(archive)],
+        output=tmp_path / "labels.csv",
+    )
+    assert num == 44
+    assert len(faults) == 4
+    for name in names[:2]:
+        assert any(name in fault for fault in faults)
+    assert any("same ground" in fault for fault in faults)
+    rows = _read_csv(tmp_path / "labels.csv")
+    _assert_equal(rows, expected, names=set(expected) - set(names[:4]))
+
+
+def test_a_model_of_one_sensor_takes_just_that(sample_archive_dir, tmp_path):
+    for grids, folder in (
+        (("s1",), _S1_FOLDER),
+        (("s2_10m", "s2_20m"), _S2_FOLDER),
+    ):
+        archive = tmp_path / folder
+        shutil.copytree(sample_archive_dir / folder, archive / folder)
+        for file in archive.rglob("*.json"):
+            file.unlink()
+        patches = list(
+            patch_files.from_archive(archive, grids, scratch_dir=tmp_path)
+        )
+        assert len(patches) == 48 == patch_files.count(archive, grids)
+        for patch in patches:
+            assert set(patch.grids) == set(grids)
+            assert patch.name.startswith("S1" if "s1" in grids else "S2")
+        with rasterio.open(next((archive / folder).rglob("*.tif"))) as dataset:
+            assert dataset.crs.to_epsg() in {patch.epsg for patch in patches}
+
+
+@pytest.mark.parametrize(
+    ("values", "sensor", "fits"),
+    [
+        (np.full(9, -15.0), "S1", True),
+        (np.full(9, np.nan), "S1", True),
+        (np.linspace(0, 0.4, 9), "S1", False),
+        (np.full(9, -9999.0), "S1", False),
+        (np.linspace(0, 4000, 9), "S2", True),
+        (np.linspace(0, 0.4, 9), "S2", False),
+        (np.full(9, -9999.0), "S2", False),
+        (np.full(9, 40_000), "S2", False),
+    ],
+)
+def test_units_are_checked(values, sensor, fits):
+    if fits:
+        plausibility.check_units(values, sensor, "here")
+        return
+    with pytest.raises(command_line.UserError, match="of here are not"):
+        plausibility.check_units(values, sensor, "here")
+
+
+def test_unusable_input_is_explained(sample_archive_dir, workdir, tmp_path):
+    def fails(message, *paths, output="labels.csv"):
+        with pytest.raises(command_line.UserError, match=message):
+            predict.predict(
+                saved_model=workdir / "saved_model",
+                input_paths=[str(path) for path in paths],
+                output=tmp_path / output,
+            )
+        assert not list(tmp_path.glob("labels*"))
+
+    s2_folder = next((sample_archive_dir / _S2_FOLDER).iterdir())
+    fails("Unknown kind of output", sample_archive_dir, output="labels.xls")
+    fails("There is no archive folder", tmp_path / "no")
+    fails("There is no folder", tmp_path / "S2A_no")
+    fails("looks at S1", s2_folder)
+    fails("Expected the folder of a Sentinel-2", s2_folder, s2_folder)
+    empty = tmp_path / "S1A_empty"
+    empty.mkdir()
+    fails("None of the 1 patches could be read", s2_folder, empty)
+
+
+def test_writers_survive_any_name(tmp_path):
+    hostile = 'x",\n;{}é'
+    for suffix in prediction_files.SUFFIXES:
+        path = tmp_path / f"labels{suffix}"
+        with prediction_files.open_writer(path, ["A, b", hostile]) as write:
+            for _ in range(2):
+                write(
+                    [hostile],
+                    np.array([[0.75, 0.25]], np.float32),
+                    np.array([32629]),
+                    np.array([[600_000.0, 4_500_000.0]]),
+                )
+    rows = _read_csv(tmp_path / "labels.csv")
+    assert rows == 2 * [
+        {
+            "patch_name": hostile,
+            "labels": "A, b",
+            "A, b": "0.75",
+            hostile: "0.25",
+        }
+    ]
+    features = json.loads((tmp_path / "labels.geojson").read_text())["features"]
+    assert [f["properties"]["patch_name"] for f in features] == [hostile] * 2
+    table = parquet.read_table(tmp_path / "labels.parquet")
+    assert table.column(hostile).to_pylist() == [0.25, 0.25]
+
+
+def test_a_failed_run_leaves_no_file(tmp_path):
+    with (
+        pytest.raises(RuntimeError),
+        prediction_files.open_writer(tmp_path / "labels.csv", ["A"]),
+    ):
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_command_wants_exactly_one_input(workdir):
+    process = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "ben_tf.predict",
+            f"--saved_model={workdir / 'saved_model'}",
+            "--output=labels.csv",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert process.returncode == 1
+    assert process.stderr.startswith("error: Expected one thing to predict")
