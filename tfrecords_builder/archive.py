@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 from typing import Protocol
 
+from ben_tf import bigearthnet
 from ben_tf import command_line
 from tfrecords_builder import errors
 from tfrecords_builder import splits
@@ -37,6 +38,13 @@ def band_name(patch_name: str, band: str) -> str:
 def json_name(patch_name: str) -> str:
     """Returns the name of the JSON file of a patch."""
     return f"{patch_name}_labels_metadata.json"
+
+
+def expected_file_names(sensor: str, patch_name: str) -> set[str]:
+    """Returns the names of the files of a whole patch: 3 (S1) or 13 (S2)."""
+    bands = bigearthnet.S1_BANDS if sensor == "S1" else bigearthnet.S2_BANDS
+    names = {band_name(patch_name, band) for band in bands}
+    return names | {json_name(patch_name)}
 
 
 class Source(Protocol):
@@ -157,12 +165,18 @@ class Inventory(NamedTuple):
 
     Attributes:
       pairs: Pairs with both patches present, by S2 name.
-      problems: One error for each pair of which one patch is missing and for
-        each entry that is no patch of BigEarthNet.
+      halves: One error for each pair of which one patch is missing.
+      unknown: One error for each entry that is no patch of BigEarthNet.
     """
 
     pairs: list[splits.OfficialPatch]
-    problems: list[errors.ArchiveError]
+    halves: list[errors.ArchiveError]
+    unknown: list[errors.ArchiveError]
+
+    @property
+    def problems(self) -> list[errors.ArchiveError]:
+        """All errors."""
+        return self.halves + self.unknown
 
 
 def take_inventory(
@@ -172,16 +186,17 @@ def take_inventory(
     s2_names = set(archive["S2"].patch_names())
     s1_names = set(archive["S1"].patch_names())
     pairs = []
-    problems = []
+    halves = []
+    unknown = []
     for s2_name in sorted(s2_names):
         patch = official.get(s2_name)
         if patch is None:
-            problems.append(_unknown_patch(s2_name))
+            unknown.append(_unknown_patch(s2_name))
         elif patch.s1_name in s1_names:
             pairs.append(patch)
             s1_names.remove(patch.s1_name)
         else:
-            problems.append(
+            halves.append(
                 errors.ArchiveError(
                     s2_name,
                     f"has no S1 patch. Expected {patch.s1_name} beside it; "
@@ -195,17 +210,17 @@ def take_inventory(
             if patch.s1_name in s1_names
         }
         for s1_name in sorted(s1_names):
-            s2_name = s2_of_s1.get(s1_name)
-            problems.append(
+            if s1_name not in s2_of_s1:
+                unknown.append(_unknown_patch(s1_name))
+                continue
+            halves.append(
                 errors.ArchiveError(
                     s1_name,
-                    f"has no S2 patch. Expected {s2_name} beside it; extract "
-                    "the S2 archive again.",
+                    f"has no S2 patch. Expected {s2_of_s1[s1_name]} beside it; "
+                    "extract the S2 archive again.",
                 )
-                if s2_name
-                else _unknown_patch(s1_name)
             )
-    return Inventory(pairs, problems)
+    return Inventory(pairs, halves, unknown)
 
 
 def _unknown_patch(name: str) -> errors.ArchiveError:

@@ -77,7 +77,8 @@ def import_beam():
     return apache_beam
 
 
-def _write_shard(path: str, archive: archive_lib.Archive) -> None:
+# Beam would check annotations and cannot check this protocol.
+def _write_shard(path, archive):
     task = _task_from_json(_task_file(path).read_text())
     # An exception would reach the user as text in a traceback of the runner.
     result = shards.write_shard(task._replace(skip_damaged=True), archive)

@@ -14,7 +14,8 @@ from ben_tf import command_line
 from tfrecords_builder import open_archive
 
 _RECORD_URL = "https://zenodo.org/records/12687186/files"
-_CHUNK_BYTES = 1 << 20
+# A broken connection loses the chunk it breaks in.
+_CHUNK_BYTES = 1 << 16
 _TIMEOUT_S = 60
 # Attempts that bring no byte, in a row, before giving up.
 _MAX_FRUITLESS_ATTEMPTS = 5

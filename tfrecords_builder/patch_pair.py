@@ -120,9 +120,16 @@ def read_band(
     grid: bigearthnet.Grid,
     band: str,
     official: splits.OfficialPatch,
-    metadata: patch_json.PatchJson,
+    metadata: patch_json.PatchJson | None,
 ) -> np.ndarray:
     """Reads the pixels of a band, (size_px, size_px), read-only.
+
+    Args:
+      archive: The sources of both sensors.
+      grid: The grid of the band.
+      band: Name of the band.
+      official: The pair.
+      metadata: The JSON of the patch, to compare the place; None: do not.
 
     Raises:
       errors.ArchiveError: The file is missing, damaged, of another size or
@@ -136,8 +143,8 @@ def read_band(
         place=place,
         grid=grid,
     )
-    expected = (metadata.epsg, metadata.upper_left)
-    if (raster.epsg, raster.upper_left) != expected:
+    expected = metadata and (metadata.epsg, metadata.upper_left)
+    if expected and (raster.epsg, raster.upper_left) != expected:
         raise errors.ArchiveError(
             place,
             "lies elsewhere than its JSON says. Expected EPSG code and upper "

@@ -197,7 +197,7 @@ def _regular_members(
     long_path = None
     while True:
         header = os.pread(file_number, _BLOCK_BYTES, position)
-        if position and header == bytes(_BLOCK_BYTES):
+        if header == bytes(_BLOCK_BYTES):
             return
         try:
             member = _parse_header(header)

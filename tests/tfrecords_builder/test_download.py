@@ -1,0 +1,163 @@
+"""Downloading from a loopback server that cuts connections."""
+
+import hashlib
+import http.server
+import random
+import threading
+
+import pytest
+
+from ben_tf import command_line
+from tfrecords_builder import download
+from tfrecords_builder import open_archive
+
+CONTENT = random.Random(0).randbytes(5_000_000)
+MD5 = hashlib.md5(CONTENT).hexdigest()
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Serves CONTENT; `cuts` says after how many bytes each answer breaks."""
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.cuts = []
+        self.ranges = []
+        self.knows_ranges = True
+        self.status = None
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def file(self, **changes) -> download.RemoteFile:
+        host, port = self.server_address
+        file = download.RemoteFile(
+            f"http://{host}:{port}/BigEarthNet-S2-v1.0.tar.gz",
+            MD5,
+            len(CONTENT),
+        )
+        return file._replace(**changes)
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        server = self.server
+        start = int(self.headers["Range"].removeprefix("bytes=")[:-1])
+        server.ranges.append(start)
+        if server.status:
+            self.send_error(server.status)
+            return
+        if not server.knows_ranges:
+            start = 0
+        if start >= len(CONTENT):
+            self.send_error(416)
+            return
+        body = CONTENT[start:]
+        self.send_response(206 if server.knows_ranges else 200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        cut = server.cuts.pop(0) if server.cuts else len(body)
+        self.wfile.write(body[:cut])
+        self.close_connection = True
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def server():
+    server = Server()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def fetch(folder, *files):
+    download.download_archive(folder, files, wait_s=0)
+
+
+def test_a_download_that_breaks_goes_on_where_it_broke(server, tmp_path):
+    server.cuts = [1_000_000, 0, 2_500_000]
+    fetch(tmp_path, server.file())
+    assert (tmp_path / "BigEarthNet-S2-v1.0.tar.gz").read_bytes() == CONTENT
+    assert len(server.ranges) == 4
+    assert server.ranges[0] == 0
+    assert server.ranges[1] == server.ranges[2] > 0
+    assert server.ranges[3] > server.ranges[2]
+    assert [path.name for path in tmp_path.iterdir()] == [
+        "BigEarthNet-S2-v1.0.tar.gz"
+    ]
+
+
+def test_a_later_call_resumes(server, tmp_path):
+    part = tmp_path / "BigEarthNet-S2-v1.0.tar.gz.part"
+    part.write_bytes(CONTENT[:3_000_000])
+    fetch(tmp_path, server.file())
+    assert server.ranges == [3_000_000]
+    assert (tmp_path / "BigEarthNet-S2-v1.0.tar.gz").read_bytes() == CONTENT
+
+
+def test_a_whole_part_is_only_checked(server, tmp_path):
+    part = tmp_path / "BigEarthNet-S2-v1.0.tar.gz.part"
+    part.write_bytes(CONTENT)
+    fetch(tmp_path, server.file())
+    assert (tmp_path / "BigEarthNet-S2-v1.0.tar.gz").read_bytes() == CONTENT
+
+
+def test_a_server_without_ranges_sends_all_again(server, tmp_path):
+    server.knows_ranges = False
+    server.cuts = [1_000_000]
+    fetch(tmp_path, server.file())
+    assert (tmp_path / "BigEarthNet-S2-v1.0.tar.gz").read_bytes() == CONTENT
+
+
+def test_what_is_there_is_not_fetched(server, tmp_path, capsys):
+    (tmp_path / "BigEarthNet-S2-v1.0.tar.gz").touch()
+    fetch(tmp_path, server.file())
+    assert server.ranges == []
+    assert "already there" in capsys.readouterr().out
+
+
+def test_a_wrong_checksum_is_refused_and_removed(server, tmp_path):
+    with pytest.raises(command_line.UserError, match="wrong checksum"):
+        fetch(tmp_path, server.file(md5="0" * 32))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_wrong_size_is_refused_before_the_download(server, tmp_path):
+    with pytest.raises(command_line.UserError, match="Expected 70,000"):
+        fetch(tmp_path, server.file(num_bytes=70_000))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_missing_file_is_said_at_once(server, tmp_path):
+    server.status = 404
+    with pytest.raises(command_line.UserError, match="404 Not Found"):
+        fetch(tmp_path, server.file())
+    assert len(server.ranges) == 1
+
+
+@pytest.mark.parametrize("status", [None, 503])
+def test_a_server_that_gives_nothing_ends_the_attempts(
+    server, tmp_path, status
+):
+    server.status = status
+    server.cuts = [0] * 100
+    with pytest.raises(command_line.UserError, match="Run the command again"):
+        fetch(tmp_path, server.file())
+    assert len(server.ranges) == 5
+
+
+def test_too_little_disk_is_said_before_the_download(
+    server, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(
+        open_archive.shutil,
+        "disk_usage",
+        lambda path: open_archive.shutil._ntuple_diskusage(10, 9, 1),
+    )
+    with pytest.raises(command_line.UserError, match="disk is too small"):
+        fetch(tmp_path, server.file())
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_official_files_are_those_of_the_checksum_list():
+    names = [file.url.rsplit("/", 1)[1] for file in download.TARBALLS]
+    assert names == ["BigEarthNet-S2-v1.0.tar.gz", "BigEarthNet-S1-v1.0.tar.gz"]

@@ -1,0 +1,57 @@
+"""The table of patches against rasterio and the records."""
+
+import pandas
+import pytest
+import rasterio
+import tensorflow_datasets as tfds
+from rasterio import warp
+
+from ben_tf import bigearthnet
+from tfrecords_builder import build as build_lib
+
+
+@pytest.fixture(scope="module")
+def builder(real_archive, tmp_path_factory):
+    return build_lib.build(
+        archive_dir=real_archive, data_dir=tmp_path_factory.mktemp("data")
+    )
+
+
+@pytest.fixture(scope="module")
+def table(builder) -> pandas.DataFrame:
+    return pandas.read_parquet(builder.data_path / "patches.parquet")
+
+
+def test_rows_are_the_records_in_their_order(builder, table):
+    for split, info in builder.info.splits.items():
+        rows = table[table["split"] == split].to_dict("records")
+        examples = list(tfds.as_numpy(builder.as_dataset(split=split)))
+        assert len(rows) == len(examples) == info.num_examples
+        for row, example in zip(rows, examples, strict=True):
+            assert row["patch_name"] == example["patch_name"].decode()
+            assert row["s1_name"] == example["s1_name"].decode()
+            assert row["s1_time"] == example["s1_time"].decode()
+            assert row["s2_time"] == example["s2_time"].decode()
+            for name in ("epsg", "seasonal_snow", "cloud_or_shadow"):
+                assert row[name] == example[name]
+            corner = [row["easting"], row["northing"]]
+            assert corner == list(example["upper_left"])
+            assert row["country"] == bigearthnet.COUNTRIES[example["country"]]
+            assert row["season"] == bigearthnet.SEASONS[example["season"]]
+            for number, classes in bigearthnet.CLASSES.items():
+                name = f"labels_{number}"
+                assert list(row[name]) == [classes[i] for i in example[name]]
+
+
+def test_centres_are_those_of_the_files(real_archive, table):
+    assert len(table) == 6
+    for row in table.to_dict("records"):
+        patch = row["patch_name"]
+        path = next(real_archive.glob(f"*/{patch}/*_B01.tif"))
+        with rasterio.open(path) as source:
+            left, bottom, right, top = warp.transform_bounds(
+                source.crs, "EPSG:4326", *source.bounds
+            )
+        # The box around the turned square shares its centre nearly.
+        assert row["longitude"] == pytest.approx((left + right) / 2, abs=1e-4)
+        assert row["latitude"] == pytest.approx((bottom + top) / 2, abs=1e-4)
