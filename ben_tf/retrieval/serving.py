@@ -128,7 +128,7 @@ class Retriever(tf.Module):
         )
         self._block = min(num_rows, max(64, block_bytes // (4 * size)))
         self.lengths = tf.Variable(
-            np.linalg.norm(embeddings, axis=1).astype(np.float32),
+            np.sqrt(np.einsum("nd,nd->n", embeddings, embeddings)),
             trainable=False,
         )
         self.search = tf.function(
@@ -142,25 +142,31 @@ class Retriever(tf.Module):
     def _search(self, embeddings, k):
         with tf.control_dependencies([tf.debugging.assert_positive(k)]):
             k = tf.minimum(k, self._num_rows)
+        # Read once: gathering from a variable itself would make TensorFlow
+        # copy all of it at every later read.
+        archive, names = self.embeddings.read_value(), self.names.read_value()
         rows = self._candidates(
-            embeddings, tf.minimum(k + _SPARE_CANDIDATES, self._num_rows)
+            embeddings,
+            archive,
+            tf.minimum(k + _SPARE_CANDIDATES, self._num_rows),
         )
 
         def rank(arguments):
             query, candidates = arguments
             # By row first: the second sort keeps that order among equals.
             candidates = tf.sort(candidates)
-            found = self._exact(query, tf.gather(self.embeddings, candidates))
+            found = self._exact(query, tf.gather(archive, candidates))
             order = tf.argsort(found, stable=True)[:k]
             return tf.gather(found, order), tf.gather(candidates, order)
 
         scores, rows = tf.map_fn(
             rank, (embeddings, rows), fn_output_signature=(tf.float32, tf.int32)
         )
-        return {"names": tf.gather(self.names, rows), "scores": scores}
+        return {"names": tf.gather(names, rows), "scores": scores}
 
-    def _candidates(self, queries, wanted):
-        """(B, D) -> (B, wanted) int32 rows, nearest up to rounding."""
+    def _candidates(self, queries, archive, wanted):
+        """(B, D), (N, D) -> (B, wanted) int32 rows, nearest up to rounding."""
+        lengths = self.lengths.read_value()
         num_queries = tf.shape(queries)[0]
         best = tf.fill((num_queries, wanted), float("inf"))
         best_rows = tf.zeros((num_queries, wanted), tf.int32)
@@ -176,8 +182,8 @@ class Retriever(tf.Module):
             moved = tf.minimum(start, self._num_rows - self._block)
             found = self._rough(
                 queries,
-                self.embeddings[moved : moved + self._block],
-                self.lengths[moved : moved + self._block],
+                archive[moved : moved + self._block],
+                lengths[moved : moved + self._block],
             )
             hidden = tf.range(self._block) < start - moved
             found = tf.where(hidden, float("inf"), found)
