@@ -1,7 +1,6 @@
 """Where a query's pixels come from: the dataset, or folders of an archive."""
 
 import os
-import pathlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -95,33 +94,21 @@ def from_folders(
       Arrays (size, size, bands) by name of grid, values as in the files.
 
     Raises:
-      UserError: A folder or a file is missing, or a file is damaged.
+      UserError: A folder or a file is missing, or a file is damaged, or the
+        two patches do not cover the same ground.
     """
-    # Only here does retrieval read GeoTIFFs.
-    from tfrecords_builder import geotiff
+    # Here, because this needs rasterio, as no other query does.
+    from ben_tf import patch_files
 
-    folders = {"S1": s1_folder, "S2": s2_folder}
-    arrays = {}
-    for name in grids:
-        grid = bigearthnet.GRIDS[name]
-        folder = folders[grid.sensor]
-        if not folder:
+    for sensor, folder in (("S1", s1_folder), ("S2", s2_folder)):
+        needed = any(bigearthnet.GRIDS[name].sensor == sensor for name in grids)
+        if needed and not folder:
             raise command_line.UserError(
-                f"The model looks at {grid.sensor}. Expected its patch folder. "
-                f"Add --{grid.sensor.lower()}_folder=..."
+                f"The model looks at {sensor}. Expected its patch folder. Add "
+                f"--{sensor.lower()}_folder=..."
             )
-        folder = pathlib.Path(folder)
-        arrays[name] = np.empty(grid.shape, grid.dtype)
-        for index, band in enumerate(grid.bands):
-            file = folder / f"{folder.resolve().name}_{band}.tif"
-            try:
-                data = file.read_bytes()
-            except OSError as error:
-                raise command_line.UserError(
-                    f"{file} cannot be read ({error.strerror}). Expected the "
-                    f"folder of a {grid.sensor} patch with a file for each "
-                    "band."
-                ) from error
-            raster = geotiff.decode(data, place=os.fspath(file), grid=grid)
-            arrays[name][..., index] = raster.pixels
-    return arrays
+    paths = [os.fspath(path) for path in (s1_folder, s2_folder) if path]
+    patch = next(patch_files.from_folders(paths, tuple(grids)))
+    if isinstance(patch, command_line.UserError):
+        raise patch
+    return patch.grids

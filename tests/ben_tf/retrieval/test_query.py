@@ -136,16 +136,22 @@ def test_no_query(test_index):
 def test_missing_folder(test_index, tmp_path):
     with pytest.raises(command_line.UserError, match="--s1_folder"):
         query.query(index=test_index, s2_folder=tmp_path)
-    with pytest.raises(command_line.UserError, match=r"_VV\.tif cannot be"):
-        query.query(index=test_index, s1_folder=tmp_path, s2_folder=tmp_path)
+    with pytest.raises(command_line.UserError, match="no folder"):
+        query.query(
+            index=test_index,
+            s1_folder=tmp_path / "S1A_gone",
+            s2_folder=tmp_path / "S2A_gone",
+        )
 
 
 def test_damaged_file(tmp_path):
+    folder = tmp_path / "S1A_damaged"
+    folder.mkdir()
     for band in ("VV", "VH"):
-        (tmp_path / f"{tmp_path.name}_{band}.tif").write_bytes(b"II*\0")
+        (folder / f"{folder.name}_{band}.tif").write_bytes(b"II*\0")
     with pytest.raises(command_line.UserError, match=r"_VV\.tif"):
         patch_source.from_folders(
-            s1_folder=tmp_path, s2_folder=None, grids=("s1",)
+            s1_folder=folder, s2_folder=None, grids=("s1",)
         )
 
 
