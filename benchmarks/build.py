@@ -1,0 +1,392 @@
+"""Measures the conversion: python benchmarks/build.py [--pairs=5000].
+
+Makes its own archive: the pixels of the six real pairs under real names. Every
+figure is the median of --rounds, all of one run on one machine; the archive is
+in the page cache. Ends with one line a figure, `name: number`:
+
+  vs_rasterio        our pairs per second over those of the usual way: a TFDS
+                     generator that opens each band with rasterio
+  of_limit           our pairs per second over those of one process that reads
+                     all files and writes the same bytes once
+  tar_of_folder      speed from .tar over speed from folders
+  tar_gz_of_folder   speed from .tar.gz over speed from folders
+  verify_pairs_per_second, pairs_per_second
+  official_lists_seconds   all 590,326 pairs: split, partner, shard order
+  peak_rss_mib_N     peak memory of all our processes together, at 2,000 pairs
+                     and at --pairs
+  projected_hours    590,326 pairs at the speed of this run
+
+Loading the official lists, once in a process, is left out of the rates and
+given by itself. `--pairs=20000 --rounds=1 --tarballs=false` is the rehearsal;
+`--damaged=20000` decodes that many damaged TIFFs.
+"""
+
+import itertools
+import json
+import os
+import pathlib
+import random
+import shutil
+import statistics
+import subprocess
+import sys
+import tarfile
+import tempfile
+import threading
+import time
+
+import numpy as np
+from absl import flags
+
+from ben_tf import bigearthnet
+from ben_tf import command_line
+
+FOLDERS = {"S1": "BigEarthNet-S1-v1.0", "S2": "BigEarthNet-v1.0"}
+# The usual way is slow and linear: a part of the pairs is enough.
+USUAL_PAIRS = 500
+MEMORY_PAIRS = 2000
+TARBALLS = {"S1": "BigEarthNet-S1-v1.0", "S2": "BigEarthNet-S2-v1.0"}
+
+
+def read_examples() -> list[dict[str, dict[str, bytes]]]:
+    """Returns the files of the six real pairs: sensor -> suffix -> bytes."""
+    from tfrecords_builder import splits
+
+    files = {}
+    for sensor, tarball in splits.example_tarballs().items():
+        with tarball.open("rb") as file, tarfile.open(fileobj=file) as tar:
+            for info in tar:
+                if info.isreg():
+                    _, patch, name = info.name.split("/")
+                    suffix = name.removeprefix(patch)
+                    data = tar.extractfile(info).read()
+                    files.setdefault((sensor, patch), {})[suffix] = data
+    official = splits.official_patches()
+    return [
+        {
+            "S1": files["S1", official[patch].s1_name],
+            "S2": files["S2", patch],
+        }
+        for sensor, patch in sorted(files)
+        if sensor == "S2"
+    ]
+
+
+def make_archive(root: pathlib.Path, num_pairs: int) -> None:
+    """Writes pairs under real names, drawn evenly from the official list."""
+    from tfrecords_builder import splits
+
+    official = list(splits.official_patches().values())
+    step = len(official) // num_pairs
+    examples = itertools.cycle(read_examples())
+    for pair, example in zip(
+        official[: step * num_pairs : step], examples, strict=False
+    ):
+        for sensor, patch in (("S1", pair.s1_name), ("S2", pair.s2_name)):
+            folder = root / FOLDERS[sensor] / patch
+            folder.mkdir(parents=True)
+            for suffix, data in example[sensor].items():
+                if sensor == "S1" and suffix.endswith(".json"):
+                    content = json.loads(data)
+                    content["corresponding_s2_patch"] = pair.s2_name
+                    data = json.dumps(content).encode()
+                (folder / (patch + suffix)).write_bytes(data)
+
+
+def pack(root: pathlib.Path, target: pathlib.Path, *, compress: bool) -> None:
+    """Packs both folders, S1 backwards: the orders of the sensors differ."""
+    target.mkdir()
+    compressions = []
+    for sensor, folder in FOLDERS.items():
+        names = sorted(os.listdir(root / folder), reverse=sensor == "S1")
+        path = target / f"{TARBALLS[sensor]}.tar"
+        with tarfile.open(path, "w") as tar:
+            for name in names:
+                tar.add(root / folder / name, f"{folder}/{name}")
+        if compress:
+            compressions.append(subprocess.Popen(["gzip", "-6", str(path)]))
+    for compression in compressions:
+        assert compression.wait() == 0
+
+
+# --- What is compared ------------------------------------------------------
+
+
+def build_ours(archive_dir: pathlib.Path, data_dir: pathlib.Path) -> None:
+    """Converts with all cores."""
+    from tfrecords_builder import build
+
+    build.build(archive_dir=archive_dir, data_dir=data_dir)
+
+
+def build_usual_way(archive_dir: pathlib.Path, data_dir: pathlib.Path) -> None:
+    """One `rasterio.open` a band inside a TFDS generator."""
+    import rasterio
+    import tensorflow_datasets as tfds
+
+    from tfrecords_builder import bigearthnet_mm_dataset_builder as ours
+    from tfrecords_builder import splits
+
+    official = splits.official_patches()
+
+    def generate(patches):
+        for patch in patches:
+            names = {"S1": patch.s1_name, "S2": patch.s2_name}
+            arrays = {}
+            for key, grid in bigearthnet.GRIDS.items():
+                name = names[grid.sensor]
+                folder = archive_dir / FOLDERS[grid.sensor] / name
+                bands = []
+                for band in grid.bands:
+                    with rasterio.open(folder / f"{name}_{band}.tif") as file:
+                        bands.append(file.read(1))
+                        epsg = file.crs.to_epsg()
+                        corner = (file.transform.c, file.transform.f)
+                arrays[key] = np.stack(bands, axis=-1)
+            metadata = {
+                sensor: json.loads(
+                    (
+                        archive_dir
+                        / FOLDERS[sensor]
+                        / name
+                        / f"{name}_labels_metadata.json"
+                    ).read_bytes()
+                )
+                for sensor, name in names.items()
+            }
+            labels = metadata["S2"]["labels"]
+            yield (
+                patch.s2_name,
+                {
+                    **arrays,
+                    "patch_name": patch.s2_name,
+                    "s1_name": patch.s1_name,
+                    "labels_43": labels,
+                    "labels_19": list(bigearthnet.labels_43_to_19(labels)),
+                    "country": patch.country,
+                    "season": patch.season,
+                    "seasonal_snow": patch.seasonal_snow,
+                    "cloud_or_shadow": patch.cloud_or_shadow,
+                    "epsg": epsg,
+                    "upper_left": corner,
+                    "s1_time": metadata["S1"]["acquisition_time"],
+                    "s2_time": metadata["S2"]["acquisition_date"],
+                },
+            )
+
+    by_split = {}
+    for name in sorted(os.listdir(archive_dir / FOLDERS["S2"]))[:USUAL_PAIRS]:
+        by_split.setdefault(official[name].split, []).append(official[name])
+    schema = ours.Builder(data_dir=str(data_dir)).info.features
+    tfds.dataset_builders.store_as_tfds_dataset(
+        name="usual_way",
+        version="1.0.0",
+        data_dir=str(data_dir),
+        features=schema,
+        split_datasets={
+            split: generate(patches) for split, patches in by_split.items()
+        },
+    )
+
+
+def copy_bytes(archive_dir: pathlib.Path, target: pathlib.Path) -> None:
+    """Reads all files in one process and writes their bytes to one file."""
+    target.mkdir()
+    with (target / "all").open("wb") as output:
+        for folder in FOLDERS.values():
+            for patch in os.scandir(archive_dir / folder):
+                for file in os.scandir(patch.path):
+                    with open(file.path, "rb", buffering=0) as data:
+                        output.write(data.read())
+
+
+def verify_ours(archive_dir: pathlib.Path, target: pathlib.Path) -> None:
+    """Checks all pairs with all cores."""
+    from tfrecords_builder import verify
+
+    target.mkdir()
+    report = verify.verify(
+        archive_dir, csv_path=target / "faults.csv", partial=True
+    )
+    assert report.is_well
+
+
+# --- Measuring -------------------------------------------------------------
+
+
+def measure_seconds(function, archive_dir, scratch) -> float:
+    """Returns the wall-clock time of a call; removes what it wrote."""
+    target = scratch / "out"
+    start = time.perf_counter()
+    function(archive_dir, target)
+    seconds = time.perf_counter() - start
+    shutil.rmtree(target)
+    return seconds
+
+
+class PeakMemory:
+    """Samples the proportional memory of this process and its children."""
+
+    def __init__(self):
+        self.peak_mib = 0.0
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._sample, daemon=True)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error):
+        self._done.set()
+        self._thread.join()
+
+    def _sample(self):
+        import psutil
+
+        process = psutil.Process()
+        while not self._done.wait(0.2):
+            try:
+                total = sum(
+                    each.memory_full_info().pss
+                    for each in [process, *process.children(recursive=True)]
+                )
+            except psutil.Error:
+                continue  # One of them has just ended.
+            self.peak_mib = max(self.peak_mib, total / 2**20)
+
+
+def measure_peak_mib(archive_dir: pathlib.Path, scratch: pathlib.Path) -> float:
+    """Returns the peak of a build in a process of its own."""
+    result = subprocess.run(
+        [sys.executable, __file__, f"--measure_memory_of={archive_dir}"],
+        env=os.environ | {"BENCHMARK_OUT": str(scratch / "memory")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    shutil.rmtree(scratch / "memory")
+    return float(result.stdout.split()[-1])
+
+
+def measure_official_lists() -> float:
+    """Returns the seconds for reading the lists and ordering all pairs."""
+    from tfrecords_builder import shards
+    from tfrecords_builder import splits
+
+    start = time.perf_counter()
+    official = splits.official_patches()
+    by_split = {}
+    for pair in official.values():
+        by_split.setdefault(pair.split, []).append(pair)
+    ordered = [shards.in_record_order(*item) for item in by_split.items()]
+    assert sum(map(len, ordered)) == bigearthnet.NUM_PATCHES
+    return time.perf_counter() - start
+
+
+def decode_damaged(num_files: int) -> None:
+    """Decodes damaged TIFFs; anything but the declared error ends the run."""
+    from tfrecords_builder import errors
+    from tfrecords_builder import geotiff
+
+    files = [
+        (data, bigearthnet.grid_of_band(suffix[1:].removesuffix(".tif")))
+        for example in read_examples()
+        for sensor in example.values()
+        for suffix, data in sensor.items()
+        if suffix.endswith(".tif")
+    ]
+    generator = random.Random(1)
+    num_refused = 0
+    for data, grid in itertools.islice(itertools.cycle(files), num_files):
+        damaged = bytearray(data)
+        if generator.random() < 0.25:
+            del damaged[generator.randrange(len(damaged)) :]
+        else:
+            end = generator.choice([420, len(damaged)])
+            for _ in range(generator.choice([1, 2, 8, 64])):
+                damaged[generator.randrange(end)] = generator.randrange(256)
+        try:
+            geotiff.decode(bytes(damaged), place="x.tif", grid=grid)
+        except errors.ArchiveError:
+            num_refused += 1
+    print(f"damaged_files: {num_files}")
+    print(f"damaged_files_refused: {num_refused}")
+
+
+def command():
+    """Defines the flags; returns what the command does."""
+    num_pairs = flags.DEFINE_integer("pairs", 5000, "Pairs of the archive.")
+    num_rounds = flags.DEFINE_integer("rounds", 3, "Repetitions.")
+    num_damaged = flags.DEFINE_integer("damaged", 0, "Damaged TIFFs to decode.")
+    tarballs = flags.DEFINE_bool("tarballs", True, "Measure tarballs too.")
+    scratch_dir = flags.DEFINE_string("scratch_dir", None, "Where to work.")
+    memory_of = flags.DEFINE_string(
+        "measure_memory_of", None, "For the benchmark's own use."
+    )
+
+    def main() -> None:
+        if memory_of.value:
+            with PeakMemory() as memory:
+                out = pathlib.Path(os.environ["BENCHMARK_OUT"])
+                build_ours(pathlib.Path(memory_of.value), out)
+            print(memory.peak_mib)
+            return
+        lists_seconds = measure_official_lists()
+        with tempfile.TemporaryDirectory(dir=scratch_dir.value) as scratch:
+            report(
+                pathlib.Path(scratch),
+                num_pairs.value,
+                num_rounds.value,
+                tarballs.value,
+            )
+        print(f"official_lists_seconds: {lists_seconds:.2f}")
+        if num_damaged.value:
+            decode_damaged(num_damaged.value)
+
+    return main
+
+
+def report(
+    scratch: pathlib.Path, num_pairs: int, num_rounds: int, tarballs: bool
+) -> None:
+    """Measures everything and prints it."""
+    folders = scratch / "archive"
+    make_archive(folders, num_pairs)
+    cases = {
+        "ours": (build_ours, folders, num_pairs),
+        "limit": (copy_bytes, folders, num_pairs),
+        "verify": (verify_ours, folders, num_pairs),
+        "rasterio": (build_usual_way, folders, min(num_pairs, USUAL_PAIRS)),
+    }
+    if tarballs:
+        for name in ("tar", "tar_gz"):
+            pack(folders, scratch / name, compress=name == "tar_gz")
+            cases[name] = (build_ours, scratch / name, num_pairs)
+    rates = {name: [] for name in cases}
+    for _ in range(num_rounds):
+        # In turns, so that a busy machine slows all of them.
+        for name, (function, archive_dir, number) in cases.items():
+            seconds = measure_seconds(function, archive_dir, scratch)
+            rates[name].append(number / seconds)
+            print(f"{name}: {rates[name][-1]:.0f} pairs per second", flush=True)
+    peak_mib = {num_pairs: measure_peak_mib(folders, scratch)}
+    if num_pairs > MEMORY_PAIRS:
+        few = scratch / "few"
+        make_archive(few, MEMORY_PAIRS)
+        peak_mib[MEMORY_PAIRS] = measure_peak_mib(few, scratch)
+    median = {name: statistics.median(rate) for name, rate in rates.items()}
+    print(f"vs_rasterio: {median['ours'] / median['rasterio']:.2f}")
+    print(f"of_limit: {median['ours'] / median['limit']:.2f}")
+    if tarballs:
+        print(f"tar_of_folder: {median['tar'] / median['ours']:.2f}")
+        print(f"tar_gz_of_folder: {median['tar_gz'] / median['ours']:.2f}")
+    print(f"verify_pairs_per_second: {median['verify']:.0f}")
+    print(f"pairs_per_second: {median['ours']:.0f}")
+    for number, mib in sorted(peak_mib.items()):
+        print(f"peak_rss_mib_{number}: {mib:.0f}")
+    hours = bigearthnet.NUM_PATCHES / median["ours"] / 3600
+    print(f"projected_hours: {hours:.2f}")
+
+
+if __name__ == "__main__":
+    command_line.run(command)
