@@ -62,9 +62,10 @@ thead th { border-bottom: 2px solid #9ca3af; vertical-align: bottom;
 tbody tr:hover { background: var(--tint); }
 th button { font: inherit; font-weight: 650; color: inherit; border: 0;
   padding: 0; background: none; cursor: pointer; text-align: inherit; }
-th button::after { content: " \\2195"; color: #9ca3af; }
-th[aria-sort=ascending] button::after { content: " \\2191"; color: var(--ink); }
-th[aria-sort=descending] button::after { content: " \\2193";
+th button::after { content: "\\a0\\2195"; color: #9ca3af; }
+th[aria-sort=ascending] button::after { content: "\\a0\\2191";
+  color: var(--ink); }
+th[aria-sort=descending] button::after { content: "\\a0\\2193";
   color: var(--ink); }
 td.bar { background: linear-gradient(to right, #cfe3f1 var(--share),
   transparent var(--share)); }
