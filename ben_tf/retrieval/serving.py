@@ -6,6 +6,7 @@ Embeddings and names are variables: a graph larger than 2 GiB cannot be saved,
 a checkpoint can.
 """
 
+import functools
 import os
 import pathlib
 import shutil
@@ -71,7 +72,12 @@ def export(
         opened.embeddings, opened.names, distance=opened.manifest.distance
     )
     module.model = model.loaded
-    names = embedding.input_names(model, opened.manifest.modality)
+    modality = opened.manifest.modality
+    names = embedding.input_names(model, modality)
+    # A model of a shared space embeds each sensor by itself.
+    embed = model.embed
+    if modality != model.modality:
+        embed = functools.partial(model.embed, modality=modality)
     specs = [
         tf.TensorSpec(
             (None, *bigearthnet.GRIDS[name].shape),
@@ -87,7 +93,7 @@ def export(
     def serve(*arguments):
         *grids, k = arguments
         inputs = dict(zip(names, grids, strict=True))
-        return module.search(model.loaded.embed(inputs), k)
+        return module.search(embed(inputs), k)
 
     part = output_dir.with_name(output_dir.name + ".part")
     shutil.rmtree(part, ignore_errors=True)

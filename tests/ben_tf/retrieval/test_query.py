@@ -200,7 +200,9 @@ def test_wrong_shape_is_refused(test_index, grids):
 
 def test_embedding_that_is_not_finite_is_refused():
     model = types.SimpleNamespace(
-        modality="S1", embed=lambda inputs: np.full((1, 4), np.nan)
+        modality="S1",
+        embeddings=("S1",),
+        embed=lambda inputs, **_: np.full((1, 4), np.nan),
     )
     with pytest.raises(command_line.UserError, match="not finite"):
         embedding.embed(model, {}, modality="S1")
