@@ -48,7 +48,12 @@ class Builder(tfds.core.GeneratorBasedBuilder):
           **kwargs: As in TFDS: data_dir, config, version.
         """
         self._num_workers = num_workers or workers.default_num_workers()
-        self._skip_damaged = {"raise": False, "skip": True}[on_error]
+        if on_error not in ("raise", "skip"):
+            raise ValueError(
+                "Unknown on_error. Expected 'raise' or 'skip'. "
+                f"Received: {on_error!r}"
+            )
+        self._skip_damaged = on_error == "skip"
         super().__init__(**kwargs)
 
     def _info(self) -> tfds.core.DatasetInfo:
