@@ -66,8 +66,28 @@ class Config:
     fusion: str = _field(
         "late",
         "With both sensors: 'late' trains a branch for each and joins their "
-        "features; 'early' stacks the bands, as the paper does.",
-        choices=("late", "early"),
+        "features; 'early' stacks the bands, as the paper does; 'shared' "
+        "trains a branch for each into one space, in which Sentinel-1 patches "
+        "find Sentinel-2 patches.",
+        choices=("late", "early", "shared"),
+    )
+    embedding_loss: str = _field(
+        "none",
+        "With --fusion=shared: what pulls patches that share labels together "
+        "across the sensors, beside the classification loss.",
+        choices=("none", "n_pairs", "contrastive"),
+    )
+    embedding_loss_weight: float = _field(
+        1.0, "Weight of --embedding_loss.", minimum=0.0
+    )
+    embedding_size: int = _field(
+        128, "With --fusion=shared: dimensions of the space.", minimum=2
+    )
+    hash_bits: int = _field(
+        0,
+        "With --fusion=shared: train binary codes of so many bits instead of "
+        "embeddings of --embedding_size numbers; 0 trains none.",
+        minimum=0,
     )
     num_classes: int = _field(
         19,
@@ -141,6 +161,19 @@ class Config:
     def __post_init__(self):
         for field in dataclasses.fields(self):
             _check(field, getattr(self, field.name))
+        if self.fusion == "shared" and self.modality != "MM":
+            raise command_line.UserError(
+                "--fusion=shared maps both sensors into one space. Expected "
+                f"--modality=MM. Received: --modality={self.modality}"
+            )
+        if self.fusion != "shared" and (
+            self.embedding_loss != "none" or self.hash_bits
+        ):
+            raise command_line.UserError(
+                "--embedding_loss and --hash_bits train a space that both "
+                "sensors share. Expected --fusion=shared with them. Received: "
+                f"--fusion={self.fusion}"
+            )
 
 
 def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:

@@ -5,10 +5,12 @@ whoever serves it needs TensorFlow alone and cannot forget a step. Endpoints:
 
 - `serve(inputs)`: (B, classes) float32 probabilities,
 - `embed(inputs)`: (B, D) float32 features for retrieval,
+- `embed_s1(inputs)`, `embed_s2(inputs)`: features from one sensor alone, if the
+  model maps both sensors into one space,
 - `describe()`: a JSON text with class names, inputs and fingerprint,
 
-where `inputs` is a dict of raw native grids. `serve` and `embed` are also the
-signatures "serving_default" and "embed".
+where `inputs` is a dict of raw native grids. The first is also the signature
+"serving_default", the others are signatures of their names.
 """
 
 import dataclasses
@@ -24,7 +26,7 @@ from ben_tf import bigearthnet
 from ben_tf import command_line
 from ben_tf import preprocessing
 
-_FORMAT = 1
+_FORMAT = 2
 # Operations that reach outside the model. No export of this package has them;
 # a foreign SavedModel that does is refused before anything runs.
 _FORBIDDEN_OPERATIONS = frozenset(
@@ -53,6 +55,8 @@ class Description:
       modality: "S1", "S2" or "MM".
       input_names: Raw grids that the model takes, keys of `bigearthnet.GRIDS`.
       embedding_size: D of `embed`.
+      embeddings: What can be embedded: `modality`, and with a shared space
+        each sensor alone.
       fingerprint: SHA-256 of all weights, hexadecimal.
       model: Name of the architecture.
       trained_on_synthetic: Whether the weights come from synthetic data.
@@ -62,6 +66,7 @@ class Description:
     modality: str
     input_names: tuple[str, ...]
     embedding_size: int
+    embeddings: tuple[str, ...]
     fingerprint: str
     model: str
     trained_on_synthetic: bool
@@ -79,23 +84,47 @@ class ServedModel(Description):
 
     def serve(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
         """Raw grids (B, size, size, bands) -> (B, classes) probabilities."""
-        return self.loaded.serve(self._select(inputs))
+        return self.loaded.serve(self._select(inputs, self.input_names))
 
-    def embed(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
-        """Raw grids (B, size, size, bands) -> (B, embedding_size) features."""
-        return self.loaded.embed(self._select(inputs))
+    def embed(
+        self, inputs: dict[str, tf.Tensor], *, modality: str | None = None
+    ) -> tf.Tensor:
+        """Raw grids (B, size, size, bands) -> (B, embedding_size) features.
 
-    def _select(self, inputs):
-        missing = [name for name in self.input_names if name not in inputs]
+        Args:
+          inputs: Raw grids by name.
+          modality: One of `embeddings`; by default all that the model takes.
+        """
+        modality = modality or self.modality
+        names = self.inputs_of(modality)
+        endpoint = _embed_endpoint(modality, self.modality)
+        return getattr(self.loaded, endpoint)(self._select(inputs, names))
+
+    def inputs_of(self, modality: str) -> tuple[str, ...]:
+        """Raw grids that `embed` needs for a modality.
+
+        Raises:
+          ValueError: The model has no embedding of that modality.
+        """
+        if modality not in self.embeddings:
+            raise ValueError(
+                f"The model has no embedding of {modality}. Expected one of "
+                f"{self.embeddings}; a model trained with --fusion=shared "
+                "embeds each sensor alone."
+            )
+        return _grids_of(self.input_names, modality)
+
+    def _select(self, inputs, names):
+        missing = [name for name in names if name not in inputs]
         if missing:
             raise ValueError(
-                f"Expected the raw grids {self.input_names}. Missing: {missing}"
+                f"Expected the raw grids {names}. Missing: {missing}"
             )
         return {
             name: tf.convert_to_tensor(
                 inputs[name], bigearthnet.GRIDS[name].dtype
             )
-            for name in self.input_names
+            for name in names
         }
 
 
@@ -134,20 +163,30 @@ def save(
         for grid in input_names
     }
     embedding = model.get_layer("embedding").output
-    embedding_model = tf.keras.Model(model.inputs, embedding)
+    layers = {modality: "embedding"}
+    if any(layer.name == "s1_embedding" for layer in model.layers):
+        layers |= {"S1": "s1_embedding", "S2": "s2_embedding"}
     description = Description(
         class_names=bigearthnet.CLASSES[num_classes],
         modality=modality,
         input_names=input_names,
         embedding_size=embedding.shape[-1],
+        embeddings=tuple(layers),
         fingerprint=fingerprint(model),
         model=name,
         trained_on_synthetic=trained_on_synthetic,
     )
     text = json.dumps({"format": _FORMAT, **dataclasses.asdict(description)})
 
-    def endpoint(network: tf.keras.Model):
-        @tf.function(input_signature=[specs])
+    def endpoint(layer: str, modality: str):
+        grids = _grids_of(input_names, modality)
+        needed = preprocessing.model_input_shapes(layout, modality=modality)
+        network = tf.keras.Model(
+            {name: model.input[name] for name in needed},
+            model.get_layer(layer).output,
+        )
+
+        @tf.function(input_signature=[{name: specs[name] for name in grids}])
         def compute(inputs):
             ready = preprocessing.to_model_inputs(inputs, layout=layout)
             return tf.cast(network(ready, training=False), tf.float32)
@@ -157,16 +196,16 @@ def save(
     # A plain module, not a Keras object: loading it needs TensorFlow alone.
     module = tf.Module()
     module.variables_of_model = model.variables
-    module.serve = endpoint(model)
-    module.embed = endpoint(embedding_model)
+    module.serve = endpoint("probabilities", modality)
+    signatures = {"serving_default": module.serve}
+    for embedded, layer in layers.items():
+        name_of_endpoint = _embed_endpoint(embedded, modality)
+        signatures[name_of_endpoint] = endpoint(layer, embedded)
+        setattr(module, name_of_endpoint, signatures[name_of_endpoint])
     module.describe = tf.function(lambda: tf.constant(text), input_signature=[])
     part = path.with_name(path.name + ".part")
     _remove(part)
-    tf.saved_model.save(
-        module,
-        os.fspath(part),
-        signatures={"serving_default": module.serve, "embed": module.embed},
-    )
+    tf.saved_model.save(module, os.fspath(part), signatures=signatures)
     _remove(path)
     os.replace(part, path)
     return path
@@ -244,13 +283,20 @@ def _read_description(loaded, path: pathlib.Path) -> Description:
             raise ValueError("another format version")
         fields["class_names"] = tuple(fields["class_names"])
         fields["input_names"] = tuple(fields["input_names"])
+        fields["embeddings"] = tuple(fields["embeddings"])
         description = Description(**fields)
         if description.class_names not in bigearthnet.CLASSES.values():
             raise ValueError("unknown class names")
         if not set(description.input_names) <= set(bigearthnet.GRIDS):
             raise ValueError("unknown inputs")
-        if not (callable(loaded.serve) and callable(loaded.embed)):
-            raise ValueError("no endpoints serve and embed")
+        if not set(description.embeddings) <= set(bigearthnet.MODALITIES):
+            raise ValueError("unknown embeddings")
+        endpoints = ["serve"] + [
+            _embed_endpoint(modality, description.modality)
+            for modality in description.embeddings
+        ]
+        if not all(callable(getattr(loaded, name)) for name in endpoints):
+            raise ValueError("an endpoint is missing")
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise command_line.UserError(
             f"The SavedModel in {path} is not one that this version of ben_tf "
@@ -258,6 +304,21 @@ def _read_description(loaded, path: pathlib.Path) -> Description:
             "ben_tf.export."
         ) from error
     return description
+
+
+def _embed_endpoint(embedded: str, modality: str) -> str:
+    """Name of the endpoint that embeds one of a model's modalities."""
+    return "embed" if embedded == modality else f"embed_{embedded.lower()}"
+
+
+def _grids_of(input_names: tuple[str, ...], modality: str) -> tuple[str, ...]:
+    """Those of a model's raw grids that a modality has."""
+    sensors = bigearthnet.MODALITIES[modality]
+    return tuple(
+        name
+        for name in input_names
+        if bigearthnet.GRIDS[name].sensor in sensors
+    )
 
 
 def _first_line(error: Exception) -> str:

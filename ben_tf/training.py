@@ -13,6 +13,7 @@ from ben_tf import callbacks
 from ben_tf import command_line
 from ben_tf import config as config_lib
 from ben_tf import distribution
+from ben_tf import embedding_training
 from ben_tf import input_pipeline
 from ben_tf import metrics
 from ben_tf import models
@@ -114,9 +115,7 @@ def make_run(
     tf.keras.mixed_precision.set_global_policy(config.precision)
     with strategy.scope():
         model = _make_model(config)
-        fitted = model
-        if config.preprocessing == "device":
-            fitted = _behind_preprocessing(model, config=config)
+        fitted = _make_fitted(model, config)
         optimizer = optimizers.make_optimizer(
             config.optimizer,
             learning_rate=optimizers.make_schedule(
@@ -186,28 +185,48 @@ def _make_model(config: config_lib.Config) -> tf.keras.Model:
         modality=config.modality,
         fusion=config.fusion,
         num_classes=config.num_classes,
+        embedding_size=config.hash_bits or config.embedding_size,
+        binary_embedding=config.hash_bits > 0,
     )
 
 
-def _behind_preprocessing(
-    model: tf.keras.Model, *, config: config_lib.Config
+def _make_fitted(
+    model: tf.keras.Model, config: config_lib.Config
 ) -> tf.keras.Model:
-    """Puts preprocessing in front of a model: raw native grids in."""
-    layout = models.MODELS[config.model].layout
-    inputs = {
-        name: tf.keras.Input(
-            bigearthnet.GRIDS[name].shape,
-            dtype=bigearthnet.GRIDS[name].dtype,
-            name=name,
+    """The model to compile, on the layers of the network.
+
+    It is the network itself, unless preprocessing runs in front of it or a loss
+    on its embeddings is added.
+    """
+    inputs, ready = model.input, model.input
+    if config.preprocessing == "device":
+        layout = models.MODELS[config.model].layout
+        grids = preprocessing.raw_grids(layout, modality=config.modality)
+        inputs = {
+            name: tf.keras.Input(
+                bigearthnet.GRIDS[name].shape,
+                dtype=bigearthnet.GRIDS[name].dtype,
+                name=name,
+            )
+            for name in grids
+        }
+        # float32 whatever the network's precision: raw values reach 20,000,
+        # where half precision has steps of 16.
+        ready = tf.keras.layers.Lambda(
+            preprocessing.to_model_inputs,
+            arguments={"layout": layout},
+            dtype="float32",
+            name="preprocessing",
+        )(inputs)
+    if config.embedding_loss != "none":
+        return embedding_training.with_embedding_loss(
+            model,
+            inputs,
+            ready,
+            loss=config.embedding_loss,
+            weight=config.embedding_loss_weight,
+            binary=config.hash_bits > 0,
         )
-        for name in preprocessing.raw_grids(layout, modality=config.modality)
-    }
-    # float32 whatever the network's precision: raw values reach 20,000, where
-    # half precision has steps of 16.
-    ready = tf.keras.layers.Lambda(
-        preprocessing.to_model_inputs,
-        arguments={"layout": layout},
-        dtype="float32",
-        name="preprocessing",
-    )(inputs)
-    return tf.keras.Model(inputs, model(ready))
+    if config.preprocessing == "device":
+        return tf.keras.Model(inputs, model(ready))
+    return model

@@ -6,26 +6,29 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from ben_tf import bigearthnet
 from ben_tf import preprocessing
 from ben_tf.models import branches
 from ben_tf.models import k_branch
 from ben_tf.models import resnet
 from ben_tf.models import vgg
 
-FUSIONS = ("late", "early")
+FUSIONS = ("late", "early", "shared")
 
 
 @dataclasses.dataclass(frozen=True)
 class Architecture:
-    """A network and the layout of its inputs.
+    """A network up to its features.
 
     Attributes:
-      network: Function (inputs, fusion=..., num_classes=...) -> probabilities.
+      network: Function (inputs, fusion=..., name=...) -> (B, D) features.
       layout: One of `preprocessing.LAYOUTS`.
+      head_dropout: Share of features to drop in front of the classifier.
     """
 
     network: Callable[..., tf.Tensor]
     layout: str
+    head_dropout: float = 0.0
 
 
 def _resnet(*num_units: int) -> Architecture:
@@ -38,11 +41,16 @@ def _vgg(*num_convolutions: int) -> Architecture:
     return Architecture(
         functools.partial(vgg.vgg, num_convolutions=num_convolutions),
         layout="stacked",
+        head_dropout=vgg.HEAD_DROPOUT,
     )
 
 
 MODELS = {
-    "k_branch_cnn": Architecture(k_branch.k_branch_cnn, layout="native"),
+    "k_branch_cnn": Architecture(
+        k_branch.k_branch_cnn,
+        layout="native",
+        head_dropout=k_branch.HEAD_DROPOUT,
+    ),
     "vgg16": _vgg(2, 2, 3, 3, 3),
     "vgg19": _vgg(2, 2, 4, 4, 4),
     "resnet50": _resnet(3, 4, 6, 3),
@@ -57,33 +65,69 @@ def make_model(
     modality: str = "MM",
     fusion: str = "late",
     num_classes: int = 19,
+    embedding_size: int = 128,
+    binary_embedding: bool = False,
 ) -> tf.keras.Model:
     """Builds a functional model with new weights.
 
     Args:
       name: One of `MODELS`.
       modality: "S1", "S2" or "MM".
-      fusion: "late" (a branch for each sensor) or "early" (one stack).
+      fusion: "late": a branch for each sensor; "early": one stack; "shared": a
+        branch for each sensor, and both end in one space, in which a patch can
+        be looked up by either sensor.
       num_classes: 19 or 43.
+      embedding_size: Dimensions of the shared space; other fusions take the
+        features as the network gives them.
+      binary_embedding: Whether the signs of a shared embedding are a code.
 
     Returns:
       A model from what `preprocessing.to_model_inputs` returns to (B,
       num_classes) float32 probabilities, with layers "embedding" (B, D),
-      "logits" and "probabilities".
+      "logits" and "probabilities"; with a shared space also "s1_embedding" and
+      "s2_embedding" (B, D).
 
     Raises:
-      ValueError: Unknown name, modality or fusion.
+      ValueError: Unknown name, modality or fusion, or a shared space for one
+        sensor.
     """
     if name not in MODELS or fusion not in FUSIONS:
         raise ValueError(
             f"Expected a model of {tuple(MODELS)} and a fusion of {FUSIONS}. "
             f"Received: {name!r}, fusion={fusion!r}"
         )
+    if fusion == "shared" and modality != "MM":
+        raise ValueError(
+            "Expected modality='MM' with fusion='shared', which maps both "
+            f"sensors into one space. Received: modality={modality!r}"
+        )
     architecture = MODELS[name]
     inputs = branches.make_inputs(
         preprocessing.model_input_shapes(architecture.layout, modality=modality)
     )
-    outputs = architecture.network(
-        inputs, fusion=fusion, num_classes=num_classes
+    if fusion == "shared":
+        features = {
+            sensor: architecture.network(
+                {grid: x for grid, x in inputs.items() if _is_of(grid, sensor)},
+                fusion="late",
+                name=f"{sensor.lower()}_",
+            )
+            for sensor in bigearthnet.MODALITIES[modality]
+        }
+        embedding = branches.share_space(
+            features, size=embedding_size, binary=binary_embedding
+        )
+    else:
+        embedding = architecture.network(inputs, fusion=fusion)
+    probabilities = branches.classify(
+        embedding,
+        num_classes=num_classes,
+        dropout=architecture.head_dropout,
+        normalise=fusion == "shared",
     )
-    return tf.keras.Model(inputs, outputs, name=name)
+    return tf.keras.Model(inputs, probabilities, name=name)
+
+
+def _is_of(input_name: str, sensor: str) -> bool:
+    """Whether an input such as "s2" or "s2_10m" comes from a sensor."""
+    return input_name.startswith(sensor.lower())

@@ -51,8 +51,39 @@ def join(features: list[tf.Tensor], *, name: str) -> tf.Tensor:
     return tf.keras.layers.Concatenate(name=name)(features)
 
 
+def share_space(
+    features: dict[str, tf.Tensor], *, size: int, binary: bool
+) -> tf.Tensor:
+    """Maps the features of each sensor into one space.
+
+    Args:
+      features: Sensor -> (B, D) features, D as its backbone gives them.
+      size: Dimensions of the space.
+      binary: False: embeddings have length 1, so that products are cosines.
+        True: they lie in (-1, 1) and their signs are a binary code.
+
+    Returns:
+      (B, size), the mean over the sensors. The layers "s1_embedding" and
+      "s2_embedding" hold what one sensor alone gives.
+    """
+    embeddings = []
+    for sensor, x in features.items():
+        x = tf.keras.layers.Dense(size, name=f"{sensor.lower()}_projection")(x)
+        name = f"{sensor.lower()}_embedding"
+        embeddings.append(
+            tf.keras.layers.Activation("tanh", name=name)(x)
+            if binary
+            else tf.keras.layers.UnitNormalization(name=name)(x)
+        )
+    return tf.keras.layers.Average(name="mean_embedding")(embeddings)
+
+
 def classify(
-    embedding: tf.Tensor, *, num_classes: int, dropout: float = 0.0
+    embedding: tf.Tensor,
+    *,
+    num_classes: int,
+    dropout: float = 0.0,
+    normalise: bool = False,
 ) -> tf.Tensor:
     """Names the embedding and adds the classifier.
 
@@ -60,11 +91,15 @@ def classify(
       embedding: (B, D) features.
       num_classes: Number of labels, which do not exclude each other.
       dropout: Share of features to drop while training.
+      normalise: Whether to bring features to a common scale first; those of a
+        shared space are too small for the classifier to learn quickly.
 
     Returns:
       (B, num_classes) float32 probabilities.
     """
     x = tf.keras.layers.Activation("linear", name="embedding")(embedding)
+    if normalise:
+        x = tf.keras.layers.BatchNormalization(name="head_bn")(x)
     if dropout:
         x = tf.keras.layers.Dropout(dropout, name="head_dropout")(x)
     x = tf.keras.layers.Dense(num_classes, name="logits")(x)

@@ -41,34 +41,37 @@ _BRANCHES = {
 }
 
 
+# Share of features that the authors drop in front of their classifier.
+HEAD_DROPOUT = 0.5
+
+
 def k_branch_cnn(
-    inputs: dict[str, tf.Tensor], *, fusion: str, num_classes: int
+    inputs: dict[str, tf.Tensor], *, fusion: str, name: str = ""
 ) -> tf.Tensor:
-    """Native grids -> probabilities.
+    """Native grids -> features.
 
     Args:
       inputs: Standardised grids (B, size, size, bands) by name.
       fusion: "late": a branch for each grid; "early": S1 is stacked with the
         10 m bands of Sentinel-2, whose grid it shares.
-      num_classes: Number of labels.
+      name: Prefix of the names of layers after the branches.
 
     Returns:
-      (B, num_classes) float32. The embedding is (B, 128), not negative.
+      (B, 128) float32, not negative.
     """
     grids = dict(inputs)
     if fusion == "early" and {"s1", "s2_10m"} <= set(grids):
         grids["s2_10m_s1"] = tf.keras.layers.Concatenate(name="stack")(
             [grids.pop("s2_10m"), grids.pop("s1")]
         )
-    features = [_branch(grids[name], name=name) for name in sorted(grids)]
+    features = [_branch(grids[grid], name=grid) for grid in sorted(grids)]
     x = (
         features[0]
         if len(features) == 1
-        else branches.join(features, name="branches")
+        else branches.join(features, name=f"{name}branches")
     )
-    x = _dense_block(x, name="fusion")
-    x = tf.keras.layers.Dropout(0.25, name="fusion_dropout")(x)
-    return branches.classify(x, num_classes=num_classes, dropout=0.5)
+    x = _dense_block(x, name=f"{name}fusion")
+    return tf.keras.layers.Dropout(0.25, name=f"{name}fusion_dropout")(x)
 
 
 def _branch(x: tf.Tensor, *, name: str) -> tf.Tensor:

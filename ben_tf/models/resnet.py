@@ -22,26 +22,25 @@ def resnet(
     *,
     num_units: tuple[int, int, int, int],
     fusion: str,
-    num_classes: int,
+    name: str = "",
 ) -> tf.Tensor:
-    """Stacked bands -> probabilities.
+    """Stacked bands -> features.
 
     Args:
       inputs: Standardised "s1" (B, 120, 120, 2), "s2" (B, 120, 120, 10).
       num_units: Bottleneck units in each of the four blocks.
       fusion: "early" or "late"; see `branches.fuse_stacks`.
-      num_classes: Number of labels.
+      name: Prefix of the names of layers; backbones are named by sensor.
 
     Returns:
-      (B, num_classes) float32. The embedding is (B, 2048) for each backbone,
-      not negative.
+      (B, 2048) float32 for each backbone, not negative.
     """
+    del name  # No layer comes after the backbones.
 
     def backbone(x: tf.Tensor, *, name: str) -> tf.Tensor:
         return _backbone(x, num_units=num_units, name=name)
 
-    embedding = branches.fuse_stacks(inputs, fusion=fusion, backbone=backbone)
-    return branches.classify(embedding, num_classes=num_classes)
+    return branches.fuse_stacks(inputs, fusion=fusion, backbone=backbone)
 
 
 def _backbone(

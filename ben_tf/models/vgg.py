@@ -10,6 +10,9 @@ import tensorflow as tf
 
 from ben_tf.models import branches
 
+# Share of features that TF-Slim drops in front of the classifier.
+HEAD_DROPOUT = 0.5
+
 _FILTERS = (64, 128, 256, 512, 512)
 
 
@@ -18,26 +21,25 @@ def vgg(
     *,
     num_convolutions: tuple[int, int, int, int, int],
     fusion: str,
-    num_classes: int,
+    name: str = "",
 ) -> tf.Tensor:
-    """Stacked bands -> probabilities.
+    """Stacked bands -> features.
 
     Args:
       inputs: Standardised "s1" (B, 120, 120, 2), "s2" (B, 120, 120, 10).
       num_convolutions: Convolutions in each of the five blocks.
       fusion: "early" or "late"; see `branches.fuse_stacks`.
-      num_classes: Number of labels.
+      name: Prefix of the names of layers; backbones are named by sensor.
 
     Returns:
-      (B, num_classes) float32. The embedding is (B, 4096) for each backbone,
-      not negative.
+      (B, 4096) float32 for each backbone, not negative.
     """
+    del name  # No layer comes after the backbones.
 
     def backbone(x: tf.Tensor, *, name: str) -> tf.Tensor:
         return _backbone(x, num_convolutions=num_convolutions, name=name)
 
-    embedding = branches.fuse_stacks(inputs, fusion=fusion, backbone=backbone)
-    return branches.classify(embedding, num_classes=num_classes, dropout=0.5)
+    return branches.fuse_stacks(inputs, fusion=fusion, backbone=backbone)
 
 
 def _backbone(

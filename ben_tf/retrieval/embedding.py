@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import numpy as np
 import tqdm
 
-from ben_tf import bigearthnet
 from ben_tf import command_line
 
 Arrays = dict[str, np.ndarray]
@@ -28,7 +27,7 @@ def embed(
       UserError: The model has no embedding for that modality.
     """
     check_modality(model, modality)
-    embeddings = np.asarray(model.embed(inputs), np.float32)
+    embeddings = np.asarray(model.embed(inputs, modality=modality), np.float32)
     if not np.isfinite(embeddings).all():
         raise command_line.UserError(
             "The model's embedding is not finite. Expected numbers. Check "
@@ -39,20 +38,17 @@ def embed(
 
 def input_names(model, modality: str) -> tuple[str, ...]:
     """Raw grids that `embed` needs, keys of `bigearthnet.GRIDS`."""
-    sensors = bigearthnet.MODALITIES[modality]
-    return tuple(
-        name
-        for name in model.input_names
-        if bigearthnet.GRIDS[name].sensor in sensors
-    )
+    check_modality(model, modality)
+    return model.inputs_of(modality)
 
 
 def check_modality(model, modality: str) -> None:
     """Raises UserError unless the model embeds that modality."""
-    if modality != model.modality:
+    if modality not in model.embeddings:
         raise command_line.UserError(
-            f"The model has no embedding of {modality}. Expected "
-            f"{model.modality}. Change --modality or use another model."
+            f"The model has no embedding of {modality}. Expected one of "
+            f"{', '.join(model.embeddings)}. Change --modality or use another "
+            "model; one trained with --fusion=shared embeds each sensor alone."
         )
 
 

@@ -54,7 +54,9 @@ def test_number_of_trainable_parameters(arguments):
     ("name", "modality", "fusion"),
     list(
         itertools.product(
-            ("k_branch_cnn", "resnet50"), ("S1", "S2", "MM"), models.FUSIONS
+            ("k_branch_cnn", "resnet50"),
+            ("S1", "S2", "MM"),
+            ("late", "early"),
         )
     ),
 )
