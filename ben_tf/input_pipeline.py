@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 import tensorflow_datasets as tfds
+from google.protobuf import json_format
 
 from ben_tf import bigearthnet
 from ben_tf import command_line
@@ -36,27 +37,43 @@ def open_dataset(data_dir: str | os.PathLike) -> tfds.core.DatasetBuilder:
     """Finds the newest built version of the dataset below `data_dir`.
 
     Raises:
-      UserError: No dataset there, or its records are in another file format.
+      UserError: No dataset there, a damaged one, or one whose records are in
+        another file format.
     """
-    root = pathlib.Path(data_dir).expanduser() / bigearthnet.DATASET_NAME
-    versions = sorted(
-        root.glob(f"*/*/{_DATASET_FILE}"),
-        key=lambda path: tfds.core.Version(path.parent.name),
-    )
+    versions = built_versions(data_dir)
     if not versions:
         raise command_line.UserError(
-            f"No dataset found. Expected {root}/<config>/<version>/"
-            f"{_DATASET_FILE}. Build it with python -m tfrecords_builder.build "
-            f"--archive_dir=... --data_dir={data_dir}, or correct --data_dir."
+            f"No dataset found. Expected {data_dir}/{bigearthnet.DATASET_NAME}/"
+            f"<config>/<version>/{_DATASET_FILE}. Build it with python -m "
+            "tfrecords_builder.build --archive_dir=... "
+            f"--data_dir={data_dir}, or correct --data_dir."
         )
-    builder = tfds.builder_from_directory(versions[-1].parent)
+    try:
+        builder = tfds.builder_from_directory(versions[-1])
+    except (KeyError, ValueError, json_format.ParseError) as error:
+        raise command_line.UserError(
+            f"The description of the dataset in {versions[-1]} is damaged: "
+            f"{error}. Build it again with python -m tfrecords_builder.build "
+            "--overwrite."
+        ) from error
     if builder.info.file_format != tfds.core.FileFormat.TFRECORD:
         raise command_line.UserError(
-            f"The dataset in {versions[-1].parent} is stored as "
+            f"The dataset in {versions[-1]} is stored as "
             f"{builder.info.file_format.value}. Expected tfrecord. Build it "
             "again with python -m tfrecords_builder.build."
         )
     return builder
+
+
+def built_versions(data_dir: str | os.PathLike) -> list[pathlib.Path]:
+    """Folders of the versions that were built to the end, oldest first."""
+    root = pathlib.Path(data_dir).expanduser() / bigearthnet.DATASET_NAME
+    # A build that is going on has a folder "incomplete...".
+    found = root.glob(f"*/[0-9]*/{_DATASET_FILE}")
+    return sorted(
+        (path.parent for path in found),
+        key=lambda path: tfds.core.Version(path.name),
+    )
 
 
 def is_synthetic(builder: tfds.core.DatasetBuilder) -> bool:

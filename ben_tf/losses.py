@@ -121,7 +121,13 @@ def embedding_loss(
     Raises:
       ValueError: Unknown name.
     """
-    unit = tf.math.l2_normalize(embeddings, axis=-1)
+    compared = tf.cast(embeddings, tf.float32)
+    if binary:
+        # Straight-through: the loss sees the codes that retrieval compares, the
+        # gradient passes as if there were no sign.
+        codes = tf.sign(compared)
+        compared = compared + tf.stop_gradient(codes - compared)
+    unit = tf.math.l2_normalize(compared, axis=-1)
     if name == "n_pairs":
         loss = cross_modal_n_pairs(labels, unit)
     elif name == "contrastive":

@@ -38,6 +38,7 @@ def quickstart(
       The report, an HTML page.
     """
     from ben_tf import evaluate
+    from ben_tf import input_pipeline
     from ben_tf import report
     from ben_tf import train
     from ben_tf.retrieval import build as index_build
@@ -65,7 +66,7 @@ def quickstart(
         f"tfrecords_builder.build --archive_dir={archive_dir} "
         f"--data_dir={data_dir}",
     ):
-        if not (data_dir / "bigearthnet_mm").exists():
+        if not input_pipeline.built_versions(data_dir):
             build.build(archive_dir=archive_dir, data_dir=data_dir)
     config = make_config(data_dir)
     with _stage(

@@ -27,6 +27,15 @@ def data_dir(sample_archive_dir, tmp_path_factory) -> pathlib.Path:
 
 
 @pytest.fixture(scope="session")
+def larger_data_dir(tmp_path_factory) -> pathlib.Path:
+    """620 pairs as TFRecords, enough to learn something from."""
+    folder = tmp_path_factory.mktemp("larger")
+    sample_archive.write_sample_archive(folder / "archive", num_pairs=620)
+    build.build(archive_dir=folder / "archive", data_dir=folder / "data")
+    return folder / "data"
+
+
+@pytest.fixture(scope="session")
 def tiny_config(data_dir) -> config_lib.Config:
     """One epoch of two steps."""
     return config_lib.Config(

@@ -34,6 +34,19 @@ def test_bad_values_are_refused(field, value, expected):
         config_lib.Config(**{field: value})
 
 
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"fusion": "shared", "modality": "S1"}, "--modality=MM"),
+        ({"embedding_loss": "n_pairs"}, "--fusion=shared"),
+        ({"hash_bits": 64}, "--fusion=shared"),
+    ],
+)
+def test_fields_that_do_not_go_together(fields, expected):
+    with pytest.raises(command_line.UserError, match=expected):
+        config_lib.Config(**fields)
+
+
 def test_models_are_those_of_the_table():
     fields = {f.name: f for f in dataclasses.fields(config_lib.Config)}
     assert set(fields["model"].metadata["choices"]) == set(models.MODELS)

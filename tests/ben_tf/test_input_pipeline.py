@@ -1,5 +1,7 @@
 """Batches agree with what TensorFlow Datasets itself reads."""
 
+import shutil
+
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
@@ -153,6 +155,15 @@ def test_synthetic_data_are_known_as_such(builder):
 
 def test_missing_dataset_is_one_sentence(tmp_path):
     with pytest.raises(command_line.UserError, match="No dataset found"):
+        input_pipeline.open_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("file_name", ["dataset_info.json", "features.json"])
+def test_damaged_description_is_one_sentence(data_dir, tmp_path, file_name):
+    copy = tmp_path / "bigearthnet_mm" / "v1" / "1.0.0"
+    shutil.copytree(data_dir / "bigearthnet_mm" / "v1" / "1.0.0", copy)
+    (copy / file_name).write_text("{")
+    with pytest.raises(command_line.UserError, match="is damaged"):
         input_pipeline.open_dataset(tmp_path)
 
 

@@ -9,17 +9,7 @@ from ben_tf import bigearthnet
 from ben_tf import evaluate
 from ben_tf import quickstart
 from ben_tf import train
-from tfrecords_builder import build
-from tfrecords_builder import sample_archive
 from tfrecords_builder import signatures
-
-
-@pytest.fixture(scope="module")
-def larger_data_dir(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("larger")
-    sample_archive.write_sample_archive(folder / "archive", num_pairs=620)
-    build.build(archive_dir=folder / "archive", data_dir=folder / "data")
-    return folder / "data"
 
 
 @pytest.fixture(scope="module")

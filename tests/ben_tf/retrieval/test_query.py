@@ -211,4 +211,6 @@ def test_embedding_that_is_not_finite_is_refused():
 def test_only_the_sensors_of_the_modality_are_read(workdir):
     model = saved_model.load(workdir / "saved_model")
     assert "s1" in embedding.input_names(model, "MM")
-    assert embedding.input_names(model, "S1") == ("s1",)
+    # Its sensors meet only in the classifier.
+    with pytest.raises(command_line.UserError, match="no embedding of S1"):
+        embedding.input_names(model, "S1")

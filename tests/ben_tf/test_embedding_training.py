@@ -1,0 +1,85 @@
+"""A shared space lets one sensor find the other. The data are synthetic."""
+
+import dataclasses
+
+import pytest
+import tensorflow as tf
+
+from ben_tf import models
+from ben_tf import quickstart
+from ben_tf import saved_model
+from ben_tf import train
+from ben_tf.retrieval import build as index_build
+from ben_tf.retrieval import evaluate
+
+
+@pytest.fixture(scope="module")
+def trained(larger_data_dir, tmp_path_factory):
+    """A model that was trained for 64-bit codes."""
+    config = dataclasses.replace(
+        quickstart.make_config(larger_data_dir),
+        fusion="shared",
+        embedding_loss="n_pairs",
+        hash_bits=64,
+        batch_size=16,
+        epochs=8,
+        validation_split="validation[:40]",
+    )
+    return train.train(config, tmp_path_factory.mktemp("shared"))
+
+
+@pytest.fixture(scope="module")
+def untrained(tmp_path_factory):
+    tf.keras.utils.set_random_seed(0)
+    return saved_model.save(
+        models.make_model(
+            "k_branch_cnn",
+            fusion="shared",
+            embedding_size=64,
+            binary_embedding=True,
+        ),
+        tmp_path_factory.mktemp("untrained") / "saved_model",
+        name="k_branch_cnn",
+        layout="native",
+        modality="MM",
+        trained_on_synthetic=True,
+    )
+
+
+def _mean_average_precision(model, data_dir, folder, *, search="flat"):
+    """mAP@10 of Sentinel-1 queries against Sentinel-2 patches."""
+    for modality in ("S1", "S2"):
+        index_build.build_index(
+            saved_model=model,
+            data_dir=data_dir,
+            output_dir=folder / modality,
+            modality=modality,
+            distance="cosine",
+            search=search if modality == "S2" else "flat",
+            num_bits=64,
+        )
+    result = evaluate.evaluate(
+        queries=folder / "S1", archive=folder / "S2", ks=(10,)
+    )
+    assert result["direction"] == "S1->S2"
+    return result["scores"]["average_precision"]["10"]
+
+
+def test_sensors_find_each_other(trained, untrained, larger_data_dir, tmp_path):
+    ours = _mean_average_precision(trained, larger_data_dir, tmp_path / "a")
+    # Patches of an untrained model come in an order without meaning: chance.
+    chance = _mean_average_precision(untrained, larger_data_dir, tmp_path / "b")
+    codes = _mean_average_precision(
+        trained, larger_data_dir, tmp_path / "c", search="binary"
+    )
+    assert ours > chance + 0.2
+    assert codes > 0.8 * ours, (ours, codes)
+
+
+def test_each_sensor_is_embedded_alone(trained, larger_data_dir):
+    served = saved_model.load(trained)
+    assert served.embeddings == ("MM", "S1", "S2")
+    assert served.inputs_of("S1") == ("s1",)
+    assert served.embedding_size == 64
+    with pytest.raises(ValueError, match="no embedding of S3"):
+        served.inputs_of("S3")
