@@ -37,6 +37,7 @@ def quickstart(
     Returns:
       The report, an HTML page.
     """
+    from ben_tf import comparison
     from ben_tf import evaluate
     from ben_tf import input_pipeline
     from ben_tf import report
@@ -78,7 +79,8 @@ def quickstart(
         "Evaluate on the test split",
         f"ben_tf.evaluate --workdir={workdir} --data_dir={data_dir}",
     ):
-        evaluate.evaluate(workdir=str(workdir), data_dir=str(data_dir))
+        result = evaluate.evaluate(workdir=str(workdir), data_dir=str(data_dir))
+        print(comparison.as_text(result, with_paper=False))
     with _stage(
         "Index the test split and look for patches like its first one",
         f"ben_tf.retrieval build --saved_model={workdir}/saved_model "

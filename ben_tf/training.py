@@ -51,16 +51,10 @@ class Run:
 
     def training_data(self, first_epoch: int) -> tf.data.Dataset:
         """Batches of (inputs, labels) from an epoch to the end."""
-        layout = models.MODELS[self.config.model].layout
         return input_pipeline.training_batches(
             self.builder,
             self.config.train_split,
-            grids=preprocessing.raw_grids(
-                layout, modality=self.config.modality
-            ),
-            layout=layout if self.config.preprocessing == "host" else None,
-            num_classes=self.config.num_classes,
-            batch_size=self.config.batch_size,
+            **self._batch_options(),
             seed=self.config.seed,
             epochs=range(first_epoch, self.config.epochs),
             shuffle_buffer=self.config.shuffle_buffer,
@@ -69,17 +63,23 @@ class Run:
 
     def validation_data(self) -> tf.data.Dataset:
         """Batches of (inputs, labels) of the validation split."""
-        layout = models.MODELS[self.config.model].layout
         return input_pipeline.validation_batches(
             self.builder,
             self.config.validation_split,
-            grids=preprocessing.raw_grids(
+            **self._batch_options(),
+        )
+
+    def _batch_options(self) -> dict:
+        """What training and validation batches have in common."""
+        layout = models.MODELS[self.config.model].layout
+        return {
+            "grids": preprocessing.raw_grids(
                 layout, modality=self.config.modality
             ),
-            layout=layout if self.config.preprocessing == "host" else None,
-            num_classes=self.config.num_classes,
-            batch_size=self.config.batch_size,
-        )
+            "layout": layout if self.config.preprocessing == "host" else None,
+            "num_classes": self.config.num_classes,
+            "batch_size": self.config.batch_size,
+        }
 
 
 def make_repeatable(seed: int) -> None:
