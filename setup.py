@@ -39,7 +39,6 @@ setuptools.setup(
         include=["ben_tf*", "tfrecords_builder*"]
     ),
     package_data={
-        "ben_tf": ["experiments/*.flags", "py.typed"],
         "tfrecords_builder": [
             "README.md",
             "CITATIONS.bib",

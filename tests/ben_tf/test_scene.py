@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
 import tensorflow as tf
 from rasterio import transform as transforms
 from rasterio import warp
@@ -215,6 +216,33 @@ def test_newer_products_are_shifted_back(tmp_path):
     path = scene.predict_scene(
         _BandMeans("s2_10m"),
         s2_scene=tmp_path / "s2",
+        s1_scene=None,
+        output=tmp_path / "map.tif",
+    )
+    np.testing.assert_allclose(_read(path)[0][0], mosaic / 1e4, rtol=1e-5)
+
+
+def test_safe_folder_of_jpeg_2000(tmp_path):
+    """The tree of a Level-2A product, where B02 also exists at 20 m."""
+    mosaic = _mosaic(5)
+    _write_s2(tmp_path / "s2", 32634, {"B02": mosaic})
+    images = tmp_path / "S2B_MSIL2A_X.SAFE" / "GRANULE" / "L2A_X" / "IMG_DATA"
+    for path in (tmp_path / "s2").iterdir():
+        band, resolution = path.stem.split("_")[1:]
+        folder = images / f"R{resolution}"
+        folder.mkdir(parents=True, exist_ok=True)
+        rasterio.shutil.copy(
+            path,
+            folder / f"T34TCR_20170803T094031_{band}_{resolution}.jp2",
+            driver="JP2OpenJPEG",
+            QUALITY="100",
+            REVERSIBLE="YES",
+        )
+    decoy = images / "R20m" / "T34TCR_20170803T094031_B02_20m.jp2"
+    (images / "R20m" / "T34TCR_20170803T094031_B05_20m.jp2").rename(decoy)
+    path = scene.predict_scene(
+        _BandMeans("s2_10m"),
+        s2_scene=tmp_path / "S2B_MSIL2A_X.SAFE",
         s1_scene=None,
         output=tmp_path / "map.tif",
     )
