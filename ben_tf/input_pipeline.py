@@ -173,6 +173,10 @@ def training_batches(
     shards = _shards(builder, split)
 
     def one_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
+        # The seed of this function's graph, which shuffle() combines with its
+        # own: the order is no matter of tf.random.set_seed, with whose 0 a
+        # seed that is a tensor could not be combined.
+        tf.compat.v1.set_random_seed(1)
         order = tf.random.experimental.stateless_shuffle(
             tf.range(len(shards[0])), seed=[seed, epoch]
         )

@@ -48,6 +48,7 @@ def write_report(
     from ben_tf import atomic_file
     from ben_tf import predictions
     from ben_tf import report_assets
+    from ben_tf import report_charts
     from ben_tf import report_page
     from ben_tf import report_patches
     from ben_tf import scoring
@@ -97,20 +98,20 @@ def write_report(
         parts.append(f'<h2 id="{anchor}">{name}</h2>{content}')
 
     if history:
-        add("curves", "Training", report_page.curves(history))
+        add("curves", "Training", report_charts.curves(history))
     add(
         "classes",
         "Classes",
-        report_page.class_chart(result) + report_page.class_table(result),
+        report_charts.class_chart(result) + report_page.class_table(result),
     )
     add("patches", "Patches", report_page.patch_groups(groups))
     if retrieval:
         add("retrieval", "Look-alikes", report_page.retrieval_row(*retrieval))
-    add("errors", "Errors", report_page.error_charts(result, predicted))
+    add("errors", "Errors", report_charts.error_charts(result, predicted))
     add(
         "places",
         "Where and when",
-        report_page.score_map(predicted, sample_f2)
+        report_charts.score_map(predicted, sample_f2)
         + report_page.groups(result),
     )
     add("metrics", "All metrics", report_page.all_metrics(result))

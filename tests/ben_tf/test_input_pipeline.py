@@ -4,6 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
+import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from ben_tf import bigearthnet
@@ -125,6 +126,14 @@ def test_an_epoch_is_a_function_of_seed_and_number(builder):
     np.testing.assert_array_equal(both[len(both) // 2 :], second)
     other = _arrays(_training(builder, seed=1, epochs=range(1, 2)))
     assert np.any(np.not_equal(second, other))
+
+
+@pytest.mark.parametrize("global_seed", [0, 1])
+def test_the_global_seed_changes_nothing(builder, global_seed):
+    tf.random.set_seed(2)
+    expected = _arrays(_training(builder))
+    tf.random.set_seed(global_seed)
+    np.testing.assert_array_equal(_arrays(_training(builder)), expected)
 
 
 def test_host_preprocessing_equals_preprocessing_afterwards(builder):

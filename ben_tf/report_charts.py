@@ -1,0 +1,87 @@
+"""The charts of report.html, each with its caption."""
+
+import numpy as np
+
+from ben_tf import comparison
+from ben_tf import geography
+from ben_tf import paper
+from ben_tf import plots
+from ben_tf import report_assets
+
+
+def class_chart(result: dict) -> str:
+    """F2 of every class, beside the paper's where it has them."""
+    with_paper = len(result["class_names"]) == paper.NUM_CLASSES
+    reasons = comparison.reasons(result)
+    caption = "F2 at threshold 0.5."
+    if with_paper:
+        caption += " Diamonds: Table I of the paper"
+        caption += (
+            f"; not comparable ({', '.join(reasons)})." if reasons else "."
+        )
+    return report_assets.picture(
+        plots.class_scores(
+            comparison.class_rows(result), with_paper=with_paper
+        ),
+        "Bar chart of the F2 score of every class; the table has the numbers.",
+        caption,
+    )
+
+
+def curves(history: dict[str, list[float]]) -> str:
+    """Loss and metrics by epoch."""
+    return report_assets.picture(
+        plots.training_curves(history),
+        "Training and validation curves by epoch.",
+        is_wide=True,
+    )
+
+
+def score_map(predicted, sample_f2: np.ndarray) -> str:
+    """Where the patches lie, coloured by their score."""
+    longitudes, latitudes = geography.patch_centres(
+        predicted.epsg, predicted.upper_left
+    )
+    return report_assets.picture(
+        plots.score_map(longitudes, latitudes, sample_f2, "F2 of the patch"),
+        "Map of the patches coloured by F2.",
+        "Every patch at its place; bad ones are drawn on top.",
+    )
+
+
+def error_charts(result: dict, predicted) -> str:
+    """Co-occurrence of errors, precision-recall, reliability."""
+    labels = predicted.labels.astype(bool)
+    names = result["class_names"]
+    error = result["calibration"]["expected_calibration_error"]
+    return (
+        "<h3>Which errors come together</h3>"
+        + report_assets.picture(
+            plots.error_cooccurrence(
+                labels, predicted.probabilities >= np.float32(0.5), names
+            ),
+            "Matrix of missed against falsely predicted classes.",
+            "Row: a class that was missed, and on how many patches. Column: "
+            "what was predicted there instead, as a share of those patches. "
+            "Grey: the class was never missed.",
+            is_wide=True,
+        )
+        + "<h3>Precision and recall</h3>"
+        + report_assets.picture(
+            plots.precision_recall(
+                labels,
+                predicted.probabilities,
+                names,
+                result["per_class"]["average_precision"],
+            ),
+            "Precision-recall curve of every class.",
+            is_wide=True,
+        )
+        + "<h3>Calibration</h3>"
+        + report_assets.picture(
+            plots.reliability(result["calibration"]),
+            "Reliability curve.",
+            f"Expected calibration error {error:.4f}, over all pairs of patch "
+            "and class. Below the dotted line probabilities are too high.",
+        )
+    )
