@@ -9,6 +9,9 @@ import tensorflow as tf
 
 EMBEDDING_LOSSES = ("n_pairs", "contrastive")
 
+# Keeps values away from 0, where their signs would lose most.
+_HASHING_WEIGHT = 4.0
+
 
 def cross_modal_n_pairs(
     labels: tf.Tensor, embeddings: tf.Tensor, *, temperature: float = 0.1
@@ -137,4 +140,4 @@ def embedding_loss(
             f"Unknown loss. Expected one of {EMBEDDING_LOSSES}. "
             f"Received: {name!r}"
         )
-    return loss + hashing(embeddings) if binary else loss
+    return loss + _HASHING_WEIGHT * hashing(embeddings) if binary else loss
