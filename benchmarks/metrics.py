@@ -123,9 +123,9 @@ def main() -> None:
                 f"the {len(ours)} metrics; largest relative difference "
                 f"{difference:.1e}"
             )
-    print(f"seconds_19 {seconds[19]:.3f}")
-    print(f"seconds_43 {seconds[43]:.3f}")
-    print(f"vs_sklearn {seconds_sklearn / seconds[19]:.1f}")
+    print(f"seconds_19: {seconds[19]:.3f}")
+    print(f"seconds_43: {seconds[43]:.3f}")
+    print(f"vs_sklearn: {seconds_sklearn / seconds[19]:.1f}")
 
 
 if __name__ == "__main__":
