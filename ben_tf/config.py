@@ -11,6 +11,7 @@ import pathlib
 
 from absl import flags
 
+from ben_tf import atomic_file
 from ben_tf import bigearthnet
 from ben_tf import command_line
 
@@ -218,9 +219,8 @@ def differences_from_default(config: Config) -> dict:
 def write(config: Config, workdir: str | os.PathLike) -> None:
     """Writes config.json, atomically."""
     path = pathlib.Path(workdir) / FILE_NAME
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(dataclasses.asdict(config), indent=2) + "\n")
-    os.replace(part, path)
+    content = json.dumps(dataclasses.asdict(config), indent=2)
+    atomic_file.write(path, content + "\n")
 
 
 def read(workdir: str | os.PathLike) -> Config:

@@ -8,6 +8,7 @@ import pathlib
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
+from ben_tf import atomic_file
 from ben_tf import bigearthnet
 from ben_tf import callbacks
 from ben_tf import command_line
@@ -152,9 +153,7 @@ def write_data_description(
             for name, split in sorted(builder.info.splits.items())
         },
     }
-    part = workdir / f"{DATA_FILE}.part"
-    part.write_text(json.dumps(content, indent=2) + "\n")
-    os.replace(part, workdir / DATA_FILE)
+    atomic_file.write(workdir / DATA_FILE, json.dumps(content, indent=2) + "\n")
 
 
 def export_best(workdir: str | os.PathLike) -> pathlib.Path:
