@@ -16,6 +16,8 @@ from absl import flags
 
 from ben_tf import command_line
 from ben_tf import config as config_lib
+from ben_tf import config_file
+from ben_tf import config_flags
 
 flags.adopt_module_key_flags(command_line)
 
@@ -88,11 +90,11 @@ def train(
 
 def _prepare_workdir(config: config_lib.Config, workdir: pathlib.Path) -> None:
     """Creates the workdir, or makes sure that it belongs to this run."""
-    if (workdir / config_lib.FILE_NAME).exists():
-        config_lib.check_same(config, workdir)
+    if (workdir / config_file.FILE_NAME).exists():
+        config_file.check_same(config, workdir)
     try:
         workdir.mkdir(parents=True, exist_ok=True)
-        config_lib.write(config, workdir)
+        config_file.write(config, workdir)
     except OSError as error:
         raise command_line.UserError(
             f"Cannot write to the workdir {workdir}: {error.strerror}. "
@@ -106,11 +108,11 @@ def command() -> Callable[[], None]:
     workdir = flags.DEFINE_string(
         "workdir", None, "Folder for all that the run leaves.", required=True
     )
-    config_lib.define_flags()
-    flags.adopt_module_key_flags(config_lib)
+    config_flags.define_flags()
+    flags.adopt_module_key_flags(config_flags)
 
     def main() -> None:
-        saved_model = train(config_lib.from_flags(), workdir.value)
+        saved_model = train(config_flags.from_flags(), workdir.value)
         print(f"Exported the best model to {saved_model}")
 
     return main

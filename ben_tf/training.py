@@ -13,6 +13,7 @@ from ben_tf import bigearthnet
 from ben_tf import callbacks
 from ben_tf import command_line
 from ben_tf import config as config_lib
+from ben_tf import config_file
 from ben_tf import distribution
 from ben_tf import embedding_training
 from ben_tf import input_pipeline
@@ -163,7 +164,7 @@ def export_best(workdir: str | os.PathLike) -> pathlib.Path:
       UserError: The folder holds no run, or none that finished an epoch.
     """
     workdir = pathlib.Path(workdir)
-    config = config_lib.read(workdir)
+    config = config_file.read(workdir)
     model = _make_model(config)
     callbacks.restore_best(workdir, model)
     return saved_model.save(

@@ -8,13 +8,15 @@ from absl import flags
 
 from ben_tf import command_line
 from ben_tf import config as config_lib
+from ben_tf import config_file
+from ben_tf import config_flags
 from ben_tf import models
 
 
 def test_round_trip_through_the_workdir(tmp_path):
     config = config_lib.Config(model="vgg16", num_classes=43, augment=True)
-    config_lib.write(config, tmp_path)
-    assert config_lib.read(tmp_path) == config
+    config_file.write(config, tmp_path)
+    assert config_file.read(tmp_path) == config
     assert json.loads((tmp_path / "config.json").read_text())["augment"] is True
 
 
@@ -56,11 +58,11 @@ def test_models_are_those_of_the_table():
 def test_flags_give_the_defaults_and_carry_values():
     parsed = flags.FlagValues()
     names = [field.name for field in dataclasses.fields(config_lib.Config)]
-    config_lib.define_flags(parsed)
+    config_flags.define_flags(parsed)
     parsed(["program"])
-    assert config_lib.from_flags(parsed) == config_lib.Config()
+    assert config_flags.from_flags(parsed) == config_lib.Config()
     parsed(["program", "--model=vgg19", "--noaugment", "--seed=7"])
-    assert config_lib.from_flags(parsed) == config_lib.Config(
+    assert config_flags.from_flags(parsed) == config_lib.Config(
         model="vgg19", seed=7
     )
     assert all(parsed[name].help for name in names)
@@ -80,18 +82,18 @@ def test_damaged_files_are_refused(tmp_path, content, expected):
     if content is not None:
         (tmp_path / "config.json").write_text(content)
     with pytest.raises(command_line.UserError, match=expected):
-        config_lib.read(tmp_path)
+        config_file.read(tmp_path)
 
 
 def test_another_configuration_is_refused(tmp_path):
     config = config_lib.Config(batch_size=8)
-    config_lib.write(config, tmp_path)
-    config_lib.check_same(
+    config_file.write(config, tmp_path)
+    config_file.check_same(
         dataclasses.replace(config, epochs=200, data_dir="elsewhere"), tmp_path
     )
     with pytest.raises(
         command_line.UserError, match="--batch_size is 16, was 8"
     ):
-        config_lib.check_same(
+        config_file.check_same(
             dataclasses.replace(config, batch_size=16), tmp_path
         )

@@ -14,6 +14,7 @@ import tensorflow as tf
 from ben_tf import callbacks
 from ben_tf import command_line
 from ben_tf import config as config_lib
+from ben_tf import config_file
 from ben_tf import saved_model
 from ben_tf import train
 
@@ -37,7 +38,7 @@ def _run(*arguments, cwd=None) -> subprocess.CompletedProcess:
 
 
 def test_the_workdir_holds_what_the_design_says(workdir, tiny_config):
-    assert config_lib.read(workdir) == tiny_config
+    assert config_file.read(workdir) == tiny_config
     assert json.loads((workdir / "data.json").read_text())["synthetic"] is True
     assert (workdir / "saved_model" / "saved_model.pb").exists()
     assert list((workdir / "logs").rglob("events.*"))
