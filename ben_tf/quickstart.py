@@ -40,8 +40,8 @@ def quickstart(
     from ben_tf import comparison
     from ben_tf import evaluate
     from ben_tf import input_pipeline
-    from ben_tf import report
     from ben_tf import train
+    from ben_tf.report import reports
     from ben_tf.retrieval import build as index_build
     from ben_tf.retrieval import index
     from ben_tf.retrieval import query
@@ -98,7 +98,7 @@ def quickstart(
         "Report",
         f"ben_tf.report --workdir={workdir} --data_dir={data_dir}",
     ):
-        return report.write_report(workdir=workdir, data_dir=data_dir)
+        return reports.write_report(workdir=workdir, data_dir=data_dir)
 
 
 def make_config(data_dir: str | os.PathLike) -> config_lib.Config:

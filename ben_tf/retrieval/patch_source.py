@@ -98,7 +98,7 @@ def from_folders(
         two patches do not cover the same ground.
     """
     # Here, because this needs rasterio, as no other query does.
-    from ben_tf import patch_files
+    from ben_tf.predict import patch_files
 
     for sensor, folder in (("S1", s1_folder), ("S2", s2_folder)):
         needed = any(bigearthnet.GRIDS[name].sensor == sensor for name in grids)

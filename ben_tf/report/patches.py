@@ -7,7 +7,7 @@ import numpy as np
 from ben_tf import bigearthnet
 from ben_tf import command_line
 from ben_tf import pictures
-from ben_tf import report_page
+from ben_tf.report import sections
 from ben_tf.retrieval import patch_source
 
 _THRESHOLD = np.float32(0.5)
@@ -100,7 +100,7 @@ def render(
       hits: From `nearest`, or None.
 
     Returns:
-      Kind -> list of `report_page.Patch`, and (query, hits) or None.
+      Kind -> list of `sections.Patch`, and (query, hits) or None.
     """
     wanted = {
         str(predicted.patch_name[row])
@@ -137,7 +137,7 @@ def render(
                 class_names[i]: float(row[i])
                 for i in np.flatnonzero(row >= _THRESHOLD)
             }
-        return report_page.Patch(
+        return sections.Patch(
             name=name,
             title=title,
             pictures={

@@ -14,10 +14,11 @@ import rasterio
 import rasterio.windows
 import tqdm
 
+from ben_tf import atomic_file
 from ben_tf import bigearthnet
 from ben_tf import command_line
-from ben_tf import plausibility
-from ben_tf import scene_files
+from ben_tf.predict import plausibility
+from ben_tf.predict import scene_files
 
 # The coarsest pixels are 60 m: a window must begin at a pixel of every grid.
 _STRIDE_UNIT_M = 60
@@ -148,12 +149,10 @@ def _cut(strip: np.ndarray, name: str, left_m: np.ndarray) -> np.ndarray:
 
 
 def _write_map(output, classes, frame, stride_m, class_names) -> pathlib.Path:
-    output = pathlib.Path(output)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    part = output.with_name(f"{output.name}.{os.getpid()}.part")
     to_centre = (bigearthnet.PATCH_SIZE_M - stride_m) / 2
-    try:
-        with rasterio.open(
+    with (
+        atomic_file.replacing(output) as part,
+        rasterio.open(
             part,
             "w",
             driver="GTiff",
@@ -173,10 +172,8 @@ def _write_map(output, classes, frame, stride_m, class_names) -> pathlib.Path:
             blockxsize=256,
             blockysize=256,
             compress="deflate",
-        ) as dataset:
-            dataset.write(classes)
-            dataset.descriptions = tuple(class_names)
-        os.replace(part, output)
-    finally:
-        part.unlink(missing_ok=True)
-    return output
+        ) as dataset,
+    ):
+        dataset.write(classes)
+        dataset.descriptions = tuple(class_names)
+    return pathlib.Path(output)

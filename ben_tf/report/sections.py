@@ -8,7 +8,7 @@ import html
 
 from ben_tf import comparison
 from ben_tf import paper
-from ben_tf import report_assets
+from ben_tf.report import html_parts
 
 _MODALITY = {"S1": "Sentinel-1", "S2": "Sentinel-2", "MM": "Sentinel-1 and 2"}
 
@@ -32,11 +32,11 @@ class Patch:
     predicted: dict[str, float]
 
 
-def header(result: dict, *, sections: dict[str, str]) -> str:
+def header(result: dict, *, titles: dict[str, str]) -> str:
     """Title, navigation (anchor -> name) and the banner."""
     links = " ".join(
         f'<a href="#{html.escape(anchor)}">{html.escape(name)}</a>'
-        for anchor, name in sections.items()
+        for anchor, name in titles.items()
     )
     subtitle = (
         f"{len(result['class_names'])} classes, split {result['split']}, "
@@ -130,7 +130,7 @@ def class_table(result: dict) -> str:
     if "tuned" in result:
         columns["threshold, tuned"] = result["tuned"]["thresholds"]
         columns["F1, tuned"] = result["tuned"]["per_class"]["f1"]
-    return report_assets.table(
+    return html_parts.table(
         list(columns),
         [list(row) for row in zip(*columns.values(), strict=True)],
         bars=("F2", "F2, paper"),
@@ -158,7 +158,7 @@ def all_metrics(result: dict) -> str:
         )
     else:
         undefined = "<p>No average had to leave out an undefined value.</p>"
-    return report_assets.table(columns, rows) + undefined
+    return html_parts.table(columns, rows) + undefined
 
 
 def groups(result: dict) -> str:
@@ -172,7 +172,7 @@ def groups(result: dict) -> str:
         ]
         parts.append(
             f"<div><h3>By {html.escape(kind)}</h3>"
-            + report_assets.table(
+            + html_parts.table(
                 [kind, "patches", "sample F2", "recall", "macro F2", "1-error"],
                 rows,
                 bars=("sample F2",),
@@ -222,7 +222,7 @@ def patch_groups(groups: dict[str, list[Patch]]) -> str:
 
 def _patch(patch: Patch) -> str:
     pictures = "".join(
-        report_assets.picture(content, f"{caption} of {patch.name}", caption)
+        html_parts.picture(content, f"{caption} of {patch.name}", caption)
         for caption, content in patch.pictures.items()
     )
     return (
@@ -269,7 +269,7 @@ def retrieval_row(query: Patch, hits: list[Patch]) -> str:
         picture = next(iter(patch.pictures.values()))
         cells.append(
             "<div>"
-            + report_assets.picture(picture, patch.name, patch.title)
+            + html_parts.picture(picture, patch.name, patch.title)
             + _chips(chips)
             + "</div>"
         )

@@ -10,7 +10,7 @@ from rasterio import warp
 
 from ben_tf import bigearthnet
 from ben_tf import command_line
-from ben_tf import scene
+from ben_tf.predict import scene
 
 _LEFT, _TOP = 600_000, 4_500_000
 _NUM_ROWS, _NUM_COLUMNS = 3, 4

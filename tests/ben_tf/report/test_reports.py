@@ -13,8 +13,8 @@ from ben_tf import bigearthnet
 from ben_tf import command_line
 from ben_tf import evaluate
 from ben_tf import predictions
-from ben_tf import report
-from ben_tf import report_patches
+from ben_tf.report import patches
+from ben_tf.report import reports
 from ben_tf.retrieval import build as index_build
 
 _MAX_BYTES = 6e6
@@ -46,7 +46,7 @@ def run(workdir, data_dir, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def page(run, data_dir):
-    path = report.write_report(workdir=run, data_dir=data_dir)
+    path = reports.write_report(workdir=run, data_dir=data_dir)
     assert path == run / "report.html"
     return path
 
@@ -209,7 +209,7 @@ def test_everything_from_data_is_escaped(run, data_dir, tmp_path):
     path.write_text(json.dumps(result))
     config = hostile / "config.json"
     config.write_text(json.dumps({attack: attack}))
-    page = report.write_report(workdir=hostile, data_dir=data_dir)
+    page = reports.write_report(workdir=hostile, data_dir=data_dir)
     assert "<script>alert" not in page.read_text("utf-8")
     _parse(page)
 
@@ -227,12 +227,10 @@ def test_best_and_worst_patches():
         upper_left=np.zeros((6, 2)),
     )
     sample_f2 = np.array([1, 1, 0.5, 0.6, 0, 0.1])
-    chosen = report_patches.choose(predicted, sample_f2, 2)
+    chosen = patches.choose(predicted, sample_f2, 2)
     assert chosen == {"Best": [1, 0], "Middling": [3, 2], "Worst": [4, 5]}
     one = {name: values[:1] for name, values in vars(predicted).items()}
-    chosen = report_patches.choose(
-        predictions.Predictions(**one), sample_f2[:1], 4
-    )
+    chosen = patches.choose(predictions.Predictions(**one), sample_f2[:1], 4)
     assert chosen == {"Best": [0]}
 
 
@@ -245,7 +243,7 @@ def test_runs_are_compared(run, data_dir, tmp_path):
     result["data"]["fingerprint"] = "0"
     result["overall"]["sample_f2"] = None
     metrics.write_text(json.dumps(result))
-    page = report.write_comparison(
+    page = reports.write_comparison(
         runs=[str(run), str(other)], output=tmp_path / "new" / "page.html"
     )
     text = " ".join(_parse(page).text)
@@ -259,7 +257,7 @@ def test_runs_are_compared(run, data_dir, tmp_path):
 
 def test_missing_and_damaged_files_are_named(run, data_dir, tmp_path):
     def write():
-        return report.write_report(workdir=broken, data_dir=data_dir)
+        return reports.write_report(workdir=broken, data_dir=data_dir)
 
     broken = tmp_path / "empty"
     with pytest.raises(command_line.UserError, match="No metrics found"):
@@ -267,7 +265,7 @@ def test_missing_and_damaged_files_are_named(run, data_dir, tmp_path):
     broken = tmp_path / "run"
     shutil.copytree(run, broken, ignore=_HEAVY)
     with pytest.raises(command_line.UserError, match="No dataset found"):
-        report.write_report(workdir=broken, data_dir=tmp_path)
+        reports.write_report(workdir=broken, data_dir=tmp_path)
     (broken / "history.csv").write_text("epoch,loss\n1,not a number\n")
     with pytest.raises(
         command_line.UserError, match=r"history\.csv is damaged"
@@ -281,7 +279,7 @@ def test_missing_and_damaged_files_are_named(run, data_dir, tmp_path):
             output_dir=tmp_path / "index",
             splits=("train",),
         )
-        report.write_report(
+        reports.write_report(
             workdir=broken, data_dir=data_dir, index=tmp_path / "index"
         )
     metrics = broken / "metrics" / "test.json"

@@ -8,6 +8,7 @@ import pathlib
 
 import numpy as np
 
+from ben_tf import atomic_file
 from ben_tf import command_line
 from ben_tf import geography
 
@@ -39,14 +40,11 @@ def open_writer(path: str | os.PathLike, class_names):
             f"Unknown kind of output. Expected a file name that ends with one "
             f"of {', '.join(SUFFIXES)}. Received: {path.name}"
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        with writers[path.suffix.lower()](part, list(class_names)) as write:
-            yield write
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    with (
+        atomic_file.replacing(path) as part,
+        writers[path.suffix.lower()](part, list(class_names)) as write,
+    ):
+        yield write
 
 
 def predicted_labels(probabilities, class_names) -> list[list[str]]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ben_tf import bigearthnet
 from ben_tf import command_line
-from ben_tf import plausibility
+from ben_tf.predict import plausibility
 from tfrecords_builder import archive as archive_lib
 from tfrecords_builder import geotiff
 from tfrecords_builder import open_archive

@@ -6,7 +6,7 @@ from ben_tf import comparison
 from ben_tf import geography
 from ben_tf import paper
 from ben_tf import plots
-from ben_tf import report_assets
+from ben_tf.report import html_parts
 
 
 def class_chart(result: dict) -> str:
@@ -19,7 +19,7 @@ def class_chart(result: dict) -> str:
         caption += (
             f"; not comparable ({', '.join(reasons)})." if reasons else "."
         )
-    return report_assets.picture(
+    return html_parts.picture(
         plots.class_scores(
             comparison.class_rows(result), with_paper=with_paper
         ),
@@ -30,7 +30,7 @@ def class_chart(result: dict) -> str:
 
 def curves(history: dict[str, list[float]]) -> str:
     """Loss and metrics by epoch."""
-    return report_assets.picture(
+    return html_parts.picture(
         plots.training_curves(history),
         "Training and validation curves by epoch.",
         is_wide=True,
@@ -42,7 +42,7 @@ def score_map(predicted, sample_f2: np.ndarray) -> str:
     longitudes, latitudes = geography.patch_centres(
         predicted.epsg, predicted.upper_left
     )
-    return report_assets.picture(
+    return html_parts.picture(
         plots.score_map(longitudes, latitudes, sample_f2, "F2 of the patch"),
         "Map of the patches coloured by F2.",
         "Every patch at its place; bad ones are drawn on top.",
@@ -56,7 +56,7 @@ def error_charts(result: dict, predicted) -> str:
     error = result["calibration"]["expected_calibration_error"]
     return (
         "<h3>Which errors come together</h3>"
-        + report_assets.picture(
+        + html_parts.picture(
             plots.error_cooccurrence(
                 labels, predicted.probabilities >= np.float32(0.5), names
             ),
@@ -67,7 +67,7 @@ def error_charts(result: dict, predicted) -> str:
             is_wide=True,
         )
         + "<h3>Precision and recall</h3>"
-        + report_assets.picture(
+        + html_parts.picture(
             plots.precision_recall(
                 labels,
                 predicted.probabilities,
@@ -78,7 +78,7 @@ def error_charts(result: dict, predicted) -> str:
             is_wide=True,
         )
         + "<h3>Calibration</h3>"
-        + report_assets.picture(
+        + html_parts.picture(
             plots.reliability(result["calibration"]),
             "Reliability curve.",
             f"Expected calibration error {error:.4f}, over all pairs of patch "

@@ -15,10 +15,10 @@ from pyarrow import parquet
 
 from ben_tf import bigearthnet
 from ben_tf import command_line
-from ben_tf import patch_files
-from ben_tf import plausibility
-from ben_tf import predict
-from ben_tf import prediction_files
+from ben_tf.predict import output_files
+from ben_tf.predict import patch_files
+from ben_tf.predict import patches
+from ben_tf.predict import plausibility
 
 _S2_FOLDER = "BigEarthNet-v1.0"
 _S1_FOLDER = "BigEarthNet-S1-v1.0"
@@ -61,7 +61,7 @@ def _assert_equal(rows, expected, *, names):
 
 
 def test_archive_becomes_csv(sample_archive_dir, workdir, expected, tmp_path):
-    num, faults = predict.predict(
+    num, faults = patches.predict(
         saved_model=workdir / "saved_model",
         input_paths=[str(sample_archive_dir)],
         output=tmp_path / "labels.csv",
@@ -79,7 +79,7 @@ def test_archive_becomes_csv(sample_archive_dir, workdir, expected, tmp_path):
 
 def test_split_becomes_parquet(data_dir, workdir, expected, tmp_path):
     path = tmp_path / "labels.parquet"
-    predict.predict(
+    patches.predict(
         saved_model=workdir / "saved_model", data_dir=data_dir, output=path
     )
     table = parquet.read_table(path)
@@ -105,7 +105,7 @@ def test_pair_of_folders_becomes_geojson(
     )
     s2_folder = sample_archive_dir / _S2_FOLDER / name
     path = tmp_path / "labels.geojson"
-    predict.predict(
+    patches.predict(
         saved_model=workdir / "saved_model",
         input_paths=[str(s2_folder), f"{s1_folder}/"],
         output=path,
@@ -138,7 +138,7 @@ def test_broken_patches_are_reported_and_the_others_kept(
     shutil.rmtree(s2[2])
     with rasterio.open(s2[3] / f"{names[3]}_B03.tif", "r+") as dataset:
         dataset.transform = rasterio.transform.from_origin(0, 0, 10, 10)
-    num, faults = predict.predict(
+    num, faults = patches.predict(
         saved_model=workdir / "saved_model",
         input_paths=[str(archive)],
         output=tmp_path / "labels.csv",
@@ -161,15 +161,15 @@ def test_a_model_of_one_sensor_takes_just_that(sample_archive_dir, tmp_path):
         shutil.copytree(sample_archive_dir / folder, archive / folder)
         for file in archive.rglob("*.json"):
             file.unlink()
-        patches = list(
+        found = list(
             patch_files.from_archive(archive, grids, scratch_dir=tmp_path)
         )
-        assert len(patches) == 48 == patch_files.count(archive, grids)
-        for patch in patches:
+        assert len(found) == 48 == patch_files.count(archive, grids)
+        for patch in found:
             assert set(patch.grids) == set(grids)
             assert patch.name.startswith("S1" if "s1" in grids else "S2")
         with rasterio.open(next((archive / folder).rglob("*.tif"))) as dataset:
-            assert dataset.crs.to_epsg() in {patch.epsg for patch in patches}
+            assert dataset.crs.to_epsg() in {patch.epsg for patch in found}
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ def test_units_are_checked(values, sensor, fits):
 def test_unusable_input_is_explained(sample_archive_dir, workdir, tmp_path):
     def fails(message, *paths, output="labels.csv"):
         with pytest.raises(command_line.UserError, match=message):
-            predict.predict(
+            patches.predict(
                 saved_model=workdir / "saved_model",
                 input_paths=[str(path) for path in paths],
                 output=tmp_path / output,
@@ -216,9 +216,9 @@ def test_unusable_input_is_explained(sample_archive_dir, workdir, tmp_path):
 
 def test_writers_survive_any_name(tmp_path):
     hostile = 'x",\n;{}é'
-    for suffix in prediction_files.SUFFIXES:
+    for suffix in output_files.SUFFIXES:
         path = tmp_path / f"labels{suffix}"
-        with prediction_files.open_writer(path, ["A, b", hostile]) as write:
+        with output_files.open_writer(path, ["A, b", hostile]) as write:
             for _ in range(2):
                 write(
                     [hostile],
@@ -244,7 +244,7 @@ def test_writers_survive_any_name(tmp_path):
 def test_a_failed_run_leaves_no_file(tmp_path):
     with (
         pytest.raises(RuntimeError),
-        prediction_files.open_writer(tmp_path / "labels.csv", ["A"]),
+        output_files.open_writer(tmp_path / "labels.csv", ["A"]),
     ):
         raise RuntimeError
     assert list(tmp_path.iterdir()) == []

@@ -1,20 +1,19 @@
-"""One self-contained HTML page about a run, or about several side by side.
-
-    python -m ben_tf.report --workdir=... --data_dir=...
-    python -m ben_tf.report --runs=runs/s1,runs/s2,runs/mm
-
-Run python -m ben_tf.evaluate first: the page shows what it wrote.
-"""
+"""The pages: of one run, and of several side by side."""
 
 import csv
 import json
 import pathlib
-from collections.abc import Callable
 from collections.abc import Sequence
 
-from absl import flags
-
+from ben_tf import atomic_file
 from ben_tf import command_line
+from ben_tf import predictions
+from ben_tf import scoring
+from ben_tf.report import charts
+from ben_tf.report import html_parts
+from ben_tf.report import patches
+from ben_tf.report import run_comparison
+from ben_tf.report import sections
 
 _NUM_HITS = 6
 
@@ -45,14 +44,6 @@ def write_report(
       UserError: The run was not evaluated on this split, a file of it is
         damaged, or there is no such dataset or index.
     """
-    from ben_tf import atomic_file
-    from ben_tf import predictions
-    from ben_tf import report_assets
-    from ben_tf import report_charts
-    from ben_tf import report_page
-    from ben_tf import report_patches
-    from ben_tf import scoring
-
     workdir = pathlib.Path(workdir)
     result = read_metrics(workdir, split)
     predicted = predictions.load(
@@ -72,12 +63,12 @@ def write_report(
         predicted.labels.astype(bool), predicted.probabilities
     )
     sample_f2 = per_sample["sample_f2"]
-    chosen = report_patches.choose(predicted, sample_f2, num_patches)
+    chosen = patches.choose(predicted, sample_f2, num_patches)
     index_path = pathlib.Path(index) if index else workdir / "index"
     hits = None
     if index or index_path.is_dir():
-        hits = report_patches.nearest(index_path, predicted, _NUM_HITS)
-    groups, retrieval = report_patches.render(
+        hits = patches.nearest(index_path, predicted, _NUM_HITS)
+    groups, retrieval = patches.render(
         data_dir,
         split,
         result,
@@ -87,40 +78,38 @@ def write_report(
         hits=hits,
     )
     history = read_history(workdir / "history.csv")
-    sections = {"headlines": "Headlines"}
+    titles = {"headlines": "Headlines"}
     parts = [
-        '<h2 id="headlines">Headline metrics</h2>'
-        + report_page.headlines(result)
+        '<h2 id="headlines">Headline metrics</h2>' + sections.headlines(result)
     ]
 
     def add(anchor: str, name: str, content: str) -> None:
-        sections[anchor] = name
+        titles[anchor] = name
         parts.append(f'<h2 id="{anchor}">{name}</h2>{content}')
 
     if history:
-        add("curves", "Training", report_charts.curves(history))
+        add("curves", "Training", charts.curves(history))
     add(
         "classes",
         "Classes",
-        report_charts.class_chart(result) + report_page.class_table(result),
+        charts.class_chart(result) + sections.class_table(result),
     )
-    add("patches", "Patches", report_page.patch_groups(groups))
+    add("patches", "Patches", sections.patch_groups(groups))
     if retrieval:
-        add("retrieval", "Look-alikes", report_page.retrieval_row(*retrieval))
-    add("errors", "Errors", report_charts.error_charts(result, predicted))
+        add("retrieval", "Look-alikes", sections.retrieval_row(*retrieval))
+    add("errors", "Errors", charts.error_charts(result, predicted))
     add(
         "places",
         "Where and when",
-        report_charts.score_map(predicted, sample_f2)
-        + report_page.groups(result),
+        charts.score_map(predicted, sample_f2) + sections.groups(result),
     )
-    add("metrics", "All metrics", report_page.all_metrics(result))
-    add("run", "Run and data", report_page.run_facts(result, config))
-    page = report_assets.page(
-        report_page.title(result),
-        header=report_page.header(result, sections=sections),
+    add("metrics", "All metrics", sections.all_metrics(result))
+    add("run", "Run and data", sections.run_facts(result, config))
+    page = html_parts.page(
+        sections.title(result),
+        header=sections.header(result, titles=titles),
         main="\n".join(parts),
-        footer=report_page.footer(),
+        footer=sections.footer(),
     )
     return atomic_file.write(output or workdir / "report.html", page)
 
@@ -144,17 +133,13 @@ def write_comparison(
     Raises:
       UserError: A run was not evaluated on this split.
     """
-    from ben_tf import atomic_file
-    from ben_tf import report_assets
-    from ben_tf import report_runs
-
     results = [read_metrics(pathlib.Path(run), split) for run in runs]
-    names = report_runs.short_names(runs)
-    page = report_assets.page(
+    names = run_comparison.short_names(runs)
+    page = html_parts.page(
         "Comparison of runs",
-        header=report_runs.header(results),
-        main=report_runs.main(dict(zip(names, results, strict=True))),
-        footer=report_runs.footer(),
+        header=run_comparison.header(results),
+        main=run_comparison.main(dict(zip(names, results, strict=True))),
+        footer=run_comparison.footer(),
     )
     return atomic_file.write(
         output or pathlib.Path(runs[0]).resolve().parent / "comparison.html",
@@ -168,8 +153,6 @@ def read_metrics(workdir: pathlib.Path, split: str) -> dict:
     Raises:
       UserError: It is not there, or damaged.
     """
-    from ben_tf import predictions
-
     path = workdir / "metrics" / f"{predictions.file_name(split)}.json"
     if not path.is_file():
         raise command_line.UserError(
@@ -218,65 +201,3 @@ def _read_json(path: pathlib.Path, default=None):
         raise command_line.UserError(
             f"{path} is damaged ({error}). Expected JSON; write it again."
         ) from error
-
-
-def command() -> Callable[[], None]:
-    """Defines the flags; returns what the command does."""
-    workdir = flags.DEFINE_string(
-        "workdir",
-        None,
-        "Folder of the evaluated run; report.html is put there.",
-    )
-    data_dir = flags.DEFINE_string(
-        "data_dir",
-        None,
-        "Folder with the TFRecords; for the pictures of patches.",
-    )
-    split = flags.DEFINE_string(
-        "split", "test", "Which evaluated split to show."
-    )
-    index = flags.DEFINE_string(
-        "index",
-        None,
-        "Folder of an index that python -m ben_tf.retrieval built; shows one "
-        "query and its nearest patches. By default WORKDIR/index if it exists.",
-    )
-    runs = flags.DEFINE_list(
-        "runs",
-        [],
-        "Comma-separated workdirs of evaluated runs: compares them on one page "
-        "instead, such as an ablation of the sensors.",
-    )
-    output = flags.DEFINE_string(
-        "output",
-        None,
-        "File to write. By default WORKDIR/report.html, or comparison.html "
-        "beside the first of --runs.",
-    )
-    flags.adopt_module_key_flags(command_line)
-
-    def main() -> None:
-        if runs.value:
-            path = write_comparison(
-                runs=runs.value, split=split.value, output=output.value
-            )
-        elif workdir.value and data_dir.value:
-            path = write_report(
-                workdir=workdir.value,
-                data_dir=data_dir.value,
-                split=split.value,
-                index=index.value,
-                output=output.value,
-            )
-        else:
-            raise command_line.UserError(
-                "Nothing to report on. Expected --workdir and --data_dir for "
-                "one run, or --runs to compare several."
-            )
-        print(f"The report is {path}")
-
-    return main
-
-
-if __name__ == "__main__":
-    command_line.run(command, uses_tensorflow=True)

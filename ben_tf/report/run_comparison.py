@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from ben_tf import bigearthnet
 from ben_tf import comparison
 from ben_tf import paper
-from ben_tf import report_assets
-from ben_tf import report_page
+from ben_tf.report import html_parts
+from ben_tf.report import sections
 
 
 def short_names(runs: Sequence[str]) -> list[str]:
@@ -27,7 +27,7 @@ def header(results: list[dict]) -> str:
     return (
         f"<h1>{len(results)} runs compared</h1>"
         '<p class="quiet">Press a heading to sort.</p>'
-        + report_page.banner(results)
+        + sections.banner(results)
     )
 
 
@@ -87,7 +87,7 @@ def _headlines(results) -> str:
             ]
             + [values.get(metric, "") for metric in comparison.HEADLINES]
         )
-    return report_assets.table(
+    return html_parts.table(
         ["run", "model", "sensors", "patches", *comparison.HEADLINES.values()],
         rows,
     )
@@ -109,4 +109,4 @@ def _classes(results) -> str:
         + [paper.TABLE_1_FROM_SCRATCH.get(class_name, "")]
         for class_name in classes
     ]
-    return report_assets.table(["class", *columns], rows, bars=columns)
+    return html_parts.table(["class", *columns], rows, bars=columns)

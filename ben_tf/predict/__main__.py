@@ -1,0 +1,125 @@
+r"""Labels for new images: patches, an archive, a split, or a whole scene.
+
+    python -m ben_tf.predict --saved_model=... --output=labels.csv \
+        --input=S2_PATCH_FOLDER,S1_PATCH_FOLDER
+    ... --input=ARCHIVE_FOLDER --output=labels.geojson
+    ... --data_dir=... --split=test --output=labels.parquet
+    ... --s2_scene=X.SAFE --s1_scene=vv_vh_db.tif --output=map.tif
+
+A model of one sensor takes only that sensor. A broken patch is reported and
+left out; the others are predicted.
+"""
+
+import pathlib
+import sys
+from collections.abc import Callable
+
+from absl import flags
+
+from ben_tf import bigearthnet
+from ben_tf import command_line
+
+_NUM_FAULTS_SHOWN = 20
+
+
+def command() -> Callable[[], None]:
+    """Defines the flags; returns what the command does."""
+    saved_model = flags.DEFINE_string(
+        "saved_model",
+        None,
+        "Folder of the exported model, such as WORKDIR/saved_model.",
+        required=True,
+    )
+    output = flags.DEFINE_string(
+        "output",
+        None,
+        "File to write. Patches: .csv, .parquet or .geojson. A scene: .tif.",
+        required=True,
+    )
+    inputs = flags.DEFINE_list(
+        "input",
+        [],
+        "The folder of a patch (of a pair: both, with a comma between them), "
+        "or the folder of an archive.",
+    )
+    data_dir = flags.DEFINE_string(
+        "data_dir", None, "Folder with TFRecords, to predict --split of them."
+    )
+    split = flags.DEFINE_string("split", "test", "Split of --data_dir.")
+    s2_scene = flags.DEFINE_string(
+        "s2_scene",
+        None,
+        "A whole Sentinel-2 scene: a Level-2A SAFE folder, or a folder with a "
+        "GeoTIFF or JPEG 2000 file for each band.",
+    )
+    s1_scene = flags.DEFINE_string(
+        "s1_scene",
+        None,
+        "A whole Sentinel-1 scene: a terrain-corrected GeoTIFF with VV and VH "
+        "in dB.",
+    )
+    stride_m = flags.DEFINE_integer(
+        "stride_m",
+        bigearthnet.PATCH_SIZE_M,
+        "Metres between the windows of a scene, a multiple of 60. Below 1200 "
+        "windows overlap and the map is finer.",
+    )
+    batch_size = flags.DEFINE_integer(
+        "batch_size", 128, "Patches at a time.", lower_bound=1
+    )
+    flags.adopt_module_key_flags(command_line)
+
+    def main() -> None:
+        is_scene = bool(s2_scene.value or s1_scene.value)
+        chosen = [bool(inputs.value), bool(data_dir.value), is_scene]
+        if sum(chosen) != 1:
+            raise command_line.UserError(
+                "Expected one thing to predict: --input, or --data_dir, or "
+                "--s2_scene and --s1_scene."
+            )
+        if is_scene:
+            from ben_tf import saved_model as saved_models
+            from ben_tf.predict import scene
+
+            if pathlib.Path(output.value).suffix not in (".tif", ".tiff"):
+                raise command_line.UserError(
+                    "A scene becomes a map. Expected --output to end with "
+                    f".tif. Received: {output.value}"
+                )
+            path = scene.predict_scene(
+                saved_models.load(saved_model.value),
+                s2_scene=s2_scene.value,
+                s1_scene=s1_scene.value,
+                output=output.value,
+                stride_m=stride_m.value,
+                batch_size=batch_size.value,
+            )
+            print(f"The map is {path}")
+            return
+        from ben_tf.predict import patches
+
+        num_patches, faults = patches.predict(
+            saved_model=saved_model.value,
+            output=output.value,
+            input_paths=inputs.value,
+            data_dir=data_dir.value,
+            split=split.value,
+            batch_size=batch_size.value,
+        )
+        for fault in faults[:_NUM_FAULTS_SHOWN]:
+            print(f"left out: {fault}", file=sys.stderr)
+        if len(faults) > _NUM_FAULTS_SHOWN:
+            print(
+                f"left out: {len(faults) - _NUM_FAULTS_SHOWN:,} more",
+                file=sys.stderr,
+            )
+        print(
+            f"Predicted {num_patches:,} patches, left out {len(faults):,}; "
+            f"the labels are in {output.value}"
+        )
+
+    return main
+
+
+if __name__ == "__main__":
+    command_line.run(command, uses_tensorflow=True)

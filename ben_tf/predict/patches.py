@@ -1,0 +1,132 @@
+"""Predicts patches: folders, an archive or a split of a dataset.
+
+A broken patch is reported and left out; the others are predicted.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from collections.abc import Sequence
+
+import numpy as np
+import tqdm
+
+from ben_tf import command_line
+from ben_tf import input_pipeline
+from ben_tf import saved_model as saved_models
+from ben_tf.predict import output_files
+from ben_tf.predict import patch_files
+
+
+def predict(
+    *,
+    saved_model: str | os.PathLike,
+    output: str | os.PathLike,
+    input_paths: Sequence[str] = (),
+    data_dir: str | os.PathLike | None = None,
+    split: str = "test",
+    batch_size: int = 128,
+) -> tuple[int, list[str]]:
+    """Predicts patches and writes a table or a map of footprints.
+
+    Args:
+      saved_model: Folder of the exported model.
+      output: File ending with .csv, .parquet or .geojson.
+      input_paths: Folders of one patch or pair, or one archive folder; or
+      data_dir: folder with a dataset, whose
+      split: is predicted.
+      batch_size: Patches at a time.
+
+    Returns:
+      Number of predicted patches, and what is wrong with each of the others.
+
+    Raises:
+      UserError: No model or input there, an unknown kind of output, or every
+        single patch is broken.
+    """
+    model = saved_models.load(saved_model)
+    faults: list[str] = []
+    num_patches = 0
+    with (
+        output_files.open_writer(output, model.class_names) as write,
+        tempfile.TemporaryDirectory() as scratch_dir,
+    ):
+        if input_paths:
+            total, batches = _from_files(
+                input_paths, model.input_names, batch_size, faults, scratch_dir
+            )
+        else:
+            total, batches = _from_dataset(data_dir, split, model, batch_size)
+        with tqdm.tqdm(total=total, unit="patch", desc="predict") as progress:
+            for names, inputs, epsg, upper_left in batches:
+                probabilities = model.serve(inputs).numpy()
+                write(names, probabilities, epsg, upper_left)
+                num_patches += len(names)
+                progress.update(len(names))
+        if faults and not num_patches:
+            raise command_line.UserError(
+                f"None of the {len(faults)} patches could be read. The first: "
+                f"{faults[0]}"
+            )
+    return num_patches, faults
+
+
+def _from_files(paths, grids, batch_size, faults, scratch_dir):
+    """Number of patches, if known, and batches; adds to `faults`."""
+    total: int | None = 1
+    if len(paths) == 1 and patch_files.is_archive(paths[0]):
+        total = patch_files.count(paths[0], grids)
+        items = patch_files.from_archive(
+            paths[0], grids, scratch_dir=scratch_dir
+        )
+    else:
+        items = patch_files.from_folders(list(paths), grids)
+    return total, _batches(items, batch_size, faults)
+
+
+def _batches(items, batch_size: int, faults: list[str]) -> Iterator[tuple]:
+    patches: list = []
+
+    def stacked():
+        return (
+            [patch.name for patch in patches],
+            {
+                name: np.stack([patch.grids[name] for patch in patches])
+                for name in patches[0].grids
+            },
+            np.array([patch.epsg for patch in patches]),
+            np.array([patch.upper_left for patch in patches], np.float64),
+        )
+
+    for item in items:
+        if isinstance(item, Exception):
+            faults.append(str(item))
+            continue
+        patches.append(item)
+        if len(patches) == batch_size:
+            yield stacked()
+            patches = []
+    if patches:
+        yield stacked()
+
+
+def _from_dataset(data_dir, split, model, batch_size):
+
+    builder = input_pipeline.open_dataset(data_dir)
+    total = input_pipeline.num_examples(builder, split)
+    batches = input_pipeline.native_batches(
+        builder,
+        split,
+        grids=model.input_names,
+        batch_size=batch_size,
+        metadata=("patch_name", "epsg", "upper_left"),
+    )
+    return total, (
+        (
+            [name.decode() for name in batch["patch_name"].numpy()],
+            batch["inputs"],
+            batch["epsg"].numpy(),
+            batch["upper_left"].numpy(),
+        )
+        for batch in batches
+    )

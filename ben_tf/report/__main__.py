@@ -1,0 +1,77 @@
+"""One self-contained HTML page about a run, or about several side by side.
+
+    python -m ben_tf.report --workdir=... --data_dir=...
+    python -m ben_tf.report --runs=runs/s1,runs/s2,runs/mm
+
+Run python -m ben_tf.evaluate first: the page shows what it wrote.
+"""
+
+from collections.abc import Callable
+
+from absl import flags
+
+from ben_tf import command_line
+
+
+def command() -> Callable[[], None]:
+    """Defines the flags; returns what the command does."""
+    workdir = flags.DEFINE_string(
+        "workdir",
+        None,
+        "Folder of the evaluated run; report.html is put there.",
+    )
+    data_dir = flags.DEFINE_string(
+        "data_dir",
+        None,
+        "Folder with the TFRecords; for the pictures of patches.",
+    )
+    split = flags.DEFINE_string(
+        "split", "test", "Which evaluated split to show."
+    )
+    index = flags.DEFINE_string(
+        "index",
+        None,
+        "Folder of an index that python -m ben_tf.retrieval built; shows one "
+        "query and its nearest patches. By default WORKDIR/index if it exists.",
+    )
+    runs = flags.DEFINE_list(
+        "runs",
+        [],
+        "Comma-separated workdirs of evaluated runs: compares them on one page "
+        "instead, such as an ablation of the sensors.",
+    )
+    output = flags.DEFINE_string(
+        "output",
+        None,
+        "File to write. By default WORKDIR/report.html, or comparison.html "
+        "beside the first of --runs.",
+    )
+    flags.adopt_module_key_flags(command_line)
+
+    def main() -> None:
+        from ben_tf.report import reports
+
+        if runs.value:
+            path = reports.write_comparison(
+                runs=runs.value, split=split.value, output=output.value
+            )
+        elif workdir.value and data_dir.value:
+            path = reports.write_report(
+                workdir=workdir.value,
+                data_dir=data_dir.value,
+                split=split.value,
+                index=index.value,
+                output=output.value,
+            )
+        else:
+            raise command_line.UserError(
+                "Nothing to report on. Expected --workdir and --data_dir for "
+                "one run, or --runs to compare several."
+            )
+        print(f"The report is {path}")
+
+    return main
+
+
+if __name__ == "__main__":
+    command_line.run(command, uses_tensorflow=True)
