@@ -1,9 +1,7 @@
 """From a TFDS directory to tf.data batches.
 
-Only the arrays that a model needs are parsed, and a whole batch is parsed at
-once: `tf.io.parse_example` and `decode_raw` on a batch are two to three times
-faster than decoding record by record. TensorFlow Datasets finds the files and
-resolves splits such as "train[:10%]"; it does not decode.
+TensorFlow Datasets finds the files and resolves splits such as "train[:10%]";
+it does not decode: `records` parses whole batches.
 """
 
 import functools
@@ -18,19 +16,9 @@ from google.protobuf import json_format
 from ben_tf import bigearthnet
 from ben_tf import command_line
 from ben_tf import preprocessing
+from ben_tf import records
 
 _DATASET_FILE = "dataset_info.json"
-_SCALAR = {
-    "patch_name": tf.string,
-    "s1_name": tf.string,
-    "s1_time": tf.string,
-    "s2_time": tf.string,
-    "country": tf.int64,
-    "season": tf.int64,
-    "seasonal_snow": tf.int64,
-    "cloud_or_shadow": tf.int64,
-    "epsg": tf.int64,
-}
 
 
 def open_dataset(data_dir: str | os.PathLike) -> tfds.core.DatasetBuilder:
@@ -118,7 +106,10 @@ def native_batches(
       UserError: The dataset has no such split.
     """
     parse = functools.partial(
-        parse_batch, grids=grids, num_classes=num_classes, metadata=metadata
+        records.parse_batch,
+        grids=grids,
+        num_classes=num_classes,
+        metadata=metadata,
     )
     return (
         _records(_shards(builder, split))
@@ -134,12 +125,15 @@ def training_batches(
     *,
     grids: Sequence[str],
     layout: str | None,
+    duplicate_vv: bool = False,
     num_classes: int,
     batch_size: int,
     seed: int,
     epochs: range,
     shuffle_buffer: int,
     augment: bool,
+    first_step: int = 0,
+    part: tuple[int, int] = (0, 1),
 ) -> tf.data.Dataset:
     """Shuffled batches of the given epochs, one after the other.
 
@@ -154,6 +148,7 @@ def training_batches(
       grids: Which arrays to parse, keys of `bigearthnet.GRIDS`.
       layout: One of `preprocessing.LAYOUTS` for model-ready batches, or None
         for raw native grids (preprocessing then runs on the device).
+      duplicate_vv: As in `preprocessing.to_model_inputs`.
       num_classes: Nomenclature of the labels, 19 or 43.
       batch_size: Patches in a batch. An epoch has num_examples // batch_size
         batches: its last, incomplete batch is dropped, since XLA would compile
@@ -162,6 +157,10 @@ def training_batches(
       epochs: Numbers of the epochs.
       shuffle_buffer: Records in the buffer, about 275 kB each.
       augment: Whether to flip and turn.
+      first_step: Batches of the first epoch to leave out.
+      part: (index, count): of each batch only this one of `count` equal parts.
+        All parts read all records, so that together they are the batches that
+        one machine would see, but each parses only its own.
 
     Returns:
       A dataset of (inputs, labels).
@@ -170,6 +169,110 @@ def training_batches(
       UserError: The dataset has no such split.
     """
     steps = num_examples(builder, split) // batch_size
+    index, num_parts = part
+    size = batch_size // num_parts
+    start = epochs.start * steps + first_step
+
+    def take_part(serialized: tf.Tensor) -> tf.Tensor:
+        # Its length is known to XLA.
+        return tf.ensure_shape(
+            serialized[index * size : (index + 1) * size], (size,)
+        )
+
+    def prepare(step, serialized):
+        batch = records.parse_batch(
+            serialized, grids=grids, num_classes=num_classes
+        )
+        return compute(batch["inputs"], step), batch["labels"]
+
+    @tf.function(jit_compile=True)
+    def compute(inputs, step):
+        if augment:
+            # A part moves its patches by itself: with one part as it always
+            # did, and no two parts alike.
+            inputs = preprocessing.augment(
+                inputs, seed=[seed, step * num_parts + index]
+            )
+        if layout is not None:
+            inputs = preprocessing.to_model_inputs(
+                inputs, layout=layout, duplicate_vv=duplicate_vv
+            )
+        return inputs
+
+    return (
+        _shuffled_batches(
+            builder,
+            split,
+            batch_size=batch_size,
+            seed=seed,
+            epochs=epochs,
+            shuffle_buffer=shuffle_buffer,
+        )
+        # What is skipped is read, but neither parsed nor computed on.
+        .skip(first_step)
+        .map(take_part)
+        .enumerate(start=start)
+        .map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
+        .prefetch(tf.data.AUTOTUNE)
+    )
+
+
+def training_patch_names(
+    builder: tfds.core.DatasetBuilder,
+    split: str,
+    *,
+    batch_size: int,
+    seed: int,
+    epoch: int,
+    step: int,
+    shuffle_buffer: int,
+) -> list[str]:
+    """Names of the patches in one batch of `training_batches`.
+
+    Finds them anew from the order, so that training need not carry names.
+
+    Args:
+      builder: From `open_dataset`.
+      split: TFDS split.
+      batch_size: As in training, as `seed` and `shuffle_buffer`.
+      seed: Of the run.
+      epoch: Number of the epoch, from 0.
+      step: Number of the batch within the epoch, from 0.
+      shuffle_buffer: Records in the buffer.
+    """
+    (batch,) = (
+        _shuffled_batches(
+            builder,
+            split,
+            batch_size=batch_size,
+            seed=seed,
+            epochs=range(epoch, epoch + 1),
+            shuffle_buffer=shuffle_buffer,
+        )
+        .skip(step)
+        .take(1)
+        .map(
+            functools.partial(
+                records.parse_batch,
+                grids=(),
+                num_classes=19,
+                metadata=["patch_name"],
+            )
+        )
+    )
+    return [name.decode() for name in batch["patch_name"].numpy()]
+
+
+def _shuffled_batches(
+    builder: tfds.core.DatasetBuilder,
+    split: str,
+    *,
+    batch_size: int,
+    seed: int,
+    epochs: range,
+    shuffle_buffer: int,
+) -> tf.data.Dataset:
+    """Batches (B,) of serialized records in the order of training."""
     shards = _shards(builder, split)
 
     def one_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
@@ -187,25 +290,7 @@ def training_batches(
             .batch(batch_size, drop_remainder=True)
         )
 
-    def prepare(step, serialized):
-        batch = parse_batch(serialized, grids=grids, num_classes=num_classes)
-        return compute(batch["inputs"], step), batch["labels"]
-
-    @tf.function(jit_compile=True)
-    def compute(inputs, step):
-        if augment:
-            inputs = preprocessing.augment(inputs, seed=[seed, step])
-        if layout is not None:
-            inputs = preprocessing.to_model_inputs(inputs, layout=layout)
-        return inputs
-
-    return (
-        tf.data.Dataset.range(epochs.start, epochs.stop)
-        .flat_map(one_epoch)
-        .enumerate(start=epochs.start * steps)
-        .map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
-        .prefetch(tf.data.AUTOTUNE)
-    )
+    return tf.data.Dataset.range(epochs.start, epochs.stop).flat_map(one_epoch)
 
 
 def validation_batches(
@@ -214,6 +299,7 @@ def validation_batches(
     *,
     grids: Sequence[str],
     layout: str | None,
+    duplicate_vv: bool = False,
     num_classes: int,
     batch_size: int,
 ) -> tf.data.Dataset:
@@ -232,7 +318,9 @@ def validation_batches(
     def compute(inputs):
         if layout is None:
             return inputs
-        return preprocessing.to_model_inputs(inputs, layout=layout)
+        return preprocessing.to_model_inputs(
+            inputs, layout=layout, duplicate_vv=duplicate_vv
+        )
 
     return (
         native_batches(
@@ -248,50 +336,6 @@ def validation_batches(
         )
         .prefetch(tf.data.AUTOTUNE)
     )
-
-
-def parse_batch(
-    serialized: tf.Tensor,
-    *,
-    grids: Sequence[str],
-    num_classes: int,
-    metadata: Sequence[str] = (),
-) -> dict[str, tf.Tensor | dict[str, tf.Tensor]]:
-    """Parses (B,) serialized records; see `native_batches` for the result."""
-    labels_name = f"labels_{num_classes}"
-    spec = {name: tf.io.FixedLenFeature((), tf.string) for name in grids}
-    spec[labels_name] = tf.io.RaggedFeature(tf.int64, row_splits_dtype=tf.int64)
-    for name in metadata:
-        spec[name] = (
-            tf.io.FixedLenFeature((2,), tf.float32)
-            if name == "upper_left"
-            else tf.io.FixedLenFeature((), _SCALAR[name])
-        )
-    features = tf.io.parse_example(serialized, spec)
-    batch = {name: features[name] for name in metadata}
-    if "upper_left" in batch:
-        # TFDS stores floats as float32, which holds whole metres exactly.
-        batch["upper_left"] = tf.cast(batch["upper_left"], tf.float64)
-    batch["inputs"] = {name: _decode(features[name], name) for name in grids}
-    batch["labels"] = _multi_hot(features[labels_name], num_classes)
-    return batch
-
-
-def _decode(values: tf.Tensor, grid_name: str) -> tf.Tensor:
-    """(B,) bytes -> (B, size, size, bands)."""
-    grid = bigearthnet.GRIDS[grid_name]
-    flat = tf.io.decode_raw(values, tf.as_dtype(grid.dtype))
-    return tf.reshape(flat, (-1, *grid.shape))
-
-
-def _multi_hot(labels: tf.RaggedTensor, num_classes: int) -> tf.Tensor:
-    """Ragged (B, None) class indices -> (B, num_classes) float32 of 0 and 1."""
-    rows = labels.value_rowids()
-    indices = tf.stack([rows, labels.values], axis=1)
-    shape = tf.stack([labels.nrows(), tf.constant(num_classes, tf.int64)])
-    hot = tf.scatter_nd(indices, tf.ones_like(labels.values, tf.float32), shape)
-    # The batch size is known to XLA only if it is restored after scatter_nd.
-    return tf.ensure_shape(tf.minimum(hot, 1.0), (None, num_classes))
 
 
 def _split_info(builder: tfds.core.DatasetBuilder, split: str):

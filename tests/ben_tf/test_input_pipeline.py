@@ -128,6 +128,40 @@ def test_an_epoch_is_a_function_of_seed_and_number(builder):
     assert np.any(np.not_equal(second, other))
 
 
+def test_training_goes_on_within_an_epoch(builder):
+    whole = _arrays(_training(builder))
+    np.testing.assert_array_equal(
+        _arrays(_training(builder, first_step=2)), whole[2:]
+    )
+
+
+def test_parts_of_batches_make_up_the_batches(builder):
+    whole = _arrays(_training(builder, batch_size=4, augment=False))
+    parts = [
+        _arrays(
+            _training(builder, batch_size=4, augment=False, part=(index, 2))
+        )
+        for index in range(2)
+    ]
+    joined = [np.concatenate(pair) for pair in zip(*parts, strict=True)]
+    np.testing.assert_array_equal(joined, whole)
+
+
+def test_names_of_a_training_batch(builder, examples):
+    options = {"batch_size": 5, "seed": 3, "shuffle_buffer": 7}
+    second = _arrays(
+        _training(
+            builder, layout=None, augment=False, epochs=range(1, 2), **options
+        )
+    )[2]
+    names = input_pipeline.training_patch_names(
+        builder, "train", epoch=1, step=2, **options
+    )
+    assert [examples[name.encode()]["s1"].tobytes() for name in names] == [
+        patch.tobytes() for patch in second
+    ]
+
+
 @pytest.mark.parametrize("global_seed", [0, 1])
 def test_the_global_seed_changes_nothing(builder, global_seed):
     tf.random.set_seed(2)
