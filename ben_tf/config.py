@@ -72,6 +72,18 @@ class Config:
         "Nomenclature: 19 classes (the paper) or the 43 of CORINE.",
         choices=tuple(bigearthnet.CLASSES),
     )
+    bands_60m: str = config_fields.field(
+        "auto",
+        "Sentinel-2 bands 1 and 9: 'auto' as the authors have it, with them in "
+        "k_branch_cnn and without them in the others, where 'on' adds them to "
+        "the stack, upsampled like the 20 m bands.",
+        choices=("auto", "on", "off"),
+    )
+    duplicate_vv: bool = config_fields.field(
+        False,
+        "Overwrite VH by VV, which the reader of bigearthnet-models-tf 1.1.1 "
+        "did by mistake; only to compare with models trained that way.",
+    )
     train_split: str = config_fields.field(
         "train", "TFDS split to train on; parts work."
     )
@@ -147,6 +159,16 @@ class Config:
             raise command_line.UserError(
                 "--fusion=shared maps both sensors into one space. Expected "
                 f"--modality=MM. Received: --modality={self.modality}"
+            )
+        if self.modality == "S1" and self.bands_60m == "on":
+            raise command_line.UserError(
+                "--bands_60m=on adds bands of Sentinel-2. Expected "
+                "--modality=S2 or MM with it. Received: --modality=S1"
+            )
+        if self.modality == "S2" and self.duplicate_vv:
+            raise command_line.UserError(
+                "--duplicate_vv changes bands of Sentinel-1. Expected "
+                "--modality=S1 or MM with it. Received: --modality=S2"
             )
         if self.fusion != "shared" and (
             self.embedding_loss != "none" or self.hash_bits

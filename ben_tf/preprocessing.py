@@ -5,8 +5,8 @@ functions run inside tf.data, in front of the model on the device, and in the
 exported SavedModel, so training and serving cannot disagree.
 
 Order of operations as in the authors' code (models/main_model.py): bands are
-standardised on their own grid, then the 20 m bands are upsampled, then bands
-are stacked.
+standardised on their own grid, then coarse bands are upsampled, then bands are
+stacked.
 """
 
 import numpy as np
@@ -19,16 +19,24 @@ from ben_tf import bigearthnet
 # itself (K-Branch CNN, which has a branch for each).
 LAYOUTS = ("stacked", "native")
 
-_STACKED_GRIDS = ("s2_10m", "s2_20m")
+# The order in which Sentinel-2 grids are stacked.
+_S2_GRIDS = ("s2_10m", "s2_20m", "s2_60m")
+# Bands of the stack; those of 60 m come last and only if they are asked for.
 S2_STACK_BANDS = tuple(
-    band for grid in _STACKED_GRIDS for band in bigearthnet.GRIDS[grid].bands
+    band for grid in _S2_GRIDS for band in bigearthnet.GRIDS[grid].bands
 )
 
 
-def raw_grids(layout: str, *, modality: str) -> tuple[str, ...]:
+def raw_grids(
+    layout: str, *, modality: str, bands_60m: bool | None = None
+) -> tuple[str, ...]:
     """Names of the raw grids that a model of this layout and modality needs.
 
-    The 60 m bands are left out of the stack, as in the paper.
+    Args:
+      layout: One of `LAYOUTS`.
+      modality: "S1", "S2" or "MM".
+      bands_60m: Whether bands 1 and 9 take part. None: as the authors have it,
+        with them for "native" and without them for "stacked".
 
     Raises:
       ValueError: Unknown layout or modality.
@@ -40,50 +48,65 @@ def raw_grids(layout: str, *, modality: str) -> tuple[str, ...]:
             f"Received: layout={layout!r}, modality={modality!r}"
         )
     sensors = bigearthnet.MODALITIES[modality]
+    if bands_60m is None:
+        bands_60m = layout == "native"
     return tuple(
         name
         for name, grid in bigearthnet.GRIDS.items()
-        if grid.sensor in sensors
-        and not (layout == "stacked" and name == "s2_60m")
+        if grid.sensor in sensors and (bands_60m or name != "s2_60m")
     )
 
 
 def model_input_shapes(
-    layout: str, *, modality: str
+    layout: str, *, modality: str, bands_60m: bool | None = None
 ) -> dict[str, tuple[int, int, int]]:
-    """(height, width, bands) of each input that `to_model_inputs` returns."""
-    grids = raw_grids(layout, modality=modality)
+    """(height, width, bands) of each input that `to_model_inputs` returns.
+
+    Arguments as in `raw_grids`.
+    """
+    grids = raw_grids(layout, modality=modality, bands_60m=bands_60m)
     shapes = {name: bigearthnet.GRIDS[name].shape for name in grids}
     if layout == "stacked" and "s2_10m" in shapes:
-        size_px = bigearthnet.GRIDS["s2_10m"].size_px
-        for name in _STACKED_GRIDS:
-            del shapes[name]
-        shapes["s2"] = (size_px, size_px, len(S2_STACK_BANDS))
+        stacked = [shapes.pop(name) for name in _S2_GRIDS if name in shapes]
+        shapes["s2"] = (*stacked[0][:2], sum(bands for *_, bands in stacked))
     return shapes
 
 
 def to_model_inputs(
-    inputs: dict[str, tf.Tensor], *, layout: str
+    inputs: dict[str, tf.Tensor], *, layout: str, duplicate_vv: bool = False
 ) -> dict[str, tf.Tensor]:
     """Standardises, upsamples and stacks a batch.
 
     Args:
       inputs: Raw grids, each (B, size, size, bands): "s1" in dB; "s2_10m",
-        "s2_20m", "s2_60m" in reflectance x 10,000. Any subset that `raw_grids`
+        "s2_20m", "s2_60m" in reflectance x 10,000. Any that `raw_grids`
         returns, any numeric dtype.
       layout: One of `LAYOUTS`.
+      duplicate_vv: Whether to overwrite VH by VV before VH's statistics
+        standardise it, as the authors' reader did (bigearthnet-models-tf
+        1.1.1, BigEarthNet.py).
 
     Returns:
       float32 tensors without unit: "s1" (B, 120, 120, 2) and, for "stacked",
-      "s2" (B, 120, 120, 10) with bands in the order of `S2_STACK_BANDS`; for
-      "native", the grids under their own names.
+      "s2" (B, 120, 120, 10 or, with the 60 m bands, 12) with bands in the order
+      of `S2_STACK_BANDS`; for "native", the grids under their own names.
     """
+    if duplicate_vv and "s1" in inputs:
+        vv = inputs["s1"][..., :1]
+        inputs = inputs | {"s1": tf.concat([vv, vv], axis=-1)}
     outputs = {
         name: standardise(raw, grid=name) for name, raw in inputs.items()
     }
     if layout == "stacked" and "s2_10m" in outputs:
-        coarse = upsample_cubic(outputs.pop("s2_20m"))
-        outputs["s2"] = tf.concat([outputs.pop("s2_10m"), coarse], axis=-1)
+        size_px = bigearthnet.GRIDS["s2_10m"].size_px
+        outputs["s2"] = tf.concat(
+            [
+                upsample_cubic(outputs.pop(name), size=size_px)
+                for name in _S2_GRIDS
+                if name in outputs
+            ],
+            axis=-1,
+        )
     return outputs
 
 
@@ -103,40 +126,50 @@ def standardise(raw: tf.Tensor, *, grid: str) -> tf.Tensor:
     return (tf.cast(raw, tf.float32) - mean) / std
 
 
-def upsample_cubic(images: tf.Tensor) -> tf.Tensor:
-    """Doubles height and width by cubic interpolation, as TensorFlow 1 did.
+def upsample_cubic(images: tf.Tensor, *, size: int) -> tf.Tensor:
+    """Brings images to `size` pixels by cubic interpolation, as TensorFlow 1.
 
     Equal to `tf.compat.v1.image.resize_bicubic` with its defaults, the one the
-    authors used: output pixel i samples the input at i / 2 (no half-pixel
-    centres), Keys' kernel with a = -0.75, edges repeated. Even pixels are thus
-    copies and odd pixels a fixed mean of four neighbours.
+    authors used: of `factor` times the pixels, output pixel i samples the input
+    at i / factor (no half-pixel centres), Keys' kernel with a = -0.75, edges
+    repeated. Doubling thus copies even pixels, and odd pixels are a fixed mean
+    of four neighbours.
 
     Args:
-      images: (B, height, width, channels) float32.
+      images: (B, height, height, channels) float32, `size` a multiple of
+        height; returned as they are where the size is already right.
+      size: Pixels along one side of the result.
 
     Returns:
-      (B, 2 * height, 2 * width, channels) float32.
+      (B, size, size, channels) float32.
     """
     _, height, width, channels = images.shape
-    rows = tf.constant(_doubling_matrix(height))
-    columns = tf.constant(_doubling_matrix(width))
+    if height == size:
+        return images
+    matrix = tf.constant(_cubic_matrix(height, size // height))
     # Two plain matrix products on reshaped tensors; einsum is much slower.
-    tall = rows @ tf.reshape(images, (-1, height, width * channels))
-    wide = columns @ tf.reshape(tall, (-1, width, channels))
-    return tf.reshape(wide, (-1, 2 * height, 2 * width, channels))
+    tall = matrix @ tf.reshape(images, (-1, height, width * channels))
+    wide = matrix @ tf.reshape(tall, (-1, width, channels))
+    return tf.reshape(wide, (-1, size, size, channels))
 
 
-def _doubling_matrix(size: int) -> np.ndarray:
-    """(2 * size, size) float32 weights of cubic interpolation at i / 2."""
-    # Keys' kernel with a = -0.75 at distances 1.5, 0.5, 0.5, 1.5.
-    weights = (-0.09375, 0.59375, 0.59375, -0.09375)
-    matrix = np.zeros((2 * size, size), np.float32)
-    for i in range(size):
-        matrix[2 * i, i] = 1.0
-        for tap, weight in enumerate(weights):
-            source = min(max(i - 1 + tap, 0), size - 1)
-            matrix[2 * i + 1, source] += weight
+def _cubic_matrix(size: int, factor: int) -> np.ndarray:
+    """(factor * size, size) float32 weights of interpolation at i / factor."""
+    matrix = np.zeros((factor * size, size), np.float32)
+    for i in range(factor * size):
+        # TensorFlow takes the kernel from a table of 1,024 steps a pixel.
+        offset = round(i % factor / factor * 1024) / 1024
+        for tap in range(-1, 3):
+            source = min(max(i // factor + tap, 0), size - 1)
+            matrix[i, source] += _keys_kernel(abs(tap - offset))
     return matrix
+
+
+def _keys_kernel(distance: float, a: float = -0.75) -> float:
+    """Weight of a pixel at a distance in pixels (Keys, 1981)."""
+    if distance <= 1:
+        return ((a + 2) * distance - (a + 3)) * distance**2 + 1
+    return ((a * distance - 5 * a) * distance + 8 * a) * distance - 4 * a
 
 
 def augment(

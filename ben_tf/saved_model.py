@@ -136,6 +136,8 @@ def save(
     layout: str,
     modality: str,
     trained_on_synthetic: bool,
+    bands_60m: bool | None = None,
+    duplicate_vv: bool = False,
 ) -> pathlib.Path:
     """Writes a trained model with its preprocessing to a new folder `path`.
 
@@ -147,13 +149,17 @@ def save(
       layout: One of `preprocessing.LAYOUTS`.
       modality: "S1", "S2" or "MM".
       trained_on_synthetic: Whether the training data were synthetic.
+      bands_60m: As in `preprocessing.raw_grids`.
+      duplicate_vv: As in `preprocessing.to_model_inputs`.
 
     Returns:
       The path.
     """
     path = pathlib.Path(path)
     num_classes = model.output_shape[-1]
-    input_names = preprocessing.raw_grids(layout, modality=modality)
+    input_names = preprocessing.raw_grids(
+        layout, modality=modality, bands_60m=bands_60m
+    )
     specs = {
         grid: tf.TensorSpec(
             (None, *bigearthnet.GRIDS[grid].shape),
@@ -180,7 +186,9 @@ def save(
 
     def endpoint(layer: str, modality: str):
         grids = _grids_of(input_names, modality)
-        needed = preprocessing.model_input_shapes(layout, modality=modality)
+        needed = preprocessing.model_input_shapes(
+            layout, modality=modality, bands_60m=bands_60m
+        )
         network = tf.keras.Model(
             {name: model.input[name] for name in needed},
             model.get_layer(layer).output,
@@ -188,7 +196,9 @@ def save(
 
         @tf.function(input_signature=[{name: specs[name] for name in grids}])
         def compute(inputs):
-            ready = preprocessing.to_model_inputs(inputs, layout=layout)
+            ready = preprocessing.to_model_inputs(
+                inputs, layout=layout, duplicate_vv=duplicate_vv
+            )
             return tf.cast(network(ready, training=False), tf.float32)
 
         return compute

@@ -26,6 +26,9 @@ from ben_tf import saved_model
 DATA_FILE = "data.json"
 SAVED_MODEL_FOLDER = "saved_model"
 
+# --bands_60m -> the argument of that name.
+_BANDS_60M = {"auto": None, "on": True, "off": False}
+
 
 @dataclasses.dataclass(frozen=True)
 class Run:
@@ -75,13 +78,21 @@ class Run:
         """What training and validation batches have in common."""
         layout = models.MODELS[self.config.model].layout
         return {
-            "grids": preprocessing.raw_grids(
-                layout, modality=self.config.modality
-            ),
+            "grids": raw_grids(self.config),
             "layout": layout if self.config.preprocessing == "host" else None,
+            "duplicate_vv": self.config.duplicate_vv,
             "num_classes": self.config.num_classes,
             "batch_size": self.config.batch_size,
         }
+
+
+def raw_grids(config: config_lib.Config) -> tuple[str, ...]:
+    """Names of the raw grids that a configuration's model takes."""
+    return preprocessing.raw_grids(
+        models.MODELS[config.model].layout,
+        modality=config.modality,
+        bands_60m=_BANDS_60M[config.bands_60m],
+    )
 
 
 def make_repeatable(seed: int) -> None:
@@ -173,6 +184,8 @@ def export_best(workdir: str | os.PathLike) -> pathlib.Path:
         name=config.model,
         layout=models.MODELS[config.model].layout,
         modality=config.modality,
+        bands_60m=_BANDS_60M[config.bands_60m],
+        duplicate_vv=config.duplicate_vv,
         trained_on_synthetic=json.loads((workdir / DATA_FILE).read_text())[
             "synthetic"
         ],
@@ -185,6 +198,7 @@ def _make_model(config: config_lib.Config) -> tf.keras.Model:
         modality=config.modality,
         fusion=config.fusion,
         num_classes=config.num_classes,
+        bands_60m=_BANDS_60M[config.bands_60m],
         embedding_size=config.hash_bits or config.embedding_size,
         binary_embedding=config.hash_bits > 0,
     )
@@ -200,21 +214,22 @@ def _make_fitted(
     """
     inputs, ready = model.input, model.input
     if config.preprocessing == "device":
-        layout = models.MODELS[config.model].layout
-        grids = preprocessing.raw_grids(layout, modality=config.modality)
         inputs = {
             name: tf.keras.Input(
                 bigearthnet.GRIDS[name].shape,
                 dtype=bigearthnet.GRIDS[name].dtype,
                 name=name,
             )
-            for name in grids
+            for name in raw_grids(config)
         }
         # float32 whatever the network's precision: raw values reach 20,000,
         # where half precision has steps of 16.
         ready = tf.keras.layers.Lambda(
             preprocessing.to_model_inputs,
-            arguments={"layout": layout},
+            arguments={
+                "layout": models.MODELS[config.model].layout,
+                "duplicate_vv": config.duplicate_vv,
+            },
             dtype="float32",
             name="preprocessing",
         )(inputs)

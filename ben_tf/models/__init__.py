@@ -65,6 +65,7 @@ def make_model(
     modality: str = "MM",
     fusion: str = "late",
     num_classes: int = 19,
+    bands_60m: bool | None = None,
     embedding_size: int = 128,
     binary_embedding: bool = False,
 ) -> tf.keras.Model:
@@ -77,6 +78,8 @@ def make_model(
         branch for each sensor, and both end in one space, in which a patch can
         be looked up by either sensor.
       num_classes: 19 or 43.
+      bands_60m: Whether bands 1 and 9 take part; None: in K-Branch CNN they
+        do, in the others they do not, as the authors have it.
       embedding_size: Dimensions of the shared space; other fusions take the
         features as the network gives them.
       binary_embedding: Whether the signs of a shared embedding are a code.
@@ -103,7 +106,9 @@ def make_model(
         )
     architecture = MODELS[name]
     inputs = branches.make_inputs(
-        preprocessing.model_input_shapes(architecture.layout, modality=modality)
+        preprocessing.model_input_shapes(
+            architecture.layout, modality=modality, bands_60m=bands_60m
+        )
     )
     if fusion == "shared":
         features = {

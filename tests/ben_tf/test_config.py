@@ -42,6 +42,8 @@ def test_bad_values_are_refused(field, value, expected):
         ({"fusion": "shared", "modality": "S1"}, "--modality=MM"),
         ({"embedding_loss": "n_pairs"}, "--fusion=shared"),
         ({"hash_bits": 64}, "--fusion=shared"),
+        ({"modality": "S1", "bands_60m": "on"}, "--modality=S2 or MM"),
+        ({"modality": "S2", "duplicate_vv": True}, "--modality=S1 or MM"),
     ],
 )
 def test_fields_that_do_not_go_together(fields, expected):

@@ -32,14 +32,14 @@ HOW = pytest.mark.parametrize("how", ["eager", "tf.data"])
 
 
 @HOW
-@pytest.mark.parametrize("size", [(60, 60), (5, 8)])
-def test_upsampling_equals_tensorflow_1(size, how):
+@pytest.mark.parametrize("height", [60, 20, 5, 1])
+def test_upsampling_equals_tensorflow_1(height, how):
     random = np.random.default_rng(1)
-    images = random.normal(size=(2, *size, 3)).astype(np.float32)
-    ours = _run(preprocessing.upsample_cubic, tf.constant(images), how=how)
-    theirs = tf.compat.v1.image.resize_bicubic(
-        images, (2 * size[0], 2 * size[1])
+    images = random.normal(size=(2, height, height, 3)).astype(np.float32)
+    ours = _run(
+        preprocessing.upsample_cubic, tf.constant(images), how=how, size=120
     )
+    theirs = tf.compat.v1.image.resize_bicubic(images, (120, 120))
     np.testing.assert_allclose(ours, theirs, atol=1e-6)
 
 
@@ -48,11 +48,9 @@ def test_stacked_inputs(raw, how):
     outputs = _run(
         preprocessing.to_model_inputs, raw, how=how, layout="stacked"
     )
-    # The 60 m bands do not take part.
     assert {name: x.shape[1:] for name, x in outputs.items()} == {
         "s1": (120, 120, 2),
-        "s2": (120, 120, 10),
-        "s2_60m": (20, 20, 2),
+        "s2": (120, 120, 12),
     }
     assert {x.dtype for x in outputs.values()} == {tf.float32}
     for position, band in enumerate(("B02", "B03", "B04", "B08")):
@@ -71,6 +69,21 @@ def test_stacked_inputs(raw, how):
     np.testing.assert_allclose(
         outputs["s2"][:, ::2, ::2, 7], expected, atol=1e-5
     )
+    # The 60 m bands come last; every sixth pixel is a copy.
+    expected = (
+        raw["s2_60m"][..., 1].astype(np.float64) - bigearthnet.BAND_MEAN["B09"]
+    ) / bigearthnet.BAND_STD["B09"]
+    assert preprocessing.S2_STACK_BANDS[11] == "B09"
+    np.testing.assert_allclose(
+        outputs["s2"][:, ::6, ::6, 11], expected, atol=1e-5
+    )
+
+
+def test_the_first_ten_bands_do_not_depend_on_those_of_60_m(raw):
+    with_them = preprocessing.to_model_inputs(raw, layout="stacked")["s2"]
+    del raw["s2_60m"]
+    without = preprocessing.to_model_inputs(raw, layout="stacked")["s2"]
+    np.testing.assert_array_equal(with_them[..., :10], without)
 
 
 def test_vh_is_not_vv(raw):
@@ -82,23 +95,45 @@ def test_vh_is_not_vv(raw):
     np.testing.assert_allclose(vh, raw["s1"][..., 1], rtol=1e-5)
 
 
+def test_vh_is_vv_if_asked_for(raw):
+    """Scaled with the statistics of VH, as the authors' feed_dict does."""
+    before = raw["s1"].copy()
+    s1 = preprocessing.to_model_inputs(
+        {"s1": raw["s1"]}, layout="native", duplicate_vv=True
+    )["s1"]
+    for position, band in enumerate(("VV", "VH")):
+        values = (
+            s1[..., position] * bigearthnet.BAND_STD[band]
+            + bigearthnet.BAND_MEAN[band]
+        )
+        np.testing.assert_allclose(
+            values, raw["s1"][..., 0], rtol=1e-5, atol=1e-3
+        )
+    np.testing.assert_array_equal(raw["s1"], before)
+
+
 @pytest.mark.parametrize(
-    ("layout", "modality", "expected"),
+    ("layout", "modality", "bands_60m", "expected"),
     [
-        ("stacked", "MM", ("s1", "s2_10m", "s2_20m")),
-        ("stacked", "S1", ("s1",)),
-        ("native", "S2", ("s2_10m", "s2_20m", "s2_60m")),
+        ("stacked", "MM", None, ("s1", "s2_10m", "s2_20m")),
+        ("stacked", "MM", True, ("s1", "s2_10m", "s2_20m", "s2_60m")),
+        ("stacked", "S1", None, ("s1",)),
+        ("native", "S2", None, ("s2_10m", "s2_20m", "s2_60m")),
+        ("native", "S2", False, ("s2_10m", "s2_20m")),
     ],
 )
-def test_shapes_are_those_of_the_outputs(raw, layout, modality, expected):
-    grids = preprocessing.raw_grids(layout, modality=modality)
+def test_shapes_are_those_of_the_outputs(
+    raw, layout, modality, bands_60m, expected
+):
+    which = {"modality": modality, "bands_60m": bands_60m}
+    grids = preprocessing.raw_grids(layout, **which)
     assert grids == expected
     outputs = preprocessing.to_model_inputs(
         {name: raw[name] for name in grids}, layout=layout
     )
     assert {
         name: tuple(x.shape[1:]) for name, x in outputs.items()
-    } == preprocessing.model_input_shapes(layout, modality=modality)
+    } == preprocessing.model_input_shapes(layout, **which)
 
 
 def test_unknown_layout_is_refused():

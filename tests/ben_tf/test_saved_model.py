@@ -119,6 +119,37 @@ def test_fingerprint_tells_models_apart(model, folder):
     assert saved_model.fingerprint(other) != saved_model.fingerprint(model)
 
 
+def test_the_export_carries_how_bands_are_prepared(raw, tmp_path):
+    model = models.make_model("k_branch_cnn", fusion="early", bands_60m=False)
+    saved_model.save(
+        model,
+        tmp_path / "saved_model",
+        name="k_branch_cnn",
+        layout="native",
+        modality="MM",
+        trained_on_synthetic=True,
+        bands_60m=False,
+        duplicate_vv=True,
+    )
+    served = saved_model.load(tmp_path / "saved_model")
+    assert served.input_names == ("s1", "s2_10m", "s2_20m")
+    raw = raw | {
+        "s1": np.random.default_rng(1)
+        .normal(-15, 5, (2, 120, 120, 2))
+        .astype(np.float32)
+    }
+    ready = preprocessing.to_model_inputs(
+        {name: raw[name] for name in served.input_names},
+        layout="native",
+        duplicate_vv=True,
+    )
+    np.testing.assert_allclose(
+        served.serve(raw), model(ready, training=False), atol=1e-5
+    )
+    other_vh = raw | {"s1": raw["s1"] * np.float32([1, 2])}
+    np.testing.assert_array_equal(served.serve(other_vh), served.serve(raw))
+
+
 def test_missing_inputs_are_named(folder, raw):
     served = saved_model.load(folder)
     with pytest.raises(ValueError, match=r"Missing: \['s2_60m'\]"):

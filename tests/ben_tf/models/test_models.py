@@ -51,6 +51,25 @@ def test_number_of_trainable_parameters(arguments):
 
 
 @pytest.mark.parametrize(
+    ("name", "choice", "expected"),
+    [
+        # Two more bands in a 7 x 7 convolution to 64 features.
+        ("resnet50", True, 23_575_187 + 7 * 7 * 2 * 64),
+        ("resnet50", False, 23_575_187),
+        # Without the branch, and a narrower dense layer after the branches.
+        ("k_branch_cnn", False, 16_524_851 - 1_647_520 - 128 * 128),
+        ("k_branch_cnn", True, 16_524_851),
+    ],
+)
+def test_the_60_m_bands_can_be_chosen(name, choice, expected):
+    tf.keras.backend.clear_session()
+    model = models.make_model(name, fusion="early", bands_60m=choice)
+    assert sum(w.shape.num_elements() for w in model.trainable_variables) == (
+        expected
+    )
+
+
+@pytest.mark.parametrize(
     ("name", "modality", "fusion"),
     list(
         itertools.product(
