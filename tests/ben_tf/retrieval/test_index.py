@@ -1,9 +1,7 @@
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -281,37 +279,67 @@ def test_replaces_the_old_index(write, archive):
     np.testing.assert_allclose(new.embeddings, old.embeddings + 1)
 
 
-_KILLED = """
-import sys
+# Kills a writer before each file operation in turn: at the n-th event that
+# Python reports for a path in the index folder, the n-th child ends itself.
+_KILLED_EVERYWHERE = """
+import os, signal, sys
 import numpy as np
-from ben_tf.retrieval import build
+from ben_tf.retrieval import build, index
 from tests.ben_tf.retrieval import conftest
-print("ready", flush=True)
-number = 1
+
+path = sys.argv[1]
+build.write_index(path, saved_model="m", **conftest.make_archive(seed=1))
+states = {
+    "old": index.Index.open(path).embeddings.copy(),
+    "new": conftest.make_archive(seed=2),
+}
+order = np.argsort(states["new"]["names"])
+states["new"] = states["new"]["embeddings"][order]
+moments = 0
 while True:
-    number += 1
-    archive = conftest.make_archive(num_patches=number % 7 + 1)
-    build.write_index(sys.argv[1], saved_model="m", **archive)
+    moments += 1
+    child = os.fork()
+    if not child:
+        seen = 0
+
+        def count(event, arguments):
+            global seen
+            seen += any(
+                isinstance(argument, (str, os.PathLike))
+                and os.fspath(argument).startswith(path)
+                for argument in arguments
+            )
+            # Killing is an event, too.
+            if seen == moments and event != "os.kill":
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        sys.addaudithook(count)
+        build.write_index(path, saved_model="m", **conftest.make_archive(seed=2))
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    found = index.Index.open(path).embeddings
+    print(*(n for n, rows in states.items() if np.array_equal(found, rows)))
+    if os.WIFEXITED(status):
+        sys.exit(os.WEXITSTATUS(status))
 """
 
 
-def test_killed_at_any_moment_leaves_a_whole_index(write):
-    path = write()
-    for milliseconds in (20, 51, 83):
-        process = subprocess.Popen(
-            [sys.executable, "-c", _KILLED, os.fspath(path)],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        process.stdout.readline()
-        time.sleep(milliseconds / 1000)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        process.stdout.close()
-        opened = index.Index.open(path)
-        assert len(opened.names) == len(opened.embeddings)
-    # The next one that is built to its end cleans up.
-    build.write_index(path, saved_model="m", **conftest.make_archive())
+def test_killed_at_any_moment_leaves_the_old_index_or_the_new_one(tmp_path):
+    path = tmp_path / "index"
+    process = subprocess.run(
+        [sys.executable, "-c", _KILLED_EVERYWHERE, os.fspath(path)],
+        env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert process.returncode == 0, process.stderr
+    found = process.stdout.split()
+    # Once moved into place, the new index stays.
+    switch = found.index("new")
+    assert 10 < switch < len(found) - 1
+    assert found == ["old"] * switch + ["new"] * (len(found) - switch)
+    # The last one, built to its end, has cleaned up after all others.
     assert sorted(file.name for file in path.iterdir()) == sorted(
-        ["manifest.json", store.read_manifest(path).data]
+        [store.read_manifest(path).data, "manifest.json"]
     )
