@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from ben_tf import command_line
-from ben_tf.retrieval import build
 from ben_tf.retrieval import distances
 from ben_tf.retrieval import index
 from ben_tf.retrieval import store
@@ -288,7 +287,12 @@ from ben_tf.retrieval import build, index
 from tests.ben_tf.retrieval import conftest
 
 path = sys.argv[1]
-build.write_index(path, saved_model="m", **conftest.make_archive(seed=1))
+
+def write(seed):
+    archive = conftest.make_archive(seed=seed)
+    build.write_index(path, saved_model="m", **archive)
+
+write(1)
 states = {
     "old": index.Index.open(path).embeddings.copy(),
     "new": conftest.make_archive(seed=2),
@@ -314,7 +318,7 @@ while True:
                 os.kill(os.getpid(), signal.SIGKILL)
 
         sys.addaudithook(count)
-        build.write_index(path, saved_model="m", **conftest.make_archive(seed=2))
+        write(2)
         os._exit(0)
     _, status = os.waitpid(child, 0)
     found = index.Index.open(path).embeddings
