@@ -34,12 +34,22 @@ setuptools.setup(
     long_description=(HERE / "README.md").read_text(),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
+    classifiers=[
+        "Intended Audience :: Science/Research",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Topic :: Scientific/Engineering :: Image Recognition",
+        "Typing :: Typed",
+    ],
     python_requires=">=3.11,<3.14",
     packages=setuptools.find_packages(
         include=["ben_tf*", "tfrecords_builder*"]
     ),
     package_data={
+        "ben_tf": ["py.typed", "experiments/*.flags"],
         "tfrecords_builder": [
+            "py.typed",
             "README.md",
             "CITATIONS.bib",
             "TAGS.txt",
