@@ -11,8 +11,9 @@ import tarfile
 import venv
 import zipfile
 
-import ben_tf
 import pytest
+
+import ben_tf
 
 ROOT = pathlib.Path(__file__).parent.parent
 PACKAGES = ("ben_tf", "tfrecords_builder")
