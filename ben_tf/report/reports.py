@@ -88,7 +88,7 @@ def write_report(
         parts.append(f'<h2 id="{anchor}">{name}</h2>{content}')
 
     if history:
-        add("curves", "Training", charts.curves(history))
+        add("curves", "Training", charts.curves(result, history))
     add(
         "classes",
         "Classes",
@@ -101,7 +101,8 @@ def write_report(
     add(
         "places",
         "Where and when",
-        charts.score_map(predicted, sample_f2) + sections.groups(result),
+        charts.score_map(result, predicted, sample_f2=sample_f2)
+        + sections.groups(result),
     )
     add("metrics", "All metrics", sections.all_metrics(result))
     add("run", "Run and data", sections.run_facts(result, config))

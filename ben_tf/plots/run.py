@@ -1,67 +1,23 @@
-"""Charts of a report as SVG or PNG bytes; drawn without pyplot's global state.
+"""Charts of one run: how it learned, and what it gets right and wrong."""
 
-Every chart can be read without its colours: lines and bars carry labels, and
-the palettes (Okabe-Ito, viridis, a single hue) survive colour blindness and
-print.
-"""
-
-import contextlib
-import io
 import math
 import textwrap
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib import figure
 
 from ben_tf import comparison
-
-# Okabe and Ito, "Color Universal Design", 2008.
-BLUE = "#0072b2"
-ORANGE = "#d55e00"
-GREEN = "#009e73"
-GREY = "#6b7280"
-_STYLE = {
-    "font.family": "sans-serif",
-    "font.size": 10,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": "#9ca3af",
-    "axes.labelcolor": "#374151",
-    "axes.titlesize": 11,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "#e5e7eb",
-    "grid.linewidth": 0.8,
-    "xtick.color": "#4b5563",
-    "ytick.color": "#4b5563",
-    "legend.frameon": False,
-    "legend.fontsize": 9,
-    "lines.linewidth": 1.8,
-    "svg.fonttype": "none",  # Text stays text: small, sharp, searchable.
-    "svg.hashsalt": "ben_tf",  # The same data give the same bytes.
-}
+from ben_tf.plots import style
 
 
-@contextlib.contextmanager
-def _chart(width: float, height: float, format_: str = "svg"):
-    """Yields a figure (inches) and an empty buffer that it is saved to."""
-    buffer = io.BytesIO()
-    with mpl.rc_context(_STYLE):
-        chart = figure.Figure(figsize=(width, height), layout="constrained")
-        yield chart, buffer
-        metadata = {"Date": None} if format_ == "svg" else {}
-        chart.savefig(buffer, format=format_, dpi=160, metadata=metadata)
-
-
-def training_curves(history: dict[str, list[float]]) -> bytes:
+def training_curves(
+    history: dict[str, list[float]], *, synthetic: bool
+) -> style.Picture:
     """Loss and two metrics by epoch, training and validation: SVG.
 
     Args:
       history: Column of history.csv -> values; "epoch" and any of the names
         below, with and without "val_".
+      synthetic: Whether to mark the chart as one of synthetic data.
     """
     titles = {
         "loss": "Loss (cross-entropy)",
@@ -69,12 +25,14 @@ def training_curves(history: dict[str, list[float]]) -> bytes:
         "sample_f2": "Sample F2",
     }
     shown = {name: title for name, title in titles.items() if name in history}
-    with _chart(3.6 * max(len(shown), 1), 2.9) as (chart, buffer):
-        panels = chart.subplots(1, max(len(shown), 1), squeeze=False)[0]
+    with style.chart(
+        3.6 * max(len(shown), 1), 2.9, synthetic=synthetic
+    ) as sheet:
+        panels = sheet.figure.subplots(1, max(len(shown), 1), squeeze=False)[0]
         for axes, (name, title) in zip(panels, shown.items(), strict=False):
             for key, color, label in (
-                (name, GREY, "training"),
-                (f"val_{name}", BLUE, "validation"),
+                (name, style.GREY, "training"),
+                (f"val_{name}", style.BLUE, "validation"),
             ):
                 if key in history:
                     axes.plot(
@@ -91,29 +49,47 @@ def training_curves(history: dict[str, list[float]]) -> bytes:
             axes.set_ylim(bottom=0, top=None if name == "loss" else 1)
         if shown:
             panels[0].legend()
-    return buffer.getvalue()
+    return sheet.picture
 
 
-def class_scores(rows: list[comparison.Row], *, with_paper: bool) -> bytes:
+def class_scores(
+    rows: list[comparison.Row], *, with_paper: bool, synthetic: bool
+) -> style.Picture:
     """F2 of every class with its interval, beside the paper's: SVG.
 
     Args:
       rows: From `comparison.class_rows`.
       with_paper: Whether to draw the paper's figures.
+      synthetic: Whether to mark the chart as one of synthetic data.
     """
-    with _chart(8, 0.8 + 0.3 * len(rows)) as (chart, buffer):
-        axes = chart.subplots()
+    with style.chart(8, 0.8 + 0.3 * len(rows), synthetic=synthetic) as sheet:
+        axes = sheet.figure.subplots()
         heights = np.arange(len(rows))[::-1]
         values = np.array(
             [math.nan if row.ours is None else row.ours for row in rows]
         )
-        axes.barh(heights, values, height=0.62, color="#9ecae1", label="ours")
+        axes.barh(
+            heights,
+            values,
+            height=0.62,
+            color=[style.class_color(row.name) for row in rows],
+            edgecolor=style.EDGE_COLOR,
+            linewidth=0.6,
+        )
+        axes.barh([], [], color=style.GREY, label="ours")
         for height, row in zip(heights, rows, strict=True):
             if row.interval:
-                axes.plot(row.interval, [height] * 2, color=BLUE, linewidth=2)
+                # White around black can be seen on every class colour.
+                for color, width in (("white", 4), ("black", 1.8)):
+                    axes.plot(
+                        row.interval,
+                        [height] * 2,
+                        color=color,
+                        linewidth=width,
+                    )
             if row.ours is None:
                 axes.text(0.01, height, comparison.UNDEFINED, va="center")
-        axes.plot([], [], color=BLUE, linewidth=2, label="95 % interval")
+        axes.plot([], [], color="black", label="95 % interval")
         if with_paper:
             axes.plot(
                 [math.nan if row.paper is None else row.paper for row in rows],
@@ -122,21 +98,23 @@ def class_scores(rows: list[comparison.Row], *, with_paper: bool) -> bytes:
                 marker="D",
                 markersize=6,
                 markerfacecolor="white",
-                markeredgecolor=ORANGE,
+                markeredgecolor=style.ORANGE,
                 markeredgewidth=1.6,
                 label="paper, ResNet50 from scratch",
             )
-        axes.set_yticks(heights, [_shorten(row.name) for row in rows])
+        axes.set_yticks(heights, [style.shorten(row.name) for row in rows])
         axes.tick_params(axis="y", length=0)
         axes.grid(axis="y", visible=False)
         axes.set_xlim(0, 1)
         axes.set_ylim(-0.6, len(rows) - 0.4)
         axes.set_xlabel("F2")
-        chart.legend(loc="outside upper right", ncols=3)
-    return buffer.getvalue()
+        sheet.figure.legend(loc="outside upper right", ncols=3)
+    return sheet.picture
 
 
-def error_cooccurrence(labels, predictions, class_names) -> bytes:
+def error_cooccurrence(
+    labels, predictions, class_names, *, synthetic: bool
+) -> style.Picture:
     """Which class is seen wrongly where another is missed: SVG.
 
     Row i, column j: of the patches where class i was missed, the share on
@@ -146,6 +124,7 @@ def error_cooccurrence(labels, predictions, class_names) -> bytes:
       labels: (N, classes) bool.
       predictions: (N, classes) bool.
       class_names: Names of the columns.
+      synthetic: Whether to mark the chart as one of synthetic data.
     """
     missed = (labels & ~predictions).astype(np.float32)
     false = (~labels & predictions).astype(np.float32)
@@ -153,8 +132,8 @@ def error_cooccurrence(labels, predictions, class_names) -> bytes:
     with np.errstate(invalid="ignore"):
         shares = (missed.T @ false) / num_missed[:, None]
     size = 0.29 * len(class_names)
-    with _chart(size + 4.2, size + 2.5) as (chart, buffer):
-        axes = chart.subplots()
+    with style.chart(size + 4.2, size + 2.5, synthetic=synthetic) as sheet:
+        axes = sheet.figure.subplots()
         axes.set_facecolor("#d1d5db")  # Undefined: the class was never missed.
         drawn = axes.pcolormesh(
             shares,
@@ -165,7 +144,7 @@ def error_cooccurrence(labels, predictions, class_names) -> bytes:
             linewidth=0.5,
         )
         centres = np.arange(len(class_names)) + 0.5
-        names = [_shorten(name, 30) for name in class_names]
+        names = [style.shorten(name, 30) for name in class_names]
         axes.set_xticks(centres, names, rotation=45, ha="right")
         axes.set_yticks(
             centres,
@@ -179,11 +158,15 @@ def error_cooccurrence(labels, predictions, class_names) -> bytes:
         axes.grid(visible=False)
         axes.set_xlabel("predicted though it is not there")
         axes.set_ylabel("missed (on so many patches)")
-        chart.colorbar(drawn, ax=axes, shrink=0.5, label="share of the missed")
-    return buffer.getvalue()
+        sheet.figure.colorbar(
+            drawn, ax=axes, shrink=0.5, label="share of the missed"
+        )
+    return sheet.picture
 
 
-def precision_recall(labels, probabilities, class_names, areas) -> bytes:
+def precision_recall(
+    labels, probabilities, class_names, areas, *, synthetic: bool
+) -> style.Picture:
     """Precision-recall curve of every class in a small panel: SVG.
 
     Args:
@@ -191,11 +174,12 @@ def precision_recall(labels, probabilities, class_names, areas) -> bytes:
       probabilities: (N, classes) float32.
       class_names: Names of the columns.
       areas: Average precision of each class, None if undefined.
+      synthetic: Whether to mark the chart as one of synthetic data.
     """
     num_columns = 5
     num_rows = math.ceil(len(class_names) / num_columns)
-    with _chart(10, 1.95 * num_rows) as (chart, buffer):
-        panels = chart.subplots(
+    with style.chart(10, 1.95 * num_rows, synthetic=synthetic) as sheet:
+        panels = sheet.figure.subplots(
             num_rows, num_columns, sharex=True, sharey=True, squeeze=False
         ).ravel()
         for index, (axes, name) in enumerate(
@@ -207,9 +191,11 @@ def precision_recall(labels, probabilities, class_names, areas) -> bytes:
             axes.fill_between(
                 recall, precision, step="pre", color="#d6e6f2", linewidth=0
             )
-            axes.step(recall, precision, where="pre", color=BLUE, linewidth=1.3)
+            axes.step(
+                recall, precision, where="pre", color=style.BLUE, linewidth=1.3
+            )
             axes.set_title(
-                textwrap.fill(_shorten(name, 44), 24), fontsize=8, y=1.0
+                textwrap.fill(style.shorten(name, 44), 24), fontsize=8, y=1.0
             )
             axes.text(
                 0.05, 0.08, f"AP {comparison.number(areas[index])}", fontsize=8
@@ -220,16 +206,17 @@ def precision_recall(labels, probabilities, class_names, areas) -> bytes:
             axes.set_yticks([0, 0.5, 1], ["0", "0.5", "1"], fontsize=8)
         for axes in panels[len(class_names) :]:
             axes.set_visible(False)
-        chart.supxlabel("recall", fontsize=10)
-        chart.supylabel("precision", fontsize=10)
-    return buffer.getvalue()
+        sheet.figure.supxlabel("recall", fontsize=10)
+        sheet.figure.supylabel("precision", fontsize=10)
+    return sheet.picture
 
 
-def reliability(calibration: dict) -> bytes:
+def reliability(calibration: dict, *, synthetic: bool) -> style.Picture:
     """Reliability curve above the number of pairs in each bin: SVG.
 
     Args:
       calibration: As metrics/<split>.json holds it.
+      synthetic: Whether to mark the chart as one of synthetic data.
     """
 
     def as_array(name):
@@ -237,15 +224,17 @@ def reliability(calibration: dict) -> bytes:
         return np.array([math.nan if v is None else v for v in values], float)
 
     num_pairs = as_array("num_pairs")
-    with _chart(4.6, 4.4) as (chart, buffer):
-        curve, counts = chart.subplots(
+    with style.chart(4.6, 4.4, synthetic=synthetic) as sheet:
+        curve, counts = sheet.figure.subplots(
             2, 1, sharex=True, height_ratios=[3, 1], squeeze=True
         )
-        curve.plot([0, 1], [0, 1], color=GREY, linestyle=":", label="perfect")
+        curve.plot(
+            [0, 1], [0, 1], color=style.GREY, linestyle=":", label="perfect"
+        )
         curve.plot(
             as_array("mean_probability"),
             as_array("fraction_present"),
-            color=BLUE,
+            color=style.BLUE,
             marker="o",
             markersize=4,
             label="this model",
@@ -255,43 +244,11 @@ def reliability(calibration: dict) -> bytes:
         curve.set_ylim(0, 1)
         curve.legend(loc="lower right")
         edges = np.linspace(0, 1, len(num_pairs) + 1)
-        counts.stairs(num_pairs, edges, fill=True, color="#9ecae1")
+        counts.stairs(num_pairs, edges, fill=True, color=style.PALE_BLUE)
         counts.set_yscale("log")
         counts.set_ylabel("pairs")
         counts.set_xlabel("predicted probability")
-    return buffer.getvalue()
-
-
-def score_map(longitudes, latitudes, scores, label: str) -> bytes:
-    """Patches at their place, coloured by score: PNG.
-
-    Args:
-      longitudes: (N,) degrees east.
-      latitudes: (N,) degrees north.
-      scores: (N,) in [0, 1].
-      label: What the colour means.
-    """
-    # On top of each other at this scale: the bad ones must be seen.
-    order = np.argsort(-scores, kind="stable")
-    with _chart(8, 5.6, "png") as (chart, buffer):
-        axes = chart.subplots()
-        drawn = axes.scatter(
-            longitudes[order],
-            latitudes[order],
-            c=scores[order],
-            s=float(np.clip(20_000 / len(scores), 1, 22)),
-            cmap="viridis",
-            vmin=0,
-            vmax=1,
-            linewidth=0,
-        )
-        # A degree of longitude is shorter than one of latitude.
-        middle = math.radians(float(np.mean(latitudes)))
-        axes.set_aspect(1 / math.cos(middle))
-        axes.set_xlabel("longitude, degrees east")
-        axes.set_ylabel("latitude, degrees north")
-        chart.colorbar(drawn, ax=axes, shrink=0.8, label=label)
-    return buffer.getvalue()
+    return sheet.picture
 
 
 def _curve(labels, scores, num_points: int = 200):
@@ -308,7 +265,3 @@ def _curve(labels, scores, num_points: int = 200):
     recall = hits[steps] / hits[-1]
     precision = hits[steps] / (steps + 1)
     return np.append(0, recall), np.append(precision[0], precision)
-
-
-def _shorten(name: str, width: int = 46) -> str:
-    return name if len(name) <= width else name[: width - 1].rstrip(" ,") + "…"

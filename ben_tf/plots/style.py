@@ -1,0 +1,178 @@
+"""What all charts share: colours, fonts, file formats, the mark on synthetic.
+
+Every chart can be read without its colours: lines and bars carry labels, and
+the palettes (Okabe-Ito, viridis, a single hue, the classes' own) survive
+colour blindness and print.
+"""
+
+import contextlib
+import io
+import math
+import types
+from collections.abc import Iterator
+
+import matplotlib as mpl
+from matplotlib import figure
+
+from ben_tf import bigearthnet
+
+# Okabe and Ito, "Color Universal Design", 2008.
+BLUE = "#0072b2"
+ORANGE = "#d55e00"
+GREEN = "#009e73"
+PURPLE = "#cc79a7"
+GREY = "#6b7280"
+PALE_BLUE = "#9ecae1"
+# One for each variant of a comparison, with a marker that tells it as well.
+VARIANTS = ((BLUE, "o"), (ORANGE, "D"), (GREEN, "s"), (PURPLE, "^"))
+
+# Land cover as people expect it (towns red, fields yellow, forests green, water
+# blue), moved apart by simulated annealing until any two differ by at least 11
+# units of CAM02-UCS for normal sight, deuteranopia and protanopia.
+_CLASS_COLORS = (
+    "#c80b59",  # Urban fabric
+    "#59305b",  # Industrial or commercial units
+    "#ffcc00",  # Arable land
+    "#ff8d00",  # Permanent crops
+    "#f2f97f",  # Pastures
+    "#854e1f",  # Complex cultivation patterns
+    "#a6a68d",  # Land principally occupied by agriculture, ...
+    "#8c9057",  # Agro-forestry areas
+    "#5e8700",  # Broad-leaved forest
+    "#33483c",  # Coniferous forest
+    "#418983",  # Mixed forest
+    "#c5ceb7",  # Natural grassland and sparsely vegetated areas
+    "#df70bd",  # Moors, heathland and sclerophyllous vegetation
+    "#6fc763",  # Transitional woodland, shrub
+    "#e5f0ba",  # Beaches, dunes, sands
+    "#7b00e1",  # Inland wetlands
+    "#ebcfff",  # Coastal wetlands
+    "#00bdfc",  # Inland waters
+    "#0080ff",  # Marine waters
+)
+CLASS_COLORS = types.MappingProxyType(
+    dict(zip(bigearthnet.CLASSES_19, _CLASS_COLORS, strict=True))
+)
+DROPPED_COLOR = "#ffffff"
+# The lightest colours end somewhere on white paper, too.
+EDGE_COLOR = "#6b7280"
+
+SYNTHETIC_MARK = "SYNTHETIC DATA: says nothing about BigEarthNet"
+_MARK_HEIGHT = 0.24  # Inches.
+
+_STYLE = {
+    "font.family": "sans-serif",
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "#9ca3af",
+    "axes.labelcolor": "#374151",
+    "axes.titlesize": 11,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#e5e7eb",
+    "grid.linewidth": 0.8,
+    "xtick.color": "#4b5563",
+    "ytick.color": "#4b5563",
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+    "lines.linewidth": 1.8,
+    "svg.fonttype": "none",  # Text stays text: small, sharp, searchable.
+    "svg.hashsalt": "ben_tf",  # The same data give the same bytes.
+}
+
+
+class Picture(bytes):
+    """The bytes of an SVG or PNG file; a notebook shows it."""
+
+    def _repr_svg_(self) -> str | None:
+        return None if self._is_png() else self.decode("utf-8")
+
+    def _repr_png_(self) -> bytes | None:
+        return bytes(self) if self._is_png() else None
+
+    def __repr__(self) -> str:
+        kind = "PNG" if self._is_png() else "SVG"
+        return f"<{kind} picture, {math.ceil(len(self) / 1000)} kB>"
+
+    def _is_png(self) -> bool:
+        return self.startswith(b"\x89PNG")
+
+
+class Sheet:
+    """What `chart` yields: a figure, and after the block its picture.
+
+    Attributes:
+      figure: Matplotlib's figure, with constrained layout.
+      picture: The file, once the block has ended.
+    """
+
+    def __init__(self, drawn: figure.Figure):
+        self.figure = drawn
+        self.picture = Picture()
+
+
+@contextlib.contextmanager
+def chart(
+    width: float,
+    height: float,
+    *,
+    synthetic: bool,
+    file_format: str = "svg",
+    dots_per_inch: int = 160,
+) -> Iterator[Sheet]:
+    """Opens a sheet to draw on.
+
+    Args:
+      width: Inches.
+      height: Inches, without the mark.
+      synthetic: Whether synthetic patches are shown: puts `SYNTHETIC_MARK`
+        into the picture.
+      file_format: "svg"; or "png" for pictures of very many marks or pixels.
+      dots_per_inch: Of a PNG.
+    """
+    with mpl.rc_context(_STYLE):
+        full_height = height + _MARK_HEIGHT * synthetic
+        drawn = figure.Figure(
+            figsize=(width, full_height), layout="constrained"
+        )
+        if synthetic:
+            share = _MARK_HEIGHT / full_height
+            drawn.get_layout_engine().set(rect=(0, share, 1, 1 - share))
+            drawn.text(
+                0.5,
+                share / 2,
+                SYNTHETIC_MARK,
+                ha="center",
+                va="center",
+                fontsize=8.5,
+                fontweight="bold",
+                color="#9a3412",
+            )
+        sheet = Sheet(drawn)
+        yield sheet
+        buffer = io.BytesIO()
+        metadata = {"Date": None} if file_format == "svg" else {}
+        drawn.savefig(
+            buffer, format=file_format, dpi=dots_per_inch, metadata=metadata
+        )
+        sheet.picture = Picture(buffer.getvalue())
+
+
+def class_color(name: str) -> str:
+    """The colour of a class; one of the 43 has that of its 19-class label.
+
+    `DROPPED_COLOR` for what the 19-class nomenclature drops, `GREY` for what is
+    no class of either (names may come from a file).
+    """
+    if name in CLASS_COLORS:
+        return CLASS_COLORS[name]
+    parent = bigearthnet.CLASS_43_TO_19.get(name, name)
+    return DROPPED_COLOR if parent is None else CLASS_COLORS.get(parent, GREY)
+
+
+def shorten(name: str, width: int = 46) -> str:
+    """A name of at most `width` characters, cut with an ellipsis."""
+    return name if len(name) <= width else name[: width - 1].rstrip(" ,") + "…"

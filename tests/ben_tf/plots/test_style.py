@@ -1,0 +1,77 @@
+"""Class colours that colour-blind people can tell apart; marks on pictures."""
+
+import itertools
+
+import colorspacious
+import numpy as np
+import pytest
+from matplotlib import colors
+from matplotlib import image
+
+from ben_tf import bigearthnet
+from ben_tf.plots import style
+
+
+def _seen(names, sight: str | None) -> np.ndarray:
+    """Colours as someone sees them, in CAM02-UCS: (len(names), 3)."""
+    rgb = [colors.to_rgb(name) for name in names]
+    if sight:
+        space = {"name": "sRGB1+CVD", "cvd_type": sight, "severity": 100}
+        rgb = np.clip(colorspacious.cspace_convert(rgb, space, "sRGB1"), 0, 1)
+    return colorspacious.cspace_convert(rgb, "sRGB1", "CAM02-UCS")
+
+
+# Machado et al. 2009; a distance of 1 can just be noticed side by side.
+@pytest.mark.parametrize("sight", [None, "deuteranomaly", "protanomaly"])
+def test_any_two_classes_can_be_told_apart(sight):
+    seen = _seen(style.CLASS_COLORS.values(), sight)
+    for (a, first), (b, second) in itertools.combinations(
+        zip(bigearthnet.CLASSES_19, seen, strict=True), 2
+    ):
+        assert np.linalg.norm(first - second) > 11, (a, b)
+
+
+@pytest.mark.parametrize("sight", [None, "deuteranomaly", "protanomaly"])
+def test_variants_differ_among_each_other_and_from_the_page(sight):
+    seen = _seen([*(color for color, _ in style.VARIANTS), "white"], sight)
+    for first, second in itertools.combinations(seen, 2):
+        assert np.linalg.norm(first - second) > 11
+    assert len({marker for _, marker in style.VARIANTS}) == len(style.VARIANTS)
+
+
+def test_every_class_has_a_colour():
+    assert tuple(style.CLASS_COLORS) == bigearthnet.CLASSES_19
+    for name, parent in bigearthnet.CLASS_43_TO_19.items():
+        expected = style.CLASS_COLORS[parent] if parent else style.DROPPED_COLOR
+        assert style.class_color(name) == expected
+    assert style.class_color("<b>") == style.GREY
+
+
+@pytest.mark.parametrize("synthetic", [False, True])
+def test_a_picture_shows_itself_and_its_mark(synthetic):
+    with style.chart(3, 2, synthetic=synthetic) as sheet:
+        sheet.figure.subplots().set_xlabel("x")
+    svg = sheet.picture
+    assert (style.SYNTHETIC_MARK in svg.decode()) == synthetic
+    assert svg._repr_svg_() == svg.decode()
+    assert svg._repr_png_() is None
+    assert repr(svg).startswith("<SVG picture, ")
+
+
+def test_a_png_makes_room_for_the_mark(tmp_path):
+    heights = []
+    for synthetic in (False, True):
+        with style.chart(
+            3, 2, synthetic=synthetic, file_format="png", dots_per_inch=50
+        ) as sheet:
+            sheet.figure.subplots()
+        assert sheet.picture._repr_svg_() is None
+        path = tmp_path / "picture.png"
+        path.write_bytes(sheet.picture._repr_png_())
+        heights.append(image.imread(path).shape[0])
+    assert heights == [100, 112]
+
+
+def test_long_names_are_cut():
+    assert style.shorten("Pastures") == "Pastures"
+    assert style.shorten("Beaches, dunes, sands", 9) == "Beaches…"
