@@ -1,0 +1,202 @@
+"""Charts of what patches are labelled with, and how they are divided."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from ben_tf import bigearthnet
+from ben_tf.plots import style
+
+_PARTS = (style.BLUE, "#9ecae1", style.ORANGE, "#e5e7eb", style.GREEN)
+
+
+def class_counts(
+    counts: Mapping[str, int], *, synthetic: bool
+) -> style.Picture:
+    """Patches with each label, logarithmic, in the classes' colours: SVG.
+
+    Args:
+      counts: Class -> number of patches. One of the 43 classes that the
+        19-class nomenclature drops is hatched.
+      synthetic: Whether to mark the chart as one of synthetic data.
+    """
+    with style.chart(
+        8, 0.7 + 0.235 * len(counts), synthetic=synthetic
+    ) as sheet:
+        axes = sheet.figure.subplots()
+        heights = np.arange(len(counts))[::-1]
+        names = list(counts)
+        # A bar of nothing cannot be drawn on a logarithmic axis.
+        drawn = axes.barh(
+            heights,
+            np.maximum(list(counts.values()), 0.5),
+            height=0.7,
+            color=[style.class_color(name) for name in names],
+            edgecolor=style.EDGE_COLOR,
+            linewidth=0.6,
+        )
+        for bar, name, count in zip(drawn, names, counts.values(), strict=True):
+            if bigearthnet.CLASS_43_TO_19.get(name, name) is None:
+                bar.set_hatch("////")
+            axes.annotate(
+                f"{count:,}",
+                (max(count, 0.5), bar.get_y() + bar.get_height() / 2),
+                xytext=(4, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=8,
+            )
+        axes.set_xscale("log")
+        axes.set_xlim(left=0.5, right=3 * max(1, *counts.values()))
+        axes.set_yticks(
+            heights, [style.shorten(name) for name in names], fontsize=9
+        )
+        axes.tick_params(axis="y", length=0)
+        axes.grid(axis="y", visible=False)
+        axes.set_ylim(-0.7, len(counts) - 0.3)
+        axes.set_xlabel("patches with the label (logarithmic)")
+    return sheet.picture
+
+
+def labels_per_patch(
+    numbers: Mapping[str, np.ndarray], *, synthetic: bool
+) -> style.Picture:
+    """How many labels patches have, a line a nomenclature: SVG.
+
+    Args:
+      numbers: Nomenclature -> (N,) int, labels of each patch.
+      synthetic: Whether to mark the chart as one of synthetic data.
+    """
+    with style.chart(5.2, 2.9, synthetic=synthetic) as sheet:
+        axes = sheet.figure.subplots()
+        most = max(int(values.max()) for values in numbers.values())
+        for (name, values), (color, marker) in zip(
+            numbers.items(), style.VARIANTS, strict=False
+        ):
+            shares = np.bincount(values, minlength=most + 1) / len(values)
+            axes.plot(
+                100 * shares,
+                color=color,
+                marker=marker,
+                markersize=5,
+                label=f"{name}, {values.mean():.2f} on average",
+            )
+        axes.set_xlabel("labels of a patch")
+        axes.set_ylabel("patches, %")
+        axes.set_ylim(bottom=0)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.legend()
+    return sheet.picture
+
+
+def cooccurrence(labels, class_names, *, synthetic: bool) -> style.Picture:
+    """Which labels come together: SVG.
+
+    Row i, column j: of the patches with class i, the percentage that have
+    class j as well.
+
+    Args:
+      labels: (N, classes) bool.
+      class_names: Names of the columns.
+      synthetic: Whether to mark the chart as one of synthetic data.
+    """
+    present = labels.astype(np.float32)
+    numbers = present.sum(axis=0)
+    with np.errstate(invalid="ignore"):
+        shares = 100 * (present.T @ present) / numbers[:, None]
+    np.fill_diagonal(shares, np.nan)
+    size = 0.28 * len(class_names)
+    with style.chart(size + 3.6, size + 2.3, synthetic=synthetic) as sheet:
+        axes = sheet.figure.subplots()
+        axes.set_facecolor("#d1d5db")
+        drawn = axes.pcolormesh(
+            shares,
+            cmap="Blues",
+            vmin=0,
+            vmax=max(float(np.nanmax(shares, initial=0)), 1),
+            edgecolors="#e5e7eb",
+            linewidth=0.5,
+        )
+        largest = drawn.get_clim()[1]
+        for row, column in zip(*np.nonzero(shares >= 10), strict=True):
+            value = shares[row, column]
+            axes.text(
+                column + 0.5,
+                row + 0.52,
+                f"{value:.0f}",
+                ha="center",
+                va="center",
+                fontsize=6.5,
+                color="white" if value > 0.6 * largest else "black",
+            )
+        centres = np.arange(len(class_names)) + 0.5
+        names = [style.shorten(name, 30) for name in class_names]
+        axes.set_xticks(centres, names, rotation=45, ha="right", fontsize=9)
+        axes.set_yticks(
+            centres,
+            [
+                f"{name} ({int(number):,})"
+                for name, number in zip(names, numbers, strict=True)
+            ],
+            fontsize=9,
+        )
+        axes.invert_yaxis()
+        axes.tick_params(length=0)
+        axes.grid(visible=False)
+        axes.set_xlabel("have this label as well, %")
+        axes.set_ylabel("patches with this label (how many)")
+        sheet.figure.colorbar(drawn, ax=axes, shrink=0.5, label="%")
+    return sheet.picture
+
+
+def shares(
+    counts: Mapping[str, Mapping[str, int]], *, synthetic: bool
+) -> style.Picture:
+    """How each group is divided into the same parts: SVG.
+
+    Args:
+      counts: Group -> part -> number of patches; the same parts in all.
+      synthetic: Whether to mark the chart as one of synthetic data.
+    """
+    groups = list(counts)
+    parts = list(next(iter(counts.values())))
+    totals = np.array([sum(counts[group].values()) for group in groups])
+    with style.chart(8, 0.9 + 0.31 * len(groups), synthetic=synthetic) as sheet:
+        axes = sheet.figure.subplots()
+        heights = np.arange(len(groups))[::-1]
+        left = np.zeros(len(groups))
+        for part, color in zip(parts, _PARTS, strict=False):
+            width = 100 * np.array([counts[g][part] for g in groups]) / totals
+            axes.barh(
+                heights,
+                width,
+                left=left,
+                height=0.7,
+                color=color,
+                edgecolor="white",
+                label=part,
+            )
+            dark = color in (style.BLUE, style.ORANGE, style.GREEN)
+            for height, start, size in zip(heights, left, width, strict=True):
+                if size >= 4:
+                    axes.text(
+                        start + size / 2,
+                        height,
+                        f"{size:.0f}",
+                        ha="center",
+                        va="center",
+                        fontsize=8,
+                        color="white" if dark else "black",
+                    )
+            left += width
+        axes.set_yticks(
+            heights,
+            [f"{g} ({n:,})" for g, n in zip(groups, totals, strict=True)],
+        )
+        axes.tick_params(axis="y", length=0)
+        axes.grid(visible=False)
+        axes.set_xlim(0, 100)
+        axes.set_ylim(-0.5, len(groups) - 0.5)
+        axes.set_xlabel("patches, %")
+        sheet.figure.legend(loc="outside upper right", ncols=len(parts))
+    return sheet.picture
