@@ -39,36 +39,16 @@ def quickstart(
     """
     from ben_tf import comparison
     from ben_tf import evaluate
-    from ben_tf import input_pipeline
     from ben_tf import train
     from ben_tf.report import reports
     from ben_tf.retrieval import build as index_build
     from ben_tf.retrieval import index
     from ben_tf.retrieval import query
-    from tfrecords_builder import build
-    from tfrecords_builder import sample_archive
 
     output_dir = pathlib.Path(output_dir)
-    archive_dir = output_dir / "archive"
-    data_dir = output_dir / "data"
     workdir = output_dir / "run"
     index_dir = workdir / "index"
-    with _stage(
-        "Sample archive, six real pairs and synthetic ones",
-        f"tfrecords_builder.sample_archive --output_dir={archive_dir} "
-        f"--num_pairs={num_pairs}",
-    ):
-        if not archive_dir.exists():
-            sample_archive.write_sample_archive(
-                archive_dir, num_pairs=num_pairs
-            )
-    with _stage(
-        "Archive to TFRecords",
-        f"tfrecords_builder.build --archive_dir={archive_dir} "
-        f"--data_dir={data_dir}",
-    ):
-        if not input_pipeline.built_versions(data_dir):
-            build.build(archive_dir=archive_dir, data_dir=data_dir)
+    data_dir = make_sample_data(output_dir, num_pairs=num_pairs)
     config = make_config(data_dir)
     with _stage(
         "Train both sensors, late fusion, and export the best model",
@@ -99,6 +79,43 @@ def quickstart(
         f"ben_tf.report --workdir={workdir} --data_dir={data_dir}",
     ):
         return reports.write_report(workdir=workdir, data_dir=data_dir)
+
+
+def make_sample_data(
+    output_dir: str | os.PathLike, *, num_pairs: int
+) -> pathlib.Path:
+    """Writes the sample archive and builds it, unless that has been done.
+
+    Args:
+      output_dir: Folder for the archive and the dataset.
+      num_pairs: Size of the archive.
+
+    Returns:
+      The folder with the dataset.
+    """
+    from ben_tf import input_pipeline
+    from tfrecords_builder import build
+    from tfrecords_builder import sample_archive
+
+    archive_dir = pathlib.Path(output_dir) / "archive"
+    data_dir = pathlib.Path(output_dir) / "data"
+    with _stage(
+        "Sample archive, six real pairs and synthetic ones",
+        f"tfrecords_builder.sample_archive --output_dir={archive_dir} "
+        f"--num_pairs={num_pairs}",
+    ):
+        if not archive_dir.exists():
+            sample_archive.write_sample_archive(
+                archive_dir, num_pairs=num_pairs
+            )
+    with _stage(
+        "Archive to TFRecords",
+        f"tfrecords_builder.build --archive_dir={archive_dir} "
+        f"--data_dir={data_dir}",
+    ):
+        if not input_pipeline.built_versions(data_dir):
+            build.build(archive_dir=archive_dir, data_dir=data_dir)
+    return data_dir
 
 
 def make_config(data_dir: str | os.PathLike) -> config_lib.Config:
