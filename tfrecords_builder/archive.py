@@ -80,7 +80,10 @@ class FolderSource:
 
     def file_names(self, patch_name: str) -> list[str]:
         """Returns the names of all entries that are not hidden."""
-        return _visible_names(f"{self._folder}/{patch_name}")
+        try:
+            return _visible_names(f"{self._folder}/{patch_name}")
+        except NotADirectoryError:
+            return []  # A file with the name of a patch.
 
     def read_file(self, patch_name: str, file_name: str) -> bytes:
         """Returns a whole file; see `Source.read_file`."""

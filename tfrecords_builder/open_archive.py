@@ -61,7 +61,11 @@ def open_archive(
         ):
             opened = {
                 sensor: executor.submit(
-                    _open_tarball, path, sensor, scratch, progress
+                    tarball.TarSource,
+                    path,
+                    sensor,
+                    scratch=scratch,
+                    progress=progress.update,
                 )
                 for sensor, path in tarballs.items()
             }
@@ -94,18 +98,3 @@ def check_disk(folder: pathlib.Path, num_bytes: int, purpose: str) -> None:
             f"needed, {free / 1e9:.1f} GB free in {folder}. Free some space or "
             "choose another folder."
         )
-
-
-def _open_tarball(
-    path: pathlib.Path, sensor: str, scratch: pathlib.Path, progress: tqdm.tqdm
-) -> tarball.TarSource:
-    if path.suffix == ".gz":
-        inflated = scratch / f"{sensor}.tar"
-        tarball.inflate(
-            path,
-            inflated,
-            max_bytes=tarball.LARGEST_TAR_BYTES[sensor],
-            progress=progress.update,
-        )
-        path = inflated
-    return tarball.TarSource(path, str(scratch / f"{sensor}.npy"), sensor)

@@ -1,5 +1,6 @@
 """Tarballs in every order and dialect give the bytes of the folders."""
 
+import gzip
 import io
 import pathlib
 import random
@@ -9,9 +10,11 @@ import tarfile
 import pytest
 
 from ben_tf import command_line
+from tfrecords_builder import archive
 from tfrecords_builder import build as build_lib
 from tfrecords_builder import errors
 from tfrecords_builder import open_archive
+from tfrecords_builder import tar_index
 from tfrecords_builder import tarball
 
 FOLDERS = {"S1": "BigEarthNet-S1-v1.0", "S2": "BigEarthNet-v1.0"}
@@ -37,6 +40,12 @@ def pack(
             for file in order(list((archive_dir / folder).glob("*/*"))):
                 tar.add(file, file.relative_to(archive_dir))
     return target
+
+
+def open_tarball(path, sensor, scratch) -> tarball.TarSource:
+    return tarball.TarSource(
+        path, sensor, scratch=scratch, progress=lambda num_bytes: None
+    )
 
 
 def backwards(files):
@@ -154,7 +163,7 @@ def test_a_member_that_occurs_twice_is_refused(tmp_path):
         tar.addfile(member(name))
         tar.addfile(member(name))
     with pytest.raises(errors.ArchiveError, match="there twice"):
-        tarball.TarSource(path, str(tmp_path / "i.npy"), "S2")
+        open_tarball(path, "S2", tmp_path)
 
 
 def cut(path: pathlib.Path, share: float) -> None:
@@ -189,19 +198,45 @@ def test_a_damaged_gzip_is_named(real_archive, tmp_path):
         build_lib.build(archive_dir=archive_dir, data_dir=tmp_path / "data")
 
 
-def test_a_gzip_that_inflates_too_far_is_stopped(tmp_path):
-    import gzip
-
+def test_a_gzip_that_inflates_too_far_is_stopped(tmp_path, monkeypatch):
+    monkeypatch.setitem(tarball.LARGEST_TAR_BYTES, "S1", 2_000_000)
     source = tmp_path / "x.tar.gz"
     source.write_bytes(gzip.compress(bytes(5_000_000)))
     with pytest.raises(command_line.UserError, match="inflates to more than"):
-        tarball.inflate(
-            source,
-            tmp_path / "x.tar",
-            max_bytes=2_000_000,
-            progress=lambda num_bytes: None,
-        )
-    assert (tmp_path / "x.tar").stat().st_size <= 2_000_000
+        open_tarball(source, "S1", tmp_path)
+    assert (tmp_path / "S1.tar").stat().st_size <= 2_000_000
+
+
+def test_entries_that_no_patch_has_are_named_as_in_folders(
+    archive_dir, tmp_path
+):
+    s2 = archive_dir / FOLDERS["S2"]
+    patch = s2 / PATCH.split("/")[1]
+    (patch / "notes.txt").touch()
+    (patch / "sub").mkdir()
+    (patch / ".hidden").touch()
+    (s2 / "README").touch()
+    (s2 / "empty").mkdir()
+    path = tmp_path / "x.tar.gz"
+    with tarfile.open(path, "w:gz") as tar:
+        tar.add(s2, s2.name)
+    packed = open_tarball(path, "S2", tmp_path)
+    folder = archive.FolderSource(s2)
+    assert set(packed.patch_names()) == set(folder.patch_names())
+    assert {"README", "empty"} < set(packed.patch_names())
+    for name in folder.patch_names():
+        assert set(packed.file_names(name)) == set(folder.file_names(name))
+    assert {"notes.txt", "sub"} < set(packed.file_names(patch.name))
+
+
+def test_too_many_entries_that_no_patch_has_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(tar_index, "_MAX_SURPLUS", 2)
+    path = tmp_path / "x.tar"
+    with tarfile.open(path, "w") as tar:
+        for number in range(3):
+            tar.addfile(member(f"{PATCH}/{number}.txt"))
+    with pytest.raises(errors.ArchiveError, match=r"2\.txt' is one of very"):
+        open_tarball(path, "S2", tmp_path)
 
 
 def test_random_bytes_raise_only_declared_errors(real_archive, tmp_path):
@@ -224,7 +259,7 @@ def test_random_bytes_raise_only_declared_errors(real_archive, tmp_path):
             data[at + generator.randrange(2048)] = generator.randrange(256)
         path.write_bytes(data)
         try:
-            source = tarball.TarSource(path, str(tmp_path / "i.npy"), "S1")
+            source = open_tarball(path, "S1", tmp_path)
             for patch_name in source.patch_names():
                 for file_name in source.file_names(patch_name):
                     source.read_file(patch_name, file_name)
