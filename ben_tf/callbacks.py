@@ -1,23 +1,22 @@
-"""What happens beside the training steps: history, checkpoints, progress."""
+"""What happens beside the training steps: history, progress, alarm."""
 
 import csv
+import io
+import json
 import math
-import os
 import pathlib
 import time
+from collections.abc import Callable
 
 import tensorflow as tf
 import tqdm
 
+from ben_tf import atomic_file
+from ben_tf import checkpoints
 from ben_tf import command_line
 
 HISTORY_FILE = "history.csv"
-# Chooses the best checkpoint: needs no threshold, so it does not depend on how
-# well the probabilities are calibrated early in training.
-MONITOR = "val_macro_average_precision"
-
-_LAST_FOLDER = "checkpoints/last"
-_BEST_FOLDER = "checkpoints/best"
+NOT_FINITE_FILE = "not_finite.json"
 
 
 class History(tf.keras.callbacks.Callback):
@@ -25,19 +24,20 @@ class History(tf.keras.callbacks.Callback):
 
     Columns: epoch (from 1), seconds, learning_rate, then loss, metrics and
     their validation counterparts. A run that goes on keeps the rows of the
-    epochs that it does not repeat.
+    epochs that are done. The metrics of an epoch that was interrupted are those
+    of the whole epoch; its seconds count from the interruption.
     """
 
-    def __init__(self, workdir: pathlib.Path, *, first_epoch: int):
+    def __init__(self, workdir: pathlib.Path, *, num_epochs_done: int):
         super().__init__()
         self._path = workdir / HISTORY_FILE
         self._rows = []
-        if first_epoch and self._path.exists():
+        if num_epochs_done and self._path.exists():
             with self._path.open(newline="") as file:
                 self._rows = [
                     row
                     for row in csv.DictReader(file)
-                    if int(row["epoch"]) <= first_epoch
+                    if int(row["epoch"]) <= num_epochs_done
                 ]
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -55,113 +55,89 @@ class History(tf.keras.callbacks.Callback):
         # repr of a float gives it back to the last digit.
         row |= {name: repr(float(value)) for name, value in logs.items()}
         self._rows.append(row)
-        part = self._path.with_suffix(".part")
-        with part.open("w", newline="") as file:
-            writer = csv.DictWriter(file, fieldnames=list(row))
-            writer.writeheader()
-            writer.writerows(self._rows)
-        os.replace(part, self._path)
+        content = io.StringIO(newline="")
+        writer = csv.DictWriter(content, fieldnames=list(row))
+        writer.writeheader()
+        writer.writerows(self._rows)
+        atomic_file.write(self._path, content.getvalue())
 
 
-class Checkpoints(tf.keras.callbacks.Callback):
-    """Saves the state after every epoch, and the best weights.
+class NotFinite(tf.keras.callbacks.Callback):
+    """Stops training, before anything is saved, when the loss is no number.
 
-    `checkpoints/last` holds weights, optimiser and progress, so that the same
-    command goes on after an interruption; `checkpoints/best` the weights with
-    the highest `MONITOR`. Both are complete at any moment: a checkpoint is
-    named by its state file only after it has been written.
+    The names of the batch's patches go to not_finite.json. They are looked up
+    only then, so other steps pay nothing.
     """
 
     def __init__(
         self,
         workdir: pathlib.Path,
         *,
-        model: tf.keras.Model,
-        optimizer: tf.keras.optimizers.Optimizer,
+        first_step: int,
+        patch_names: Callable[[int, int], list[str]],
     ):
+        """Gets ready to look up a batch.
+
+        Args:
+          workdir: Where to write not_finite.json.
+          first_step: Steps of the first epoch that are left out.
+          patch_names: From epoch and step within it, both from 0, to names.
+        """
         super().__init__()
-        self._epoch = tf.Variable(0, dtype=tf.int64, trainable=False)
-        self._best = tf.Variable(-math.inf, dtype=tf.float64, trainable=False)
-        self._last_manager = tf.train.CheckpointManager(
-            tf.train.Checkpoint(
-                model=model,
-                optimizer=optimizer,
-                random_generators=_random_generators(model),
-                epoch=self._epoch,
-                best=self._best,
-            ),
-            os.fspath(workdir / _LAST_FOLDER),
-            max_to_keep=2,
-        )
-        self._best_manager = tf.train.CheckpointManager(
-            tf.train.Checkpoint(model=model),
-            os.fspath(workdir / _BEST_FOLDER),
-            max_to_keep=1,
-        )
+        self._path = workdir / NOT_FINITE_FILE
+        self._first_step = first_step
+        self._patch_names = patch_names
 
-    def restore_last(self) -> int:
-        """Restores the newest state; returns the number of epochs done."""
-        if self._last_manager.latest_checkpoint:
-            self._last_manager.checkpoint.restore(
-                self._last_manager.latest_checkpoint
-            ).assert_existing_objects_matched()
-        return int(self._epoch.numpy())
+    def on_epoch_begin(self, epoch, logs=None):
+        """Remembers the epoch; only the first one begins in its middle."""
+        self._epoch = epoch
 
-    def on_epoch_end(self, epoch, logs=None):
-        """Saves the best weights if they are, then the whole state."""
-        value = logs[MONITOR]
-        # NaN (no class with a positive) is never better, but a run must end
-        # with some weights.
-        if value > self._best.numpy() or not epoch:
-            self._best.assign(value if not math.isnan(value) else -math.inf)
-            self._best_manager.save(checkpoint_number=epoch + 1)
-        self._epoch.assign(epoch + 1)
-        self._last_manager.save(checkpoint_number=epoch + 1)
-
-
-def _random_generators(model: tf.keras.Model) -> list[tf.random.Generator]:
-    """The generators that dropout layers draw from.
-
-    Keras leaves them out of checkpoints, so a run that went on would drop other
-    units. It offers no public way to them.
-    """
-    generators = []
-    for layer in model.layers:
-        if isinstance(layer, tf.keras.layers.Dropout):
-            generators.append(layer._random_generator._generator)
-    return generators
-
-
-def restore_best(workdir: pathlib.Path, model: tf.keras.Model) -> None:
-    """Loads the best weights of a run into a model of its architecture.
-
-    Raises:
-      UserError: The run has not finished an epoch.
-    """
-    path = tf.train.latest_checkpoint(os.fspath(workdir / _BEST_FOLDER))
-    if path is None:
+    def on_train_batch_end(self, batch, logs=None):
+        """Looks at the loss."""
+        if math.isfinite(logs["loss"]):
+            return
+        step = self._first_step + batch
+        names = self._patch_names(self._epoch, step)
+        content = {
+            "epoch": self._epoch + 1,
+            "step": step + 1,
+            "loss": str(logs["loss"]),
+            "patches": names,
+        }
+        atomic_file.write(self._path, json.dumps(content, indent=2) + "\n")
         raise command_line.UserError(
-            f"The run in {workdir} has no checkpoint yet. Expected one in "
-            f"{_BEST_FOLDER}, written after the first epoch. Let python -m "
-            "ben_tf.train finish an epoch."
+            f"The loss is {logs['loss']} since step {step + 1} of epoch "
+            f"{self._epoch + 1}, whose {len(names)} patches are "
+            f"{', '.join(names[:3])} and others, all in {self._path}. Look at "
+            "them, lower --learning_rate, set --clip_norm=1 or use "
+            "--precision=float32; in a new --workdir, for this one would meet "
+            "the same step again."
         )
-    tf.train.Checkpoint(model=model).restore(
-        path
-    ).assert_existing_objects_matched().expect_partial()
 
 
 class Progress(tf.keras.callbacks.Callback):
     """A progress bar for each epoch that ends as one line of results."""
 
-    def __init__(self, *, batch_size: int):
+    def __init__(
+        self,
+        *,
+        batch_size: int,
+        epochs: int,
+        steps_per_epoch: int,
+        first_step: int,
+    ):
         super().__init__()
         self._batch_size = batch_size
+        self._epochs = epochs
+        self._steps_per_epoch = steps_per_epoch
+        self._first_step = first_step
 
     def on_epoch_begin(self, epoch, logs=None):
         """Opens the bar."""
         self._bar = tqdm.tqdm(
-            total=self.params["steps"] * self._batch_size,
-            desc=f"epoch {epoch + 1}/{self.params['epochs']}",
+            total=self._steps_per_epoch * self._batch_size,
+            initial=self._first_step * self._batch_size,
+            desc=f"epoch {epoch + 1}/{self._epochs}",
             unit="patch",
             leave=False,
             dynamic_ncols=True,
@@ -177,11 +153,11 @@ class Progress(tf.keras.callbacks.Callback):
         seconds = self._bar.format_dict["elapsed"]
         self._bar.close()
         print(
-            f"epoch {epoch + 1:3d}/{self.params['epochs']}"
+            f"epoch {epoch + 1:3d}/{self._epochs}"
             f"  loss {logs['loss']:.4f}"
             f"  val_loss {logs['val_loss']:.4f}"
             f"  val macro F1 {logs['val_macro_f1']:.3f}"
-            f"  val macro AP {logs[MONITOR]:.3f}"
+            f"  val macro AP {logs[checkpoints.MONITOR]:.3f}"
             f"  {seconds:.0f} s",
             flush=True,
         )

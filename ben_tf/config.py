@@ -51,9 +51,12 @@ class Config:
     )
     embedding_loss: str = config_fields.field(
         "none",
-        "With --fusion=shared: what pulls patches that share labels together "
-        "across the sensors, beside the classification loss.",
-        choices=("none", "n_pairs", "contrastive"),
+        "What pulls the embeddings of patches that share labels together, "
+        "beside the classification loss: 'n_pairs'; with --fusion=shared also "
+        "'contrastive', both across the sensors; with other fusions also "
+        "'triplet' (equal label sets). TensorFlow Addons has those of other "
+        "fusions.",
+        choices=("none", "n_pairs", "contrastive", "triplet"),
     )
     embedding_loss_weight: float = config_fields.field(
         1.0, "Weight of --embedding_loss.", minimum=0.0
@@ -98,6 +101,14 @@ class Config:
     epochs: int = config_fields.field(
         100, "Passes over the training split.", minimum=1, may_change=True
     )
+    loss: str = config_fields.field(
+        "sigmoid_cross_entropy",
+        "Classification loss: 'sigmoid_cross_entropy' (paper); 'focal' counts "
+        "what is classified well for less (Lin et al. 2017, gamma 2); "
+        "'class_weighted' counts the positives of a class for patches without "
+        "it / patches with it, at most 100, so that rare classes weigh more.",
+        choices=("sigmoid_cross_entropy", "focal", "class_weighted"),
+    )
     optimizer: str = config_fields.field(
         "adam",
         "Optimiser; lamb and lookahead_adam come from TensorFlow Addons.",
@@ -114,6 +125,33 @@ class Config:
     )
     warmup_epochs: float = config_fields.field(
         0.0, "Epochs over which the learning rate rises from 0.", minimum=0.0
+    )
+    clip_norm: float = config_fields.field(
+        0.0,
+        "Scale gradients down so that their norm over all weights is at most "
+        "this; 0 leaves them.",
+        minimum=0.0,
+    )
+    weight_averaging: float = config_fields.field(
+        0.0,
+        "Validate and export a running average of the weights: in each step "
+        "new = this x average + (1 - this) x weights, such as 0.999; 0 uses "
+        "the weights themselves.",
+        minimum=0.0,
+    )
+    early_stopping_patience: int = config_fields.field(
+        0,
+        "Stop after so many epochs in a row without a better macro average "
+        "precision on the validation split; 0 trains all --epochs.",
+        minimum=0,
+        may_change=True,
+    )
+    checkpoint_every_steps: int = config_fields.field(
+        250,
+        "Save within an epoch after so many steps, for an interrupted run to "
+        "go on from there; 0 saves after each epoch only.",
+        minimum=0,
+        may_change=True,
     )
     augment: bool = config_fields.field(
         False, "Flip and turn training patches (the paper does not)."
@@ -133,8 +171,12 @@ class Config:
     )
     strategy: str = config_fields.field(
         "auto",
-        "tf.distribute strategy: 'auto' mirrors over the GPUs it finds.",
-        choices=("auto", "one_device", "mirrored"),
+        "tf.distribute strategy: 'one_device'; 'mirrored' over all GPUs of "
+        "this machine; 'multi_worker' over the machines that TF_CONFIG names, "
+        "with the same command on each and a workdir that all can reach; "
+        "'tpu'; 'auto' is multi_worker where TF_CONFIG names workers, else "
+        "mirrored where there are several GPUs.",
+        choices=("auto", "one_device", "mirrored", "multi_worker", "tpu"),
     )
     jit_compile: str = config_fields.field(
         "auto",
@@ -171,12 +213,23 @@ class Config:
                 "--modality=S1 or MM with it. Received: --modality=S2"
             )
         if self.fusion != "shared" and (
-            self.embedding_loss != "none" or self.hash_bits
+            self.embedding_loss == "contrastive" or self.hash_bits
         ):
             raise command_line.UserError(
-                "--embedding_loss and --hash_bits train a space that both "
-                "sensors share. Expected --fusion=shared with them. Received: "
-                f"--fusion={self.fusion}"
+                "--embedding_loss=contrastive and --hash_bits train a space "
+                "that both sensors share. Expected --fusion=shared with them. "
+                f"Received: --fusion={self.fusion}"
+            )
+        if self.fusion == "shared" and self.embedding_loss == "triplet":
+            raise command_line.UserError(
+                "--embedding_loss=triplet is for the one embedding of a patch. "
+                "Expected n_pairs or contrastive with --fusion=shared."
+            )
+        if self.weight_averaging >= 1:
+            raise command_line.UserError(
+                "--weight_averaging is the share that the average keeps in "
+                "each step. Expected less than 1. Received: "
+                f"{self.weight_averaging}"
             )
 
 

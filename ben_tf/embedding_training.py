@@ -1,4 +1,8 @@
-"""Adds a loss on the embeddings of both sensors to a model with a shared space.
+"""Adds a loss on the embeddings to a model.
+
+With a shared space the loss compares the embeddings of both sensors, otherwise
+the one embedding of each patch with those of the other patches of the batch (of
+a device's part of the batch, under a distribution strategy).
 
 The trained network keeps its one output. What is compiled is a second model on
 the same layers, which also gives the embeddings and adds their loss.
@@ -10,7 +14,9 @@ from ben_tf import losses
 
 
 class ModelWithEmbeddingLoss(tf.keras.Model):
-    """Trains probabilities (B, C) and embeddings (B, 2, D) of a network.
+    """Trains probabilities (B, C) and embeddings of a network.
+
+    Embeddings are (B, 2, D) by sensor with a shared space, else (B, D).
 
     Metrics see the probabilities alone, as for every other model. `fit` reports
     the classifier's loss as "loss" and the other as "embedding_loss". Not a
@@ -39,12 +45,19 @@ class ModelWithEmbeddingLoss(tf.keras.Model):
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None):
         """Classification loss + weight x embedding loss."""
         probabilities, embeddings = y_pred
-        extra = losses.embedding_loss(
-            self._embedding_loss, y, embeddings, binary=self._binary
-        )
+        if embeddings.shape.rank == 3:
+            extra = losses.embedding_loss(
+                self._embedding_loss, y, embeddings, binary=self._binary
+            )
+        else:
+            extra = losses.single_embedding_loss(
+                self._embedding_loss, y, embeddings
+            )
         self._tracker.update_state(extra)
         loss = super().compute_loss(x, y, probabilities, sample_weight)
-        return loss + self._weight * extra
+        # The replicas' losses are added up, and Keras has scaled its own.
+        num_replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        return loss + self._weight * extra / num_replicas
 
     def compute_metrics(self, x, y, y_pred, sample_weight):
         """Scores the probabilities."""
@@ -64,29 +77,34 @@ def with_embedding_loss(
     """Makes the model to compile, on the layers of a network.
 
     Args:
-      model: From `models.make_model` with fusion "shared".
+      model: From `models.make_model`.
       inputs: Keras inputs of the new model.
       ready: What the network takes, made of them.
-      loss: One of `losses.EMBEDDING_LOSSES`.
+      loss: One of `losses.EMBEDDING_LOSSES` with a shared space, else of
+        `losses.SINGLE_EMBEDDING_LOSSES`.
       weight: Weight of that loss beside the classifier's.
       binary: Whether signs of the embeddings are a code.
     """
+    names = {layer.name for layer in model.layers}
+    by_sensor = names >= {"s1_embedding", "s2_embedding"}
+    embedding_names = (
+        ("s1_embedding", "s2_embedding") if by_sensor else ("embedding",)
+    )
     network = tf.keras.Model(
         model.input,
         [
             model.output,
-            model.get_layer("s1_embedding").output,
-            model.get_layer("s2_embedding").output,
+            *(model.get_layer(name).output for name in embedding_names),
         ],
     )
-    probabilities, *by_sensor = network(ready)
-    embeddings = tf.keras.layers.Lambda(
-        lambda tensors: tf.stack(tensors, axis=1),
+    probabilities, *embeddings = network(ready)
+    joined = tf.keras.layers.Lambda(
+        lambda tensors: tf.stack(tensors, axis=1) if by_sensor else tensors[0],
         dtype="float32",
         name="embeddings",
-    )(by_sensor)
+    )(embeddings)
     return ModelWithEmbeddingLoss(
-        tf.keras.Model(inputs, [probabilities, embeddings]),
+        tf.keras.Model(inputs, [probabilities, joined]),
         loss=loss,
         weight=weight,
         binary=binary,

@@ -1,16 +1,111 @@
-"""Losses on embeddings, for retrieval across sensors.
+"""Losses on probabilities, and on the embeddings of each or of both sensors.
 
-All take the embeddings of a batch of pairs, one by each sensor, and know that
-patches share labels in degrees: two patches are alike to the extent that their
-label sets overlap.
+Those across sensors take the embeddings of a batch of pairs, one by each
+sensor, and know that patches share labels in degrees: two patches are alike to
+the extent that their label sets overlap.
 """
+
+from collections.abc import Callable
+from collections.abc import Sequence
 
 import tensorflow as tf
 
+from ben_tf import command_line
+
+# Across the two sensors of a shared space; on the one embedding of others.
 EMBEDDING_LOSSES = ("n_pairs", "contrastive")
+SINGLE_EMBEDDING_LOSSES = ("n_pairs", "triplet")
 
 # Keeps values away from 0, where their signs would lose most.
 _HASHING_WEIGHT = 4.0
+
+
+def classification_loss(
+    name: str, *, positive_weights: Sequence[float] | None = None
+) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+    """The loss on probabilities that `--loss` names.
+
+    Args:
+      name: "sigmoid_cross_entropy" (paper); "focal", Lin et al., "Focal Loss
+        for Dense Object Detection", ICCV 2017, eq. 4 with gamma 2; or
+        "class_weighted".
+      positive_weights: (classes,) factors of the positives for the last:
+        mean over patches and classes of
+        -(w_c y log p + (1 - y) log(1 - p)).
+
+    Returns:
+      A Keras loss of multi-hot labels and probabilities, (B, classes) each.
+
+    Raises:
+      ValueError: Unknown name.
+    """
+    if name == "sigmoid_cross_entropy":
+        return tf.keras.losses.BinaryCrossentropy()
+    if name == "focal":
+        return tf.keras.losses.BinaryFocalCrossentropy(gamma=2.0)
+    if name == "class_weighted":
+
+        def class_weighted(labels, probabilities):
+            # Keras finds the logits behind the probabilities: no logarithm of
+            # a rounded 0.
+            terms = tf.keras.backend.binary_crossentropy(labels, probabilities)
+            weights = tf.where(labels > 0, tf.constant(positive_weights), 1.0)
+            return tf.reduce_mean(weights * terms, axis=-1)
+
+        return class_weighted
+    raise ValueError(
+        "Unknown loss. Expected sigmoid_cross_entropy, focal or "
+        f"class_weighted. Received: {name!r}"
+    )
+
+
+def single_embedding_loss(
+    name: str, labels: tf.Tensor, embeddings: tf.Tensor
+) -> tf.Tensor:
+    """The loss on one embedding a patch, from TensorFlow Addons.
+
+    "n_pairs" (Sohn, NeurIPS 2016, for several labels): each patch is to pick
+    those that share its labels, by the inner product of unit vectors / 0.1.
+    "triplet" (Schroff et al., CVPR 2015, semi-hard negatives, margin 1): a
+    patch is to be nearer to those with the same set of labels than to others.
+
+    Args:
+      name: One of `SINGLE_EMBEDDING_LOSSES`.
+      labels: (B, classes) float32 multi-hot.
+      embeddings: (B, D).
+
+    Returns:
+      A scalar.
+
+    Raises:
+      UserError: No TensorFlow Addons for this Python.
+      ValueError: Unknown name.
+    """
+    if name not in SINGLE_EMBEDDING_LOSSES:
+        raise ValueError(
+            f"Unknown loss. Expected one of {SINGLE_EMBEDDING_LOSSES}. "
+            f"Received: {name!r}"
+        )
+    try:
+        import tensorflow_addons
+    except ImportError as error:
+        raise command_line.UserError(
+            f"--embedding_loss={name} needs TensorFlow Addons, which exists "
+            "for Python 3.11 and TensorFlow 2.15 only. Use that lane, or "
+            "--fusion=shared, whose losses do not need it."
+        ) from error
+    unit = tf.math.l2_normalize(tf.cast(embeddings, tf.float32), axis=-1)
+    if name == "n_pairs":
+        # Addons divides by the number of labels: "no label" is one, too.
+        none = 1.0 - tf.reduce_max(labels, axis=1, keepdims=True)
+        return tensorflow_addons.losses.npairs_multilabel_loss(
+            tf.concat([labels, none], axis=1),
+            tf.matmul(unit, unit, transpose_b=True) / 0.1,
+        )
+    # One number for each set of labels: its bits.
+    bits = tf.constant([2**i for i in range(labels.shape[1])], tf.int64)
+    label_set = tf.reduce_sum(tf.cast(labels, tf.int64) * bits, axis=1)
+    return tensorflow_addons.losses.triplet_semihard_loss(label_set, unit)
 
 
 def cross_modal_n_pairs(

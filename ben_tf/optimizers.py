@@ -9,6 +9,8 @@ def make_optimizer(
     name: str,
     *,
     learning_rate: float | tf.keras.optimizers.schedules.LearningRateSchedule,
+    clip_norm: float = 0.0,
+    weight_averaging: float = 0.0,
 ) -> tf.keras.optimizers.Optimizer:
     """Returns a new optimiser.
 
@@ -16,29 +18,52 @@ def make_optimizer(
       name: "adam" (the paper's), "adamw" (weight decay 1e-4), "sgd" (momentum
         0.9), "lamb" or "lookahead_adam".
       learning_rate: Constant or schedule.
+      clip_norm: Largest norm of all gradients together; 0: any.
+      weight_averaging: Share that the running average of the weights keeps in
+        each step; 0: no average.
 
     Raises:
       UserError: The optimiser comes from TensorFlow Addons, which does not
-        exist for this Python.
+        exist for this Python, or cannot average.
       ValueError: Unknown name.
     """
-    if name == "adam":
-        return tf.keras.optimizers.Adam(learning_rate)
-    if name == "adamw":
-        return tf.keras.optimizers.AdamW(learning_rate, weight_decay=1e-4)
-    if name == "sgd":
-        return tf.keras.optimizers.SGD(learning_rate, momentum=0.9)
-    if name == "lamb":
-        return _addons(name).optimizers.LAMB(learning_rate)
-    if name == "lookahead_adam":
-        # Lookahead wraps an optimiser of the older interface.
+    options = {"global_clipnorm": clip_norm or None}
+    if name in ("lamb", "lookahead_adam"):
+        # Both are of Keras' older interface.
+        if weight_averaging:
+            raise command_line.UserError(
+                f"--optimizer={name} keeps no average of the weights. Expected "
+                "adam, adamw or sgd with --weight_averaging."
+            )
+        if name == "lamb":
+            return _addons(name).optimizers.LAMB(learning_rate, **options)
         return _addons(name).optimizers.Lookahead(
-            tf.keras.optimizers.legacy.Adam(learning_rate)
+            tf.keras.optimizers.legacy.Adam(learning_rate), **options
         )
+    if weight_averaging:
+        options |= {"use_ema": True, "ema_momentum": weight_averaging}
+    if name == "adam":
+        return tf.keras.optimizers.Adam(learning_rate, **options)
+    if name == "adamw":
+        return tf.keras.optimizers.AdamW(
+            learning_rate, weight_decay=1e-4, **options
+        )
+    if name == "sgd":
+        return tf.keras.optimizers.SGD(learning_rate, momentum=0.9, **options)
     raise ValueError(
         "Unknown optimizer. Expected one of adam, adamw, sgd, lamb, "
         f"lookahead_adam. Received: {name!r}"
     )
+
+
+def create_slots(
+    optimizer: tf.keras.optimizers.Optimizer, variables: list[tf.Variable]
+) -> None:
+    """Creates the optimiser's variables, which Keras does in the first step."""
+    if hasattr(optimizer, "build"):
+        optimizer.build(variables)
+    else:
+        optimizer._create_all_weights(variables)
 
 
 def make_schedule(

@@ -10,6 +10,7 @@ command again goes on where an interrupted run stopped.
 
 import os
 import pathlib
+import sys
 from collections.abc import Callable
 
 from absl import flags
@@ -39,10 +40,10 @@ def train(
         is empty or smaller than a batch, or an optimiser that is not to be had.
     """
     # TensorFlow takes seconds to import; --help should not.
-    import tensorflow as tf
-
-    from ben_tf import callbacks
+    from ben_tf import checkpoints as checkpoints_lib
+    from ben_tf import class_weights
     from ben_tf import distribution
+    from ben_tf import fitting
     from ben_tf import input_pipeline
     from ben_tf import training
 
@@ -52,39 +53,26 @@ def train(
     training.write_data_description(builder, workdir)
     training.make_repeatable(config.seed)
     strategy = distribution.make_strategy(config.strategy)
-    run = training.make_run(config, builder, strategy=strategy)
+    run = training.make_run(
+        config,
+        builder,
+        strategy=strategy,
+        positive_weights=class_weights.of_run(config, builder, workdir),
+    )
     with strategy.scope():
-        checkpoints = callbacks.Checkpoints(
-            workdir, model=run.model, optimizer=run.optimizer
-        )
-        first_epoch = checkpoints.restore_last()
-    num_parameters = sum(
-        variable.shape.num_elements()
-        for variable in run.model.trainable_variables
-    )
-    print(
-        f"{config.model}, {config.modality}, {num_parameters:,} trainable "
-        f"parameters, {run.steps_per_epoch} steps of {config.batch_size} "
-        f"patches an epoch"
-        + (f", going on after epoch {first_epoch}" if first_epoch else "")
-    )
-    if first_epoch < config.epochs:
-        run.fitted.fit(
-            run.training_data(first_epoch),
-            validation_data=run.validation_data(),
-            epochs=config.epochs,
-            initial_epoch=first_epoch,
+        checkpoints = checkpoints_lib.Checkpoints(
+            workdir,
+            model=run.model,
+            optimizer=run.optimizer,
+            metrics=run.epoch_metrics,
             steps_per_epoch=run.steps_per_epoch,
-            verbose=0,
-            callbacks=[
-                callbacks.History(workdir, first_epoch=first_epoch),
-                tf.keras.callbacks.TensorBoard(
-                    os.fspath(workdir / "logs"), write_graph=False
-                ),
-                checkpoints,
-                callbacks.Progress(batch_size=config.batch_size),
-            ],
+            every_steps=config.checkpoint_every_steps,
+            patience=config.early_stopping_patience,
         )
+        steps_done = checkpoints.restore_last()
+    progress = f", going on after step {steps_done}" if steps_done else ""
+    print(run.summary + progress)
+    fitting.fit(run, checkpoints, workdir)
     return training.export_best(workdir)
 
 
@@ -112,7 +100,13 @@ def command() -> Callable[[], None]:
     flags.adopt_module_key_flags(config_flags)
 
     def main() -> None:
-        saved_model = train(config_flags.from_flags(), workdir.value)
+        from ben_tf import interruption
+
+        try:
+            saved_model = train(config_flags.from_flags(), workdir.value)
+        except interruption.Terminated as error:
+            print(error)
+            sys.exit(interruption.EXIT_CODE)
         print(f"Exported the best model to {saved_model}")
 
     return main

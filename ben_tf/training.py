@@ -4,19 +4,21 @@ import dataclasses
 import json
 import os
 import pathlib
+from collections.abc import Sequence
 
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from ben_tf import atomic_file
 from ben_tf import bigearthnet
-from ben_tf import callbacks
+from ben_tf import checkpoints
 from ben_tf import command_line
 from ben_tf import config as config_lib
 from ben_tf import config_file
 from ben_tf import distribution
 from ben_tf import embedding_training
 from ben_tf import input_pipeline
+from ben_tf import losses
 from ben_tf import metrics
 from ben_tf import models
 from ben_tf import optimizers
@@ -38,6 +40,7 @@ class Run:
       model: The network, from model-ready inputs to probabilities.
       fitted: What is compiled: the network, or the network behind its
         preprocessing. Both share their weights.
+      epoch_metrics: What `fit` sums up over an epoch.
       steps_per_epoch: Batches of an epoch.
       config: What was asked for.
       builder: The dataset.
@@ -45,25 +48,54 @@ class Run:
 
     model: tf.keras.Model
     fitted: tf.keras.Model
+    epoch_metrics: list[tf.keras.metrics.Metric]
     steps_per_epoch: int
     config: config_lib.Config
     builder: tfds.core.DatasetBuilder
+
+    @property
+    def summary(self) -> str:
+        """What is trained, in one line."""
+        num_parameters = sum(
+            variable.shape.num_elements()
+            for variable in self.model.trainable_variables
+        )
+        return (
+            f"{self.config.model}, {self.config.modality}, {num_parameters:,} "
+            f"trainable parameters, {self.steps_per_epoch} steps of "
+            f"{self.config.batch_size} patches an epoch"
+        )
 
     @property
     def optimizer(self) -> tf.keras.optimizers.Optimizer:
         """The optimiser, with its slots."""
         return self.fitted.optimizer
 
-    def training_data(self, first_epoch: int) -> tf.data.Dataset:
-        """Batches of (inputs, labels) from an epoch to the end."""
+    def training_data(
+        self, first_epoch: int, first_step: int = 0
+    ) -> tf.data.Dataset:
+        """Batches of (inputs, labels) from a step of an epoch to the end."""
         return input_pipeline.training_batches(
             self.builder,
             self.config.train_split,
             **self._batch_options(),
             seed=self.config.seed,
             epochs=range(first_epoch, self.config.epochs),
+            first_step=first_step,
             shuffle_buffer=self.config.shuffle_buffer,
             augment=self.config.augment,
+        )
+
+    def training_patch_names(self, epoch: int, step: int) -> list[str]:
+        """Which patches the batch of a step holds; both counted from 0."""
+        return input_pipeline.training_patch_names(
+            self.builder,
+            self.config.train_split,
+            batch_size=self.config.batch_size,
+            seed=self.config.seed,
+            epoch=epoch,
+            step=step,
+            shuffle_buffer=self.config.shuffle_buffer,
         )
 
     def validation_data(self) -> tf.data.Dataset:
@@ -111,8 +143,15 @@ def make_run(
     builder: tfds.core.DatasetBuilder,
     *,
     strategy: tf.distribute.Strategy,
+    positive_weights: Sequence[float] | None = None,
 ) -> Run:
     """Builds and compiles the model that `config` describes.
+
+    Args:
+      config: What to train.
+      builder: The dataset.
+      strategy: Where to train.
+      positive_weights: For the class-weighted loss, from `class_weights`.
 
     Raises:
       UserError: The training split is smaller than a batch.
@@ -127,10 +166,12 @@ def make_run(
         )
     tf.keras.mixed_precision.set_global_policy(config.precision)
     with strategy.scope():
-        model = _make_model(config)
+        model = make_model(config)
         fitted = _make_fitted(model, config)
         optimizer = optimizers.make_optimizer(
             config.optimizer,
+            clip_norm=config.clip_norm,
+            weight_averaging=config.weight_averaging,
             learning_rate=optimizers.make_schedule(
                 config.schedule,
                 peak=config.learning_rate,
@@ -138,19 +179,24 @@ def make_run(
                 total_steps=config.epochs * steps_per_epoch,
             ),
         )
+        streaming = metrics.make_streaming_metrics(config.num_classes)
         fitted.compile(
             optimizer=optimizer,
-            loss=tf.keras.losses.BinaryCrossentropy(),
-            metrics=metrics.make_streaming_metrics(config.num_classes),
+            loss=losses.classification_loss(
+                config.loss, positive_weights=positive_weights
+            ),
+            metrics=streaming,
             jit_compile={
                 "on": True,
                 "off": False,
                 "auto": distribution.has_gpu(),
             }[config.jit_compile],
         )
+        # Before the first step these are the running losses only.
+        epoch_metrics = [*fitted.metrics, *streaming]
         # Slots exist before a checkpoint is restored, so none can be missed.
-        fitted.optimizer.build(fitted.trainable_variables)
-    return Run(model, fitted, steps_per_epoch, config, builder)
+        optimizers.create_slots(fitted.optimizer, fitted.trainable_variables)
+    return Run(model, fitted, epoch_metrics, steps_per_epoch, config, builder)
 
 
 def write_data_description(
@@ -176,8 +222,8 @@ def export_best(workdir: str | os.PathLike) -> pathlib.Path:
     """
     workdir = pathlib.Path(workdir)
     config = config_file.read(workdir)
-    model = _make_model(config)
-    callbacks.restore_best(workdir, model)
+    model = make_model(config)
+    checkpoints.restore_best(workdir, model)
     return saved_model.save(
         model,
         workdir / SAVED_MODEL_FOLDER,
@@ -192,7 +238,8 @@ def export_best(workdir: str | os.PathLike) -> pathlib.Path:
     )
 
 
-def _make_model(config: config_lib.Config) -> tf.keras.Model:
+def make_model(config: config_lib.Config) -> tf.keras.Model:
+    """Builds the network that a configuration describes, with new weights."""
     return models.make_model(
         config.model,
         modality=config.modality,

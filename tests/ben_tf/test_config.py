@@ -40,7 +40,9 @@ def test_bad_values_are_refused(field, value, expected):
     ("fields", "expected"),
     [
         ({"fusion": "shared", "modality": "S1"}, "--modality=MM"),
-        ({"embedding_loss": "n_pairs"}, "--fusion=shared"),
+        ({"embedding_loss": "contrastive"}, "--fusion=shared"),
+        ({"embedding_loss": "triplet", "fusion": "shared"}, "n_pairs or"),
+        ({"weight_averaging": 1.0}, "less than 1"),
         ({"hash_bits": 64}, "--fusion=shared"),
         ({"modality": "S1", "bands_60m": "on"}, "--modality=S2 or MM"),
         ({"modality": "S2", "duplicate_vv": True}, "--modality=S1 or MM"),

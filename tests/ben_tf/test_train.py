@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ben_tf import callbacks
+from ben_tf import checkpoints
 from ben_tf import command_line
 from ben_tf import config as config_lib
 from ben_tf import config_file
@@ -44,7 +44,7 @@ def test_the_workdir_holds_what_the_design_says(workdir, tiny_config):
     assert list((workdir / "logs").rglob("events.*"))
     (row,) = _history(workdir)
     assert row["epoch"] == "1"
-    assert {"loss", "val_loss", "val_macro_f1", callbacks.MONITOR} <= set(row)
+    assert {"loss", "val_loss", "val_macro_f1", checkpoints.MONITOR} <= set(row)
     assert saved_model.load(workdir / "saved_model").modality == "MM"
 
 

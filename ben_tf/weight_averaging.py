@@ -1,0 +1,48 @@
+"""Uses the running average of the weights in place of the last ones.
+
+The optimiser keeps the average (`use_ema` of Keras). Statistics of batch
+normalisation are running means already and stay as they are.
+"""
+
+import contextlib
+from collections.abc import Iterator
+
+import tensorflow as tf
+
+
+@contextlib.contextmanager
+def averaged(
+    model: tf.keras.Model, optimizer: tf.keras.optimizers.Optimizer
+) -> Iterator[None]:
+    """Puts averaged weights into the model, and the last ones back after it.
+
+    Does nothing if the optimiser keeps no average.
+    """
+    # Keras has no public way to the averages.
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    averages = getattr(inner, "_model_variables_moving_average", None) or ()
+    weights = model.trainable_variables if averages else ()
+    last = [tf.identity(weight) for weight in weights]
+    _assign(weights, averages)
+    try:
+        yield
+    finally:
+        _assign(weights, last)
+
+
+class AverageInValidation(tf.keras.callbacks.Callback):
+    """Validates with the averaged weights."""
+
+    def on_test_begin(self, logs=None):
+        """Puts the average in place."""
+        self._stack = contextlib.ExitStack()
+        self._stack.enter_context(averaged(self.model, self.model.optimizer))
+
+    def on_test_end(self, logs=None):
+        """Puts the last weights back."""
+        self._stack.close()
+
+
+def _assign(variables, values) -> None:
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
