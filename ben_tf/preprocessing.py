@@ -143,26 +143,40 @@ def upsample_cubic(images: tf.Tensor, *, size: int) -> tf.Tensor:
     Returns:
       (B, size, size, channels) float32.
     """
-    _, height, width, channels = images.shape
-    if height == size:
+    factor = size // images.shape[1]
+    if factor == 1:
         return images
-    matrix = tf.constant(_cubic_matrix(height, size // height))
-    # Two plain matrix products on reshaped tensors; einsum is much slower.
-    tall = matrix @ tf.reshape(images, (-1, height, width * channels))
-    wide = matrix @ tf.reshape(tall, (-1, width, channels))
-    return tf.reshape(wide, (-1, size, size, channels))
+    for axis in (2, 1):
+        images = _interpolate(images, factor=factor, axis=axis)
+    return images
 
 
-def _cubic_matrix(size: int, factor: int) -> np.ndarray:
-    """(factor * size, size) float32 weights of interpolation at i / factor."""
-    matrix = np.zeros((factor * size, size), np.float32)
-    for i in range(factor * size):
+def _interpolate(images: tf.Tensor, *, factor: int, axis: int) -> tf.Tensor:
+    """Cubic interpolation along one axis, to `factor` times the pixels.
+
+    The pixels between two neighbours are fixed means of four shifted images,
+    which XLA fuses with what comes before and after. A product with the matrix
+    of all weights, most of them 0, takes 1.4 to 2 times as long.
+    """
+    length = images.shape[axis]
+    before = (slice(None),) * axis
+    first = images[(*before, slice(1))]
+    last = images[(*before, slice(length - 1, length))]
+    padded = tf.concat([first, images, last, last], axis)
+    neighbours = [
+        padded[(*before, slice(tap, tap + length))] for tap in range(4)
+    ]
+    between = []
+    for step in range(factor):
         # TensorFlow takes the kernel from a table of 1,024 steps a pixel.
-        offset = round(i % factor / factor * 1024) / 1024
-        for tap in range(-1, 3):
-            source = min(max(i // factor + tap, 0), size - 1)
-            matrix[i, source] += _keys_kernel(abs(tap - offset))
-    return matrix
+        offset = round(step / factor * 1024) / 1024
+        weights = [_keys_kernel(abs(tap - 1 - offset)) for tap in range(4)]
+        between.append(
+            sum(w * x for w, x in zip(weights, neighbours, strict=True) if w)
+        )
+    shape = [-1, *images.shape[1:]]
+    shape[axis] = factor * length
+    return tf.reshape(tf.stack(between, axis + 1), shape)
 
 
 def _keys_kernel(distance: float, a: float = -0.75) -> float:
