@@ -6,23 +6,40 @@ VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2
 ifeq ($(VERSION),)
 $(error $(PYTHON) does not run; name a Python 3.11, 3.12 or 3.13: make PYTHON=...)
 endif
-VENV := $(if $(filter 3.11,$(VERSION)),.venv,.venv-$(VERSION))
+# Types are checked and pages are built on the default lane: once is enough.
+ifeq ($(VERSION),3.11)
+VENV := .venv
+EXTRAS := test,docs
+ONCE := docs
+else
+VENV := .venv-$(VERSION)
+EXTRAS := test
+endif
 BIN := $(VENV)/bin
 QUICKSTART_DIR ?= quickstart
 
-.PHONY: install test quickstart clean
+.PHONY: install test lint types docs quickstart clean
 
 install: $(VENV)/installed
 
 $(VENV)/installed: requirements.txt setup.py
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	$(BIN)/python -m pip install --quiet --editable '.[$(EXTRAS)]'
 	touch $@
 
-test: install
+test: lint $(ONCE)
+	$(BIN)/python -m pytest
+
+lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest
+
+types: install
+	$(BIN)/mypy
+
+docs: install
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet docs build/docs
+	@echo "The documentation is in build/docs/index.html"
 
 quickstart: install
 	$(BIN)/python -m ben_tf.quickstart --output_dir=$(QUICKSTART_DIR)

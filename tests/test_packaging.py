@@ -70,15 +70,18 @@ def test_wheel_holds_the_packages_and_nothing_else(built):
 def test_sdist_holds_tests_and_all_that_they_need(built):
     with tarfile.open(built["sdist"]) as sdist:
         names = {name.partition("/")[2] for name in sdist.getnames()}
-    kept = {
+    needed = {
         str(path.relative_to(ROOT))
-        for folder in ("benchmarks", "docs", "notebooks", "tests")
-        for path in (ROOT / folder).rglob("*")
-        if path.is_file()
-        and "__pycache__" not in path.parts
-        and ".ipynb_checkpoints" not in path.parts
+        for pattern in (
+            "benchmarks/*.py",
+            "docs/*.md",
+            "docs/*.py",
+            "notebooks/*.ipynb",
+            "tests/**/*.py",
+        )
+        for path in ROOT.glob(pattern)
     }
-    assert names >= kept | _files_of_packages()
+    assert names >= needed | _files_of_packages()
     assert names >= {"LICENSE", "Makefile", "README.md", "requirements.txt"}
     assert not any(name.endswith(".pyc") for name in names)
 

@@ -1,0 +1,166 @@
+"""How Sphinx builds the documentation: `make docs`, warnings are errors."""
+
+import os
+import re
+
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # Before TensorFlow is imported.
+
+import tensorflow as tf
+
+import ben_tf
+from ben_tf import bigearthnet
+from tfrecords_builder import bigearthnet_mm_dataset_builder
+
+project = "BigEarthNet-MM in TensorFlow"
+author = "The ben_tf contributors"
+release = ben_tf.__version__
+html_title = project
+html_theme = "furo"
+html_copy_source = False
+
+extensions = [
+    "myst_parser",
+    "sphinx.ext.apidoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.viewcode",
+]
+# Pages of modules are generated here at each build, and ignored by git.
+apidoc_modules = [
+    {
+        "path": f"../{package}",
+        "destination": f"api/{package}",
+        "separate_modules": True,
+        "module_first": True,
+        "max_depth": 1,
+        # What has no docstring is a field that its class describes.
+        "automodule_options": {"members", "show-inheritance"},
+    }
+    for package in ("ben_tf", "tfrecords_builder")
+]
+# Docstrings are written for readers of the source: `name` is code there.
+default_role = "literal"
+add_module_names = False
+autodoc_member_order = "bysource"
+autodoc_typehints_format = "short"
+python_use_unqualified_type_names = True
+python_maximum_signature_line_length = 80
+napoleon_numpy_docstring = False
+napoleon_use_ivar = True
+# "--" starts an option here more often than it is a dash.
+smartquotes = False
+myst_enable_extensions = ["substitution"]
+myst_heading_anchors = 3
+
+
+def _table(header: list[str], rows: list[list]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+
+
+def _features_table(info) -> str:
+    """What TFDS itself documents about the features of a record."""
+    rows = []
+    for feature in info.features.catalog_documentation():
+        if feature.tensor_info is not None:
+            shape = feature.tensor_info.shape
+            rows.append(
+                [
+                    f"`{feature.name}`",
+                    feature.cls_name,
+                    " x ".join("any" if n is None else str(n) for n in shape)
+                    or "scalar",
+                    tf.as_dtype(feature.tensor_info.tf_dtype).name,
+                    feature.description or "",
+                ]
+            )
+    header = ["feature", "TFDS type", "shape", "dtype", "what it is"]
+    return _table(header, rows)
+
+
+_info = bigearthnet_mm_dataset_builder.Builder(data_dir=os.devnull).info
+myst_substitutions = {
+    "dataset": _info.full_name,
+    "description": _info.description,
+    "features": _features_table(_info),
+    "splits": _table(
+        ["split", "pairs"],
+        [
+            [f"`{name}`", f"{size:,}"]
+            for name, size in bigearthnet.SPLIT_SIZES.items()
+        ]
+        + [["together", f"{bigearthnet.NUM_PATCHES:,}"]],
+    ),
+    "bands": _table(
+        ["array", "band", "pixel size", "mean", "standard deviation"],
+        [
+            [
+                f"`{name}`",
+                band,
+                f"{grid.pixel_size_m} m",
+                f"{bigearthnet.BAND_MEAN[band]:.2f}",
+                f"{bigearthnet.BAND_STD[band]:.2f}",
+            ]
+            for name, grid in bigearthnet.GRIDS.items()
+            for band in grid.bands
+        ],
+    ),
+    "classes": _table(
+        ["index", "class of 43", "index", "class of 19"],
+        [
+            [
+                number,
+                old,
+                "" if new is None else bigearthnet.CLASSES_19.index(new),
+                new or "dropped",
+            ]
+            for number, (old, new) in enumerate(
+                bigearthnet.CLASS_43_TO_19.items()
+            )
+        ],
+    ),
+}
+
+
+def _mark_literal_blocks(app, what, name, obj, options, lines) -> None:
+    """Makes a docstring as it reads in the source reStructuredText.
+
+    Commands, formulas and tables, which stand indented or between bars after
+    an empty line, would otherwise be quotations or verses; |y| and S2A_ would
+    be references.
+    """
+    del app, what, name, obj, options
+    marked, block_indent, last = [], None, ""
+    for number, line in enumerate(lines):
+        indent = len(line) - len(line.lstrip())
+        if not line.strip():
+            marked.append(line)
+            continue
+        if block_indent is not None and indent < block_indent:
+            block_indent = None
+        if block_indent is None and number and not lines[number - 1].strip():
+            is_table = line.startswith("|")
+            if is_table or indent > len(last) - len(last.lstrip()):
+                block_indent = indent
+                marked += [" " * indent + "::", ""]
+        if block_indent is not None:
+            marked.append("    " + line)
+        else:
+            marked.append(_escape(line))
+        last = line
+    lines[:] = marked
+
+
+def _escape(line: str) -> str:
+    """Escapes what is not between backticks."""
+    parts = line.split("`")
+    parts[::2] = [
+        re.sub(r"(?<=\w)_(?!\w)", r"\_", part).replace("|", r"\|")
+        for part in parts[::2]
+    ]
+    return "`".join(parts)
+
+
+def setup(app) -> None:
+    """Comes before napoleon, which reads the sections of a docstring."""
+    app.connect("autodoc-process-docstring", _mark_literal_blocks, priority=400)
