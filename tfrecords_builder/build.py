@@ -10,6 +10,7 @@ import contextlib
 import errno
 import io
 import os
+import pathlib
 from collections.abc import Callable
 
 from absl import flags
@@ -61,37 +62,39 @@ def build(
         beam_options = beam_options.PipelineOptions(
             flags=[f"--{name}" for name in names if name]
         )
-    builder = bigearthnet_mm_dataset_builder.Builder(
-        data_dir=os.fspath(data_dir),
-        on_error=on_error,
-        num_workers=num_workers,
+    download_config = tfds.download.DownloadConfig(
+        manual_dir=os.fspath(archive_dir),
+        beam_runner=beam_runner,
+        beam_options=beam_options,
     )
-    if builder.is_prepared() and not overwrite:
-        raise command_line.UserError(
-            f"There is already a dataset in {builder.data_path}. Pass "
-            "--overwrite to replace it, or another --data_dir."
-        )
     archive.find_sensors(archive_dir)
+
+    def make_builder(root):
+        return bigearthnet_mm_dataset_builder.Builder(
+            data_dir=os.fspath(root), on_error=on_error, num_workers=num_workers
+        )
+
     dataset_dir = os.path.join(data_dir, bigearthnet.DATASET_NAME)
     try:
-        with unfinished.alone_in(dataset_dir):
-            for folder in unfinished.remove(dataset_dir):
-                print(
-                    f"Removed {folder}: a build was interrupted there. "
-                    "Starting anew.",
-                    flush=True,
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(unfinished.alone_in(dataset_dir))
+            for what_was_done in unfinished.clean_up(dataset_dir):
+                print(what_was_done, flush=True)
+            old = make_builder(data_dir)
+            root = data_dir
+            if old.is_prepared():
+                if not overwrite:
+                    raise command_line.UserError(
+                        f"There is already a dataset in {old.data_path}. Pass "
+                        "--overwrite to replace it, or another --data_dir."
+                    )
+                root = stack.enter_context(
+                    unfinished.replacement(pathlib.Path(old.data_path))
                 )
             # TFDS prints that it downloads a dataset of unknown size.
             with contextlib.redirect_stdout(io.StringIO()):
-                builder.download_and_prepare(
-                    download_config=tfds.download.DownloadConfig(
-                        manual_dir=os.fspath(archive_dir),
-                        download_mode=tfds.GenerateMode.REUSE_CACHE_IF_EXISTS
-                        if overwrite
-                        else tfds.GenerateMode.REUSE_DATASET_IF_EXISTS,
-                        beam_runner=beam_runner,
-                        beam_options=beam_options,
-                    )
+                make_builder(root).download_and_prepare(
+                    download_config=download_config
                 )
     except errors.ArchiveError as error:
         raise command_line.UserError(
@@ -104,7 +107,7 @@ def build(
             f"The disk of {os.fspath(data_dir)} is full. Free some space or "
             "choose another --data_dir."
         ) from error
-    return builder
+    return make_builder(data_dir)
 
 
 def command() -> Callable[[], None]:
@@ -145,7 +148,10 @@ def command() -> Callable[[], None]:
         lower_bound=1,
     )
     overwrite = flags.DEFINE_bool(
-        "overwrite", False, "Replace a dataset that is already in --data_dir."
+        "overwrite",
+        False,
+        "Replace a dataset that is already in --data_dir; it stays until the "
+        "new one is complete.",
     )
     beam_runner = flags.DEFINE_string(
         "beam_runner",

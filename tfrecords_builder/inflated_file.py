@@ -71,9 +71,8 @@ class InflatedFile:
                 kept += self._chunk[max(position - self._start, 0) :]
             if not self._inflate_chunk():
                 return kept
-        return kept + self._chunk[max(position - self._start, 0) :][
-            : num_bytes - len(kept)
-        ]
+        first = max(position - self._start, 0)
+        return kept + self._chunk[first : end - self._start]
 
     def inflate_rest(self) -> None:
         """Goes on to the end, which holds the checksum.

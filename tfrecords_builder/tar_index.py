@@ -5,7 +5,6 @@ long path: ustar's prefix, GNU's long name, pax. TarFile would take seven times
 as long.
 """
 
-import os
 import tarfile
 from collections.abc import Callable
 from collections.abc import Iterator

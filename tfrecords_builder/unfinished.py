@@ -1,4 +1,9 @@
-"""What an interrupted build leaves behind, and that two never run at once."""
+"""What an interrupted build leaves behind, and that two never run at once.
+
+All of it lies beside the versions of a dataset, under names that TFDS takes
+for no version. A build begins anew: it takes minutes, and half a dataset of
+another archive or another --on_error must not become part of it.
+"""
 
 import contextlib
 import fcntl
@@ -11,6 +16,8 @@ from ben_tf import command_line
 
 # TFDS builds in a folder of such a name and renames it at the very end.
 _UNFINISHED = "incomplete.*_*"
+_NEW = "incomplete.NEW_"
+_OLD = "incomplete.OLD_"
 
 
 @contextlib.contextmanager
@@ -35,9 +42,39 @@ def alone_in(dataset_dir: str | os.PathLike[str]) -> Iterator[None]:
         os.close(folder)
 
 
-def remove(dataset_dir: str | os.PathLike[str]) -> list[pathlib.Path]:
-    """Removes unfinished versions of all configs; returns what was there."""
-    found = sorted(pathlib.Path(dataset_dir).glob(f"*/{_UNFINISHED}"))
-    for folder in found:
-        shutil.rmtree(folder)
-    return found
+def clean_up(dataset_dir: str | os.PathLike[str]) -> Iterator[str]:
+    """Removes what is unfinished in all configs; yields what it did.
+
+    A version that was being replaced is put back if the new one had not taken
+    its place yet.
+    """
+    for folder in sorted(pathlib.Path(dataset_dir).glob(f"*/{_UNFINISHED}")):
+        final = folder.with_name(folder.name.removeprefix(_OLD))
+        if folder != final and not final.exists():
+            folder.rename(final)
+            yield f"Put back {final}: its replacement was interrupted."
+        else:
+            shutil.rmtree(folder)
+            yield f"Removed {folder}: a build was interrupted. Starting anew."
+
+
+@contextlib.contextmanager
+def replacement(version_dir: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Yields a folder for the new version, which then replaces the old one.
+
+    Args:
+      version_dir: The old version; it stays until the new one is complete.
+
+    Yields:
+      A data dir of its own: the new version is expected in the last three
+      parts of `version_dir` (dataset, config, version) below it.
+    """
+    new = version_dir.with_name(_NEW + version_dir.name)
+    old = version_dir.with_name(_OLD + version_dir.name)
+    try:
+        yield new
+        version_dir.rename(old)
+        new.joinpath(*version_dir.parts[-3:]).rename(version_dir)
+        shutil.rmtree(old)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)

@@ -3,9 +3,11 @@
 import multiprocessing
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 
 import pytest
 import tensorflow_datasets as tfds
@@ -85,7 +87,7 @@ def test_a_killed_build_leaves_nothing_that_loads(
     assert processes_that_mention(marker) == []
 
     builder = build_lib.build(archive_dir=real_archive, data_dir=data_dir)
-    assert "a build was interrupted there" in capsys.readouterr().out
+    assert "a build was interrupted. Starting anew." in capsys.readouterr().out
     assert builder.info.splits.total_num_examples == 6
     assert not list(data_dir.rglob("incomplete*"))
     assert len(tfds.builder_from_directory(builder.data_path).info.splits) == 3
@@ -98,6 +100,183 @@ def test_a_failed_build_leaves_nothing(archive_dir, tmp_path):
     left = [p for p in (tmp_path / "data").rglob("*") if p.is_file()]
     # TFDS notes which config is the default one.
     assert [p.name for p in left] == ["metadata.json"]
+
+
+# Each build ends itself with kill -9 in its process at one point. One process
+# imports TensorFlow and forks them all.
+KILLED_BUILDS = """
+import os, pathlib, shutil, signal, sys
+
+import tensorflow_datasets as tfds
+from pyarrow import parquet
+
+from tfrecords_builder import build, patch_pair, splits, tar_index, unfinished
+
+def kill_at(owner, name, *, call=1, before=True):
+    original = getattr(owner, name)
+    calls = []
+    def replaced(*args, **kwargs):
+        calls.append(name)
+        if len(calls) < call:
+            return original(*args, **kwargs)
+        if not before:
+            original(*args, **kwargs)
+        os.kill(os.getpid(), signal.SIGKILL)
+    setattr(owner, name, replaced)
+
+POINTS = {
+    "inflating": lambda: kill_at(tar_index, "make", before=False),
+    "first pair": lambda: kill_at(patch_pair, "read"),
+    "amid shards": lambda: kill_at(patch_pair, "read", call=4),
+    "patch table": lambda: kill_at(
+        parquet.ParquetWriter, "write_table", call=2
+    ),
+    "before the rename": lambda: kill_at(
+        tfds.core.DatasetInfo, "write_to_directory", before=False
+    ),
+    "before the swap": lambda: kill_at(pathlib.Path, "rename"),
+    "amid the swap": lambda: kill_at(pathlib.Path, "rename", before=False),
+    "after the swap": lambda: kill_at(
+        pathlib.Path, "rename", call=2, before=False
+    ),
+}
+
+if __name__ == "__main__":
+    archive_dir, data_dir, overwrite, *points = sys.argv[1:]
+    splits.official_patches()
+    for point in points:
+        if os.fork() == 0:
+            POINTS[point]()
+            build.build(
+                archive_dir=archive_dir,
+                data_dir=f"{data_dir}/{point}",
+                num_workers=1,
+                overwrite=overwrite == "overwrite",
+            )
+            os._exit(0)
+        _, status = os.wait()
+        assert os.WTERMSIG(status) == signal.SIGKILL, point
+"""
+BUILDING = (
+    "inflating",
+    "first pair",
+    "amid shards",
+    "patch table",
+    "before the rename",
+)
+SWAPPING = ("before the swap", "amid the swap", "after the swap")
+
+
+def kill_builds(archive_dir, data_dir, mode, points) -> None:
+    script = data_dir / "killed_builds.py"
+    script.write_text(KILLED_BUILDS)
+    subprocess.run(
+        [sys.executable, script, archive_dir, data_dir, mode, *points],
+        env=os.environ | {"PYTHONPATH": str(pathlib.Path(__file__).parents[2])},
+        check=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def tarballs(real_archive, tmp_path_factory) -> pathlib.Path:
+    folder = tmp_path_factory.mktemp("tarballs")
+    for stem, name in (
+        ("BigEarthNet-S1-v1.0", "BigEarthNet-S1-v1.0"),
+        ("BigEarthNet-S2-v1.0", "BigEarthNet-v1.0"),
+    ):
+        with tarfile.open(folder / f"{stem}.tar.gz", "w:gz") as tar:
+            tar.add(real_archive / name, name)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def killed_dir(tarballs, tmp_path_factory) -> pathlib.Path:
+    """A data dir for each point at which a first build was killed."""
+    folder = tmp_path_factory.mktemp("killed")
+    kill_builds(tarballs, folder, "new", BUILDING)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def killed_overwrite_dir(real_archive, tarballs, tmp_path_factory):
+    """The same for builds with overwrite, of a dataset with a mark in it."""
+    folder = tmp_path_factory.mktemp("killed_overwrite")
+    old = folder / "old"
+    builder = build_lib.build(archive_dir=real_archive, data_dir=old)
+    (builder.data_path / "OLD").touch()
+    for point in BUILDING + SWAPPING:
+        shutil.copytree(old, folder / point)
+    kill_builds(tarballs, folder, "overwrite", BUILDING + SWAPPING)
+    return folder
+
+
+def is_old(data_dir: pathlib.Path) -> bool:
+    """Whether the dataset that loads is the one that was to be replaced."""
+    builder = tfds.builder("bigearthnet_mm", data_dir=data_dir)
+    examples = [
+        example["patch_name"]
+        for split in builder.info.splits
+        for example in tfds.as_numpy(builder.as_dataset(split=split))
+    ]
+    assert len(examples) == 6
+    return (builder.data_path / "OLD").exists()
+
+
+def versions(data_dir: pathlib.Path) -> list[str]:
+    return os.listdir(data_dir / "bigearthnet_mm" / "v1")
+
+
+@pytest.mark.parametrize("point", BUILDING)
+def test_killed_anywhere_nothing_loads_and_the_next_build_finishes(
+    killed_dir, real_archive, capsys, point
+):
+    data_dir = killed_dir / point
+    left = versions(data_dir)
+    assert len(left) == 1
+    assert left[0].startswith("incomplete.")
+    with pytest.raises(tfds.core.registered.DatasetNotFoundError):
+        tfds.core.read_only_builder.builder_from_files(
+            "bigearthnet_mm", data_dir=data_dir
+        )
+    build_lib.build(archive_dir=real_archive, data_dir=data_dir)
+    assert f"{left[0]}: a build was interrupted" in capsys.readouterr().out
+    assert versions(data_dir) == ["1.0.0"]
+    assert not is_old(data_dir)
+
+
+@pytest.mark.parametrize("point", BUILDING + SWAPPING)
+def test_a_killed_overwrite_loses_no_dataset(
+    killed_overwrite_dir, real_archive, capsys, point
+):
+    data_dir = killed_overwrite_dir / point
+    # Between two renames there is none; the next build puts the old one back.
+    if point == "amid the swap":
+        assert "1.0.0" not in versions(data_dir)
+    else:
+        assert is_old(data_dir) == (point != "after the swap")
+    with pytest.raises(command_line.UserError, match="already a dataset"):
+        build_lib.build(archive_dir=real_archive, data_dir=data_dir)
+    assert versions(data_dir) == ["1.0.0"]
+    assert is_old(data_dir) == (point != "after the swap")
+    said = capsys.readouterr().out
+    assert "a build was interrupted" in said
+    assert ("Put back" in said) == (point == "amid the swap")
+    build_lib.build(archive_dir=real_archive, data_dir=data_dir, overwrite=True)
+    assert versions(data_dir) == ["1.0.0"]
+    assert not is_old(data_dir)
+
+
+def test_a_failed_overwrite_keeps_the_old_dataset(archive_dir, tmp_path):
+    build_lib.build(archive_dir=archive_dir, data_dir=tmp_path / "data")
+    next(archive_dir.glob("*/*/*_VH.tif")).unlink()
+    with pytest.raises(command_line.UserError, match="is missing"):
+        build_lib.build(
+            archive_dir=archive_dir,
+            data_dir=tmp_path / "data",
+            overwrite=True,
+        )
+    assert versions(tmp_path / "data") == ["1.0.0"]
+    assert not is_old(tmp_path / "data")
 
 
 def hold(dataset_dir, ready, release):
