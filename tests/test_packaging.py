@@ -18,7 +18,8 @@ import ben_tf
 ROOT = pathlib.Path(__file__).parent.parent
 PACKAGES = ("ben_tf", "tfrecords_builder")
 NOT_SOURCE = shutil.ignore_patterns(
-    ".*", "__pycache__", "*.egg-info", "build", "dist", "quickstart"
+    *(".*", "__pycache__", "*.egg-info", "build", "dist", "quickstart"),
+    *("sample", "runs"),  # What the notebooks write beside themselves.
 )
 COMMANDS = (
     "ben_tf.evaluate",
