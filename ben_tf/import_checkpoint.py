@@ -1,0 +1,159 @@
+r"""Makes a workdir of a model that the paper's authors released.
+
+    python -m ben_tf.import_checkpoint --model=resnet50 --modality=MM \
+        --num_classes=19 --checkpoint=ResNet50/models/iteration-53900 \
+        --workdir=runs/released_resnet50
+
+Their weights are TensorFlow 1 checkpoints, one zip file for each model, at
+http://bigearth.net/static/pretrained-models/: BigEarthNet-MM_19-Classes/,
+BigEarthNet-S2_19-Classes/ and BigEarthNet-S2_43-Classes/, each with VGG16.zip,
+VGG19.zip, ResNet50.zip, ResNet101.zip and ResNet152.zip. What is unpacked from
+one becomes config.json, checkpoints/best and saved_model/, so that
+`ben_tf.evaluate`, `ben_tf.predict` and `ben_tf.retrieval` take it like a model
+that was trained here. Optimiser slots and the step counter are left behind.
+"""
+
+import json
+import os
+import pathlib
+from collections.abc import Callable
+
+from absl import flags
+
+from ben_tf import command_line
+from ben_tf import config as config_lib
+from ben_tf import config_file
+
+flags.adopt_module_key_flags(command_line)
+
+# K-Branch CNN is not built with TF-Slim, and nothing was released for S1 alone.
+MODELS = ("vgg16", "vgg19", "resnet50", "resnet101", "resnet152")
+MODALITIES = ("MM", "S2")
+
+
+def import_checkpoint(
+    *,
+    checkpoint: str | os.PathLike,
+    workdir: str | os.PathLike,
+    model: str,
+    modality: str,
+    num_classes: int = 19,
+    duplicate_vv: bool = False,
+) -> pathlib.Path:
+    """Turns a checkpoint of the authors into a workdir.
+
+    Args:
+      checkpoint: Prefix of the checkpoint, one of its files, or its folder.
+      workdir: Folder to fill; new or empty.
+      model: One of `MODELS`.
+      modality: One of `MODALITIES`.
+      num_classes: 19 or 43.
+      duplicate_vv: Whether the model shall see VV in place of VH; see the
+        flag's help.
+
+    Returns:
+      The folder of the SavedModel.
+
+    Raises:
+      UserError: No such checkpoint, one that is damaged or of another network,
+        or a workdir that is in use or cannot be written.
+    """
+    from ben_tf import atomic_file
+    from ben_tf import checkpoints
+    from ben_tf import slim_checkpoint
+    from ben_tf import training
+
+    config = config_lib.Config(
+        model=model,
+        modality=modality,
+        fusion="early",
+        num_classes=num_classes,
+        duplicate_vv=duplicate_vv,
+    )
+    workdir = pathlib.Path(workdir)
+    _check_unused(workdir)
+    # Before the network, which takes seconds to build.
+    slim_checkpoint.open_checkpoint(checkpoint)
+    network = training.make_model(config)
+    slim_checkpoint.read_model(checkpoint, network, modality=modality)
+    try:
+        config_file.write(config, workdir)
+        source = {
+            "name": f"bigearthnet (imported: {pathlib.Path(checkpoint).name})",
+            "synthetic": False,
+            "patches": {},
+        }
+        atomic_file.write(
+            workdir / training.DATA_FILE, json.dumps(source, indent=2) + "\n"
+        )
+    except OSError as error:
+        raise command_line.UserError(
+            f"Cannot write to the workdir {workdir}: {error.strerror}. "
+            "Expected a folder that can be created and written. Choose another "
+            "--workdir."
+        ) from error
+    checkpoints.save_best(workdir, network)
+    return training.export_best(workdir)
+
+
+def _check_unused(workdir: pathlib.Path) -> None:
+    """Refuses to mix the model with a run."""
+    if workdir.is_dir() and any(workdir.iterdir()):
+        raise command_line.UserError(
+            f"The workdir {workdir} is in use. Expected a new or an empty "
+            "folder. Choose another --workdir."
+        )
+
+
+def command() -> Callable[[], None]:
+    """Defines the flags; returns what the command does."""
+    checkpoint = flags.DEFINE_string(
+        "checkpoint",
+        None,
+        "Checkpoint that was unpacked: its prefix such as .../iteration-53900, "
+        "one of its files, or the folder that holds it alone.",
+        required=True,
+    )
+    workdir = flags.DEFINE_string(
+        "workdir", None, "New folder for the model.", required=True
+    )
+    model = flags.DEFINE_enum("model", None, MODELS, "Network.", required=True)
+    modality = flags.DEFINE_enum(
+        "modality",
+        None,
+        MODALITIES,
+        "Sensors that the model was trained on: both (MM) or Sentinel-2.",
+        required=True,
+    )
+    num_classes = flags.DEFINE_integer(
+        "num_classes", 19, "Classes that it was trained on, 19 or 43."
+    )
+    duplicate_vv = flags.DEFINE_bool(
+        "duplicate_vv",
+        False,
+        "Give the model VV in place of VH, standardised as VH. The authors' "
+        "reader (bigearthnet-models-tf 1.1.1) did so by mistake, and whether "
+        "the released MM weights were trained that way cannot be told from "
+        "their sources. Import both ways and keep what scores better on the "
+        "validation split.",
+    )
+
+    def main() -> None:
+        path = import_checkpoint(
+            checkpoint=checkpoint.value,
+            workdir=workdir.value,
+            model=model.value,
+            modality=modality.value,
+            num_classes=num_classes.value,
+            duplicate_vv=duplicate_vv.value,
+        )
+        print(
+            f"Exported the imported model to {path}. Score it with python -m "
+            f"ben_tf.evaluate --workdir={workdir.value} --data_dir=..."
+        )
+
+    return main
+
+
+if __name__ == "__main__":
+    command_line.run(command, uses_tensorflow=True)
