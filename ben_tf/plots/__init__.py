@@ -4,7 +4,7 @@
 `run` shows one run, `variants` several side by side, `labels` what the patches
 are labelled with, `pixels` what they look like and `places` where they lie.
 
-Every function returns a `style.Picture`: the bytes of an SVG or PNG file, which
-a notebook shows when it is the last value of a cell. A chart of synthetic
+Every function returns a `style.Picture`: the bytes of an SVG, PNG or JPEG file,
+which a notebook shows when it is the last value of a cell. A chart of synthetic
 patches says so in the picture itself.
 """

@@ -106,30 +106,34 @@ def cooccurrence(labels, class_names, *, synthetic: bool) -> style.Picture:
         shares = 100 * (present.T @ present) / numbers[:, None]
     np.fill_diagonal(shares, np.nan)
     size = 0.28 * len(class_names)
-    with style.chart(size + 3.6, size + 2.3, synthetic=synthetic) as sheet:
+    with style.chart(size + 3.6, size + 1.7, synthetic=synthetic) as sheet:
         axes = sheet.figure.subplots()
         axes.set_facecolor("#d1d5db")
-        drawn = axes.pcolormesh(
+        # An image of a pixel a cell: small, whatever the number of classes.
+        drawn = axes.imshow(
             shares,
             cmap="Blues",
             vmin=0,
             vmax=max(float(np.nanmax(shares, initial=0)), 1),
-            edgecolors="#e5e7eb",
-            linewidth=0.5,
+            interpolation="none",
         )
+        axes.set_xticks(np.arange(-0.5, len(class_names)), minor=True)
+        axes.set_yticks(np.arange(-0.5, len(class_names)), minor=True)
+        axes.grid(visible=False)
+        axes.grid(which="minor", color="#e5e7eb", linewidth=0.5)
         largest = drawn.get_clim()[1]
-        for row, column in zip(*np.nonzero(shares >= 10), strict=True):
+        for row, column in zip(*np.nonzero(shares >= 20), strict=True):
             value = shares[row, column]
             axes.text(
-                column + 0.5,
-                row + 0.52,
+                column,
+                row + 0.02,
                 f"{value:.0f}",
                 ha="center",
                 va="center",
                 fontsize=6.5,
                 color="white" if value > 0.6 * largest else "black",
             )
-        centres = np.arange(len(class_names)) + 0.5
+        centres = np.arange(len(class_names))
         names = [style.shorten(name, 30) for name in class_names]
         axes.set_xticks(centres, names, rotation=45, ha="right", fontsize=9)
         axes.set_yticks(
@@ -140,9 +144,7 @@ def cooccurrence(labels, class_names, *, synthetic: bool) -> style.Picture:
             ],
             fontsize=9,
         )
-        axes.invert_yaxis()
-        axes.tick_params(length=0)
-        axes.grid(visible=False)
+        axes.tick_params(which="both", length=0)
         axes.set_xlabel("have this label as well, %")
         axes.set_ylabel("patches with this label (how many)")
         sheet.figure.colorbar(drawn, ax=axes, shrink=0.5, label="%")

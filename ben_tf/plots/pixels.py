@@ -15,7 +15,7 @@ _NUM_COLUMNS = 7
 
 
 def bands(grids: Mapping[str, np.ndarray], *, synthetic: bool) -> style.Picture:
-    """Every band of a patch on its own grid, in grey: PNG.
+    """Every band of a patch on its own grid, in grey: JPEG.
 
     Args:
       grids: Raw native grids, keys of `bigearthnet.GRIDS`, each (size, size,
@@ -28,7 +28,7 @@ def bands(grids: Mapping[str, np.ndarray], *, synthetic: bool) -> style.Picture:
         for place, band in enumerate(bigearthnet.GRIDS[name].bands)
     }
     with _small_panels(
-        len(images), height=1.75, synthetic=synthetic, file_format="png"
+        len(images), height=1.75, synthetic=synthetic, file_format="jpeg"
     ) as (sheet, panels):
         for axes, (band, image) in zip(panels, images.items(), strict=False):
             low, high = np.nanpercentile(image, (2, 98))
@@ -87,7 +87,7 @@ def pictures(
     synthetic: bool,
     side: float = 1.5,
 ) -> style.Picture:
-    """Rows of pictures with what is said below each: PNG.
+    """Rows of pictures with what is said below each: JPEG.
 
     Args:
       rows: Each a list of (caption, pixels), pixels as `pictures.render`
@@ -117,8 +117,8 @@ def pictures(
         (side + 0.12) * num_columns,
         sum(heights),
         synthetic=synthetic,
-        file_format="png",
-        dots_per_inch=100,
+        file_format="jpeg",
+        dots_per_inch=90,
     ) as sheet:
         panels = sheet.figure.subplots(
             len(rows), num_columns, squeeze=False, height_ratios=heights
@@ -149,7 +149,7 @@ def _small_panels(num: int, *, height: float, synthetic: bool, file_format):
         height * num_rows + 0.3,
         synthetic=synthetic,
         file_format=file_format,
-        dots_per_inch=100,
+        dots_per_inch=90,
     ) as sheet:
         panels = sheet.figure.subplots(
             num_rows, _NUM_COLUMNS, squeeze=False

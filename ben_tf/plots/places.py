@@ -48,7 +48,7 @@ def group_maps(
     captions: Mapping[str, tuple[float, float]],
     synthetic: bool,
 ) -> style.Picture:
-    """One small map a group, all patches in grey under its own: PNG.
+    """One small map a group, side by side, other patches in grey: PNG.
 
     Groups that lie on top of each other, such as the splits, cannot be told
     apart on one map.
@@ -58,24 +58,21 @@ def group_maps(
       latitudes: (N,) degrees north.
       groups: (N,) str, the group of each patch.
       titles: Group -> what is said above its map; a map for each.
-      captions: Text -> (longitude, latitude) of what is named on the maps.
+      captions: Text -> (longitude, latitude): names of places, written to the
+        right of the point on the first map.
       synthetic: Whether to mark the chart as one of synthetic data.
     """
-    num_columns = 2
-    num_rows = math.ceil(len(titles) / num_columns)
     with style.chart(
-        8.4,
-        3.4 * num_rows,
+        2.5 * len(titles),
+        3.5,
         synthetic=synthetic,
         file_format="png",
-        dots_per_inch=100,
+        dots_per_inch=90,
     ) as sheet:
         panels = sheet.figure.subplots(
-            num_rows, num_columns, sharex=True, sharey=True, squeeze=False
-        )
-        for axes, (group, title) in zip(
-            panels.ravel(), titles.items(), strict=False
-        ):
+            1, len(titles), sharex=True, sharey=True, squeeze=False
+        )[0]
+        for axes, (group, title) in zip(panels, titles.items(), strict=True):
             own = np.asarray(groups) == group
             for members, color in ((~own, "#d1d5db"), (own, style.BLUE)):
                 axes.scatter(
@@ -85,27 +82,27 @@ def group_maps(
                     s=float(np.clip(8_000 / len(own), 0.25, 12)),
                     linewidth=0,
                 )
-            for text, (longitude, latitude) in captions.items():
-                axes.annotate(
-                    text,
-                    (longitude, latitude),
-                    ha="center",
-                    va="center",
-                    fontsize=6.5,
-                    color="#111827",
-                    bbox={
-                        "boxstyle": "round,pad=0.15",
-                        "facecolor": "white",
-                        "alpha": 0.75,
-                        "linewidth": 0,
-                    },
-                )
             _geographic(axes, latitudes)
-            axes.set_title(title, fontsize=10)
+            axes.set_title(title, fontsize=9)
             axes.label_outer()
-        for axes in panels.ravel()[len(titles) :]:
-            axes.set_visible(False)
+        for text, (longitude, latitude) in _apart(captions).items():
+            panels[0].text(longitude, latitude, text, va="center", fontsize=7)
     return sheet.picture
+
+
+def _apart(
+    captions: Mapping[str, tuple[float, float]], gap: float = 1.6
+) -> dict[str, tuple[float, float]]:
+    """Moves captions south until none covers the one to the north of it."""
+    placed: dict[str, tuple[float, float]] = {}
+    for text, (longitude, latitude) in sorted(
+        captions.items(), key=lambda item: -item[1][1]
+    ):
+        for other_longitude, other_latitude in placed.values():
+            if abs(other_longitude - longitude) < 12:
+                latitude = min(latitude, other_latitude - gap)
+        placed[text] = (longitude, latitude)
+    return placed
 
 
 def _geographic(axes, latitudes) -> None:

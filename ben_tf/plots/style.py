@@ -85,20 +85,26 @@ _STYLE = {
 
 
 class Picture(bytes):
-    """The bytes of an SVG or PNG file; a notebook shows it."""
+    """The bytes of an SVG, PNG or JPEG file; a notebook shows it."""
+
+    @property
+    def kind(self) -> str:
+        """PNG, JPEG or SVG."""
+        if self.startswith(b"\x89PNG"):
+            return "PNG"
+        return "JPEG" if self.startswith(b"\xff\xd8") else "SVG"
 
     def _repr_svg_(self) -> str | None:
-        return None if self._is_png() else self.decode("utf-8")
+        return self.decode("utf-8") if self.kind == "SVG" else None
 
     def _repr_png_(self) -> bytes | None:
-        return bytes(self) if self._is_png() else None
+        return bytes(self) if self.kind == "PNG" else None
+
+    def _repr_jpeg_(self) -> bytes | None:
+        return bytes(self) if self.kind == "JPEG" else None
 
     def __repr__(self) -> str:
-        kind = "PNG" if self._is_png() else "SVG"
-        return f"<{kind} picture, {math.ceil(len(self) / 1000)} kB>"
-
-    def _is_png(self) -> bool:
-        return self.startswith(b"\x89PNG")
+        return f"<{self.kind} picture, {math.ceil(len(self) / 1000)} kB>"
 
 
 class Sheet:
@@ -130,8 +136,9 @@ def chart(
       height: Inches, without the mark.
       synthetic: Whether synthetic patches are shown: puts `SYNTHETIC_MARK`
         into the picture.
-      file_format: "svg"; or "png" for pictures of very many marks or pixels.
-      dots_per_inch: Of a PNG.
+      file_format: "svg"; "png" for very many marks, "jpeg" for pixels of
+        patches, whose speckle makes a PNG large.
+      dots_per_inch: Of a PNG or JPEG.
     """
     with mpl.rc_context(_STYLE):
         full_height = height + _MARK_HEIGHT * synthetic
@@ -154,9 +161,15 @@ def chart(
         sheet = Sheet(drawn)
         yield sheet
         buffer = io.BytesIO()
-        metadata = {"Date": None} if file_format == "svg" else {}
+        options = {
+            "svg": {"metadata": {"Date": None}},
+            "jpeg": {"pil_kwargs": {"quality": 75}},
+        }
         drawn.savefig(
-            buffer, format=file_format, dpi=dots_per_inch, metadata=metadata
+            buffer,
+            format=file_format,
+            dpi=dots_per_inch,
+            **options.get(file_format, {}),
         )
         sheet.picture = Picture(buffer.getvalue())
 

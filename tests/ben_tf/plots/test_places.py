@@ -21,7 +21,7 @@ def test_score_map_is_a_png(num_patches):
 def test_group_maps_draw_each_group_in_its_own_panel():
     options = {
         "titles": {"a": "A", "b": "B"},
-        "captions": {"here": (5.0, 45.0)},
+        "captions": {"here": (5.0, 45.0), "near": (6.0, 45.0)},
         "synthetic": False,
     }
     where = np.linspace(0, 10, 40), np.linspace(40, 50, 40)
@@ -38,3 +38,14 @@ def test_group_maps_draw_each_group_in_its_own_panel():
     assert right == 0
     left, right = blue_pixels(["a"] * 20 + ["b"] * 20)
     assert 0 < left < 2 * right < 4 * left
+
+
+def test_captions_do_not_cover_each_other():
+    placed = places._apart(
+        {"low": (1.0, 44.9), "high": (0.0, 45.0), "far": (30.0, 45.0)}, gap=2.0
+    )
+    assert placed == {
+        "high": (0.0, 45.0),
+        "low": (1.0, 43.0),
+        "far": (30.0, 45.0),
+    }
