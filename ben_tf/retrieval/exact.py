@@ -6,8 +6,6 @@ the last candidate does not clearly lie beyond the k-th, more are fetched. So
 rounding and equal distances cannot change an answer.
 """
 
-import atexit
-import functools
 from collections.abc import Callable
 
 import numpy as np
@@ -16,9 +14,9 @@ from ben_tf.retrieval import distances
 
 # More candidates than asked for: rounding may reorder the last few.
 _SPARE_CANDIDATES = 32
-# A chi-square block of embeddings stays in the processor's cache.
-_CHI_SQUARE_BLOCK_BYTES = 8 << 20
+# Chi-square compares so many queries with so many tiles at once.
 _CHI_SQUARE_QUERIES = 64
+_CHI_SQUARE_TILES = 32
 # Cosine needs a copy of unit length: of a block, not of the whole archive.
 _COSINE_BLOCK_BYTES = 256 << 20
 
@@ -102,45 +100,54 @@ def _scan_cosine(queries, embeddings, wanted) -> Candidates:
 
 
 def _scan_chi_square(queries, embeddings, wanted) -> Candidates:
-    num_rows, size = embeddings.shape
-    rows_at_once = max(64, _CHI_SQUARE_BLOCK_BYTES // (4 * size))
-    rows_at_once = min(rows_at_once, num_rows)
-    parts = []
-    for top in range(0, len(queries), _CHI_SQUARE_QUERIES):
-        part = queries[top : top + _CHI_SQUARE_QUERIES]
-        # A power of two, so that few shapes are ever compiled.
-        padding = (1 << (len(part) - 1).bit_length()) - len(part)
-        padded = np.pad(part, ((0, padding), (0, 0)))
-        blocks = (
-            _scan_chi_square_block(
-                padded, embeddings, wanted, start=start, rows=rows_at_once
-            )
-            for start in range(0, num_rows, rows_at_once)
-        )
-        found, rows = _merge(blocks, wanted)
-        parts.append((found[: len(part)], rows[: len(part)]))
-    return (
-        np.concatenate([found for found, _ in parts]),
-        np.concatenate([rows for _, rows in parts]),
-    )
-
-
-def _scan_chi_square_block(
-    queries, embeddings, wanted, *, start, rows
-) -> Candidates:
     import tensorflow as tf
 
-    # The last block is moved back to have the common shape; rows that an
-    # earlier block has seen are hidden.
-    moved = min(start, len(embeddings) - rows)
-    values, found = _chi_square_function()(
-        tf.convert_to_tensor(queries),
-        tf.convert_to_tensor(embeddings[moved : moved + rows]),
-        tf.constant(start - moved),
-        tf.constant(min(wanted, rows)),
-    )
-    values, found = values.numpy(), found.numpy()
-    return values, np.where(np.isinf(values), -1, found + moved)
+    from ben_tf.retrieval import chi_square
+
+    num_rows, size = embeddings.shape
+    tile_rows = chi_square.rows_of_tile(size)
+    rows_at_once = tile_rows * _CHI_SQUARE_TILES
+    groups = [
+        tf.constant(_padded(group, _power_of_two(len(group))))
+        for group in _parts(queries, _CHI_SQUARE_QUERIES)
+    ]
+
+    def scan_block(start: int) -> Candidates:
+        block = embeddings[start : start + rows_at_once]
+        length = -(-len(block) // tile_rows) * tile_rows
+        tiles = tf.constant(_padded(block, length).reshape(-1, tile_rows, size))
+        found, rows = zip(
+            *(
+                chi_square.nearest(
+                    group,
+                    tiles,
+                    tf.constant(len(block)),
+                    tf.constant(min(wanted, length)),
+                )
+                for group in groups
+            ),
+            strict=True,
+        )
+        found = np.concatenate(found)[: len(queries)]
+        rows = np.concatenate(rows)[: len(queries)]
+        return found, np.where(np.isinf(found), -1, rows + start)
+
+    blocks = range(0, num_rows, rows_at_once)
+    return _merge((scan_block(start) for start in blocks), wanted)
+
+
+def _parts(rows: np.ndarray, size: int) -> list[np.ndarray]:
+    return [rows[start : start + size] for start in range(0, len(rows), size)]
+
+
+def _padded(rows: np.ndarray, length: int) -> np.ndarray:
+    """Appends rows of zeros, so that few shapes are ever compiled."""
+    return np.pad(rows, ((0, length - len(rows)), (0, 0)))
+
+
+def _power_of_two(number: int) -> int:
+    """The smallest one that is not less."""
+    return 1 << (number - 1).bit_length()
 
 
 def _merge(blocks, wanted: int) -> Candidates:
@@ -152,28 +159,3 @@ def _merge(blocks, wanted: int) -> Candidates:
             rows = np.concatenate([best[1], rows], axis=1)
         best = distances.order(found, rows, k=wanted)
     return best
-
-
-@functools.cache
-def _chi_square_function():
-    """The compiled search of one block, made when first needed."""
-    import tensorflow as tf
-
-    @tf.function(jit_compile=True)
-    def pairwise(queries, block):
-        a, b = queries[:, None, :], block[None, :, :]
-        quotient = tf.math.divide_no_nan(tf.square(a - b), a + b)
-        return tf.reduce_sum(quotient, axis=-1)
-
-    # Top-k stays outside: XLA would sort whole rows.
-    @tf.function
-    def search(queries, block, num_hidden, k):
-        found = pairwise(queries, block)
-        hidden = tf.range(tf.shape(found)[1]) < num_hidden
-        found = tf.where(hidden, float("inf"), found)
-        values, rows = tf.math.top_k(-found, k)
-        return -values, rows
-
-    # Compiled functions must go before the interpreter does.
-    atexit.register(_chi_square_function.cache_clear)
-    return search

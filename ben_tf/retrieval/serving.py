@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from ben_tf import bigearthnet
 from ben_tf import command_line
+from ben_tf.retrieval import chi_square
 from ben_tf.retrieval import distances
 from ben_tf.retrieval import embedding
 from ben_tf.retrieval import index as index_lib
@@ -207,7 +208,7 @@ class Retriever(tf.Module):
     def _rough(self, queries, block, lengths):
         """(B, D), (rows, D) -> (B, rows), in the order of the distance."""
         if self._distance == distances.CHI_SQUARE:
-            return _chi_square(queries, block)
+            return chi_square.pairwise(queries, block)
         product = tf.matmul(queries, block, transpose_b=True)
         if self._distance == distances.COSINE:
             return -product / tf.maximum(lengths, _TINY)
@@ -227,13 +228,6 @@ class Retriever(tf.Module):
 
 
 _TINY = np.finfo(np.float32).tiny
-
-
-@tf.function(jit_compile=True)
-def _chi_square(queries, block):
-    a, b = queries[:, None, :], block[None, :, :]
-    quotient = tf.math.divide_no_nan(tf.square(a - b), a + b)
-    return tf.reduce_sum(quotient, axis=-1)
 
 
 def _unit_length(vectors):

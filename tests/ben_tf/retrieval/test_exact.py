@@ -6,6 +6,7 @@ from hypothesis import strategies
 from sklearn import metrics
 
 from ben_tf import command_line
+from ben_tf.retrieval import chi_square
 from ben_tf.retrieval import distances
 from ben_tf.retrieval import exact
 
@@ -37,7 +38,8 @@ def test_distance_agrees_with_scikit_learn(name):
 @pytest.mark.parametrize("num_rows", [1, 70, 1500])
 def test_finds_the_nearest(name, num_rows, monkeypatch):
     # Small blocks, so that several, and an incomplete last one, are merged.
-    monkeypatch.setattr(exact, "_CHI_SQUARE_BLOCK_BYTES", 512 * 24 * 4)
+    monkeypatch.setattr(exact, "_CHI_SQUARE_TILES", 2)
+    monkeypatch.setattr(chi_square, "_TILE_BYTES", 256 * 24 * 4)
     monkeypatch.setattr(exact, "_COSINE_BLOCK_BYTES", 512 * 24 * 4)
     queries, embeddings = features((67, 24)), features((num_rows, 24), seed=1)
     found, rows = exact.nearest(name, queries, embeddings, k=40)
