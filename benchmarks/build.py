@@ -10,15 +10,30 @@ in the page cache. Ends with one line a figure, `name: number`:
                      all files and writes the same bytes once
   tar_of_folder      speed from .tar over speed from folders
   tar_gz_of_folder   speed from .tar.gz over speed from folders
+  inflating_of_folder   the same if nothing followed the inflating
   verify_pairs_per_second, pairs_per_second
+  pairs_per_second_2000, speed_of_speed_at_2000, limit_of_limit_at_2000
+                     whether time is linear: the speed at --pairs over that at
+                     2,000 pairs, ours and that of the limit
   official_lists_seconds   all 590,326 pairs: split, partner, shard order
   peak_rss_mib_N     peak memory of all our processes together, at 2,000 pairs
                      and at --pairs
   projected_hours    590,326 pairs at the speed of this run
 
-Loading the official lists, once in a process, is left out of the rates and
-given by itself. `--pairs=20000 --rounds=1 --tarballs=false` is the rehearsal;
-`--damaged=20000` decodes that many damaged TIFFs.
+What each process does once is left out of the rates: importing modules, and
+loading the official lists, which is given by itself. Memory and disk are made
+alike before each measurement, see `settle`. Without that, memory and not the
+conversion decided: a machine whose host takes back free memory wrote 0.3 GB/s
+into pages new to it and 5.0 GB/s into those it still held, and 20,000 pairs
+seemed to run at half the speed of 2,000.
+
+From .tar.gz inflating counts most: 0.6 ms of a core for a pair (S2 0.37, S1
+0.23), one core a sensor, where two cores convert a pair from folders in 0.5 ms. And
+records lie in another order than members, so all that is inflated is written
+and read once more before the first record.
+
+`--pairs=20000 --rounds=1 --tarballs=false` is the rehearsal; `--damaged=20000`
+decodes that many damaged TIFFs.
 """
 
 import itertools
@@ -34,6 +49,7 @@ import tarfile
 import tempfile
 import threading
 import time
+from concurrent import futures
 
 import numpy as np
 from absl import flags
@@ -44,7 +60,10 @@ from ben_tf import command_line
 FOLDERS = {"S1": "BigEarthNet-S1-v1.0", "S2": "BigEarthNet-v1.0"}
 # The usual way is slow and linear: a part of the pairs is enough.
 USUAL_PAIRS = 500
-MEMORY_PAIRS = 2000
+# The size that a larger one is compared with.
+FEW_PAIRS = 2000
+# Records and, from .tar.gz, the inflated tarballs.
+WRITTEN_BYTES_PER_PAIR = 620_000
 TARBALLS = {"S1": "BigEarthNet-S1-v1.0", "S2": "BigEarthNet-S2-v1.0"}
 
 
@@ -100,7 +119,7 @@ def pack(root: pathlib.Path, target: pathlib.Path, *, compress: bool) -> None:
     for sensor, folder in FOLDERS.items():
         names = sorted(os.listdir(root / folder), reverse=sensor == "S1")
         path = target / f"{TARBALLS[sensor]}.tar"
-        with tarfile.open(path, "w") as tar:
+        with tarfile.open(path, "w", format=tarfile.GNU_FORMAT) as tar:
             for name in names:
                 tar.add(root / folder / name, f"{folder}/{name}")
         if compress:
@@ -211,13 +230,46 @@ def verify_ours(archive_dir: pathlib.Path, target: pathlib.Path) -> None:
     assert report.is_well
 
 
+def inflate(archive_dir: pathlib.Path, target: pathlib.Path) -> None:
+    """Inflates both tarballs at a time and drops what they hold."""
+    from isal import igzip
+
+    def read(path):
+        with igzip.open(path) as file:
+            while file.read(1 << 20):
+                pass
+
+    target.mkdir()
+    with futures.ThreadPoolExecutor() as executor:
+        list(executor.map(read, archive_dir.glob("*.gz")))
+
+
 # --- Measuring -------------------------------------------------------------
 
 
-def measure_seconds(function, archive_dir, scratch) -> float:
+def settle(scratch: pathlib.Path, num_bytes: int) -> None:
+    """Brings disk and memory into the same state before each measurement.
+
+    What was written before must not slow what is measured. And a virtual
+    machine gives free memory back to its host, which then hands out each page
+    anew at a tenth of the speed; writing a file of that size and removing it
+    leaves pages that the machine holds.
+    """
+    os.sync()
+    path = scratch / "settle"
+    block = bytes(1 << 20)
+    with path.open("wb") as file:
+        for _ in range(num_bytes >> 20):
+            file.write(block)
+    path.unlink()
+
+
+def measure_seconds(
+    function, archive_dir: pathlib.Path, scratch: pathlib.Path, num_pairs: int
+) -> float:
     """Returns the wall-clock time of a call; removes what it wrote."""
     target = scratch / "out"
-    os.sync()  # What was written before must not slow what is measured.
+    settle(scratch, num_pairs * WRITTEN_BYTES_PER_PAIR)
     start = time.perf_counter()
     function(archive_dir, target)
     seconds = time.perf_counter() - start
@@ -353,36 +405,50 @@ def report(
     """Measures everything and prints it."""
     folders = scratch / "archive"
     make_archive(folders, num_pairs)
+    few = folders
     cases = {
         "ours": (build_ours, folders, num_pairs),
         "limit": (copy_bytes, folders, num_pairs),
         "verify": (verify_ours, folders, num_pairs),
         "rasterio": (build_usual_way, folders, min(num_pairs, USUAL_PAIRS)),
     }
+    if num_pairs > FEW_PAIRS:
+        few = scratch / "few"
+        make_archive(few, FEW_PAIRS)
+        cases["ours_few"] = (build_ours, few, FEW_PAIRS)
+        cases["limit_few"] = (copy_bytes, few, FEW_PAIRS)
     if tarballs:
         for name in ("tar", "tar_gz"):
             pack(folders, scratch / name, compress=name == "tar_gz")
             cases[name] = (build_ours, scratch / name, num_pairs)
+        cases["inflating"] = (inflate, scratch / "tar_gz", num_pairs)
     rates = {name: [] for name in cases}
+    # The first build of a process imports modules and starts the processes.
+    measure_seconds(build_ours, few, scratch, min(num_pairs, FEW_PAIRS))
     for _ in range(num_rounds):
         # In turns, so that a busy machine slows all of them.
         for name, (function, archive_dir, number) in cases.items():
-            seconds = measure_seconds(function, archive_dir, scratch)
+            seconds = measure_seconds(function, archive_dir, scratch, number)
             rates[name].append(number / seconds)
             print(f"{name}: {rates[name][-1]:.0f} pairs per second", flush=True)
     peak_mib = {num_pairs: measure_peak_mib(folders, scratch)}
-    if num_pairs > MEMORY_PAIRS:
-        few = scratch / "few"
-        make_archive(few, MEMORY_PAIRS)
-        peak_mib[MEMORY_PAIRS] = measure_peak_mib(few, scratch)
     median = {name: statistics.median(rate) for name, rate in rates.items()}
     print(f"vs_rasterio: {median['ours'] / median['rasterio']:.2f}")
     print(f"of_limit: {median['ours'] / median['limit']:.2f}")
     if tarballs:
         print(f"tar_of_folder: {median['tar'] / median['ours']:.2f}")
         print(f"tar_gz_of_folder: {median['tar_gz'] / median['ours']:.2f}")
+        inflating = median["inflating"] / median["ours"]
+        print(f"inflating_of_folder: {inflating:.2f}")
     print(f"verify_pairs_per_second: {median['verify']:.0f}")
     print(f"pairs_per_second: {median['ours']:.0f}")
+    if few is not folders:
+        peak_mib[FEW_PAIRS] = measure_peak_mib(few, scratch)
+        print(f"pairs_per_second_{FEW_PAIRS}: {median['ours_few']:.0f}")
+        linear = median["ours"] / median["ours_few"]
+        limit_linear = median["limit"] / median["limit_few"]
+        print(f"speed_of_speed_at_{FEW_PAIRS}: {linear:.2f}")
+        print(f"limit_of_limit_at_{FEW_PAIRS}: {limit_linear:.2f}")
     for number, mib in sorted(peak_mib.items()):
         print(f"peak_rss_mib_{number}: {mib:.0f}")
     hours = bigearthnet.NUM_PATCHES / median["ours"] / 3600
