@@ -192,8 +192,12 @@ def make_run(
                 "auto": distribution.has_gpu(),
             }[config.jit_compile],
         )
-        # Before the first step these are the running losses only.
-        epoch_metrics = [*fitted.metrics, *streaming]
+        # Keras lists the running loss and the metrics from the first step on.
+        epoch_metrics = [
+            fitted.compiled_loss._total_loss_mean,
+            *fitted.metrics,
+            *streaming,
+        ]
         # Slots exist before a checkpoint is restored, so none can be missed.
         optimizers.create_slots(fitted.optimizer, fitted.trainable_variables)
     return Run(model, fitted, epoch_metrics, steps_per_epoch, config, builder)
