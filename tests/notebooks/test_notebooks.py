@@ -1,0 +1,160 @@
+"""The committed notebooks: what they say, show and may contain.
+
+`make check-notebooks` runs them; here nothing is executed but `execute` itself,
+on notebooks of one cell.
+"""
+
+import ast
+import importlib.util
+import pathlib
+import re
+
+import nbclient
+import nbformat
+import pytest
+
+from ben_tf.plots import style
+
+FOLDER = pathlib.Path(__file__).parents[2] / "notebooks"
+PATHS = sorted(FOLDER.glob("*.ipynb"))
+by_name = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+
+_MAX_BYTES = 400_000
+# Paths of a machine: a home, a temporary or a working folder, an environment.
+_MACHINE_PATH = re.compile(
+    r"(?<![\w./])/(home|root|tmp|work|usr|opt|var|Users)/"
+)
+
+
+def _code(notebook) -> list:
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def _texts(notebook) -> list[str]:
+    """What the cells show, pictures as SVG text included."""
+    texts = []
+    for cell in _code(notebook):
+        for output in cell.outputs:
+            texts.append(output.get("text", ""))
+            texts.extend(
+                content
+                for kind, content in output.get("data", {}).items()
+                if kind in ("text/plain", "image/svg+xml")
+            )
+    return texts
+
+
+def _execute_module():
+    spec = importlib.util.spec_from_file_location(
+        "execute", FOLDER / "execute.py"
+    )
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_there_are_eight():
+    assert [path.name[:2] for path in PATHS] == [f"0{n}" for n in range(1, 9)]
+    assert sum(path.stat().st_size for path in PATHS) < 2_000_000
+
+
+@by_name
+def test_the_first_cell_asks_answers_and_tells_the_run_time(path):
+    first = nbformat.read(path, as_version=4).cells[0]
+    assert first.cell_type == "markdown"
+    assert re.match(r"# \d\d · .+\?\n", first.source)
+    for heading in ("Answer", "Run time"):
+        assert (
+            len(re.findall(rf"^\*\*{heading}:\*\* .", first.source, re.M)) == 1
+        )
+
+
+@by_name
+def test_one_variable_leads_to_the_real_data(path):
+    setup = _code(nbformat.read(path, as_version=4))[0].source
+    assert setup.count("BEN_DATA_DIR") == 1
+    assert 'DATA_DIR = os.environ.get("BEN_DATA_DIR")' in setup
+
+
+@by_name
+def test_defines_no_model_metric_or_parser(path):
+    notebook = nbformat.read(path, as_version=4)
+    tree = ast.parse("\n".join(cell.source for cell in _code(notebook)))
+    imported, attributes = set(), set()
+    for node in ast.walk(tree):
+        assert not isinstance(node, ast.ClassDef)
+        if isinstance(node, ast.Import):
+            imported |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            imported.add(node.module)
+        elif isinstance(node, ast.Attribute):
+            attributes.add(node.attr)
+    assert any(name.split(".")[0] == "ben_tf" for name in imported)
+    roots = {name.split(".")[0] for name in imported}
+    assert not roots & {"sklearn", "rasterio", "matplotlib", "keras"}
+    assert not attributes & {"keras", "parse_example", "parse_single_example"}
+
+
+@by_name
+def test_outputs_are_there_and_without_errors(path):
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    cells = _code(notebook)
+    assert [cell.execution_count for cell in cells] == list(
+        range(1, len(cells) + 1)
+    )
+    outputs = [output for cell in cells for output in cell.outputs]
+    assert any("data" in output for output in outputs)
+    for output in outputs:
+        assert output.output_type != "error"
+        assert output.get("name") != "stderr"
+    assert not any("Traceback" in text for text in _texts(notebook))
+
+
+@by_name
+def test_holds_nothing_of_the_machine_that_ran_it(path):
+    notebook = nbformat.read(path, as_version=4)
+    assert notebook.metadata.kernelspec.name == "python3"
+    assert set(notebook.metadata) == {"kernelspec", "language_info"}
+    assert set(notebook.metadata.language_info) == {"name"}
+    for text in (*_texts(notebook), *(c.source for c in notebook.cells)):
+        assert not _MACHINE_PATH.search(text), _MACHINE_PATH.search(text)
+    assert path.stat().st_size < _MAX_BYTES
+
+
+@by_name
+def test_says_where_it_is_synthetic(path):
+    notebook = nbformat.read(path, as_version=4)
+    shown = "\n".join(_texts(notebook))
+    # It ran on the sample; 01 and 06 draw nothing but real patches and the
+    # paper's figures.
+    assert "synthetic" in shown
+    if path.name[:2] not in ("01", "06"):
+        assert style.SYNTHETIC_MARK in shown
+
+
+def test_execute_keeps_results_and_drops_notes(tmp_path, capfd):
+    execute = _execute_module()
+    notebook = nbformat.v4.new_notebook(
+        cells=[
+            nbformat.v4.new_code_cell(
+                "import sys\nprint('note', file=sys.stderr)\nprint('result')\n6"
+            )
+        ]
+    )
+    path = tmp_path / "01_small.ipynb"
+    nbformat.write(notebook, path)
+    done = execute.execute(path)
+    stream, value = done.cells[0].outputs
+    assert stream.text == "result\n"
+    assert value.data["text/plain"] == "6"
+
+
+def test_execute_fails_on_an_error(tmp_path):
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell("1 / 0")]
+    )
+    path = tmp_path / "01_broken.ipynb"
+    nbformat.write(notebook, path)
+    with pytest.raises(nbclient.exceptions.CellExecutionError, match="ZeroDiv"):
+        _execute_module().execute(path)
