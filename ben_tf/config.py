@@ -87,6 +87,30 @@ class Config:
         "Overwrite VH by VV, which the reader of bigearthnet-models-tf 1.1.1 "
         "did by mistake; only to compare with models trained that way.",
     )
+    initial_weights: str = config_fields.field(
+        "random",
+        "What training starts from: 'random' (the paper, from scratch) or "
+        "'imagenet' (VGG and ResNet only), whose stem is adapted to the bands.",
+        choices=("random", "imagenet"),
+    )
+    imagenet_weights: str = config_fields.field(
+        "",
+        "With --initial_weights=imagenet: TF-Slim's checkpoint, such as "
+        "resnet_v1_50.ckpt. By default it is looked for in ~/.keras/models.",
+        may_change=True,
+    )
+    branch_workdirs: str = config_fields.field(
+        "",
+        "With --fusion=late: start from two trained networks, the workdirs of "
+        "Sentinel-1 and of Sentinel-2 with a comma between them. The joint "
+        "classifier begins as the mean of their logits.",
+    )
+    trainable: str = config_fields.field(
+        "all",
+        "What training changes: 'all' weights, or only the 'head', the final "
+        "layer, on features that stay as they are.",
+        choices=("all", "head"),
+    )
     train_split: str = config_fields.field(
         "train", "TFDS split to train on; parts work."
     )
@@ -172,11 +196,8 @@ class Config:
     strategy: str = config_fields.field(
         "auto",
         "tf.distribute strategy: 'one_device'; 'mirrored' over all GPUs of "
-        "this machine; 'multi_worker' over the machines that TF_CONFIG names, "
-        "with the same command on each and a workdir that all can reach; "
-        "'tpu'; 'auto' is multi_worker where TF_CONFIG names workers, else "
-        "mirrored where there are several GPUs.",
-        choices=("auto", "one_device", "mirrored", "multi_worker", "tpu"),
+        "this machine; 'tpu'; 'auto' is mirrored where there are several GPUs.",
+        choices=("auto", "one_device", "mirrored", "tpu"),
     )
     jit_compile: str = config_fields.field(
         "auto",
@@ -201,6 +222,23 @@ class Config:
             raise command_line.UserError(
                 "--fusion=shared maps both sensors into one space. Expected "
                 f"--modality=MM. Received: --modality={self.modality}"
+            )
+        if self.model == "k_branch_cnn" and (
+            self.initial_weights == "imagenet" or self.branch_workdirs
+        ):
+            raise command_line.UserError(
+                "--initial_weights=imagenet and --branch_workdirs start from "
+                "weights that k_branch_cnn does not have. Expected a VGG or "
+                "ResNet with them. Received: --model=k_branch_cnn"
+            )
+        if self.branch_workdirs and (self.fusion, self.modality) != (
+            "late",
+            "MM",
+        ):
+            raise command_line.UserError(
+                "--branch_workdirs joins the networks of two sensors. Expected "
+                "--fusion=late --modality=MM with it. Received: "
+                f"--fusion={self.fusion} --modality={self.modality}"
             )
         if self.modality == "S1" and self.bands_60m == "on":
             raise command_line.UserError(

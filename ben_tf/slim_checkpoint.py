@@ -100,7 +100,8 @@ def read_backbone(
         name
         for name in reader.get_variable_to_shape_map()
         if not _TRAINING_STATE.fullmatch(name)
-        and name != "mean_rgb"  # TF-Slim's VGG keeps the mean pixel here.
+        # Some of TF-Slim's networks keep the mean pixel beside the weights.
+        and name.rpartition("/")[2] != "mean_rgb"
         and not name.startswith(f"{head}/")
     }
     _refuse_left_over(set(shapes), found, path)
@@ -116,7 +117,7 @@ def backbone_variables(
       model: From `models.make_model`; a VGG or ResNet.
       backbone: Prefix of its layers: "s1", "s2" or, of early fusion, "s2_s1".
     """
-    scope = _scope(model.name)
+    scope = network_name(model.name)
     variables = {}
     for layer in model.layers:
         if not layer.weights or not layer.name.startswith(f"{backbone}_"):
@@ -142,7 +143,7 @@ def backbone_variables(
 
 def stem_name(model_name: str) -> str:
     """Name in TF-Slim of the first kernel, (height, width, bands, filters)."""
-    scope = _scope(model_name)
+    scope = network_name(model_name)
     return (
         f"{scope}/conv1/conv1_1/weights"
         if scope.startswith("vgg")
@@ -230,7 +231,7 @@ def assign(
         variable.assign(values[name])
 
 
-def _scope(model_name: str) -> str:
+def network_name(model_name: str) -> str:
     """resnet50 -> resnet_v1_50, vgg16 -> vgg_16."""
     family, depth = re.fullmatch(r"(resnet|vgg)(\d+)", model_name).groups()
     return f"resnet_v1_{depth}" if family == "resnet" else f"vgg_{depth}"
@@ -238,7 +239,7 @@ def _scope(model_name: str) -> str:
 
 def _head_scope(model_name: str) -> str:
     """Where TF-Slim keeps the classifier."""
-    scope = _scope(model_name)
+    scope = network_name(model_name)
     return f"{scope}/fc8" if scope.startswith("vgg") else f"{scope}/logits"
 
 

@@ -46,6 +46,7 @@ def train(
     from ben_tf import fitting
     from ben_tf import input_pipeline
     from ben_tf import training
+    from ben_tf import transfer
 
     workdir = pathlib.Path(workdir)
     builder = input_pipeline.open_dataset(config.data_dir)
@@ -58,6 +59,7 @@ def train(
         builder,
         strategy=strategy,
         positive_weights=class_weights.of_run(config, builder, workdir),
+        initialise=transfer.load_initial_weights,
     )
     with strategy.scope():
         checkpoints = checkpoints_lib.Checkpoints(

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import pathlib
+from collections.abc import Callable
 from collections.abc import Sequence
 
 import tensorflow as tf
@@ -144,6 +145,8 @@ def make_run(
     *,
     strategy: tf.distribute.Strategy,
     positive_weights: Sequence[float] | None = None,
+    initialise: Callable[[tf.keras.Model, config_lib.Config], None]
+    | None = None,
 ) -> Run:
     """Builds and compiles the model that `config` describes.
 
@@ -152,6 +155,8 @@ def make_run(
       builder: The dataset.
       strategy: Where to train.
       positive_weights: For the class-weighted loss, from `class_weights`.
+      initialise: Gives the new model the weights to start from, such as
+        `transfer.load_initial_weights`; random ones without it.
 
     Raises:
       UserError: The training split is smaller than a batch.
@@ -167,6 +172,11 @@ def make_run(
     tf.keras.mixed_precision.set_global_policy(config.precision)
     with strategy.scope():
         model = make_model(config)
+        # Before slots exist, which may start from the weights.
+        if initialise is not None:
+            initialise(model, config)
+        if config.trainable == "head":
+            _freeze_features(model)
         fitted = _make_fitted(model, config)
         optimizer = optimizers.make_optimizer(
             config.optimizer,
@@ -240,6 +250,15 @@ def export_best(workdir: str | os.PathLike) -> pathlib.Path:
             "synthetic"
         ],
     )
+
+
+def _freeze_features(model: tf.keras.Model) -> None:
+    """Leaves only what comes after the embedding to be trained.
+
+    Frozen batch normalisation uses its stored statistics, in training too.
+    """
+    for layer in model.layers:
+        layer.trainable = layer.name in ("logits", "head_bn")
 
 
 def make_model(config: config_lib.Config) -> tf.keras.Model:

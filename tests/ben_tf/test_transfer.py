@@ -1,0 +1,161 @@
+"""Training starts from ImageNet weights, or from two networks."""
+
+import dataclasses
+import pathlib
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from ben_tf import checkpoints
+from ben_tf import command_line
+from ben_tf import config as config_lib
+from ben_tf import config_file
+from ben_tf import slim_checkpoint
+from ben_tf import training
+from ben_tf import transfer
+from tests.ben_tf import slim_networks
+
+FINE_TUNED = config_lib.Config(
+    model="resnet50",
+    modality="S2",
+    initial_weights="imagenet",
+    trainable="head",
+)
+
+
+def test_the_stem_of_grey_images_is_unchanged():
+    random = np.random.default_rng(0)
+    kernel = random.normal(size=(7, 7, 3, 4)).astype(np.float32)
+    std = np.float32([58.393, 57.12, 57.375])
+    grey = np.einsum("hwcf,c->hwf", kernel, std)
+    for bands in (("VV", "VH"), ("B02", "B03", "B04", "B08", "B05")):
+        adapted = transfer.adapt_stem(kernel, bands)
+        assert adapted.shape == (7, 7, len(bands), 4)
+        if "B04" in bands:
+            np.testing.assert_allclose(adapted.sum(axis=2), grey, rtol=1e-3)
+            np.testing.assert_allclose(
+                adapted[:, :, 2], kernel[:, :, 0] * std[0] * 3 / 5, rtol=1e-5
+            )
+        else:
+            np.testing.assert_allclose(
+                adapted[:, :, 0], grey / 2, rtol=1e-3, atol=1e-3
+            )
+
+
+def test_the_backbone_becomes_that_of_imagenet(tmp_path, monkeypatch):
+    """And only the classifier is trained."""
+    pixels = np.random.default_rng(0).normal(size=(1, 120, 120, 3)) * 50
+    monkeypatch.setenv("HOME", str(tmp_path))
+    file = tmp_path / ".keras" / "models" / "resnet_v1_50.ckpt"
+    file.parent.mkdir(parents=True)
+    slim_networks.save(
+        file,
+        "resnet50",
+        pixels.astype(np.float32),
+        num_classes=1000,
+        first_format=True,
+    )
+    model = training.make_model(FINE_TUNED)
+    transfer.load_initial_weights(model, FINE_TUNED)
+    reader = tf.train.load_checkpoint(str(file))
+    variables = slim_checkpoint.backbone_variables(model, backbone="s2")
+    stem = "resnet_v1_50/conv1/weights"
+    for name, variable in variables.items():
+        if name != stem:
+            np.testing.assert_array_equal(variable, reader.get_tensor(name))
+    np.testing.assert_array_equal(
+        variables[stem],
+        transfer.adapt_stem(
+            reader.get_tensor(stem),
+            ("B02", "B03", "B04", "B08", *("other",) * 6),
+        ),
+    )
+    training._freeze_features(model)
+    assert {x.name.split("/")[0] for x in model.trainable_variables} == {
+        "logits"
+    }
+
+
+def test_without_weights_it_says_where_to_get_them(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    model = training.make_model(FINE_TUNED)
+    with pytest.raises(command_line.UserError) as error:
+        transfer.load_initial_weights(model, FINE_TUNED)
+    for words in (
+        "download.tensorflow.org/models/resnet_v1_50_2016_08_28.tar.gz",
+        str(tmp_path / ".keras" / "models" / "resnet_v1_50.ckpt"),
+        "--imagenet_weights",
+    ):
+        assert words in str(error.value)
+
+
+@pytest.fixture(scope="module")
+def branches(tmp_path_factory) -> dict[str, pathlib.Path]:
+    """A workdir for each sensor with random weights."""
+    folders = {}
+    for sensor in ("S1", "S2"):
+        tf.keras.backend.clear_session()
+        folders[sensor] = tmp_path_factory.mktemp(sensor)
+        config = config_lib.Config(model="resnet50", modality=sensor)
+        config_file.write(config, folders[sensor])
+        checkpoints.save_best(folders[sensor], training.make_model(config))
+    return folders
+
+
+def test_fusion_begins_as_the_mean_of_both(branches):
+    config = config_lib.Config(
+        model="resnet50",
+        branch_workdirs=f"{branches['S1']}, {branches['S2']}",
+        trainable="head",
+    )
+    model = training.make_model(config)
+    transfer.load_initial_weights(model, config)
+    random = np.random.default_rng(0)
+    inputs = {
+        name: random.normal(size=(2, *x.shape[1:])).astype(np.float32)
+        for name, x in model.input.items()
+    }
+
+    def logits(network):
+        return tf.keras.Model(
+            network.input, network.get_layer("logits").output
+        )({name: inputs[name] for name in network.input})
+
+    alone = []
+    for folder in branches.values():
+        network = training.make_model(config_file.read(folder))
+        checkpoints.restore_best(folder, network)
+        alone.append(logits(network))
+    np.testing.assert_allclose(
+        logits(model), np.mean(alone, axis=0), rtol=1e-4, atol=1e-4
+    )
+
+
+@pytest.mark.parametrize(
+    ("order", "changes", "expected"),
+    [
+        ("S2,S1", {}, "--modality=S2, expected S1"),
+        ("S1,S2", {"num_classes": 43}, "--num_classes=19, expected 43"),
+        ("S1", {}, "Expected two workdirs"),
+    ],
+)
+def test_branches_that_do_not_fit(branches, order, changes, expected):
+    config = config_lib.Config(
+        branch_workdirs=",".join(str(branches[x]) for x in order.split(","))
+    )
+    config = dataclasses.replace(config, **changes)
+    with pytest.raises(command_line.UserError, match=expected):
+        transfer.load_initial_weights(training.make_model(config), config)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"model": "k_branch_cnn", "initial_weights": "imagenet"},
+        {"branch_workdirs": "a,b", "fusion": "early"},
+    ],
+)
+def test_fields_that_do_not_go_together(fields):
+    with pytest.raises(command_line.UserError, match="Expected"):
+        config_lib.Config(**fields)
