@@ -28,9 +28,9 @@ into pages new to it and 5.0 GB/s into those it still held, and 20,000 pairs
 seemed to run at half the speed of 2,000.
 
 From .tar.gz inflating counts most: 0.6 ms of a core for a pair (S2 0.37, S1
-0.23), one core a sensor, where two cores convert a pair from folders in 0.5 ms. And
-records lie in another order than members, so all that is inflated is written
-and read once more before the first record.
+0.23), one core a sensor, where two cores convert a pair from folders in 0.5 ms.
+And records lie in another order than members, so all that is inflated is
+written and read once more before the first record.
 
 `--pairs=20000 --rounds=1 --tarballs=false` is the rehearsal; `--damaged=20000`
 decodes that many damaged TIFFs.

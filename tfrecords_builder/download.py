@@ -28,11 +28,13 @@ class RemoteFile(NamedTuple):
       url: Where it is; the last part is its name.
       md5: Its checksum.
       num_bytes: Its size; None where only the server knows it.
+      most_bytes: What to keep free if the server does not say either.
     """
 
     url: str
     md5: str
     num_bytes: int | None
+    most_bytes: int = 0
 
 
 # The current record of BigEarthNet v1.0 at Zenodo.
@@ -45,7 +47,8 @@ TARBALLS = (
     RemoteFile(
         f"{_RECORD_URL}/BigEarthNet-S1-v1.0.tar.gz",
         "94ced73440dea8c7b9645ee738c5a172",
-        None,  # About 55 GB.
+        None,
+        60_000_000_000,  # Zenodo's page says about 55 GB.
     ),
 )
 
@@ -125,15 +128,20 @@ def _fetch_rest(file: RemoteFile, part: pathlib.Path) -> bool:
         response.raise_for_status()
         if response.status_code != 206:
             start = 0  # The server does not resume and sends all.
-        total = start + int(response.headers.get("Content-Length", 0))
-        if file.num_bytes not in (None, total):
+        total = None  # A server may send without saying how much.
+        if "Content-Length" in response.headers:
+            total = start + int(response.headers["Content-Length"])
+        if None not in (total, file.num_bytes) and total != file.num_bytes:
             raise command_line.UserError(
                 f"{file.url} is not the expected file: {total:,} bytes. "
                 f"Expected {file.num_bytes:,}. Look for the current record at "
                 "https://bigearth.net."
             )
+        total = total or file.num_bytes
         open_archive.check_disk(
-            part.parent, total - start, f"downloading {part.stem}"
+            part.parent,
+            (total or file.most_bytes) - start,
+            f"downloading {part.stem}",
         )
         with (
             part.open("r+b" if part.exists() else "wb") as output,
@@ -150,7 +158,8 @@ def _fetch_rest(file: RemoteFile, part: pathlib.Path) -> bool:
             for chunk in response.iter_content(_CHUNK_BYTES):
                 output.write(chunk)
                 progress.update(len(chunk))
-            return output.tell() >= total
+            # Without a size, requests itself notices a cut.
+            return total is None or output.tell() >= total
 
 
 def _check(file: RemoteFile, part: pathlib.Path) -> None:

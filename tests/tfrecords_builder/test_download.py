@@ -24,6 +24,7 @@ class Server(http.server.ThreadingHTTPServer):
         self.ranges = []
         self.knows_ranges = True
         self.status = None
+        self.says_size = True
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     def file(self, **changes) -> download.RemoteFile:
@@ -37,6 +38,8 @@ class Server(http.server.ThreadingHTTPServer):
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
     def do_GET(self):
         server = self.server
         start = int(self.headers["Range"].removeprefix("bytes=")[:-1])
@@ -51,10 +54,17 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return
         body = CONTENT[start:]
         self.send_response(206 if server.knows_ranges else 200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
         cut = server.cuts.pop(0) if server.cuts else len(body)
-        self.wfile.write(body[:cut])
+        if server.says_size:
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body[:cut])
+        else:
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            self.wfile.write(b"%x\r\n" % len(body) + body[:cut])
+            if cut == len(body):
+                self.wfile.write(b"\r\n0\r\n\r\n")
         self.close_connection = True
 
     def log_message(self, *args):
@@ -124,6 +134,40 @@ def test_a_wrong_checksum_is_refused_and_removed(server, tmp_path):
 def test_a_wrong_size_is_refused_before_the_download(server, tmp_path):
     with pytest.raises(command_line.UserError, match="Expected 70,000"):
         fetch(tmp_path, server.file(num_bytes=70_000))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("says_size", [True, False])
+def test_a_file_of_unknown_size_comes_whole(server, tmp_path, says_size):
+    server.says_size = says_size
+    server.cuts = [1_000_000, 0, 2_500_000]
+    fetch(tmp_path, server.file(num_bytes=None))
+    assert (tmp_path / "BigEarthNet-S2-v1.0.tar.gz").read_bytes() == CONTENT
+    assert len(server.ranges) == 4
+
+
+def test_a_known_size_is_expected_of_a_server_that_says_none(server, tmp_path):
+    server.says_size = False
+    # More than there is: the rest is asked for until nothing comes.
+    with pytest.raises(command_line.UserError, match="wrong checksum"):
+        fetch(tmp_path, server.file(num_bytes=6_000_000, md5="0" * 32))
+    assert server.ranges == [0, len(CONTENT)]
+
+
+def test_disk_is_checked_for_a_file_of_unknown_size(
+    server, tmp_path, monkeypatch
+):
+    server.says_size = False
+    monkeypatch.setattr(
+        open_archive.shutil,
+        "disk_usage",
+        lambda path: open_archive.shutil._ntuple_diskusage(10, 9, 1),
+    )
+    with pytest.raises(command_line.UserError, match=r"60\.0 GB needed"):
+        fetch(
+            tmp_path,
+            server.file(num_bytes=None, most_bytes=60_000_000_000),
+        )
     assert not list(tmp_path.iterdir())
 
 
