@@ -344,7 +344,7 @@ def _split_info(builder: tfds.core.DatasetBuilder, split: str):
         info = builder.info.splits[split]
         if info.num_examples:
             return info
-    except (KeyError, ValueError):
+    except (KeyError, NotImplementedError, ValueError):
         pass
     sizes = {name: s.num_examples for name, s in builder.info.splits.items()}
     raise command_line.UserError(

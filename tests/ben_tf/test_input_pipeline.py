@@ -210,7 +210,7 @@ def test_damaged_description_is_one_sentence(data_dir, tmp_path, file_name):
         input_pipeline.open_dataset(tmp_path)
 
 
-@pytest.mark.parametrize("split", ["val", "train[:0]", "test[", ""])
+@pytest.mark.parametrize("split", ["val", "train[:0]", "test[", "all[:4]", ""])
 def test_unknown_split_names_the_choices(builder, split):
     with pytest.raises(command_line.UserError, match=r"'excluded': \d+"):
         input_pipeline.num_examples(builder, split)
