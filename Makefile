@@ -6,11 +6,11 @@ VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2
 ifeq ($(VERSION),)
 $(error $(PYTHON) does not run; name a Python 3.11, 3.12 or 3.13: make PYTHON=...)
 endif
-# Types are checked and pages are built on the default lane: once is enough.
+# Pages are built and notebooks run on the default lane: once is enough.
 ifeq ($(VERSION),3.11)
 VENV := .venv
 EXTRAS := test,docs
-ONCE := docs
+ONCE := docs check-notebooks
 else
 VENV := .venv-$(VERSION)
 EXTRAS := test
@@ -18,7 +18,7 @@ endif
 BIN := $(VENV)/bin
 QUICKSTART_DIR ?= quickstart
 
-.PHONY: install test lint types docs quickstart clean
+.PHONY: install test lint types docs notebooks check-notebooks quickstart clean
 
 install: $(VENV)/installed
 
@@ -40,6 +40,14 @@ types: install
 docs: install
 	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet docs build/docs
 	@echo "The documentation is in build/docs/index.html"
+
+# Runs all notebooks anew and keeps what they show.
+notebooks: install
+	rm -rf notebooks/runs notebooks/sample
+	$(BIN)/python notebooks/execute.py
+
+check-notebooks: install
+	$(BIN)/python notebooks/execute.py --check
 
 quickstart: install
 	$(BIN)/python -m ben_tf.quickstart --output_dir=$(QUICKSTART_DIR)

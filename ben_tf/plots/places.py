@@ -67,7 +67,7 @@ def group_maps(
         3.5,
         synthetic=synthetic,
         file_format="png",
-        dots_per_inch=90,
+        dots_per_inch=80,
     ) as sheet:
         panels = sheet.figure.subplots(
             1, len(titles), sharex=True, sharey=True, squeeze=False
