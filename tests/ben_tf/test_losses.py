@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from ben_tf import command_line
 from ben_tf import losses
 
 needs_addons = pytest.mark.skipif(
@@ -88,3 +89,78 @@ def test_gradients_are_finite_without_labels_or_signal(name):
 def test_unknown_loss_is_refused(batch):
     with pytest.raises(ValueError, match="'triplet'"):
         losses.embedding_loss("triplet", *batch, binary=False)
+
+
+def test_class_weighted_equals_numpy():
+    random = np.random.default_rng(1)
+    labels = (random.random((6, 3)) < 0.5).astype(np.float32)
+    p = random.uniform(0.05, 0.95, (6, 3)).astype(np.float32)
+    weights = np.float32([1, 5, 100])
+    expected = -(weights * labels * np.log(p) + (1 - labels) * np.log(1 - p))
+    loss = losses.classification_loss(
+        "class_weighted", positive_weights=weights.tolist()
+    )
+    np.testing.assert_allclose(
+        loss(tf.constant(labels), tf.constant(p)),
+        expected.mean(axis=1),
+        rtol=1e-4,
+    )
+
+
+def test_focal_equals_numpy():
+    labels = np.float32([[1, 0]])
+    p = np.float32([[0.9, 0.4]])
+    expected = -(0.1**2 * np.log(0.9) + 0.4**2 * np.log(0.6)) / 2
+    loss = losses.classification_loss("focal")(labels, p)
+    assert float(loss) == pytest.approx(expected, rel=1e-4)
+
+
+def test_unknown_classification_loss_is_refused():
+    with pytest.raises(ValueError, match="'hinge'"):
+        losses.classification_loss("hinge")
+
+
+@needs_addons
+def test_single_n_pairs_by_hand():
+    """Strangers at right angles; a patch without a label counts as its own."""
+    labels = tf.constant(np.float32([[1, 0], [0, 1], [0, 0]]))
+    loss = losses.single_embedding_loss(
+        "n_pairs", labels, tf.constant(3 * np.eye(3, dtype=np.float32))
+    )
+    assert float(loss) == pytest.approx(np.log1p(2 * np.exp(-10)), abs=1e-5)
+
+
+@needs_addons
+def test_triplets_compare_whole_sets_of_labels():
+    """Two of 43 classes beyond float32's integers; margin 1."""
+    labels = np.zeros((4, 43), np.float32)
+    labels[:, 42] = 1
+    labels[2:, 0] = 1
+    near = np.float32([[1, 0], [1, 0], [-1, 0], [-1, 0]])
+    mixed = near[[0, 2, 1, 3]]
+    apart, together = (
+        float(
+            losses.single_embedding_loss(
+                "triplet", tf.constant(labels), tf.constant(x)
+            )
+        )
+        for x in (near, mixed)
+    )
+    assert apart == pytest.approx(0, abs=1e-5)
+    # Distance 2 to the partner and to the farthest stranger.
+    assert together == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("tensorflow_addons") is not None,
+    reason="TensorFlow Addons is there",
+)
+def test_missing_addons_are_one_sentence(batch):
+    labels, embeddings = batch
+    with pytest.raises(command_line.UserError, match="needs TensorFlow Addons"):
+        losses.single_embedding_loss("n_pairs", labels, embeddings[:, 0])
+
+
+def test_unknown_single_loss_is_refused(batch):
+    with pytest.raises(ValueError, match="'contrastive'"):
+        losses.single_embedding_loss("contrastive", *batch)
