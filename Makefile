@@ -10,7 +10,7 @@ endif
 ifeq ($(VERSION),3.11)
 VENV := .venv
 EXTRAS := test,docs
-ONCE := docs check-notebooks
+ONCE := types docs check-notebooks
 else
 VENV := .venv-$(VERSION)
 EXTRAS := test
