@@ -197,12 +197,18 @@ def _random_generators(model: tf.keras.Model) -> list[tf.random.Generator]:
 
 
 def save_best(workdir: pathlib.Path, model: tf.keras.Model) -> None:
-    """Writes weights that come from elsewhere as the best ones of a workdir."""
-    tf.train.CheckpointManager(
+    """Writes weights that come from elsewhere as the best ones of a workdir.
+
+    Raises:
+      UserError: They cannot be written.
+    """
+    manager = tf.train.CheckpointManager(
         tf.train.Checkpoint(model=model),
         os.fspath(workdir / _BEST_FOLDER),
         max_to_keep=1,
-    ).save(checkpoint_number=0)
+    )
+    with _explained_failures(workdir):
+        manager.save(checkpoint_number=0)
 
 
 def restore_best(workdir: pathlib.Path, model: tf.keras.Model) -> None:
