@@ -142,9 +142,13 @@ def _mark_literal_blocks(app, what, name, obj, options, lines) -> None:
             is_table = line.startswith("|")
             if is_table or indent > len(last) - len(last.lstrip()):
                 block_indent = indent
-                marked += [" " * indent + "::", ""]
+                outer = min(indent, len(last) - len(last.lstrip()))
+                marked += [" " * outer + "::", ""]
         if block_indent is not None:
             marked.append("    " + line)
+        elif last.strip() in ("Returns:", "Yields:"):
+            # Without a type in front; napoleon takes the text up to a colon.
+            marked.append(" " * indent + ": " + _escape(line.lstrip()))
         else:
             marked.append(_escape(line))
         last = line

@@ -59,9 +59,9 @@ def _labels_of(builder, names: list[str]) -> dict[str, list[str]]:
 
 
 def _caption(labels: list[str]) -> str:
-    short = [label.split(",")[0] for label in labels[:3]]
-    more = f" (+{len(labels) - 3})" if len(labels) > 3 else ""
-    return textwrap.fill("; ".join(short) + more, 24)
+    short = [label.split(",")[0] for label in labels[:2]]
+    more = f" (+{len(labels) - 2})" if len(labels) > 2 else ""
+    return textwrap.fill("; ".join(short) + more, 28)
 
 
 def draw(quickstart_dir: pathlib.Path) -> bytes:
@@ -90,15 +90,15 @@ def draw(quickstart_dir: pathlib.Path) -> bytes:
     labels = _labels_of(
         input_pipeline.open_dataset(data_dir), [*real, query, *found]
     )
-    drawing = figure.Figure(figsize=(9, 5.9))
+    drawing = figure.Figure(figsize=(9, 6.1))
     axes = drawing.subplots(3, _NUM_COLUMNS)
     for column, name in enumerate(real):
         for row, picture in enumerate((_OPTICAL, _RADAR)):
             axes[row, column].imshow(pictures.render(pixels[name], picture))
-        axes[1, column].set_xlabel(_caption(labels[name]), fontsize=7)
+        axes[1, column].set_xlabel(_caption(labels[name]), fontsize=6.3)
     for column, name in enumerate([query, *found]):
         axes[2, column].imshow(pictures.render(pixels[name], _OPTICAL))
-        axes[2, column].set_xlabel(_caption(labels[name]), fontsize=7)
+        axes[2, column].set_xlabel(_caption(labels[name]), fontsize=6.3)
         title = "query" if column == 0 else f"hit {column}"
         axes[2, column].set_title(title, fontsize=8)
     for row, title in enumerate(
@@ -108,10 +108,10 @@ def draw(quickstart_dir: pathlib.Path) -> bytes:
     for axis in axes.flat:
         axis.set_xticks([])
         axis.set_yticks([])
-    drawing.subplots_adjust(0.03, 0.08, 0.99, 0.99, 0.06, 0.12)
+    drawing.subplots_adjust(0.03, 0.1, 0.99, 0.99, 0.06, 0.1)
     for box in axes[2]:
         place = box.get_position()
-        box.set_position([place.x0, place.y0 - 0.02, place.width, place.height])
+        box.set_position([place.x0, place.y0 - 0.03, place.width, place.height])
     for quality in range(90, 30, -5):
         file = io.BytesIO()
         drawing.savefig(
