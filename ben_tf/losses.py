@@ -19,6 +19,11 @@ SINGLE_EMBEDDING_LOSSES = ("n_pairs", "triplet")
 # Keeps values away from 0, where their signs would lose most.
 _HASHING_WEIGHT = 4.0
 
+# Products of 64 signs move in steps of 1/32: a softer choice learns codes that
+# lose less against embeddings.
+_TEMPERATURE = 0.1
+_TEMPERATURE_OF_CODES = 0.2
+
 
 def classification_loss(
     name: str, *, positive_weights: Sequence[float] | None = None
@@ -105,11 +110,21 @@ def single_embedding_loss(
     # One number for each set of labels: its bits.
     bits = tf.constant([2**i for i in range(labels.shape[1])], tf.int64)
     label_set = tf.reduce_sum(tf.cast(labels, tf.int64) * bits, axis=1)
-    return tensorflow_addons.losses.triplet_semihard_loss(label_set, unit)
+    num_equal = tf.math.count_nonzero(label_set[:, tf.newaxis] == label_set)
+    # Addons divides by the number of pairs, of which small batches may have
+    # none.
+    return tf.cond(
+        num_equal > tf.size(label_set, tf.int64),
+        lambda: tensorflow_addons.losses.triplet_semihard_loss(label_set, unit),
+        lambda: 0.0 * tf.reduce_sum(unit),
+    )
 
 
 def cross_modal_n_pairs(
-    labels: tf.Tensor, embeddings: tf.Tensor, *, temperature: float = 0.1
+    labels: tf.Tensor,
+    embeddings: tf.Tensor,
+    *,
+    temperature: float = _TEMPERATURE,
 ) -> tf.Tensor:
     """N-pairs loss for multi-label data between two sensors.
 
@@ -227,7 +242,11 @@ def embedding_loss(
         compared = compared + tf.stop_gradient(codes - compared)
     unit = tf.math.l2_normalize(compared, axis=-1)
     if name == "n_pairs":
-        loss = cross_modal_n_pairs(labels, unit)
+        loss = cross_modal_n_pairs(
+            labels,
+            unit,
+            temperature=_TEMPERATURE_OF_CODES if binary else _TEMPERATURE,
+        )
     elif name == "contrastive":
         loss = cross_modal_contrastive(labels, unit)
     else:

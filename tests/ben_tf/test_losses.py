@@ -149,6 +149,11 @@ def test_triplets_compare_whole_sets_of_labels():
     assert apart == pytest.approx(0, abs=1e-5)
     # Distance 2 to the partner and to the farthest stranger.
     assert together == pytest.approx(1, abs=1e-5)
+    # No two patches alike.
+    lonely = losses.single_embedding_loss(
+        "triplet", tf.eye(2), tf.constant(near[:2])
+    )
+    assert float(lonely) == 0
 
 
 @pytest.mark.skipif(
