@@ -19,11 +19,6 @@ SINGLE_EMBEDDING_LOSSES = ("n_pairs", "triplet")
 # Keeps values away from 0, where their signs would lose most.
 _HASHING_WEIGHT = 4.0
 
-# Products of 64 signs move in steps of 1/32: a softer choice learns codes that
-# lose less against embeddings.
-_TEMPERATURE = 0.1
-_TEMPERATURE_OF_CODES = 0.2
-
 
 def classification_loss(
     name: str, *, positive_weights: Sequence[float] | None = None
@@ -124,7 +119,7 @@ def cross_modal_n_pairs(
     labels: tf.Tensor,
     embeddings: tf.Tensor,
     *,
-    temperature: float = _TEMPERATURE,
+    temperature: float = 0.1,
 ) -> tf.Tensor:
     """N-pairs loss for multi-label data between two sensors.
 
@@ -242,11 +237,7 @@ def embedding_loss(
         compared = compared + tf.stop_gradient(codes - compared)
     unit = tf.math.l2_normalize(compared, axis=-1)
     if name == "n_pairs":
-        loss = cross_modal_n_pairs(
-            labels,
-            unit,
-            temperature=_TEMPERATURE_OF_CODES if binary else _TEMPERATURE,
-        )
+        loss = cross_modal_n_pairs(labels, unit)
     elif name == "contrastive":
         loss = cross_modal_contrastive(labels, unit)
     else:
