@@ -10,6 +10,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+DOCUMENTS = README + (ROOT / "docs" / "reproducing.md").read_text()
 
 
 def _section(title: str) -> str:
@@ -62,8 +63,8 @@ def test_quoted_messages_are_those_of_the_code(quoted):
 
 
 def _commands() -> dict[str, set[str]]:
-    """Command -> the flags that README.md gives it."""
-    text = README.replace("\\\n", " ")
+    """Command -> the flags that the documents give it."""
+    text = DOCUMENTS.replace("\\\n", " ")
     found = {}
     for command, rest in re.findall(
         r"^ +python -m (ben_tf\.retrieval \w+|[\w.]+)(.*)$", text, re.MULTILINE
@@ -82,7 +83,30 @@ def test_commands_have_the_flags_that_are_shown(command):
         cwd=ROOT,
     )
     known = set(re.findall(r"^  --(?:\[no\])?(\w+)", result.stdout, re.M))
-    assert _commands()[command] <= known
+    # What absl gives every program, shown by --helpfull alone.
+    assert _commands()[command] <= known | {"flagfile"}
+
+
+def test_flagfiles_that_are_named_exist():
+    named = re.findall(r"--flagfile=(\S+)", DOCUMENTS)
+    assert named
+    assert [name for name in named if not (ROOT / name).is_file()] == []
+
+
+def test_layout_names_every_module():
+    names, folder = set(), ""
+    for line in _section("Layout").strip("\n").split("\n\n")[0].splitlines():
+        if match := re.match(r" {4}(\w+/)", line):
+            folder = match[1]
+        elif re.match(r" {6}\w", line):
+            for name in re.findall(r"[\w*]+(?:\.py|/)", line):
+                found = list(ROOT.glob(folder + name))
+                assert found, folder + name
+                names.update(found)
+    package = ROOT / "ben_tf"
+    modules = {path for path in package.glob("*.py") if path.stem[0] != "_"}
+    modules |= {path.parent for path in package.glob("*/__init__.py")}
+    assert modules <= names
 
 
 def test_files_that_are_linked_exist():
