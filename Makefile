@@ -27,8 +27,10 @@ $(VENV)/installed: requirements.txt setup.py
 	$(BIN)/python -m pip install --quiet --editable '.[$(EXTRAS)]'
 	touch $@
 
+# Side by side, but not on all cores of a large machine: a process with
+# TensorFlow takes up to 3 GiB.
 test: lint $(ONCE)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
 
 lint: install
 	$(BIN)/ruff check .

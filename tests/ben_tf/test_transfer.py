@@ -127,8 +127,10 @@ def test_fusion_begins_as_the_mean_of_both(branches):
         network = training.make_model(config_file.read(folder))
         checkpoints.restore_best(folder, network)
         alone.append(logits(network))
+    mean = np.mean(alone, axis=0)
+    # Random networks give logits in the thousands, sums of 2,048 products.
     np.testing.assert_allclose(
-        logits(model), np.mean(alone, axis=0), rtol=1e-4, atol=1e-4
+        logits(model), mean, rtol=1e-4, atol=1e-5 * np.abs(mean).max()
     )
 
 
