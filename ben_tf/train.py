@@ -5,7 +5,8 @@ r"""Trains a model on BigEarthNet-MM and exports it.
 
 The workdir receives config.json, history.csv, logs/ (TensorBoard), the last
 and the best checkpoint, and saved_model/, exported from the best one. The same
-command again goes on where an interrupted run stopped.
+command again goes on where an interrupted run stopped. With --dry_run it says
+what the run would take, and leaves nothing.
 """
 
 import os
@@ -78,6 +79,39 @@ def train(
     return training.export_best(workdir)
 
 
+def dry_run(config: config_lib.Config) -> None:
+    """Prints what the run would take, and takes a few steps to say how long.
+
+    Nothing is written.
+
+    Args:
+      config: What would be trained, on which data.
+
+    Raises:
+      UserError: As `train`, but for the workdir; memory does not suffice.
+    """
+    from ben_tf import distribution
+    from ben_tf import dry_run as dry_run_lib
+    from ben_tf import input_pipeline
+    from ben_tf import training
+    from ben_tf import transfer
+
+    builder = input_pipeline.open_dataset(config.data_dir)
+    strategy = distribution.make_strategy(config.strategy)
+    training.make_repeatable(config.seed)
+    run = training.make_run(
+        config,
+        builder,
+        strategy=strategy,
+        # To count labels would read the whole split; any weights take as long.
+        positive_weights=[1.0] * config.num_classes,
+        initialise=transfer.load_initial_weights,
+    )
+    plan = dry_run_lib.plan(run)
+    print(dry_run_lib.describe(plan), flush=True)
+    print(dry_run_lib.describe_time(plan, dry_run_lib.measure(run)))
+
+
 def _prepare_workdir(config: config_lib.Config, workdir: pathlib.Path) -> None:
     """Creates the workdir, or makes sure that it belongs to this run."""
     if (workdir / config_file.FILE_NAME).exists():
@@ -96,7 +130,19 @@ def _prepare_workdir(config: config_lib.Config, workdir: pathlib.Path) -> None:
 def command() -> Callable[[], None]:
     """Defines the flags; returns what the command does."""
     workdir = flags.DEFINE_string(
-        "workdir", None, "Folder for all that the run leaves.", required=True
+        "workdir", None, "Folder for all that the run leaves."
+    )
+    is_dry_run = flags.DEFINE_bool(
+        "dry_run",
+        False,
+        "Print parameters, memory, steps, bytes to read and, after a few "
+        "measured steps, an estimate of the time; needs no --workdir and "
+        "leaves nothing.",
+    )
+    flags.register_multi_flags_validator(
+        ["workdir", "dry_run"],
+        lambda values: values["workdir"] or values["dry_run"],
+        message="Expected --workdir=FOLDER, or --dry_run.",
     )
     config_flags.define_flags()
     flags.adopt_module_key_flags(config_flags)
@@ -104,6 +150,9 @@ def command() -> Callable[[], None]:
     def main() -> None:
         from ben_tf import interruption
 
+        if is_dry_run.value:
+            dry_run(config_flags.from_flags())
+            return
         try:
             saved_model = train(config_flags.from_flags(), workdir.value)
         except interruption.Terminated as error:
