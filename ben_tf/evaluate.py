@@ -8,6 +8,7 @@ WORKDIR/predictions/<split>.npz (labels and probabilities of every patch).
 
 import json
 import math
+import os
 import pathlib
 from collections.abc import Callable
 
@@ -31,8 +32,8 @@ GROUP_METRICS = (
 
 def evaluate(
     *,
-    workdir: str,
-    data_dir: str,
+    workdir: str | os.PathLike,
+    data_dir: str | os.PathLike,
     split: str = "test",
     batch_size: int = 256,
     thresholds: str = "paper",

@@ -59,7 +59,7 @@ def quickstart(
         "Evaluate on the test split",
         f"ben_tf.evaluate --workdir={workdir} --data_dir={data_dir}",
     ):
-        result = evaluate.evaluate(workdir=str(workdir), data_dir=str(data_dir))
+        result = evaluate.evaluate(workdir=workdir, data_dir=data_dir)
         print(comparison.as_text(result, with_paper=False))
     with _stage(
         "Index the test split and look for patches like its first one",

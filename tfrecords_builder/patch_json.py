@@ -58,14 +58,14 @@ class PatchJson(NamedTuple):
       epsg: EPSG code of the projection (UTM on WGS 84).
       upper_left: (easting, northing) of the outer corner, in metres.
       time: Acquisition in UTC, ISO 8601 without zone, to the second.
-      s2_name: The patch's Sentinel-2 partner; None in Sentinel-2 files.
+      s2_name: The patch's Sentinel-2 partner; "" in Sentinel-2 files.
     """
 
     labels: tuple[str, ...]
     epsg: int
     upper_left: tuple[float, float]
     time: str
-    s2_name: str | None
+    s2_name: str
 
 
 def parse(data: bytes, *, place: str, sensor: str) -> PatchJson:
@@ -102,7 +102,7 @@ def parse(data: bytes, *, place: str, sensor: str) -> PatchJson:
         time=_check_time(content[_TIME_KEYS[sensor]], place),
         s2_name=_check_s2_name(content["corresponding_s2_patch"], place)
         if sensor == "S1"
-        else None,
+        else "",
     )
 
 

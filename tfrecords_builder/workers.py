@@ -14,8 +14,9 @@ from typing import TypeVar
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
-_function: Callable[[Any, Any], Any] | None = None
-_shared: Any = None
+# What `_start_worker` sets in each process.
+_function: Callable[[Any, Any], Any]
+_shared: Any
 
 
 def default_num_workers() -> int:
@@ -68,7 +69,9 @@ def _start_worker(function: Callable[[Any, Any], Any], shared: Any) -> None:
 
 
 def _exit_with_parent() -> None:
-    connection.wait([multiprocessing.parent_process().sentinel])
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
     os._exit(1)
 
 

@@ -89,6 +89,7 @@ def from_archive(
       scratch_dir: For tarballs, see `open_archive`.
     """
     sensors = _sensors(grids)
+    sources: archive_lib.Archive
     if len(sensors) == 1:
         sources = _one_sensor(archive_dir, sensors[0])
     else:
@@ -120,7 +121,7 @@ def is_archive(path: str | os.PathLike) -> bool:
     return not pathlib.Path(path).resolve().name.startswith(("S1", "S2"))
 
 
-def _one_sensor(archive_dir, sensor) -> dict[str, archive_lib.Source]:
+def _one_sensor(archive_dir, sensor) -> dict[str, archive_lib.FolderSource]:
     root = pathlib.Path(archive_dir)
     for name in archive_lib.SENSOR_FOLDERS[sensor]:
         if (root / name).is_dir():

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import pathlib
 from collections.abc import Sequence
 
@@ -20,8 +21,8 @@ _NUM_HITS = 6
 
 def write_report(
     *,
-    workdir: str,
-    data_dir: str,
+    workdir: str | os.PathLike,
+    data_dir: str | os.PathLike,
     split: str = "test",
     index: str | None = None,
     output: str | None = None,

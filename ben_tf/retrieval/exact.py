@@ -7,6 +7,7 @@ rounding and equal distances cannot change an answer.
 """
 
 from collections.abc import Callable
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -51,7 +52,8 @@ def nearest(
     k = min(k, num_rows)
     best = np.empty((len(queries), k), np.float32)
     best_rows = np.empty((len(queries), k), np.int64)
-    open_queries = np.arange(len(queries))
+    # Of no embeddings nothing is asked: no block would come back.
+    open_queries = np.arange(len(queries) if k else 0)
     wanted = min(num_rows, k + _SPARE_CANDIDATES)
     while len(open_queries):
         part = queries[open_queries]
@@ -150,12 +152,13 @@ def _power_of_two(number: int) -> int:
     return 1 << (number - 1).bit_length()
 
 
-def _merge(blocks, wanted: int) -> Candidates:
-    """Keeps the best candidates of all blocks."""
-    best = None
+def _merge(blocks: Iterator[Candidates], wanted: int) -> Candidates:
+    """Keeps the best candidates of all blocks, of which there is at least one."""
+    best, best_rows = distances.order(*next(blocks), k=wanted)
     for found, rows in blocks:
-        if best is not None:
-            found = np.concatenate([best[0], found], axis=1)
-            rows = np.concatenate([best[1], rows], axis=1)
-        best = distances.order(found, rows, k=wanted)
-    return best
+        best, best_rows = distances.order(
+            np.concatenate([best, found], axis=1),
+            np.concatenate([best_rows, rows], axis=1),
+            k=wanted,
+        )
+    return best, best_rows

@@ -40,7 +40,7 @@ def test_real_files(contents):
     assert s2.epsg == 32633
     assert s2.upper_left == (404_400, 5_342_400)
     assert s2.time == "2017-06-13T10:10:31"
-    assert s2.s2_name is None
+    assert s2.s2_name == ""
     assert s1[:3] == s2[:3]
     assert s1.time == "2017-06-13T16:50:43"
     assert s1.s2_name == "S2A_MSIL2A_20170613T101031_87_48"

@@ -35,6 +35,14 @@ def test_distance_agrees_with_scikit_learn(name):
 
 
 @pytest.mark.parametrize("name", distances.DISTANCES)
+def test_finds_nothing_among_nothing(name):
+    found, rows = exact.nearest(
+        name, features((3, 8)), np.empty((0, 8), np.float32), k=5
+    )
+    assert found.shape == rows.shape == (3, 0)
+
+
+@pytest.mark.parametrize("name", distances.DISTANCES)
 @pytest.mark.parametrize("num_rows", [1, 70, 1500])
 def test_finds_the_nearest(name, num_rows, monkeypatch):
     # Small blocks, so that several, and an incomplete last one, are merged.
