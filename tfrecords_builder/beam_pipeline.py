@@ -112,17 +112,21 @@ def _result_to_json(result: shards.ShardResult) -> str:
 
 
 def _result_from_json(text: str) -> shards.ShardResult:
-    result = shards.ShardResult(*json.loads(text))
-    return result._replace(
-        metadata=[_pair_from_json(pair) for pair in result.metadata],
-        skipped=[shards.SkippedPair(*row) for row in result.skipped],
+    split, path, num_bytes, metadata, skipped = json.loads(text)
+    return shards.ShardResult(
+        split,
+        path,
+        num_bytes,
+        metadata=[_pair_from_json(values) for values in metadata],
+        skipped=[shards.SkippedPair(*row) for row in skipped],
     )
 
 
 def _pair_from_json(values: list) -> patch_pair.PatchPair:
     pair = patch_pair.PatchPair(*values)
+    easting, northing = pair.upper_left
     return pair._replace(
         official=splits.OfficialPatch(*pair.official),
         labels=tuple(pair.labels),
-        upper_left=tuple(pair.upper_left),
+        upper_left=(easting, northing),
     )

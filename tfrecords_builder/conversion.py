@@ -94,7 +94,9 @@ def convert(
                 shards.boundaries(len(pairs), total)
             )
         ]
-    written = {split: [] for split in pairs_of_split}
+    written: dict[str, list[tuple[str, int, int]]] = {
+        split: [] for split in pairs_of_split
+    }
 
     def finished_parts() -> Iterator[list]:
         with tqdm.tqdm(
@@ -136,7 +138,9 @@ def plan_splits(
             "The archive holds no pair of patches. Expected at least one S2 "
             "patch with its S1 patch."
         )
-    by_split = {split: [] for split in bigearthnet.SPLIT_SIZES}
+    by_split: dict[str, list[splits.OfficialPatch]] = {
+        split: [] for split in bigearthnet.SPLIT_SIZES
+    }
     for pair in inventory.pairs:
         by_split[pair.split].append(pair)
     return (

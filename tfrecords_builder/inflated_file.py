@@ -91,7 +91,7 @@ class InflatedFile:
         except (
             EOFError,
             igzip.BadGzipFile,
-            isal_zlib.error,
+            isal_zlib.error,  # type: ignore[misc] # Its stub: no class.
             zlib.error,
         ) as error:
             raise command_line.UserError(

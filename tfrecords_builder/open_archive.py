@@ -27,23 +27,26 @@ def open_archive(
         its tarball.
       scratch_dir: Where a .tar.gz is inflated to (177 GB for the whole
         archive) and indexes of tarballs are written. The caller deletes it.
-        Folders need none.
+        Folders need none, tarballs do.
 
     Raises:
       command_line.UserError: A sensor is missing, a tarball is damaged or the
         disk is too small.
       errors.ArchiveError: A tar member is refused.
+      ValueError: Tarballs without `scratch_dir`.
     """
     paths = archive_lib.find_sensors(archive_dir)
     tarballs = {
         sensor: path for sensor, path in paths.items() if path.is_file()
     }
-    sources = {
+    sources: dict[str, archive_lib.Source] = {
         sensor: archive_lib.FolderSource(path)
         for sensor, path in paths.items()
         if sensor not in tarballs
     }
     if tarballs:
+        if scratch_dir is None:
+            raise ValueError("Expected a scratch_dir for tarballs.")
         scratch = pathlib.Path(scratch_dir)
         scratch.mkdir(parents=True, exist_ok=True)
         compressed = [p for p in tarballs.values() if p.suffix == ".gz"]

@@ -49,7 +49,7 @@ def serialize(pair: patch_pair.PatchPair) -> bytes:
         "patch_name": _bytes_feature(official.s2_name.encode()),
         "s1_name": _bytes_feature(official.s1_name.encode()),
         **{
-            name: _bytes_feature(memoryview(pixels).cast("B"))
+            name: _bytes_feature(pixels.data.cast("B"))
             for name, pixels in pair.grids.items()
         },
         "labels_43": _int_feature(_CLASS_INDEX_43[x] for x in pair.labels),

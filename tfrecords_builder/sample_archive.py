@@ -22,6 +22,8 @@ import re
 import shutil
 import tarfile
 from collections.abc import Callable
+from collections.abc import Container
+from collections.abc import Iterable
 from collections.abc import Iterator
 
 import numpy as np
@@ -115,7 +117,7 @@ def write_sample_archive(
 
 
 def choose_patches(
-    num_patches: int, *, seed: int, exclude: list[str] = ()
+    num_patches: int, *, seed: int, exclude: Container[str] = ()
 ) -> list[splits.OfficialPatch]:
     """Draws patches from the official lists, all strata alike.
 
@@ -130,7 +132,7 @@ def choose_patches(
             (patch.country, patch.season), []
         ).append(patch)
     random = np.random.default_rng([seed, 1])
-    chosen = []
+    chosen: list[splits.OfficialPatch] = []
     remaining = num_patches
     for split, share in _SPLIT_SHARES.items():
         # The last split takes what rounding has left.
@@ -151,7 +153,7 @@ def choose_patches(
     return chosen
 
 
-def _take_turns(queues: list[Iterator]) -> Iterator:
+def _take_turns(queues: Iterable[Iterator]) -> Iterator:
     for row in itertools.zip_longest(*queues):
         yield from (item for item in row if item is not None)
 
@@ -246,7 +248,7 @@ def _time(name: str, *, separator: str) -> str:
     Names of Sentinel-2 patches may lack the leading zero of the hour and may
     have second 60 or 61, as in 94160; such seconds become 59 here.
     """
-    date, time = re.search(r"_(\d{8})T(\d{5,6})_", name).groups()
+    date, time = re.findall(r"_(\d{8})T(\d{5,6})_", name)[0]
     time = time.zfill(6)
     second = min(int(time[4:]), 59)
     return (
@@ -264,7 +266,8 @@ def _copy_real_pairs(output_dir: pathlib.Path) -> list[str]:
             tarfile.open(fileobj=stream) as archive,
         ):
             for member in archive:
-                if not member.isfile():
+                content = member.isfile() and archive.extractfile(member)
+                if not content:
                     continue
                 # The last two parts only: nothing can leave the folder.
                 *_, patch_name, file_name = pathlib.PurePosixPath(
@@ -272,7 +275,7 @@ def _copy_real_pairs(output_dir: pathlib.Path) -> list[str]:
                 ).parts
                 target = output_dir / folders[sensor] / patch_name / file_name
                 target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(archive.extractfile(member).read())
+                target.write_bytes(content.read())
     return sorted(path.name for path in (output_dir / S2_FOLDER).iterdir())
 
 

@@ -77,7 +77,7 @@ def official_patches() -> Mapping[str, OfficialPatch]:
     split_files = tuple(_SPLIT_FILES.values())
     # Decompression takes most of the time and releases the interpreter lock.
     with futures.ThreadPoolExecutor() as executor:
-        pairs, *split_lists, snow, cloud = executor.map(
+        pairs, *split_lists, snow_list, cloud_list = executor.map(
             _read_lines, (_PAIRS_FILE, *split_files, _SNOW_FILE, _CLOUD_FILE)
         )
     split_of = {
@@ -85,8 +85,8 @@ def official_patches() -> Mapping[str, OfficialPatch]:
         for split, s2_names in zip(_SPLIT_FILES, split_lists, strict=True)
         for s2_name in s2_names
     }
-    snow = frozenset(snow)
-    cloud = frozenset(cloud)
+    snow = frozenset(snow_list)
+    cloud = frozenset(cloud_list)
     # One object for each distinct word instead of one for each row.
     words = {
         word: word for word in (*bigearthnet.COUNTRIES, *bigearthnet.SEASONS)

@@ -160,15 +160,20 @@ def _parse_header(header: bytes) -> tuple[str, bytes, int]:
         raise ValueError("Too short.")
     # The checksum counts its own eight bytes as blanks.
     checksum = sum(header) - sum(header[148:156]) + 8 * 32
-    if checksum != tarfile.nti(header[148:156]):
+    if checksum != _number(header[148:156]):
         raise ValueError("Wrong checksum.")
-    size = tarfile.nti(header[124:136])
+    size = _number(header[124:136])
     if size < 0:
         raise ValueError("Negative size.")
     path = _decode(header[:100])
     if header[257:263] == b"ustar\0" and header[345]:
         path = f"{_decode(header[345:500])}/{path}"
     return path, header[156:157], size
+
+
+def _number(field: bytes) -> int:
+    """A number of a header: octal digits, or binary where they do not do."""
+    return tarfile.nti(field)  # type: ignore[attr-defined] # Not in typeshed.
 
 
 def _pax_path(data: bytes, path: str) -> str | None:

@@ -6,6 +6,7 @@ process can read any patch: memory does not grow with the archive.
 """
 
 import functools
+import io
 import os
 import pathlib
 from collections.abc import Callable
@@ -63,8 +64,8 @@ class TarSource:
         self._surplus = index.surplus
         self._index_path = os.fspath(scratch / f"{sensor}.npy")
         np.save(self._index_path, index.patches)
-        self._index = None
-        self._file = None
+        self._index: np.ndarray | None = None
+        self._file: io.FileIO | None = None
 
     def __getstate__(self):
         return self.__dict__ | {"_index": None, "_file": None}
@@ -89,11 +90,9 @@ class TarSource:
         place = f"{patch_name}/{file_name}"
         row = self._find(patch_name)
         column = self._columns.get(file_name.removeprefix(patch_name))
-        known = row is not None and column is not None
-        offset = int(row["offset"][column]) if known else 0
-        if not offset:
+        if row is None or column is None or not row["offset"][column]:
             raise archive_lib.missing_file(place, self._tar_path)
-        size = int(row["size"][column])
+        offset, size = int(row["offset"][column]), int(row["size"][column])
         if size > archive_lib.MAX_FILE_BYTES:
             raise archive_lib.too_large_file(place)
         if self._file is None:

@@ -80,7 +80,9 @@ def verify(
     from tfrecords_builder import splits
     from tfrecords_builder import workers
 
-    counts = {field: collections.Counter() for field in _FIELDS}
+    counts: dict[str, collections.Counter] = {
+        field: collections.Counter() for field in _FIELDS
+    }
     num_faults = {"missing": 0, "surplus": 0, "broken": 0}
     with (
         tempfile.TemporaryDirectory(dir=scratch_dir) as scratch,
@@ -116,7 +118,9 @@ def verify(
                     if not faults:
                         _count(counts, pair)
                 progress.update(len(task))
-    expected = {field: collections.Counter() for field in _FIELDS}
+    expected: dict[str, collections.Counter] = {
+        field: collections.Counter() for field in _FIELDS
+    }
     for pair in pairs if partial else official.values():
         _count(expected, pair)
     return Report(

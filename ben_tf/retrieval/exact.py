@@ -153,7 +153,7 @@ def _power_of_two(number: int) -> int:
 
 
 def _merge(blocks: Iterator[Candidates], wanted: int) -> Candidates:
-    """Keeps the best candidates of all blocks, of which there is at least one."""
+    """Keeps the best candidates of all blocks, at least one."""
     best, best_rows = distances.order(*next(blocks), k=wanted)
     for found, rows in blocks:
         best, best_rows = distances.order(

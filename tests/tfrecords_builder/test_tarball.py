@@ -207,6 +207,13 @@ def test_a_gzip_that_inflates_too_far_is_stopped(tmp_path, monkeypatch):
     assert (tmp_path / "S1.tar").stat().st_size <= 2_000_000
 
 
+def test_tarballs_need_a_folder_for_scratch_files(tmp_path):
+    for name in ("BigEarthNet-S1-v1.0.tar", "BigEarthNet-S2-v1.0.tar"):
+        (tmp_path / name).touch()
+    with pytest.raises(ValueError, match="scratch_dir"):
+        open_archive.open_archive(tmp_path)
+
+
 def test_entries_that_no_patch_has_are_named_as_in_folders(
     archive_dir, tmp_path
 ):
