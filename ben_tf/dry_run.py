@@ -170,7 +170,7 @@ class _Clock(tf.keras.callbacks.Callback):
 
     def __init__(self, num_steps: int):
         super().__init__()
-        self.ends = []
+        self.ends: list[float] = []
         self._bar = tqdm.tqdm(
             total=num_steps,
             desc="measuring",
