@@ -84,7 +84,7 @@ def labels_per_patch(
         axes.set_xlabel("labels of a patch")
         axes.set_ylabel("patches, %")
         axes.set_ylim(bottom=0)
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        style.whole_numbers(axes.xaxis)
         axes.legend()
     return sheet.picture
 

@@ -10,9 +10,13 @@ import io
 import math
 import types
 from collections.abc import Iterator
+from typing import Any
 
 import matplotlib as mpl
+from matplotlib import axis
 from matplotlib import figure
+from matplotlib import layout_engine
+from matplotlib import ticker
 
 from ben_tf import bigearthnet
 
@@ -140,14 +144,16 @@ def chart(
         patches, whose speckle makes a PNG large.
       dots_per_inch: Of a PNG or JPEG.
     """
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(mpl.RcParams(_STYLE)):
         full_height = height + _MARK_HEIGHT * synthetic
+        share = _MARK_HEIGHT * synthetic / full_height
         drawn = figure.Figure(
-            figsize=(width, full_height), layout="constrained"
+            figsize=(width, full_height),
+            layout=layout_engine.ConstrainedLayoutEngine(
+                rect=(0, share, 1, 1 - share)
+            ),
         )
         if synthetic:
-            share = _MARK_HEIGHT / full_height
-            drawn.get_layout_engine().set(rect=(0, share, 1, 1 - share))
             drawn.text(
                 0.5,
                 share / 2,
@@ -161,7 +167,7 @@ def chart(
         sheet = Sheet(drawn)
         yield sheet
         buffer = io.BytesIO()
-        options = {
+        options: dict[str, dict[str, Any]] = {
             "svg": {"metadata": {"Date": None}},
             "jpeg": {"pil_kwargs": {"quality": 75}},
         }
@@ -189,3 +195,10 @@ def class_color(name: str) -> str:
 def shorten(name: str, width: int = 46) -> str:
     """A name of at most `width` characters, cut with an ellipsis."""
     return name if len(name) <= width else name[: width - 1].rstrip(" ,") + "…"
+
+
+def whole_numbers(of: axis.Axis) -> None:
+    """Puts the ticks of an axis on whole numbers."""
+    locator = ticker.AutoLocator()
+    locator.set_params(integer=True)
+    of.set_major_locator(locator)

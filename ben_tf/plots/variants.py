@@ -92,7 +92,7 @@ def curves(
                 x, y, color=color, marker=marker, markersize=5, label=name
             )
         axes.set_ylim(0, 1.02)
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        style.whole_numbers(axes.xaxis)
         axes.set_xlabel(x_label)
         axes.set_ylabel(y_label)
         sheet.figure.legend(loc="outside right upper")
