@@ -65,7 +65,9 @@ def predict(model, builder, split: str, *, batch_size: int) -> Predictions:
         batch_size=batch_size,
         metadata=_METADATA,
     )
-    columns = {field.name: [] for field in dataclasses.fields(Predictions)}
+    columns: dict[str, list[np.ndarray]] = {
+        field.name: [] for field in dataclasses.fields(Predictions)
+    }
     with tqdm.tqdm(
         total=num_patches, unit="patch", desc=f"predict {split}"
     ) as progress:

@@ -121,8 +121,8 @@ def standardise(raw: tf.Tensor, *, grid: str) -> tf.Tensor:
       (..., bands) float32.
     """
     bands = bigearthnet.GRIDS[grid].bands
-    mean = np.float32([bigearthnet.BAND_MEAN[band] for band in bands])
-    std = np.float32([bigearthnet.BAND_STD[band] for band in bands])
+    mean = np.array([bigearthnet.BAND_MEAN[x] for x in bands], np.float32)
+    std = np.array([bigearthnet.BAND_STD[x] for x in bands], np.float32)
     return (tf.cast(raw, tf.float32) - mean) / std
 
 

@@ -118,7 +118,7 @@ def backbone_variables(
       backbone: Prefix of its layers: "s1", "s2" or, of early fusion, "s2_s1".
     """
     scope = network_name(model.name)
-    variables = {}
+    variables: dict[str, tf.Variable] = {}
     for layer in model.layers:
         if not layer.weights or not layer.name.startswith(f"{backbone}_"):
             continue
@@ -232,9 +232,15 @@ def assign(
 
 
 def network_name(model_name: str) -> str:
-    """resnet50 -> resnet_v1_50, vgg16 -> vgg_16."""
-    family, depth = re.fullmatch(r"(resnet|vgg)(\d+)", model_name).groups()
-    return f"resnet_v1_{depth}" if family == "resnet" else f"vgg_{depth}"
+    """resnet50 -> resnet_v1_50, vgg16 -> vgg_16.
+
+    Raises:
+      ValueError: TF-Slim has no such network.
+    """
+    match = re.fullmatch(r"(resnet|vgg)(\d+)", model_name)
+    if match is None:
+        raise ValueError(f"Expected a VGG or ResNet. Received: {model_name!r}")
+    return ("resnet_v1_" if match[1] == "resnet" else "vgg_") + match[2]
 
 
 def _head_scope(model_name: str) -> str:

@@ -24,7 +24,7 @@ _URL = "http://download.tensorflow.org/models/{}_2016_08_28.tar.gz"
 # Standard deviation of ImageNet's pixels, 0 to 255, red, green and blue. The
 # networks were trained on pixels less their mean, ours takes bands of standard
 # deviation 1.
-_IMAGENET_STD = np.float32([58.393, 57.12, 57.375])
+_IMAGENET_STD = np.array([58.393, 57.12, 57.375], np.float32)
 _RGB = ("B04", "B03", "B02")
 
 

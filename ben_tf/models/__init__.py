@@ -31,13 +31,13 @@ class Architecture:
     head_dropout: float = 0.0
 
 
-def _resnet(*num_units: int) -> Architecture:
+def _resnet(num_units: tuple[int, int, int, int]) -> Architecture:
     return Architecture(
         functools.partial(resnet.resnet, num_units=num_units), layout="stacked"
     )
 
 
-def _vgg(*num_convolutions: int) -> Architecture:
+def _vgg(num_convolutions: tuple[int, int, int, int, int]) -> Architecture:
     return Architecture(
         functools.partial(vgg.vgg, num_convolutions=num_convolutions),
         layout="stacked",
@@ -51,11 +51,11 @@ MODELS = {
         layout="native",
         head_dropout=k_branch.HEAD_DROPOUT,
     ),
-    "vgg16": _vgg(2, 2, 3, 3, 3),
-    "vgg19": _vgg(2, 2, 4, 4, 4),
-    "resnet50": _resnet(3, 4, 6, 3),
-    "resnet101": _resnet(3, 4, 23, 3),
-    "resnet152": _resnet(3, 8, 36, 3),
+    "vgg16": _vgg((2, 2, 3, 3, 3)),
+    "vgg19": _vgg((2, 2, 4, 4, 4)),
+    "resnet50": _resnet((3, 4, 6, 3)),
+    "resnet101": _resnet((3, 4, 23, 3)),
+    "resnet152": _resnet((3, 8, 36, 3)),
 }
 
 

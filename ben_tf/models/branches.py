@@ -36,7 +36,9 @@ def fuse_stacks(
     Returns:
       (B, D) for one backbone, (B, 2 D) for two.
     """
-    ordered = [(name, inputs[name]) for name in ("s2", "s1") if name in inputs]
+    ordered: list[tuple[str, tf.Tensor]] = [
+        (name, inputs[name]) for name in ("s2", "s1") if name in inputs
+    ]
     if fusion == "early" and len(ordered) > 1:
         stack = tf.keras.layers.Concatenate(name="stack")(
             [tensor for _, tensor in ordered]

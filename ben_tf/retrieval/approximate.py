@@ -152,8 +152,8 @@ def num_sub_vectors(size: int) -> int:
     return max(m for m in range(1, most + 1) if size % m == 0)
 
 
-def _kind(index) -> str | None:
-    """Which of `KINDS` a FAISS index is."""
+def _kind(index) -> str:
+    """Which of `KINDS` a FAISS index is; "" for any other."""
     import faiss
 
     kinds = {
@@ -161,7 +161,7 @@ def _kind(index) -> str | None:
         faiss.IndexHNSWSQ: "hnsw",
         faiss.IndexPQ: "pq",
     }
-    return kinds.get(type(index))
+    return kinds.get(type(index), "")
 
 
 def _prepare(distance: str, rows: np.ndarray) -> np.ndarray:

@@ -86,7 +86,9 @@ def embed_split(
         path, "w+", np.float32, (sum(counts), model.embedding_size)
     )
     metadata = ("patch_name", "epsg", "upper_left")
-    collected = {name: [] for name in ("labels", *metadata)}
+    collected: dict[str, list[np.ndarray]] = {
+        name: [] for name in ("labels", *metadata)
+    }
     end = 0
     with tqdm.tqdm(
         total=len(embeddings), desc="embedding", unit="patch"

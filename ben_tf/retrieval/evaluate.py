@@ -65,7 +65,7 @@ def evaluate(
             "and as many patches as the smallest of --ks."
         )
     counts = scores.relevance_counts(asked.labels[rows], opened.labels)
-    sums = {}
+    sums: dict[str, np.ndarray] = {}
     for start in tqdm.trange(
         0, len(rows), _QUERIES_AT_ONCE, desc="evaluating", unit="batch"
     ):

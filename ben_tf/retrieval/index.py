@@ -204,12 +204,12 @@ class Index:
             rows=rows,
         )
 
-    def rows_of(self, names: Sequence[str]) -> np.ndarray:
+    def rows_of(self, names: Sequence[str] | np.ndarray) -> np.ndarray:
         """(Q,) names -> (Q,) int64 rows; -2 where the index lacks a name."""
-        names = np.asarray(names, str)
-        rows = np.searchsorted(self.names, names)
+        wanted = np.asarray(names, str)
+        rows = np.searchsorted(self.names, wanted)
         inside = np.minimum(rows, len(self.names) - 1)
-        return np.where(self.names[inside] == names, inside, -2)
+        return np.where(self.names[inside] == wanted, inside, -2)
 
     def model(self, saved_model: str | os.PathLike | None = None):
         """Loads the model that made the index, once.

@@ -38,7 +38,8 @@ def from_dataset(
     from ben_tf import input_pipeline
 
     builder = input_pipeline.open_dataset(data_dir)
-    wanted, found = set(names), {}
+    wanted = set(names)
+    found: dict[str, dict[str, np.ndarray]] = {}
     for split in splits or list(builder.info.splits):
         if len(found) == len(wanted):
             break

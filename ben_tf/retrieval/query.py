@@ -64,7 +64,7 @@ def query(
     queries = []
     if names:
         queries.append(_embeddings_of(opened, names, data_dir, saved_model))
-    if s1_folder or s2_folder:
+    if folder := s2_folder or s1_folder:
         model = opened.model(saved_model)
         modality = opened.manifest.modality
         grids = patch_source.from_folders(
@@ -74,7 +74,7 @@ def query(
         )
         batch = {name: array[None] for name, array in grids.items()}
         queries.append(embedding.embed(model, batch, modality=modality))
-        names += (pathlib.Path(s2_folder or s1_folder).resolve().name,)
+        names += (pathlib.Path(folder).resolve().name,)
     if not queries:
         raise command_line.UserError(
             "No query. Expected at least one patch. Name some with --patch, "

@@ -212,3 +212,8 @@ def test_paths_that_lead_nowhere(tmp_path, names, path, expected):
         (tmp_path / name).write_bytes(b"no checkpoint")
     with pytest.raises(command_line.UserError, match=expected):
         slim_checkpoint.open_checkpoint(tmp_path / path)
+
+
+def test_networks_that_tf_slim_does_not_have():
+    with pytest.raises(ValueError, match="'k_branch_cnn'"):
+        slim_checkpoint.network_name("k_branch_cnn")
