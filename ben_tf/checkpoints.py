@@ -90,12 +90,17 @@ class Checkpoints(tf.keras.callbacks.Callback):
         )
 
     def restore_last(self) -> int:
-        """Restores the newest state; returns the number of steps done."""
+        """Restores the newest state; returns the number of steps done.
+
+        Raises:
+          UserError: It holds other variables than this program's.
+        """
         path = tf.train.latest_checkpoint(
             os.fspath(self._workdir / _LAST_FOLDER)
         )
         if path is not None:
-            self._last.restore(path).assert_existing_objects_matched()
+            with _explained_mismatch(self._workdir):
+                self._last.restore(path).assert_existing_objects_matched()
             self._resumed_from = path
         return self.steps_done
 
@@ -183,6 +188,21 @@ def _explained_failures(workdir: pathlib.Path) -> Iterator[None]:
         ) from error
 
 
+@contextlib.contextmanager
+def _explained_mismatch(workdir: pathlib.Path) -> Iterator[None]:
+    """Says in one sentence that a checkpoint holds something else."""
+    try:
+        yield
+    # Variables that are missing, and variables of another shape.
+    except (AssertionError, ValueError) as error:
+        raise command_line.UserError(
+            f"The checkpoint in {workdir} does not fit the model or the "
+            "optimiser. Expected one written by this version of the program, "
+            "of TensorFlow and of TensorFlow Addons. Go on with the version "
+            "that wrote it, or train in a new --workdir."
+        ) from error
+
+
 def _random_generators(model: tf.keras.Model) -> list[tf.random.Generator]:
     """The generators that dropout layers draw from.
 
@@ -215,7 +235,8 @@ def restore_best(workdir: pathlib.Path, model: tf.keras.Model) -> None:
     """Loads the best weights of a run into a model of its architecture.
 
     Raises:
-      UserError: The run has not finished an epoch.
+      UserError: The run has not finished an epoch, or its weights are not of
+        this architecture.
     """
     path = tf.train.latest_checkpoint(os.fspath(workdir / _BEST_FOLDER))
     if path is None:
@@ -224,6 +245,7 @@ def restore_best(workdir: pathlib.Path, model: tf.keras.Model) -> None:
             f"{_BEST_FOLDER}, written after the first epoch. Let python -m "
             "ben_tf.train finish an epoch."
         )
-    tf.train.Checkpoint(model=model).restore(
-        path
-    ).assert_existing_objects_matched().expect_partial()
+    with _explained_mismatch(workdir):
+        tf.train.Checkpoint(model=model).restore(
+            path
+        ).assert_existing_objects_matched().expect_partial()

@@ -154,3 +154,19 @@ def test_best_weights_are_the_average_of_all_steps(tmp_path):
     # The run itself goes on with the weights of its last step.
     _checkpoints(last, tmp_path).restore_last()
     np.testing.assert_array_equal(last.model.get_weights()[0], seen[-1])
+
+
+def test_too_little_memory_is_one_sentence(tmp_path, monkeypatch):
+    run = _run(epochs=1)
+
+    def fail(*args, **kwargs):
+        raise tf.errors.ResourceExhaustedError(
+            None, None, "OOM when allocating tensor\nand where"
+        )
+
+    monkeypatch.setattr(run.fitted, "fit", fail)
+    with pytest.raises(
+        command_line.UserError,
+        match=r"step of 4 patches: OOM when allocating tensor\. Lower --batch",
+    ):
+        fitting.fit(run, _checkpoints(run, tmp_path), tmp_path)
