@@ -50,7 +50,9 @@ class History(tf.keras.callbacks.Callback):
         row = {
             "epoch": epoch + 1,
             "seconds": round(time.monotonic() - self._start, 2),
-            "learning_rate": float(optimizer.learning_rate),
+            "learning_rate": float(
+                tf.convert_to_tensor(optimizer.learning_rate)
+            ),
         }
         # repr of a float gives it back to the last digit.
         row |= {name: repr(float(value)) for name, value in logs.items()}

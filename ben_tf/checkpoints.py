@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from ben_tf import command_line
+from ben_tf import distribution
 from ben_tf import weight_averaging
 
 # Chooses the best checkpoint: needs no threshold, so it does not depend on how
@@ -179,6 +180,8 @@ def _explained_failures(workdir: pathlib.Path) -> Iterator[None]:
     """Says in one sentence that a checkpoint could not be written."""
     try:
         yield
+    except distribution.LOST_WORKER:
+        raise
     except (OSError, tf.errors.OpError) as error:
         reason = str(error).partition("\n")[0]
         raise command_line.UserError(

@@ -124,6 +124,9 @@ def _import_tensorflow_quietly() -> None:
     with _discarded_stderr():
         import tensorflow as tf
 
+        if "TF_CONFIG" in os.environ:
+            # Workers connect to each other before anything is computed.
+            return
         tf.function(lambda: tf.constant(0) + 1, jit_compile=True)()
 
 

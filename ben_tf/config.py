@@ -196,8 +196,13 @@ class Config:
     strategy: str = config_fields.field(
         "auto",
         "tf.distribute strategy: 'one_device'; 'mirrored' over all GPUs of "
-        "this machine; 'tpu'; 'auto' is mirrored where there are several GPUs.",
-        choices=("auto", "one_device", "mirrored", "tpu"),
+        "this machine; 'multi_worker' over several machines, each with the "
+        "same command, a workdir that all reach, and TensorFlow's variable "
+        'TF_CONFIG = {"cluster": {"worker": ["a:2222", "b:2222"]}, "task": '
+        '{"type": "worker", "index": 0}}: a lost worker is waited for, '
+        "and after the same command there all go on from the last checkpoint; "
+        "'tpu'; 'auto' is mirrored where there are several GPUs.",
+        choices=("auto", "one_device", "mirrored", "multi_worker", "tpu"),
     )
     jit_compile: str = config_fields.field(
         "auto",

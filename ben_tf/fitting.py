@@ -8,6 +8,7 @@ import tensorflow as tf
 from ben_tf import callbacks
 from ben_tf import checkpoints as checkpoints_lib
 from ben_tf import command_line
+from ben_tf import distribution
 from ben_tf import interruption
 from ben_tf import training
 from ben_tf import weight_averaging
@@ -24,11 +25,14 @@ def fit(
       UserError: The loss is no number, the workdir cannot be written, or memory
         does not suffice.
       interruption.Terminated: SIGTERM came.
+      distribution.LOST_WORKER: One of several workers is gone.
     """
     epoch, step = divmod(checkpoints.steps_done, run.steps_per_epoch)
     if step:
         # Keras knows no epoch that begins in its middle: it gets a `fit`.
         _fit(run, checkpoints, workdir, range(epoch, epoch + 1), step)
+        # The chief may still be writing what all restore.
+        distribution.wait_for_all(run.strategy)
         # At its end Keras may have put averages in the place of the weights.
         checkpoints.restore_last()
         epoch += 1
@@ -49,7 +53,22 @@ def _fit(
     first_step: int,
 ) -> None:
     """One call of Keras' `fit`."""
-    stop_on_sigterm = interruption.StopOnSigterm(checkpoints)
+    stop_on_sigterm = interruption.StopOnSigterm(
+        checkpoints, saves=distribution.num_workers(run.strategy) == 1
+    )
+    results = [
+        callbacks.History(workdir, num_epochs_done=epochs.start),
+        tf.keras.callbacks.TensorBoard(
+            os.fspath(workdir / "logs"), write_graph=False
+        ),
+    ]
+    progress = callbacks.Progress(
+        batch_size=run.config.batch_size,
+        epochs=run.config.epochs,
+        steps_per_epoch=run.steps_per_epoch,
+        first_step=first_step,
+    )
+    is_chief = distribution.is_chief(run.strategy)
     try:
         run.fitted.fit(
             run.training_data(epochs.start, first_step),
@@ -64,18 +83,10 @@ def _fit(
                     first_step=first_step,
                     patch_names=run.training_patch_names,
                 ),
-                callbacks.History(workdir, num_epochs_done=epochs.start),
-                tf.keras.callbacks.TensorBoard(
-                    os.fspath(workdir / "logs"), write_graph=False
-                ),
+                *(results if is_chief else []),
                 weight_averaging.AverageInValidation(),
                 checkpoints,
-                callbacks.Progress(
-                    batch_size=run.config.batch_size,
-                    epochs=run.config.epochs,
-                    steps_per_epoch=run.steps_per_epoch,
-                    first_step=first_step,
-                ),
+                *([progress] if is_chief else []),
                 stop_on_sigterm,
             ],
         )

@@ -50,19 +50,26 @@ def train(
     from ben_tf import transfer
 
     workdir = pathlib.Path(workdir)
-    builder = input_pipeline.open_dataset(config.data_dir)
-    _prepare_workdir(config, workdir)
-    training.write_data_description(builder, workdir)
-    training.make_repeatable(config.seed)
     strategy = distribution.make_strategy(config.strategy)
+    is_chief = distribution.is_chief(strategy)
+    builder = input_pipeline.open_dataset(config.data_dir)
+    if is_chief:
+        _prepare_workdir(config, workdir)
+        training.write_data_description(builder, workdir)
+    training.make_repeatable(config.seed)
     run = training.make_run(
         config,
         builder,
         strategy=strategy,
-        positive_weights=class_weights.of_run(config, builder, workdir),
+        positive_weights=class_weights.of_run(
+            config, builder, workdir if is_chief else None
+        ),
         initialise=transfer.load_initial_weights,
     )
-    with strategy.scope():
+    with (
+        distribution.folder_to_write(strategy, workdir) as written_to,
+        strategy.scope(),
+    ):
         checkpoints = checkpoints_lib.Checkpoints(
             workdir,
             model=run.model,
@@ -71,12 +78,19 @@ def train(
             steps_per_epoch=run.steps_per_epoch,
             every_steps=config.checkpoint_every_steps,
             patience=config.early_stopping_patience,
+            written_to=written_to,
         )
         steps_done = checkpoints.restore_last()
-    progress = f", going on after step {steps_done}" if steps_done else ""
-    print(run.summary + progress)
-    fitting.fit(run, checkpoints, workdir)
-    return training.export_best(workdir)
+        progress = f", going on after step {steps_done}" if steps_done else ""
+        print(run.summary + progress, flush=True)
+        # Nobody writes before all have read.
+        distribution.wait_for_all(strategy)
+        fitting.fit(run, checkpoints, workdir)
+    if is_chief:
+        training.export_best(workdir)
+    # To the chief, a worker that has left would seem lost.
+    distribution.wait_for_all(strategy)
+    return workdir / training.SAVED_MODEL_FOLDER
 
 
 def dry_run(config: config_lib.Config) -> None:
@@ -148,6 +162,7 @@ def command() -> Callable[[], None]:
     flags.adopt_module_key_flags(config_flags)
 
     def main() -> None:
+        from ben_tf import distribution
         from ben_tf import interruption
 
         if is_dry_run.value:
@@ -158,6 +173,8 @@ def command() -> Callable[[], None]:
         except interruption.Terminated as error:
             print(error)
             sys.exit(interruption.EXIT_CODE)
+        except distribution.LOST_WORKER as error:
+            distribution.start_anew(error)
         print(f"Exported the best model to {saved_model}")
 
     return main

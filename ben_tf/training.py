@@ -41,6 +41,7 @@ class Run:
       model: The network, from model-ready inputs to probabilities.
       fitted: What is compiled: the network, or the network behind its
         preprocessing. Both share their weights.
+      strategy: Where it is trained.
       epoch_metrics: What `fit` sums up over an epoch.
       steps_per_epoch: Batches of an epoch.
       config: What was asked for.
@@ -49,6 +50,7 @@ class Run:
 
     model: tf.keras.Model
     fitted: tf.keras.Model
+    strategy: tf.distribute.Strategy
     epoch_metrics: list[tf.keras.metrics.Metric]
     steps_per_epoch: int
     config: config_lib.Config
@@ -75,17 +77,34 @@ class Run:
     def training_data(
         self, first_epoch: int, first_step: int = 0
     ) -> tf.data.Dataset:
-        """Batches of (inputs, labels) from a step of an epoch to the end."""
-        return input_pipeline.training_batches(
-            self.builder,
-            self.config.train_split,
-            **self._batch_options(),
-            seed=self.config.seed,
-            epochs=range(first_epoch, self.config.epochs),
-            first_step=first_step,
-            shuffle_buffer=self.config.shuffle_buffer,
-            augment=self.config.augment,
-        )
+        """Batches of (inputs, labels) from a step of an epoch to the end.
+
+        Each of several workers reads its part of every batch.
+        """
+
+        def make_part(context: tf.distribute.InputContext) -> tf.data.Dataset:
+            num_parts = context.num_input_pipelines
+            batches = input_pipeline.training_batches(
+                self.builder,
+                self.config.train_split,
+                **self._batch_options(),
+                seed=self.config.seed,
+                epochs=range(first_epoch, self.config.epochs),
+                first_step=first_step,
+                shuffle_buffer=self.config.shuffle_buffer,
+                augment=self.config.augment,
+                part=(context.input_pipeline_id, num_parts),
+            )
+            # One of the worker's devices takes one element.
+            size = self.config.batch_size // context.num_replicas_in_sync
+            if size * num_parts == self.config.batch_size:
+                return batches
+            return batches.rebatch(size, drop_remainder=True)
+
+        if distribution.num_workers(self.strategy) == 1:
+            # Keras shares batches out among the devices of one process.
+            return make_part(tf.distribute.InputContext())
+        return self.strategy.distribute_datasets_from_function(make_part)
 
     def training_patch_names(self, epoch: int, step: int) -> list[str]:
         """Which patches the batch of a step holds; both counted from 0."""
@@ -100,12 +119,19 @@ class Run:
         )
 
     def validation_data(self) -> tf.data.Dataset:
-        """Batches of (inputs, labels) of the validation split."""
+        """Batches of (inputs, labels) of the validation split.
+
+        Keras shares every batch out, the last and smaller one, too.
+        """
+        options = tf.data.Options()
+        options.experimental_distribute.auto_shard_policy = (
+            tf.data.experimental.AutoShardPolicy.DATA
+        )
         return input_pipeline.validation_batches(
             self.builder,
             self.config.validation_split,
             **self._batch_options(),
-        )
+        ).with_options(options)
 
     def _batch_options(self) -> dict:
         """What training and validation batches have in common."""
@@ -159,8 +185,11 @@ def make_run(
         `transfer.load_initial_weights`; random ones without it.
 
     Raises:
-      UserError: The training split is smaller than a batch.
+      UserError: The training split is smaller than a batch, or the strategy
+        cannot share a batch out or compile the step.
     """
+    distribution.check_batches(strategy, config.batch_size)
+    distribution.check_compilation(strategy, config.jit_compile)
     num_patches = input_pipeline.num_examples(builder, config.train_split)
     steps_per_epoch = num_patches // config.batch_size
     if not steps_per_epoch:
@@ -202,6 +231,8 @@ def make_run(
                 "auto": distribution.has_gpu(),
             }[config.jit_compile],
         )
+        # All devices know the same sums; Keras would add those of workers.
+        fitted.distribute_reduction_method = "first"
         # Keras lists the running loss and the metrics from the first step on.
         epoch_metrics = [
             fitted.compiled_loss._total_loss_mean,
@@ -210,7 +241,15 @@ def make_run(
         ]
         # Slots exist before a checkpoint is restored, so none can be missed.
         optimizers.create_slots(fitted.optimizer, fitted.trainable_variables)
-    return Run(model, fitted, epoch_metrics, steps_per_epoch, config, builder)
+    return Run(
+        model=model,
+        fitted=fitted,
+        strategy=strategy,
+        epoch_metrics=epoch_metrics,
+        steps_per_epoch=steps_per_epoch,
+        config=config,
+        builder=builder,
+    )
 
 
 def write_data_description(

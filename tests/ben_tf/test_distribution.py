@@ -1,5 +1,9 @@
 """Strategies are what their names say."""
 
+import os
+import sys
+import types
+
 import pytest
 import tensorflow as tf
 
@@ -29,3 +33,49 @@ def test_no_tpu_is_one_sentence(monkeypatch):
 def test_unknown_strategy():
     with pytest.raises(ValueError, match="'ring'"):
         distribution.make_strategy("ring")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        "{",
+        '{"cluster": {"worker": ["a:1"]}}',
+        '{"cluster": {"worker": ["a:1"]}, "task": {"type": "ps", "index": 0}}',
+        '{"cluster": {"worker": ["a:1"]},'
+        ' "task": {"type": "worker", "index": 1}}',
+    ],
+)
+def test_no_usable_tf_config_is_one_sentence(monkeypatch, value):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    if value is not None:
+        monkeypatch.setenv("TF_CONFIG", value)
+    with pytest.raises(command_line.UserError, match=r"needs.*TF_CONFIG"):
+        distribution.make_strategy("multi_worker")
+
+
+def test_batches_are_shared_evenly():
+    strategy = types.SimpleNamespace(num_replicas_in_sync=2)
+    distribution.check_batches(strategy, 4)
+    with pytest.raises(command_line.UserError, match="a multiple of 2"):
+        distribution.check_batches(strategy, 5)
+
+
+def test_no_compilation_for_several_cpus():
+    strategy = types.SimpleNamespace(num_replicas_in_sync=2)
+    distribution.check_compilation(strategy, "auto")
+    with pytest.raises(command_line.UserError, match="auto or off"):
+        distribution.check_compilation(strategy, "on")
+
+
+def test_starts_anew_with_the_same_command_but_not_for_ever(monkeypatch):
+    monkeypatch.setenv("BEN_TF_STARTS_ANEW", "0")
+    commands = []
+    monkeypatch.setattr(os, "execv", lambda *command: commands.append(command))
+    error = tf.errors.UnavailableError(None, None, "Worker 1 is gone.")
+    for _ in range(20):
+        distribution.start_anew(error)
+    expected = (sys.executable, [sys.executable, *sys.orig_argv[1:]])
+    assert commands == [expected] * 20
+    with pytest.raises(command_line.UserError, match="Worker 1 is gone"):
+        distribution.start_anew(error)

@@ -47,6 +47,7 @@ def _run(**fields) -> types.SimpleNamespace:
         model=model,
         fitted=model,
         optimizer=model.optimizer,
+        strategy=tf.distribute.get_strategy(),
         epoch_metrics=[model.compiled_loss._total_loss_mean, *streaming],
         steps_per_epoch=_STEPS,
         config=config,
