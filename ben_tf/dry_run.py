@@ -205,7 +205,11 @@ def _slot_bytes(optimizer: tf.keras.optimizers.Optimizer) -> int:
     variables = optimizer.variables
     # A method in Keras' older interface.
     variables = variables() if callable(variables) else variables
-    return _num_bytes(v for v in variables if v.shape.rank)
+    # Lookahead wraps an optimiser that keeps its own.
+    inner = getattr(optimizer, "_optimizer", None)
+    return _num_bytes(v for v in variables if v.shape.rank) + (
+        _slot_bytes(inner) if inner is not None else 0
+    )
 
 
 def _bytes_per_patch(model: tf.keras.Model) -> int:

@@ -165,7 +165,8 @@ def command() -> Callable[[], None]:
         from ben_tf import distribution
         from ben_tf import interruption
 
-        if is_dry_run.value:
+        # The validator lets no other command do without a workdir.
+        if is_dry_run.value or workdir.value is None:
             dry_run(config_flags.from_flags())
             return
         try:
