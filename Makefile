@@ -55,4 +55,5 @@ quickstart: install
 	$(BIN)/python -m ben_tf.quickstart --output_dir=$(QUICKSTART_DIR)
 
 clean:
-	rm -rf .venv* build *.egg-info quickstart .pytest_cache .ruff_cache
+	rm -rf .venv* build *.egg-info quickstart notebooks/runs notebooks/sample
+	rm -rf .pytest_cache .ruff_cache .mypy_cache

@@ -255,7 +255,17 @@ def make_run(
 def write_data_description(
     builder: tfds.core.DatasetBuilder, workdir: pathlib.Path
 ) -> None:
-    """Writes data.json: which dataset the run saw."""
+    """Writes data.json: which dataset the run saw.
+
+    Raises:
+      UserError: The folder holds imported weights, which saw none of ours.
+    """
+    path = workdir / DATA_FILE
+    if path.exists() and not json.loads(path.read_text())["patches"]:
+        raise command_line.UserError(
+            f"The workdir {workdir} holds imported weights, which training "
+            "would overwrite. Choose another --workdir."
+        )
     content = {
         "name": builder.info.full_name,
         "synthetic": input_pipeline.is_synthetic(builder),
@@ -264,7 +274,7 @@ def write_data_description(
             for name, split in sorted(builder.info.splits.items())
         },
     }
-    atomic_file.write(workdir / DATA_FILE, json.dumps(content, indent=2) + "\n")
+    atomic_file.write(path, json.dumps(content, indent=2) + "\n")
 
 
 def export_best(workdir: str | os.PathLike) -> pathlib.Path:

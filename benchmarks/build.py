@@ -22,10 +22,9 @@ in the page cache. Ends with one line a figure, `name: number`:
 
 What each process does once is left out of the rates: importing modules, and
 loading the official lists, which is given by itself. Memory and disk are made
-alike before each measurement, see `settle`. Without that, memory and not the
-conversion decided: a machine whose host takes back free memory wrote 0.3 GB/s
-into pages new to it and 5.0 GB/s into those it still held, and 20,000 pairs
-seemed to run at half the speed of 2,000.
+alike before each measurement, see `settle`. Without that, memory more than the
+conversion seemed to decide: a machine whose host takes back free memory wrote
+0.3 GB/s into pages new to it and 5.0 GB/s into those it still held.
 
 From .tar.gz inflating counts most: 0.6 ms of a core for a pair (S2 0.37, S1
 0.23), one core a sensor, where two cores convert a pair from folders in 0.5 ms.

@@ -1,5 +1,6 @@
 """A released checkpoint becomes a workdir like any other."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -12,6 +13,7 @@ from ben_tf import config_file
 from ben_tf import evaluate
 from ben_tf import import_checkpoint
 from ben_tf import saved_model
+from ben_tf import train
 from ben_tf import training
 from tests.ben_tf import slim_networks
 
@@ -86,6 +88,12 @@ def test_from_their_checkpoint_to_our_scores(raw, data_dir, tmp_path):
     assert saved_model.load(training.export_best(workdir)).fingerprint == (
         served.fingerprint
     )
+    # Training would overwrite what was imported.
+    config = dataclasses.replace(
+        config_file.read(workdir), data_dir=str(data_dir), batch_size=500
+    )
+    with pytest.raises(command_line.UserError, match="imported weights"):
+        train.train(config, workdir)
 
 
 def test_a_workdir_in_use_is_left_alone(tmp_path):
