@@ -23,6 +23,7 @@ from absl import flags
 from ben_tf import command_line
 from ben_tf import config as config_lib
 from ben_tf import config_file
+from ben_tf import configured_model
 
 flags.adopt_module_key_flags(command_line)
 
@@ -74,7 +75,7 @@ def import_checkpoint(
     _check_unused(workdir)
     # Before the network, which takes seconds to build.
     slim_checkpoint.open_checkpoint(checkpoint)
-    network = training.make_model(config)
+    network = configured_model.make_model(config)
     slim_checkpoint.read_model(checkpoint, network, modality=modality)
     try:
         config_file.write(config, workdir)

@@ -11,26 +11,21 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from ben_tf import atomic_file
-from ben_tf import bigearthnet
 from ben_tf import checkpoints
 from ben_tf import command_line
 from ben_tf import config as config_lib
 from ben_tf import config_file
+from ben_tf import configured_model
 from ben_tf import distribution
-from ben_tf import embedding_training
 from ben_tf import input_pipeline
 from ben_tf import losses
 from ben_tf import metrics
 from ben_tf import models
 from ben_tf import optimizers
-from ben_tf import preprocessing
 from ben_tf import saved_model
 
 DATA_FILE = "data.json"
 SAVED_MODEL_FOLDER = "saved_model"
-
-# --bands_60m -> the argument of that name.
-_BANDS_60M = {"auto": None, "on": True, "off": False}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,21 +132,12 @@ class Run:
         """What training and validation batches have in common."""
         layout = models.MODELS[self.config.model].layout
         return {
-            "grids": raw_grids(self.config),
+            "grids": configured_model.raw_grids(self.config),
             "layout": layout if self.config.preprocessing == "host" else None,
             "duplicate_vv": self.config.duplicate_vv,
             "num_classes": self.config.num_classes,
             "batch_size": self.config.batch_size,
         }
-
-
-def raw_grids(config: config_lib.Config) -> tuple[str, ...]:
-    """Names of the raw grids that a configuration's model takes."""
-    return preprocessing.raw_grids(
-        models.MODELS[config.model].layout,
-        modality=config.modality,
-        bands_60m=_BANDS_60M[config.bands_60m],
-    )
 
 
 def make_repeatable(seed: int) -> None:
@@ -200,13 +186,13 @@ def make_run(
         )
     tf.keras.mixed_precision.set_global_policy(config.precision)
     with strategy.scope():
-        model = make_model(config)
+        model = configured_model.make_model(config)
         # Before slots exist, which may start from the weights.
         if initialise is not None:
             initialise(model, config)
         if config.trainable == "head":
-            _freeze_features(model)
-        fitted = _make_fitted(model, config)
+            configured_model.freeze_features(model)
+        fitted = configured_model.make_fitted(model, config)
         optimizer = optimizers.make_optimizer(
             config.optimizer,
             clip_norm=config.clip_norm,
@@ -285,7 +271,7 @@ def export_best(workdir: str | os.PathLike) -> pathlib.Path:
     """
     workdir = pathlib.Path(workdir)
     config = config_file.read(workdir)
-    model = make_model(config)
+    model = configured_model.make_model(config)
     checkpoints.restore_best(workdir, model)
     return saved_model.save(
         model,
@@ -293,74 +279,9 @@ def export_best(workdir: str | os.PathLike) -> pathlib.Path:
         name=config.model,
         layout=models.MODELS[config.model].layout,
         modality=config.modality,
-        bands_60m=_BANDS_60M[config.bands_60m],
+        bands_60m=configured_model.bands_60m(config),
         duplicate_vv=config.duplicate_vv,
         trained_on_synthetic=json.loads((workdir / DATA_FILE).read_text())[
             "synthetic"
         ],
     )
-
-
-def _freeze_features(model: tf.keras.Model) -> None:
-    """Leaves only what comes after the embedding to be trained.
-
-    Frozen batch normalisation uses its stored statistics, in training too.
-    """
-    for layer in model.layers:
-        layer.trainable = layer.name in ("logits", "head_bn")
-
-
-def make_model(config: config_lib.Config) -> tf.keras.Model:
-    """Builds the network that a configuration describes, with new weights."""
-    return models.make_model(
-        config.model,
-        modality=config.modality,
-        fusion=config.fusion,
-        num_classes=config.num_classes,
-        bands_60m=_BANDS_60M[config.bands_60m],
-        embedding_size=config.hash_bits or config.embedding_size,
-        binary_embedding=config.hash_bits > 0,
-    )
-
-
-def _make_fitted(
-    model: tf.keras.Model, config: config_lib.Config
-) -> tf.keras.Model:
-    """The model to compile, on the layers of the network.
-
-    It is the network itself, unless preprocessing runs in front of it or a loss
-    on its embeddings is added.
-    """
-    inputs, ready = model.input, model.input
-    if config.preprocessing == "device":
-        inputs = {
-            name: tf.keras.Input(
-                bigearthnet.GRIDS[name].shape,
-                dtype=bigearthnet.GRIDS[name].dtype,
-                name=name,
-            )
-            for name in raw_grids(config)
-        }
-        # float32 whatever the network's precision: raw values reach 20,000,
-        # where half precision has steps of 16.
-        ready = tf.keras.layers.Lambda(
-            preprocessing.to_model_inputs,
-            arguments={
-                "layout": models.MODELS[config.model].layout,
-                "duplicate_vv": config.duplicate_vv,
-            },
-            dtype="float32",
-            name="preprocessing",
-        )(inputs)
-    if config.embedding_loss != "none":
-        return embedding_training.with_embedding_loss(
-            model,
-            inputs,
-            ready,
-            loss=config.embedding_loss,
-            weight=config.embedding_loss_weight,
-            binary=config.hash_bits > 0,
-        )
-    if config.preprocessing == "device":
-        return tf.keras.Model(inputs, model(ready))
-    return model

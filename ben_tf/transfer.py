@@ -15,9 +15,9 @@ from ben_tf import checkpoints
 from ben_tf import command_line
 from ben_tf import config as config_lib
 from ben_tf import config_file
+from ben_tf import configured_model
 from ben_tf import preprocessing
 from ben_tf import slim_checkpoint
-from ben_tf import training
 
 _CACHE = "~/.keras/models"
 _URL = "http://download.tensorflow.org/models/{}_2016_08_28.tar.gz"
@@ -34,7 +34,7 @@ def load_initial_weights(
     """Gives a new model the weights that its training starts from.
 
     Args:
-      model: From `training.make_model(config)`.
+      model: From `configured_model.make_model(config)`.
       config: What to train; says where weights come from, if from anywhere.
 
     Raises:
@@ -157,6 +157,6 @@ def _read_branch(
             f"{'; '.join(wrong)}. Name those of Sentinel-1 and Sentinel-2, in "
             "this order, trained with the same options."
         )
-    branch = training.make_model(branch_config)
+    branch = configured_model.make_model(branch_config)
     checkpoints.restore_best(pathlib.Path(folder), branch)
     return branch

@@ -11,8 +11,8 @@ from ben_tf import checkpoints
 from ben_tf import command_line
 from ben_tf import config as config_lib
 from ben_tf import config_file
+from ben_tf import configured_model
 from ben_tf import slim_checkpoint
-from ben_tf import training
 from ben_tf import transfer
 from tests.ben_tf import slim_networks
 
@@ -56,7 +56,7 @@ def test_the_backbone_becomes_that_of_imagenet(tmp_path, monkeypatch):
         num_classes=1000,
         first_format=True,
     )
-    model = training.make_model(FINE_TUNED)
+    model = configured_model.make_model(FINE_TUNED)
     transfer.load_initial_weights(model, FINE_TUNED)
     reader = tf.train.load_checkpoint(str(file))
     variables = slim_checkpoint.backbone_variables(model, backbone="s2")
@@ -71,7 +71,7 @@ def test_the_backbone_becomes_that_of_imagenet(tmp_path, monkeypatch):
             ("B02", "B03", "B04", "B08", *("other",) * 6),
         ),
     )
-    training._freeze_features(model)
+    configured_model.freeze_features(model)
     assert {x.name.split("/")[0] for x in model.trainable_variables} == {
         "logits"
     }
@@ -79,7 +79,7 @@ def test_the_backbone_becomes_that_of_imagenet(tmp_path, monkeypatch):
 
 def test_without_weights_it_says_where_to_get_them(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
-    model = training.make_model(FINE_TUNED)
+    model = configured_model.make_model(FINE_TUNED)
     with pytest.raises(command_line.UserError) as error:
         transfer.load_initial_weights(model, FINE_TUNED)
     for words in (
@@ -99,7 +99,9 @@ def branches(tmp_path_factory) -> dict[str, pathlib.Path]:
         folders[sensor] = tmp_path_factory.mktemp(sensor)
         config = config_lib.Config(model="resnet50", modality=sensor)
         config_file.write(config, folders[sensor])
-        checkpoints.save_best(folders[sensor], training.make_model(config))
+        checkpoints.save_best(
+            folders[sensor], configured_model.make_model(config)
+        )
     return folders
 
 
@@ -109,7 +111,7 @@ def test_fusion_begins_as_the_mean_of_both(branches):
         branch_workdirs=f"{branches['S1']}, {branches['S2']}",
         trainable="head",
     )
-    model = training.make_model(config)
+    model = configured_model.make_model(config)
     transfer.load_initial_weights(model, config)
     random = np.random.default_rng(0)
     inputs = {
@@ -124,7 +126,7 @@ def test_fusion_begins_as_the_mean_of_both(branches):
 
     alone = []
     for folder in branches.values():
-        network = training.make_model(config_file.read(folder))
+        network = configured_model.make_model(config_file.read(folder))
         checkpoints.restore_best(folder, network)
         alone.append(logits(network))
     mean = np.mean(alone, axis=0)
@@ -148,7 +150,9 @@ def test_branches_that_do_not_fit(branches, order, changes, expected):
     )
     config = dataclasses.replace(config, **changes)
     with pytest.raises(command_line.UserError, match=expected):
-        transfer.load_initial_weights(training.make_model(config), config)
+        transfer.load_initial_weights(
+            configured_model.make_model(config), config
+        )
 
 
 @pytest.mark.parametrize(
