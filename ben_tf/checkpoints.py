@@ -21,6 +21,14 @@ _LAST_FOLDER = "checkpoints/last"
 _BEST_FOLDER = "checkpoints/best"
 
 
+def has_state(workdir: pathlib.Path) -> bool:
+    """Whether a run has saved a state from which it would go on."""
+    return (
+        tf.train.latest_checkpoint(os.fspath(workdir / _LAST_FOLDER))
+        is not None
+    )
+
+
 class Checkpoints(tf.keras.callbacks.Callback):
     """Saves the state every so many steps and after every epoch.
 

@@ -64,7 +64,10 @@ def train(
         positive_weights=class_weights.of_run(
             config, builder, workdir if is_chief else None
         ),
-        initialise=transfer.load_initial_weights,
+        # A run that goes on needs no weights to start from.
+        initialise=None
+        if checkpoints_lib.has_state(workdir)
+        else transfer.load_initial_weights,
     )
     with (
         distribution.folder_to_write(strategy, workdir) as written_to,

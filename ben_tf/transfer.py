@@ -98,6 +98,12 @@ def _find_imagenet(config: config_lib.Config) -> pathlib.Path:
     name = slim_checkpoint.network_name(config.model)
     cached = pathlib.Path(_CACHE).expanduser() / f"{name}.ckpt"
     path = pathlib.Path(config.imagenet_weights or cached).expanduser()
+    if path.suffix in (".h5", ".keras"):
+        raise command_line.UserError(
+            f"{path} is a file of Keras, whose ResNets halve the image in other "
+            "layers than the paper's and whose VGGs end otherwise. Expected "
+            f"TF-Slim's {name}.ckpt, from {_URL.format(name)}."
+        )
     if not path.exists() and not path.with_name(f"{path.name}.index").exists():
         raise command_line.UserError(
             f"No ImageNet weights for {config.model} in {path}. Download "

@@ -1,7 +1,7 @@
 """Trains a small network in a process of its own.
 
     python tests/ben_tf/distributed_training.py CONFIG_JSON WORKDIR \
-        [--num_devices=2] [--kill_after_step=3]
+        [--num_devices=2] [--end_after_step=3 [--signal=9]] [FLAGS]
 
 The network has neither batch normalisation, whose statistics are those of a
 device's part of the batch, nor dropout, which each device draws anew.
@@ -29,16 +29,16 @@ def _network(inputs, *, fusion, name=""):
     return tf.keras.layers.Dense(16, activation="tanh")(x)
 
 
-def _kill_after(step: int) -> None:
+def _end_after(step: int, signal_number: int) -> None:
     """Ends this process after a step."""
     count = checkpoints.Checkpoints.on_train_batch_end
 
-    def count_or_die(self, batch, logs=None):
+    def count_and_end(self, batch, logs=None):
         count(self, batch, logs)
         if self.steps_done == step:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), signal_number)
 
-    checkpoints.Checkpoints.on_train_batch_end = count_or_die
+    checkpoints.Checkpoints.on_train_batch_end = count_and_end
 
 
 def _main() -> None:
@@ -46,8 +46,9 @@ def _main() -> None:
     parser.add_argument("config")
     parser.add_argument("workdir")
     parser.add_argument("--num_devices", type=int, default=1)
-    parser.add_argument("--kill_after_step", type=int, default=0)
-    arguments = parser.parse_args()
+    parser.add_argument("--end_after_step", type=int, default=0)
+    parser.add_argument("--signal", type=int, default=signal.SIGKILL)
+    arguments, more_flags = parser.parse_known_args()
     models.MODELS["k_branch_cnn"] = models.Architecture(
         _network, layout="native"
     )
@@ -55,8 +56,8 @@ def _main() -> None:
     tf.config.set_logical_device_configuration(
         cpu, [tf.config.LogicalDeviceConfiguration()] * arguments.num_devices
     )
-    if arguments.kill_after_step:
-        _kill_after(arguments.kill_after_step)
+    if arguments.end_after_step:
+        _end_after(arguments.end_after_step, arguments.signal)
     main = train.command()
     config = json.loads(arguments.config)
     flags.FLAGS(
@@ -64,6 +65,7 @@ def _main() -> None:
             "train",
             f"--workdir={arguments.workdir}",
             *(f"--{name}={value}" for name, value in config.items()),
+            *more_flags,
         ]
     )
     try:

@@ -19,6 +19,7 @@ import sys
 import pytest
 
 from ben_tf import config as config_lib
+from ben_tf import interruption
 
 _SCRIPT = pathlib.Path(__file__).with_name("distributed_training.py")
 _TIMEOUT_S = 120
@@ -98,6 +99,15 @@ def test_two_devices_train_as_one(config, one_device, tmp_path):
     _assert_same_curves(tmp_path, one_device)
 
 
+def test_a_dry_run_on_two_devices(config, tmp_path):
+    config = dataclasses.replace(config, strategy="mirrored")
+    workdir = tmp_path / "run"
+    (output,) = _end(_start(config, workdir, "--num_devices=2", "--dry_run"))
+    assert "4 of 4 patches an epoch, 8 in all 2 epochs" in output
+    assert re.search(r"time +about .* of 3 measured", output)
+    assert not workdir.exists()
+
+
 def _clusters() -> list[str]:
     """TF_CONFIG of each of two workers on free ports of this machine."""
     with socket.socket() as first, socket.socket() as second:
@@ -116,8 +126,17 @@ def _clusters() -> list[str]:
     ]
 
 
-def test_a_killed_worker_comes_back_and_two_train_as_one(
-    config, one_device, tmp_path
+@pytest.mark.parametrize(
+    ("ended", "signal_number", "exit_code"),
+    [
+        (1, signal.SIGKILL, -signal.SIGKILL),
+        (0, signal.SIGKILL, -signal.SIGKILL),
+        (1, signal.SIGTERM, interruption.EXIT_CODE),
+    ],
+    ids=["killed", "chief_killed", "terminated"],
+)
+def test_a_lost_worker_comes_back_and_two_train_as_one(
+    config, one_device, tmp_path, ended, signal_number, exit_code
 ):
     workdir, temporary = tmp_path / "run", tmp_path / "temporary"
     temporary.mkdir()
@@ -126,15 +145,21 @@ def test_a_killed_worker_comes_back_and_two_train_as_one(
         {"TF_CONFIG": cluster, "TMPDIR": str(temporary)}
         for cluster in _clusters()
     ]
-    chief = _start(config, workdir, **variables[0])
+    other = _start(config, workdir, **variables[1 - ended])
     try:
         # In the second epoch.
-        killed = _start(config, workdir, "--kill_after_step=6", **variables[1])
-        _end(killed, expected=-signal.SIGKILL)
-        again = _start(config, workdir, **variables[1])
-        outputs = _end(chief, again)
+        lost = _start(
+            config,
+            workdir,
+            "--end_after_step=6",
+            f"--signal={signal_number:d}",
+            **variables[ended],
+        )
+        _end(lost, expected=exit_code)
+        again = _start(config, workdir, **variables[ended])
+        outputs = _end(other, again)
     finally:
-        chief.kill()
+        other.kill()
     assert outputs[0].count("Lost a worker. Waiting for it") == 1
     # Whether the sixth step was saved depends on how far the chief was.
     going_on = [re.findall(r"going on after step (\d)", x) for x in outputs]

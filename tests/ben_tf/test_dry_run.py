@@ -51,6 +51,26 @@ def test_parameters_and_memory(run):
     assert plan.slot_bytes == 2 * plan.gradient_bytes
 
 
+@pytest.mark.parametrize(
+    ("optimizer", "per_weight"),
+    [("sgd", 1), ("adamw", 2), ("lamb", 2), ("lookahead_adam", 3)],
+)
+def test_memory_of_optimisers(tiny_config, optimizer, per_weight):
+    if optimizer in ("lamb", "lookahead_adam"):
+        pytest.importorskip("tensorflow_addons")
+    config = dataclasses.replace(
+        tiny_config, modality="S1", optimizer=optimizer
+    )
+    plan = dry_run.plan(
+        training.make_run(
+            config,
+            input_pipeline.open_dataset(config.data_dir),
+            strategy=tf.distribute.get_strategy(),
+        )
+    )
+    assert plan.slot_bytes == per_weight * plan.gradient_bytes
+
+
 def test_activations_of_a_network_counted_by_hand():
     inputs = tf.keras.Input((6, 6, 2))
     shared = tf.keras.layers.Conv2D(3, 3)

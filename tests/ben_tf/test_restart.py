@@ -5,6 +5,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from ben_tf import checkpoints
 from ben_tf import config as config_lib
 from ben_tf import interruption
 from ben_tf import train
@@ -74,6 +76,69 @@ def test_a_run_goes_on_from_any_moment(config, tmp_path):
 
     train.train(config, broken)
     train.train(config, whole)
+    _assert_same_run(broken, whole)
+
+
+@pytest.fixture
+def terminated(monkeypatch):
+    """Makes a run end by SIGTERM in its first step."""
+
+    def end(config, workdir) -> None:
+        count = checkpoints.Checkpoints.on_train_batch_end
+
+        def count_after_signal(self, batch, logs=None):
+            os.kill(os.getpid(), signal.SIGTERM)
+            count(self, batch, logs)
+
+        with monkeypatch.context() as patches:
+            patches.setattr(
+                checkpoints.Checkpoints,
+                "on_train_batch_end",
+                count_after_signal,
+            )
+            with pytest.raises(interruption.Terminated, match="after step 1,"):
+                train.train(config, workdir)
+
+    yield end
+    tf.keras.mixed_precision.set_global_policy("float32")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {
+            "precision": "mixed_float16",
+            "optimizer": "adamw",
+            "schedule": "cosine",
+            "warmup_epochs": 1.0,
+            "clip_norm": 1.0,
+            "weight_averaging": 0.5,
+        },
+        {
+            "modality": "MM",
+            "fusion": "shared",
+            "embedding_loss": "n_pairs",
+            "hash_bits": 16,
+            "loss": "class_weighted",
+        },
+    ],
+    ids=["averaged_half_precision", "binary_embeddings"],
+)
+def test_so_does_one_with_more_state(config, terminated, tmp_path, fields):
+    broken, whole = tmp_path / "broken", tmp_path / "whole"
+    config = dataclasses.replace(
+        config,
+        train_split="train[:8]",
+        validation_split="validation[:4]",
+        **fields,
+    )
+    terminated(config, broken)
+    train.train(config, broken)
+    train.train(config, whole)
+    _assert_same_run(broken, whole)
+
+
+def _assert_same_run(broken: pathlib.Path, whole: pathlib.Path) -> None:
     assert _history(broken) == _history(whole)
     for folder in ("last", "best"):
         expected, state = _state(whole, folder), _state(broken, folder)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+import shutil
 
 import numpy as np
 import pytest
@@ -12,7 +13,9 @@ from ben_tf import command_line
 from ben_tf import config as config_lib
 from ben_tf import config_file
 from ben_tf import configured_model
+from ben_tf import saved_model
 from ben_tf import slim_checkpoint
+from ben_tf import train
 from ben_tf import transfer
 from tests.ben_tf import slim_networks
 
@@ -43,11 +46,12 @@ def test_the_stem_of_grey_images_is_unchanged():
             )
 
 
-def test_the_backbone_becomes_that_of_imagenet(tmp_path, monkeypatch):
-    """And only the classifier is trained."""
+@pytest.fixture(scope="module")
+def imagenet(tmp_path_factory) -> pathlib.Path:
+    """A home folder with TF-Slim's ResNet50 in its cache; random weights."""
+    home = tmp_path_factory.mktemp("home")
     pixels = np.random.default_rng(0).normal(size=(1, 120, 120, 3)) * 50
-    monkeypatch.setenv("HOME", str(tmp_path))
-    file = tmp_path / ".keras" / "models" / "resnet_v1_50.ckpt"
+    file = home / ".keras" / "models" / "resnet_v1_50.ckpt"
     file.parent.mkdir(parents=True)
     slim_networks.save(
         file,
@@ -56,6 +60,13 @@ def test_the_backbone_becomes_that_of_imagenet(tmp_path, monkeypatch):
         num_classes=1000,
         first_format=True,
     )
+    return home
+
+
+def test_the_backbone_becomes_that_of_imagenet(imagenet, monkeypatch):
+    """And only the classifier is trained."""
+    monkeypatch.setenv("HOME", str(imagenet))
+    file = imagenet / ".keras" / "models" / "resnet_v1_50.ckpt"
     model = configured_model.make_model(FINE_TUNED)
     transfer.load_initial_weights(model, FINE_TUNED)
     reader = tf.train.load_checkpoint(str(file))
@@ -77,6 +88,54 @@ def test_the_backbone_becomes_that_of_imagenet(tmp_path, monkeypatch):
     }
 
 
+def test_from_imagenet_to_the_fusion_of_two_sensors(
+    imagenet, tiny_config, tmp_path, monkeypatch
+):
+    """The three runs of the paper, on features that stay ImageNet's."""
+    monkeypatch.setenv("HOME", str(imagenet))
+    common = dataclasses.replace(
+        FINE_TUNED,
+        data_dir=tiny_config.data_dir,
+        train_split="train[:8]",
+        validation_split="validation[:4]",
+        batch_size=4,
+        epochs=1,
+    )
+    folders = {name: tmp_path / name for name in ("S1", "S2", "MM")}
+    for sensor in ("S1", "S2"):
+        train.train(
+            dataclasses.replace(common, modality=sensor), folders[sensor]
+        )
+    fused = dataclasses.replace(
+        common,
+        modality="MM",
+        initial_weights="random",
+        branch_workdirs=f"{folders['S1']},{folders['S2']}",
+    )
+    train.train(fused, folders["MM"])
+    # Nothing is read again where a run goes on.
+    shutil.rmtree(folders["S1"])
+    train.train(dataclasses.replace(fused, epochs=2), folders["MM"])
+
+    model = configured_model.make_model(fused)
+    checkpoints.restore_best(folders["MM"], model)
+    reader = tf.train.load_checkpoint(
+        str(imagenet / ".keras" / "models" / "resnet_v1_50.ckpt")
+    )
+    stem = "resnet_v1_50/conv1/weights"
+    for backbone in ("s1", "s2"):
+        variables = slim_checkpoint.backbone_variables(model, backbone=backbone)
+        assert stem in variables
+        for name in variables.keys() - {stem}:
+            np.testing.assert_array_equal(
+                variables[name], reader.get_tensor(name), err_msg=name
+            )
+    exported = saved_model.load(folders["MM"] / "saved_model")
+    assert exported.fingerprint
+    rows = (folders["MM"] / "history.csv").read_text().splitlines()
+    assert len(rows) == 1 + 2
+
+
 def test_without_weights_it_says_where_to_get_them(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     model = configured_model.make_model(FINE_TUNED)
@@ -88,6 +147,18 @@ def test_without_weights_it_says_where_to_get_them(tmp_path, monkeypatch):
         "--imagenet_weights",
     ):
         assert words in str(error.value)
+
+
+def test_weights_of_keras_do_not_fit():
+    config = dataclasses.replace(
+        FINE_TUNED,
+        imagenet_weights="resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5",
+    )
+    model = configured_model.make_model(config)
+    with pytest.raises(
+        command_line.UserError, match=r"file of Keras.*resnet_v1_50\.ckpt"
+    ):
+        transfer.load_initial_weights(model, config)
 
 
 @pytest.fixture(scope="module")
