@@ -100,8 +100,9 @@ def _find_imagenet(config: config_lib.Config) -> pathlib.Path:
     path = pathlib.Path(config.imagenet_weights or cached).expanduser()
     if path.suffix in (".h5", ".keras"):
         raise command_line.UserError(
-            f"{path} is a file of Keras, whose ResNets halve the image in other "
-            "layers than the paper's and whose VGGs end otherwise. Expected "
+            f"{path} is a file of Keras, whose ResNets halve the image in "
+            "other layers than the paper's and whose VGGs end otherwise. "
+            "Expected "
             f"TF-Slim's {name}.ckpt, from {_URL.format(name)}."
         )
     if not path.exists() and not path.with_name(f"{path.name}.index").exists():
