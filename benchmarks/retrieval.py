@@ -138,12 +138,12 @@ def measure_codes(embeddings, queries) -> dict[str, float]:
     from ben_tf.retrieval import binary
     from ben_tf.retrieval import exact
 
-    projection, offset = binary.train(embeddings, num_bits=64)
+    projection, mean = binary.train(embeddings, num_bits=64)
     codes = binary.CodeSearch(
-        binary.encode(embeddings, projection, offset), projection, offset
+        binary.encode(embeddings, projection, mean), projection, {"MM": mean}
     )
     ours, flat = compare(
-        lambda: codes.nearest(queries, k=_K.value),
+        lambda: codes.nearest(queries, k=_K.value, modality="MM"),
         lambda: exact.nearest("euclidean", queries, embeddings, k=_K.value),
     )
     return {"binary_vs_flat": flat / ours}

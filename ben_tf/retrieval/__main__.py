@@ -107,6 +107,13 @@ def query() -> Callable[[], None]:
     )
     data_dir = _define_data_dir()
     saved_model = _define_model()
+    modality = flags.DEFINE_enum(
+        "modality",
+        None,
+        ["S1", "S2", "MM"],
+        "What of the queries to look at; by default that of the index. With a "
+        "model of --fusion=shared, S1 finds patches of an index of S2.",
+    )
     k = flags.DEFINE_integer("k", 10, "Number of hits.", lower_bound=1)
 
     def main() -> None:
@@ -119,6 +126,7 @@ def query() -> Callable[[], None]:
             s2_folder=s2_folder.value,
             data_dir=data_dir.value,
             saved_model=saved_model.value,
+            modality=modality.value,
             k=k.value,
         )
         print(query_lib.format_answer(answer))

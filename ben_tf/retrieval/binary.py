@@ -1,8 +1,14 @@
 """Binary codes: a few bits for each patch, compared by Hamming distance.
 
-A code is the signs of `embedding @ projection - offset`. 64 bits take 8 bytes
+A code is the signs of `(embedding - mean) @ projection`. 64 bits take 8 bytes
 where 2,048 float32 take 8,192, and comparing them is counting bits.
+
+Each modality has a mean of its own: in a shared space the embeddings of two
+sensors lie apart as a whole, which would put one and the same sign to nearly
+all patches of the other sensor.
 """
+
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -11,6 +17,7 @@ from ben_tf import command_line
 MAX_BITS = 4096
 _TRAINING_ROWS = 50_000
 _ROWS_AT_ONCE = 16_384
+_SHARE_OF_VARIANCE = 0.95
 
 
 def train(
@@ -19,18 +26,22 @@ def train(
     """Finds the projection whose signs are the code.
 
     If the embeddings have `num_bits` dimensions and both signs, as those of a
-    hashing head, their own signs are the code. Otherwise the projection is
-    that of iterative quantisation (Gong et al., TPAMI 2013: PCA, then the
-    rotation that moves values away from zero), or, with too few patches or
-    dimensions for that, random hyperplanes through the mean.
+    hashing head, their own signs are the code. Otherwise they are taken to
+    their principal axes. A trained space has few of them: where those with 95 %
+    of the variance are fewer than bits, a tight frame gives all bits to them,
+    several to an axis (Jegou et al., "Anti-sparse coding", ICASSP 2012), and
+    none to noise. Otherwise the rotation is that of iterative quantisation
+    (Gong et al., TPAMI 2013), which moves values away from zero. With too few
+    patches to find axes, planes through the mean are chosen at random.
 
     Args:
       embeddings: (N, D) float32; may be memory-mapped.
       num_bits: Length of the code, a multiple of 8.
-      seed: Chooses the training rows and the random hyperplanes.
+      seed: Chooses the training rows and all that is random.
 
     Returns:
-      (projection, offset), (D, num_bits) and (num_bits,) float32.
+      (projection, mean), (D, num_bits) and (D,) float32; the mean is 0 where
+      the embeddings' own signs are the code.
 
     Raises:
       UserError: `num_bits` is no multiple of 8 or out of range.
@@ -48,18 +59,24 @@ def train(
     rows = np.ascontiguousarray(embeddings[chosen])
     mean = rows.mean(axis=0)
     if num_bits == size and rows.min() < 0 < rows.max():
-        return np.eye(size, dtype=np.float32), np.zeros(size, np.float32)
-    if num_bits <= size and num_rows >= 4 * num_bits:
-        projection = _iterative_quantisation(rows - mean, num_bits)
-    else:
+        return np.eye(size, dtype=np.float32), np.zeros_like(mean)
+    axes = _principal_axes(rows - mean)
+    num_axes = axes.shape[1]
+    if num_rows < 4 * min(num_axes, num_bits):
         projection = generator.standard_normal((size, num_bits), np.float32)
-    return projection, mean @ projection
+    elif num_axes < num_bits:
+        frame = np.linalg.qr(generator.standard_normal((num_bits, num_axes))).Q
+        projection = (axes @ frame.T).astype(np.float32)
+    else:
+        projection = _iterative_quantisation(rows - mean, num_bits)
+    return projection, mean
 
 
 def encode(
-    embeddings: np.ndarray, projection: np.ndarray, offset: np.ndarray
+    embeddings: np.ndarray, projection: np.ndarray, mean: np.ndarray
 ) -> np.ndarray:
     """(N, D) float32 -> (N, bits / 8) uint8 codes."""
+    offset = mean @ projection
     codes = np.empty((len(embeddings), projection.shape[1] // 8), np.uint8)
     for start in range(0, len(embeddings), _ROWS_AT_ONCE):
         part = embeddings[start : start + _ROWS_AT_ONCE]
@@ -72,24 +89,51 @@ class CodeSearch:
     """Finds the nearest codes; equal distances come in row order."""
 
     def __init__(
-        self, codes: np.ndarray, projection: np.ndarray, offset: np.ndarray
+        self,
+        codes: np.ndarray,
+        projection: np.ndarray,
+        means: Mapping[str, np.ndarray],
     ):
-        """Takes (N, bits / 8) uint8 codes and what made them."""
+        """Takes (N, bits / 8) uint8 codes and what makes those of queries.
+
+        Args:
+          codes: Of the patches to find.
+          projection: (D, bits) float32.
+          means: Modality of queries -> (D,) mean of such embeddings.
+        """
         import faiss
 
-        self._projection, self._offset = projection, offset
+        self._projection, self._means = projection, dict(means)
         self._index = faiss.IndexBinaryFlat(codes.shape[1] * 8)
         # Counting sort keeps the first rows among equal distances.
         self._index.use_heap = False
         self._index.add(np.ascontiguousarray(codes))
 
     def nearest(
-        self, queries: np.ndarray, *, k: int
+        self, queries: np.ndarray, *, k: int, modality: str
     ) -> tuple[np.ndarray, np.ndarray]:
-        """(Q, D) float32 -> Hamming distances and rows, both (Q, k)."""
-        codes = encode(queries, self._projection, self._offset)
+        """(Q, D) float32 -> Hamming distances and rows, both (Q, k).
+
+        Raises:
+          UserError: No mean is known for queries of that modality.
+        """
+        if modality not in self._means:
+            raise command_line.UserError(
+                "The index holds binary codes for queries of "
+                f"{', '.join(self._means)}. Received: queries of {modality}. "
+                "Build it again with a model that embeds both."
+            )
+        codes = encode(queries, self._projection, self._means[modality])
         found, rows = self._index.search(codes, min(k, self._index.ntotal))
         return found.astype(np.float32), rows
+
+
+def _principal_axes(rows: np.ndarray) -> np.ndarray:
+    """(N, D) of mean zero -> (D, A), those that hold the share of variance."""
+    variances, axes = np.linalg.eigh(rows.T @ rows)
+    held = np.cumsum(variances[::-1])
+    num_axes = 1 + np.count_nonzero(held < _SHARE_OF_VARIANCE * held[-1])
+    return axes[:, ::-1][:, :num_axes]
 
 
 def _iterative_quantisation(rows: np.ndarray, num_bits: int) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+from collections.abc import Mapping
 from collections.abc import Sequence
 
 import numpy as np
@@ -65,12 +66,26 @@ def build_index(
             path=scratch / store.EMBEDDINGS,
             batch_size=batch_size,
         )
+        other_means = {}
+        if search == store.BINARY:
+            other_means = {
+                other: embedding.mean_embedding(
+                    model,
+                    builder,
+                    splits[0],
+                    modality=other,
+                    batch_size=batch_size,
+                )
+                for other in model.embeddings
+                if other != modality
+            }
         return write_index(
             output_dir,
             **arrays,
             distance=distance,
             search=search,
             num_bits=num_bits,
+            other_means=other_means,
             modality=modality,
             splits=splits,
             class_names=model.class_names,
@@ -100,6 +115,7 @@ def write_index(
     distance: str = distances.CHI_SQUARE,
     search: str = store.EXACT,
     num_bits: int = 64,
+    other_means: Mapping[str, np.ndarray] | None = None,
 ) -> pathlib.Path:
     """Writes an index of given embeddings, sorted by name.
 
@@ -119,6 +135,8 @@ def write_index(
       distance: See `build_index`.
       search: See `build_index`.
       num_bits: See `build_index`.
+      other_means: Other modality -> (D,) mean of its embeddings, to look up
+        its patches by their codes.
 
     Returns:
       `output_dir`.
@@ -146,15 +164,20 @@ def write_index(
         if distance == distances.CHI_SQUARE and search == store.EXACT:
             distances.check_non_negative(smallest, what="embeddings")
         digests = {}
+        means: dict[str, np.ndarray] = {}
         if search in approximate.KINDS:
             file = data / store.FAISS_INDEX
             approximate.save(approximate.build(search, distance, rows), file)
             digests[file.name] = store.digest(file)
         elif search == store.BINARY:
-            projection, offset = binary.train(rows, num_bits=num_bits)
+            projection, mean = binary.train(rows, num_bits=num_bits)
+            means = {modality: mean}
+            for other, other_mean in (other_means or {}).items():
+                # A head that learnt its codes has put their zero itself.
+                means[other] = other_mean if mean.any() else mean
             np.save(data / store.PROJECTION, projection)
-            np.save(data / store.OFFSET, offset)
-            codes = binary.encode(rows, projection, offset)
+            np.save(data / store.MEANS, np.stack([*means.values()]))
+            codes = binary.encode(rows, projection, mean)
             np.save(data / store.CODES, codes)
         manifest = store.Manifest(
             data=data.name,
@@ -163,6 +186,7 @@ def write_index(
             distance=distance,
             search=search,
             num_bits=num_bits if search == store.BINARY else 0,
+            query_modalities=tuple(means),
             modality=modality,
             splits=tuple(splits),
             class_names=tuple(class_names),

@@ -52,6 +52,40 @@ def check_modality(model, modality: str) -> None:
         )
 
 
+def mean_embedding(
+    model,
+    builder,
+    split: str,
+    *,
+    modality: str,
+    batch_size: int,
+    max_patches: int = 4096,
+) -> np.ndarray:
+    """Mean (D,) float32 over the first patches of a split.
+
+    The builder has mixed the records, so that the first are a sample of all.
+
+    Args:
+      model: A `saved_model.ServedModel`.
+      builder: From `input_pipeline.open_dataset`.
+      split: Of the dataset.
+      modality: "S1", "S2" or "MM".
+      batch_size: Patches embedded at once.
+      max_patches: Size of the sample, rounded up to whole batches.
+    """
+    from ben_tf import input_pipeline
+
+    batches = input_pipeline.native_batches(
+        builder,
+        split,
+        grids=input_names(model, modality),
+        num_classes=len(model.class_names),
+        batch_size=batch_size,
+    ).take(-(-max_patches // batch_size))
+    rows = [embed(model, x["inputs"], modality=modality) for x in batches]
+    return np.concatenate(rows).mean(axis=0)
+
+
 def embed_split(
     model,
     builder,

@@ -75,6 +75,7 @@ def evaluate(
             asked.embeddings[batch],
             k=max(ks),
             fingerprint=asked.manifest.fingerprint,
+            modality=asked.manifest.modality,
             exclude=own_names if overlap else None,
         )
         labels = asked.labels[batch]

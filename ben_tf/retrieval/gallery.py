@@ -87,6 +87,7 @@ def write_gallery(
         asked.embeddings[rows],
         k=k,
         fingerprint=asked.manifest.fingerprint,
+        modality=asked.manifest.modality,
         exclude=asked.names[rows],
     )
     query_images = _draw(asked, np.unique(rows), data_dir)

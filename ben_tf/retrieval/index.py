@@ -127,6 +127,7 @@ class Index:
         s1: np.ndarray | None = None,
         s2: Mapping[str, np.ndarray] | None = None,
         k: int = 10,
+        modality: str | None = None,
         saved_model: str | os.PathLike | None = None,
     ) -> Hits:
         """Embeds patches and finds the most similar patches of the index.
@@ -137,6 +138,9 @@ class Index:
             with shapes and bands of `bigearthnet.GRIDS`, or with a leading Q;
             reflectance x 10,000.
           k: Number of hits.
+          modality: What of the patches to look at: that of the index by
+            default; with a model of a shared space also another, so that
+            "S1" looks Sentinel-1 patches up in an index of Sentinel-2.
           saved_model: The model, if it is no longer where it was at the time
             of building.
 
@@ -148,7 +152,7 @@ class Index:
           ValueError: An array is missing or has another shape.
         """
         model = self.model(saved_model)
-        modality = self.manifest.modality
+        modality = modality or self.manifest.modality
         arrays = {**({} if s1 is None else {"s1": s1}), **(s2 or {})}
         inputs = {}
         for name in embedding.input_names(model, modality):
@@ -161,7 +165,9 @@ class Index:
                 )
             inputs[name] = array.reshape(-1, *shape)
         queries = embedding.embed(model, inputs, modality=modality)
-        return self.search(queries, k=k, fingerprint=model.fingerprint)
+        return self.search(
+            queries, k=k, fingerprint=model.fingerprint, modality=modality
+        )
 
     def search(
         self,
@@ -169,6 +175,7 @@ class Index:
         *,
         k: int,
         fingerprint: str,
+        modality: str | None = None,
         exclude: Sequence[str] | None = None,
     ) -> Hits:
         """Finds the nearest patches of given embeddings.
@@ -177,6 +184,8 @@ class Index:
           queries: (Q, D) float32.
           k: Number of hits; fewer where the index is smaller.
           fingerprint: Of the model that made `queries`.
+          modality: What `queries` are embeddings of; that of the index, by
+            default.
           exclude: (Q,) for each query the name of a patch that must not be
             among its hits, such as its own.
 
@@ -188,10 +197,11 @@ class Index:
             negative ones with chi-square; k below 1.
         """
         queries = self._checked(queries, k, fingerprint)
+        modality = modality or self.manifest.modality
         if exclude is None:
-            found, rows = self._nearest(queries, k)
+            found, rows = self._nearest(queries, k, modality)
         else:
-            found, rows = self._nearest(queries, k + 1)
+            found, rows = self._nearest(queries, k + 1, modality)
             excluded = self.rows_of(exclude)[:, None]
             rows = np.where(rows == excluded, EMPTY, rows)
             places = min(k, max(1, len(self.names) - 1))
@@ -227,11 +237,11 @@ class Index:
             self._models[key] = model
         return self._models[key]
 
-    def _nearest(self, queries: np.ndarray, k: int):
+    def _nearest(self, queries: np.ndarray, k: int, modality: str):
         k = min(k, len(self.names))
         search, distance = self.manifest.search, self.manifest.distance
         if search == store.BINARY:
-            return self.structure.nearest(queries, k=k)
+            return self.structure.nearest(queries, k=k, modality=modality)
         if search in approximate.KINDS:
             return approximate.nearest(
                 self.structure, distance, queries, self.embeddings, k=k
@@ -272,19 +282,15 @@ class Index:
 
 
 def _read_codes(path, manifest: store.Manifest) -> binary.CodeSearch:
-    rows, size, bits = (
-        manifest.num_patches,
-        manifest.dimension,
-        manifest.num_bits,
-    )
-    shapes = {
-        store.CODES: ("uint8", (rows, bits // 8)),
-        store.PROJECTION: ("float32", (size, bits)),
-        store.OFFSET: ("float32", (bits,)),
-    }
+    size, bits = manifest.dimension, manifest.num_bits
+    modalities = manifest.query_modalities
+
+    def read(name: str, dtype: str, *shape: int) -> np.ndarray:
+        return store.read_array(path, manifest, name, dtype=dtype, shape=shape)
+
+    means = read(store.MEANS, "float32", len(modalities), size)
     return binary.CodeSearch(
-        *(
-            store.read_array(path, manifest, name, dtype=dtype, shape=shape)
-            for name, (dtype, shape) in shapes.items()
-        )
+        read(store.CODES, "uint8", manifest.num_patches, bits // 8),
+        read(store.PROJECTION, "float32", size, bits),
+        dict(zip(modalities, means, strict=True)),
     )

@@ -40,6 +40,7 @@ def query(
     s2_folder: str | os.PathLike | None = None,
     data_dir: str | os.PathLike | None = None,
     saved_model: str | os.PathLike | None = None,
+    modality: str | None = None,
     k: int = 10,
 ) -> Answer:
     """Finds the k nearest patches of each query.
@@ -51,6 +52,8 @@ def query(
       s2_folder: Folder of an S2 patch; with `s1_folder` one query.
       data_dir: Folder of the TFDS dataset, for names that the index lacks.
       saved_model: The model, if it is no longer where it was.
+      modality: What of the queries to look at: "S1", "S2" or "MM"; that of the
+        index by default. Another needs a model of a shared space.
       k: Number of hits.
 
     Returns:
@@ -60,13 +63,15 @@ def query(
       UserError: No query, or one that cannot be found or read.
     """
     opened = index_lib.Index.open(index)
+    modality = modality or opened.manifest.modality
     names = tuple(names)
     queries = []
     if names:
-        queries.append(_embeddings_of(opened, names, data_dir, saved_model))
+        queries.append(
+            _embeddings_of(opened, names, data_dir, saved_model, modality)
+        )
     if folder := s2_folder or s1_folder:
         model = opened.model(saved_model)
-        modality = opened.manifest.modality
         grids = patch_source.from_folders(
             s1_folder=s1_folder,
             s2_folder=s2_folder,
@@ -86,6 +91,7 @@ def query(
             np.concatenate(queries),
             k=k,
             fingerprint=opened.manifest.fingerprint,
+            modality=modality,
             exclude=names,
         ),
         distance=opened.distance,
@@ -129,9 +135,13 @@ def format_answer(answer: Answer) -> str:
     return "\n".join(lines)
 
 
-def _embeddings_of(opened, names, data_dir, saved_model) -> np.ndarray:
+def _embeddings_of(
+    opened, names, data_dir, saved_model, modality
+) -> np.ndarray:
     """Embeddings from the index where it has them, else from the dataset."""
     rows = opened.rows_of(names)
+    if modality != opened.manifest.modality:
+        rows = np.full_like(rows, -2)
     queries = np.empty((len(names), opened.manifest.dimension), np.float32)
     queries[rows >= 0] = opened.embeddings[rows[rows >= 0]]
     unknown = np.flatnonzero(rows < 0)
@@ -139,13 +149,13 @@ def _embeddings_of(opened, names, data_dir, saved_model) -> np.ndarray:
         return queries
     if not data_dir:
         raise command_line.UserError(
-            f"{len(unknown)} of {len(names)} patches are not in the index: "
-            f"{names[unknown[0]]}. Expected names of S2 patches of its "
-            f"splits {opened.manifest.splits}. Give --data_dir to look in the "
+            f"{modality} of {len(unknown)} of {len(names)} patches is not in "
+            f"the index: {names[unknown[0]]}. Expected names of S2 patches of "
+            f"its splits {opened.manifest.splits}, and its modality "
+            f"{opened.manifest.modality}. Give --data_dir to look in the "
             "dataset."
         )
     model = opened.model(saved_model)
-    modality = opened.manifest.modality
     grids = embedding.input_names(model, modality)
     found = patch_source.from_dataset(
         data_dir, [names[i] for i in unknown], grids=grids

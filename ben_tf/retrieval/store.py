@@ -27,7 +27,7 @@ from ben_tf import bigearthnet
 from ben_tf import command_line
 from ben_tf.retrieval import distances
 
-FORMAT = 1
+FORMAT = 2
 EXACT = "flat"
 BINARY = "binary"
 SEARCHES = (EXACT, "ivf", "hnsw", "pq", BINARY)
@@ -40,7 +40,7 @@ UPPER_LEFT = "upper_left.npy"
 FAISS_INDEX = "faiss.index"
 CODES = "codes.npy"
 PROJECTION = "projection.npy"
-OFFSET = "offset.npy"
+MEANS = "means.npy"
 
 _MANIFEST = "manifest.json"
 _MANIFEST_MAX_BYTES = 1 << 20
@@ -59,6 +59,8 @@ class Manifest:
       distance: One of `distances.DISTANCES`.
       search: One of `SEARCHES`.
       num_bits: Length of the binary codes, 0 without codes.
+      query_modalities: Rows of the codes' means: what can be looked up by its
+        code; () without codes.
       modality: What was embedded: "S1", "S2" or "MM".
       splits: Splits of the dataset, such as ("test",).
       class_names: Columns of the labels.
@@ -75,6 +77,7 @@ class Manifest:
     distance: str
     search: str
     num_bits: int
+    query_modalities: tuple[str, ...]
     modality: str
     splits: tuple[str, ...]
     class_names: tuple[str, ...]
@@ -159,7 +162,7 @@ def read_manifest(path: str | os.PathLike) -> Manifest:
             f"{FORMAT}. Received: {version!r}. {_BUILD_AGAIN}"
         )
     try:
-        for name in ("splits", "class_names"):
+        for name in ("splits", "class_names", "query_modalities"):
             fields[name] = tuple(fields[name])
         manifest = Manifest(**fields)
         _check(manifest)
@@ -245,6 +248,8 @@ def _check(manifest: Manifest) -> None:
             raise ValueError(f"{name} is no positive whole number")
     if type(manifest.num_bits) is not int or manifest.num_bits < 0:
         raise ValueError("num_bits is no number of bits")
+    if not set(manifest.query_modalities) <= set(bigearthnet.MODALITIES):
+        raise ValueError("unknown query_modalities")
     for name in ("fingerprint", "saved_model"):
         if not isinstance(getattr(manifest, name), str):
             raise ValueError(f"{name} is no text")

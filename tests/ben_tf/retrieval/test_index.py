@@ -106,6 +106,33 @@ def test_signs_of_a_hashing_head_are_the_code(write, archive):
     np.testing.assert_array_equal(hits.distances[0], np.sort(full))
 
 
+def test_codes_find_across_sensors_that_lie_apart(write, archive):
+    """One sensor's embeddings are the other's, moved as a whole."""
+    embeddings = archive["embeddings"]
+    moved = embeddings + np.float32(3)
+    opened = index.Index.open(
+        write(
+            modality="S2",
+            search="binary",
+            num_bits=8,
+            other_means={"S1": moved.mean(axis=0)},
+        )
+    )
+    own = opened.search(embeddings[:9], k=5, fingerprint=FINGERPRINT)
+    other = opened.search(
+        moved[:9], k=5, fingerprint=FINGERPRINT, modality="S1"
+    )
+    np.testing.assert_array_equal(other.names, own.names)
+    np.testing.assert_array_equal(other.distances, own.distances)
+    # Taken for the other sensor's, they are all alike.
+    mistaken = opened.search(moved[:9], k=5, fingerprint=FINGERPRINT)
+    assert (mistaken.names != own.names).any()
+    with pytest.raises(
+        command_line.UserError, match=r"queries of S2, S1\. Received: .* MM"
+    ):
+        opened.search(moved, k=5, fingerprint=FINGERPRINT, modality="MM")
+
+
 def test_excludes_the_query_itself(write, archive):
     opened = index.Index.open(write())
     queries, names = archive["embeddings"][:4], archive["names"][:4]
@@ -184,7 +211,7 @@ def test_no_index(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "match"),
     [
-        ({"format": 99}, "another format version. Expected 1. Received: 99"),
+        ({"format": 99}, "another format version. Expected 2. Received: 99"),
         ({"data": "../../etc"}, "no name of a data folder"),
         ({"num_patches": -1}, "num_patches"),
         ({"num_patches": 7}, "expected str"),
@@ -196,6 +223,7 @@ def test_no_index(tmp_path):
         ({"surprise": 1}, "surprise"),
         ({"synthetic": "no"}, "synthetic"),
         ({"num_bits": -8}, "num_bits"),
+        ({"query_modalities": ["S3"]}, "query_modalities"),
         ({"saved_model": 1}, "saved_model"),
         ({"splits": [1]}, "splits"),
     ],
@@ -207,7 +235,7 @@ def test_refuses_manifest(write, changes, match):
         index.Index.open(path)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", "null", '{"format": 1}'])
+@pytest.mark.parametrize("text", ["", "[]", "{", "null", '{"format": 2}'])
 def test_refuses_broken_manifest(write, text):
     path = write()
     (path / "manifest.json").write_text(text)
