@@ -189,7 +189,7 @@ def measure_embedding() -> dict[str, float]:
 
 
 def _measure_model(folder: pathlib.Path, name: str) -> float:
-    """Embeds the split train of FOLDER/data; returns our speed / the bare model's."""
+    """Embeds split train of FOLDER/data; returns our speed / the bare one."""
     from ben_tf import input_pipeline
     from ben_tf import models
     from ben_tf import saved_model
