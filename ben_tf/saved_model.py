@@ -16,6 +16,7 @@ where `inputs` is a dict of raw native grids. The first is also the signature
 import dataclasses
 import hashlib
 import json
+import logging
 import os
 import pathlib
 
@@ -213,12 +214,32 @@ def save(
         signatures[name_of_endpoint] = endpoint(layer, embedded)
         setattr(module, name_of_endpoint, signatures[name_of_endpoint])
     module.describe = tf.function(lambda: tf.constant(text), input_signature=[])
+    write(module, path, signatures=signatures)
+    return path
+
+
+def write(
+    module: tf.Module, path: pathlib.Path, *, signatures: dict[str, object]
+) -> None:
+    """Writes a module as a SavedModel; an older one stays until it is whole.
+
+    Args:
+      module: What to save, with its variables and functions.
+      path: Folder to write, replaced if it exists.
+      signatures: Names, and the `tf.function` that a server calls by each.
+    """
     part = path.with_name(path.name + ".part")
     _remove(part)
-    tf.saved_model.save(module, os.fspath(part), signatures=signatures)
+    # TensorFlow reports the folder that it wrote, which is gone a line later.
+    logger = tf.get_logger()
+    level = logger.level
+    logger.setLevel(max(level, logging.WARNING))
+    try:
+        tf.saved_model.save(module, os.fspath(part), signatures=signatures)
+    finally:
+        logger.setLevel(level)
     _remove(path)
     os.replace(part, path)
-    return path
 
 
 def load(path: str | os.PathLike) -> ServedModel:

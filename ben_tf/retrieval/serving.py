@@ -9,13 +9,13 @@ a checkpoint can.
 import functools
 import os
 import pathlib
-import shutil
 
 import numpy as np
 import tensorflow as tf
 
 from ben_tf import bigearthnet
 from ben_tf import command_line
+from ben_tf import saved_model as saved_model_lib
 from ben_tf.retrieval import chi_square
 from ben_tf.retrieval import distances
 from ben_tf.retrieval import embedding
@@ -96,17 +96,12 @@ def export(
         inputs = dict(zip(names, grids, strict=True))
         return module.search(embed(inputs), k)
 
-    part = output_dir.with_name(output_dir.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)
     module.serve = serve
-    tf.saved_model.save(
+    saved_model_lib.write(
         module,
-        os.fspath(part),
+        output_dir,
         signatures={"serving_default": serve, "search": module.search},
     )
-    if output_dir.exists():
-        shutil.rmtree(output_dir)
-    os.replace(part, output_dir)
     return output_dir
 
 

@@ -111,6 +111,27 @@ def test_needs_only_tensorflow(folder, raw, tmp_path):
     assert tuple(description["class_names"]) == bigearthnet.CLASSES_19
 
 
+def test_a_failed_export_keeps_the_older_one(tmp_path):
+    module = tf.Module()
+    module.answer = tf.function(lambda: tf.constant(42), input_signature=[])
+    path = tmp_path / "saved"
+    saved_model.write(module, path, signatures={"answer": module.answer})
+    with pytest.raises(ValueError):
+        saved_model.write(module, path, signatures={"answer": "no function"})
+    assert tf.saved_model.load(str(path)).answer() == 42
+
+
+def test_saving_does_not_name_the_folder_that_it_renames(caplog, tmp_path):
+    module = tf.Module()
+    module.answer = tf.function(lambda: tf.constant(42), input_signature=[])
+    with caplog.at_level("INFO", logger="tensorflow"):
+        saved_model.write(
+            module, tmp_path / "saved", signatures={"answer": module.answer}
+        )
+        tf.get_logger().info("and the level is back")
+    assert caplog.messages == ["and the level is back"]
+
+
 def test_fingerprint_tells_models_apart(model, folder):
     assert saved_model.load(folder).fingerprint == saved_model.fingerprint(
         model
