@@ -1,10 +1,14 @@
 """A configuration as command-line flags."""
 
 import dataclasses
+import pathlib
 
 from absl import flags
 
+from ben_tf import command_line
 from ben_tf import config as config_lib
+
+EXPERIMENTS = pathlib.Path(__file__).with_name("experiments")
 
 
 def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
@@ -37,3 +41,27 @@ def from_flags(
             for field in dataclasses.fields(config_lib.Config)
         }
     )
+
+
+def from_experiment(name: str, **changes: object) -> config_lib.Config:
+    """The configuration that a flagfile of `ben_tf/experiments` describes.
+
+    Args:
+      name: Of the file, such as "table2_resnet50".
+      **changes: Fields that shall differ, such as `data_dir`.
+
+    Raises:
+      UserError: No experiment has this name, or a value is not allowed.
+    """
+    path = EXPERIMENTS / f"{name}.flags"
+    if not path.is_file():
+        names = sorted(found.stem for found in EXPERIMENTS.glob("*.flags"))
+        raise command_line.UserError(
+            f"Unknown experiment {name!r}. Expected one of {', '.join(names)}."
+        )
+    flag_values = flags.FlagValues()
+    define_flags(flag_values)
+    # absl gives this one to the flags of the command line alone.
+    flags.DEFINE_string("flagfile", "", "", flag_values=flag_values)
+    flag_values([name, f"--flagfile={path}"])
+    return dataclasses.replace(from_flags(flag_values), **changes)

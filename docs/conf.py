@@ -1,5 +1,6 @@
 """How Sphinx builds the documentation: `make docs`, warnings are errors."""
 
+import dataclasses
 import os
 import re
 
@@ -9,6 +10,7 @@ import tensorflow as tf
 
 import ben_tf
 from ben_tf import bigearthnet
+from ben_tf import config
 from tfrecords_builder import bigearthnet_mm_dataset_builder
 
 project = "BigEarthNet-MM in TensorFlow"
@@ -17,6 +19,7 @@ release = ben_tf.__version__
 html_title = project
 html_theme = "furo"
 html_copy_source = False
+html_show_copyright = False
 
 extensions = [
     "myst_parser",
@@ -40,6 +43,8 @@ apidoc_modules = [
 ]
 # Docstrings are written for readers of the source: `name` is code there.
 default_role = "literal"
+# Lists of one package each; docs/api.md leads to the packages themselves.
+exclude_patterns = ["api/*/modules.rst"]
 add_module_names = False
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
@@ -47,6 +52,13 @@ python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 80
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
+# A reference to what is not there is a warning, and so an error. Named but not
+# linked are types of other projects, private ones and type variables.
+nitpicky = True
+nitpick_ignore_regex = [
+    (r"py:(class|exc|obj)", r"(?!(ben_tf|tfrecords_builder)\b).*"),
+    (r"py:class", r".*\._\w+|tfrecords_builder\.workers\.(Task|Result)"),
+]
 # "--" starts an option here more often than it is a dash.
 smartquotes = False
 myst_enable_extensions = ["substitution"]
@@ -61,7 +73,12 @@ def _table(header: list[str], rows: list[list]) -> str:
 def _features_table(info) -> str:
     """What TFDS itself documents about the features of a record."""
     rows = []
-    for feature in info.features.catalog_documentation():
+    order = list(info.features)
+    for feature in sorted(
+        # The first describes the record as a whole.
+        info.features.catalog_documentation()[1:],
+        key=lambda feature: order.index(feature.name),
+    ):
         if feature.tensor_info is not None:
             shape = feature.tensor_info.shape
             rows.append(
@@ -80,7 +97,7 @@ def _features_table(info) -> str:
 
 _info = bigearthnet_mm_dataset_builder.Builder(data_dir=os.devnull).info
 myst_substitutions = {
-    "dataset": _info.full_name,
+    "dataset": f"`{_info.full_name}`",
     "description": _info.description,
     "features": _features_table(_info),
     "splits": _table(
@@ -120,6 +137,19 @@ myst_substitutions = {
         ],
     ),
 }
+
+
+def _describe_fields(app, what, name, obj, options, lines) -> None:
+    """Lists the fields of the configuration with the help of their flags."""
+    del app, what, name, options
+    if obj is not config.Config:
+        return
+    described = ["Attributes:"]
+    for field in dataclasses.fields(obj):
+        choices = field.metadata["choices"]
+        one_of = f" One of: {', '.join(map(str, choices))}." if choices else ""
+        described.append(f"  {field.name}: {field.metadata['help']}{one_of}")
+    lines[:0] = [lines.pop(0), "", *described]
 
 
 def _mark_literal_blocks(app, what, name, obj, options, lines) -> None:
@@ -166,5 +196,6 @@ def _escape(line: str) -> str:
 
 
 def setup(app) -> None:
-    """Comes before napoleon, which reads the sections of a docstring."""
+    """Both come before napoleon, which reads the sections of a docstring."""
     app.connect("autodoc-process-docstring", _mark_literal_blocks, priority=400)
+    app.connect("autodoc-process-docstring", _describe_fields, priority=450)

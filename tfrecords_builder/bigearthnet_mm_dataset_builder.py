@@ -80,26 +80,41 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         return self.dataset_info_from_configs(
             features=features.FeaturesDict(
                 {
-                    "patch_name": features.Text(),
-                    "s1_name": features.Text(),
+                    "patch_name": features.Text(
+                        doc="name of the Sentinel-2 patch, the key of the pair"
+                    ),
+                    "s1_name": features.Text(doc="its Sentinel-1 patch"),
                     **grids,
                     **labels,
                     "country": features.ClassLabel(
-                        names=list(bigearthnet.COUNTRIES)
+                        names=list(bigearthnet.COUNTRIES),
+                        doc=", ".join(bigearthnet.COUNTRIES),
                     ),
                     "season": features.ClassLabel(
-                        names=list(bigearthnet.SEASONS)
+                        names=list(bigearthnet.SEASONS),
+                        doc=", ".join(bigearthnet.SEASONS),
                     ),
-                    "seasonal_snow": features.Scalar(np.bool_),
-                    "cloud_or_shadow": features.Scalar(np.bool_),
-                    "epsg": features.Scalar(np.int32),
+                    "seasonal_snow": features.Scalar(
+                        np.bool_, doc="on the official list of snowy patches"
+                    ),
+                    "cloud_or_shadow": features.Scalar(
+                        np.bool_,
+                        doc="on the official list of clouds and their shadows",
+                    ),
+                    "epsg": features.Scalar(
+                        np.int32, doc="projection: the patch's UTM zone"
+                    ),
                     "upper_left": features.Tensor(
                         shape=(2,),
                         dtype=np.float64,
                         doc="easting and northing of the outer corner, metres",
                     ),
-                    "s1_time": features.Text(doc="ISO 8601"),
-                    "s2_time": features.Text(doc="ISO 8601"),
+                    "s1_time": features.Text(
+                        doc="acquisition of Sentinel-1, ISO 8601"
+                    ),
+                    "s2_time": features.Text(
+                        doc="acquisition of Sentinel-2, ISO 8601"
+                    ),
                 }
             ),
             homepage="https://bigearth.net",

@@ -1,32 +1,19 @@
 """Every flagfile is complete, parses, and trains a step."""
 
 import math
-import pathlib
 import re
 
 import pytest
 import tensorflow as tf
-from absl import flags
 
-import ben_tf
+from ben_tf import command_line
 from ben_tf import config_flags
 from ben_tf import input_pipeline
 from ben_tf import models
 from ben_tf import paper
 from ben_tf import training
 
-FOLDER = pathlib.Path(ben_tf.__file__).parent / "experiments"
-FLAGFILES = sorted(FOLDER.glob("*.flags"))
-
-
-def _config(path: pathlib.Path, *more: str):
-    parsed = flags.FlagValues()
-    config_flags.define_flags(parsed)
-    flags.DEFINE_string("flagfile", "", "", flag_values=parsed)
-    flags.DEFINE_string("workdir", "", "", flag_values=parsed)
-    rest = parsed(["program", f"--flagfile={path}", *more])
-    assert rest == ["program"]
-    return config_flags.from_flags(parsed)
+FLAGFILES = sorted(config_flags.EXPERIMENTS.glob("*.flags"))
 
 
 @pytest.mark.parametrize("path", FLAGFILES, ids=lambda path: path.stem)
@@ -40,11 +27,13 @@ def test_the_header_says_what_to_expect(path):
     assert max(map(len, lines)) <= 80
     # The command decides where; the file decides what.
     assert not any(x.startswith(("--data_dir", "--workdir")) for x in lines)
-    _config(path)
+    config_flags.from_experiment(path.stem)
 
 
 def test_all_rows_and_all_models_are_there():
-    configs = {path.stem: _config(path) for path in FLAGFILES}
+    configs = {
+        path.stem: config_flags.from_experiment(path.stem) for path in FLAGFILES
+    }
     for name in ("vgg16", "vgg19", "resnet50", "resnet101", "resnet152"):
         config = configs[f"table2_{name}"]
         assert (config.model, config.modality) == (name, "MM")
@@ -61,7 +50,8 @@ def test_all_rows_and_all_models_are_there():
 
 def test_published_figures_are_those_of_the_paper():
     for model, row in paper.TABLE_2.items():
-        text = (FOLDER / f"table2_{model}.flags").read_text()
+        file = config_flags.EXPERIMENTS / f"table2_{model}.flags"
+        text = file.read_text()
         figures = {float(x) for x in re.findall(r"\d+\.\d+", text)}
         for metric, value in row.items():
             percent = 1 if metric == "hamming_loss" else 100
@@ -70,14 +60,14 @@ def test_published_figures_are_those_of_the_paper():
 
 @pytest.mark.parametrize("path", FLAGFILES, ids=lambda path: path.stem)
 def test_a_step_on_the_sample_data(path, data_dir):
-    config = _config(
-        path,
-        f"--data_dir={data_dir}",
-        "--batch_size=2",
-        "--epochs=1",
-        "--train_split=train[:2]",
-        "--shuffle_buffer=2",
-        "--jit_compile=off",
+    config = config_flags.from_experiment(
+        path.stem,
+        data_dir=str(data_dir),
+        batch_size=2,
+        epochs=1,
+        train_split="train[:2]",
+        shuffle_buffer=2,
+        jit_compile="off",
     )
     builder = input_pipeline.open_dataset(data_dir)
     training.make_repeatable(0)
@@ -88,3 +78,8 @@ def test_a_step_on_the_sample_data(path, data_dir):
     run.fitted.run_eagerly = True
     history = run.fitted.fit(run.training_data(0), verbose=0)
     assert math.isfinite(history.history["loss"][0])
+
+
+def test_an_unknown_experiment_is_refused_with_those_there_are():
+    with pytest.raises(command_line.UserError, match="table2_vgg16"):
+        config_flags.from_experiment("table2_vgg61")
