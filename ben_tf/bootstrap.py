@@ -18,13 +18,13 @@ _NUM_TOGETHER = 16
 
 
 def intervals(
-    labels,
-    probabilities,
+    labels: np.ndarray,
+    probabilities: np.ndarray,
     *,
     num_replicates: int = 1000,
     seed: int = 0,
-    threshold=metrics.THRESHOLD,
-):
+    threshold: float | np.ndarray = metrics.THRESHOLD,
+) -> dict[str, np.ndarray]:
     """95 % percentile intervals from resampled patches.
 
     Each replicate draws N of the N patches with replacement, and scores them.
@@ -87,7 +87,7 @@ def intervals(
     return {name: _interval(values) for name, values in replicates.items()}
 
 
-def _interval(replicates):
+def _interval(replicates: np.ndarray) -> np.ndarray:
     """(replicates, ...) -> (2, ...), without replicates that are undefined."""
     defined = ~np.isnan(replicates).all(axis=0)
     ends = np.full((2, *replicates.shape[1:]), np.nan)

@@ -25,7 +25,9 @@ class Reliability:
     expected_calibration_error: float
 
 
-def reliability(labels, probabilities, *, num_bins: int = 15) -> Reliability:
+def reliability(
+    labels: np.ndarray, probabilities: np.ndarray, *, num_bins: int = 15
+) -> Reliability:
     """Pools all (patch, class) pairs in bins of equal width; NaN: empty bin.
 
     Args:
@@ -50,7 +52,9 @@ def reliability(labels, probabilities, *, num_bins: int = 15) -> Reliability:
     )
 
 
-def best_thresholds(labels, probabilities) -> np.ndarray:
+def best_thresholds(
+    labels: np.ndarray, probabilities: np.ndarray
+) -> np.ndarray:
     """Chooses for each class the threshold with the highest F1.
 
     Choose on validation patches, never on those that are scored. A threshold
@@ -73,7 +77,9 @@ def best_thresholds(labels, probabilities) -> np.ndarray:
     )
 
 
-def _best_threshold(labels, scores):
+def _best_threshold(
+    labels: np.ndarray, scores: np.ndarray
+) -> float | np.float32:
     num_positives = labels.sum()
     if not num_positives:
         return metrics.THRESHOLD

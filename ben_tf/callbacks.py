@@ -31,7 +31,7 @@ class History(tf.keras.callbacks.Callback):
     def __init__(self, workdir: pathlib.Path, *, num_epochs_done: int):
         super().__init__()
         self._path = workdir / HISTORY_FILE
-        self._rows = []
+        self._rows: list[dict[str, float | str]] = []
         if num_epochs_done and self._path.exists():
             with self._path.open(newline="") as file:
                 self._rows = [
@@ -40,14 +40,16 @@ class History(tf.keras.callbacks.Callback):
                     if int(row["epoch"]) <= num_epochs_done
                 ]
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(
+        self, epoch: int, logs: dict[str, float] | None = None
+    ) -> None:
         """Starts the clock."""
         self._start = time.monotonic()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         """Adds a row and replaces the file."""
         optimizer = self.model.optimizer
-        row = {
+        row: dict[str, float | str] = {
             "epoch": epoch + 1,
             "seconds": round(time.monotonic() - self._start, 2),
             "learning_rate": float(
@@ -90,11 +92,13 @@ class NotFinite(tf.keras.callbacks.Callback):
         self._first_step = first_step
         self._patch_names = patch_names
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(
+        self, epoch: int, logs: dict[str, float] | None = None
+    ) -> None:
         """Remembers the epoch; only the first one begins in its middle."""
         self._epoch = epoch
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
         """Looks at the loss."""
         if math.isfinite(logs["loss"]):
             return
@@ -134,7 +138,9 @@ class Progress(tf.keras.callbacks.Callback):
         self._steps_per_epoch = steps_per_epoch
         self._first_step = first_step
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(
+        self, epoch: int, logs: dict[str, float] | None = None
+    ) -> None:
         """Opens the bar."""
         self._bar = tqdm.tqdm(
             total=self._steps_per_epoch * self._batch_size,
@@ -145,12 +151,12 @@ class Progress(tf.keras.callbacks.Callback):
             dynamic_ncols=True,
         )
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
         """Moves the bar."""
         self._bar.update(self._batch_size)
         self._bar.set_postfix(loss=f"{logs['loss']:.4f}", refresh=False)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         """Replaces the bar by the epoch's results."""
         seconds = self._bar.format_dict["elapsed"]
         self._bar.close()

@@ -130,7 +130,9 @@ class Checkpoints(tf.keras.callbacks.Callback):
         waited = epoch - int(self._best_epoch.numpy())
         return 0 < self._patience <= waited
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(
+        self, epoch: int, logs: dict[str, float] | None = None
+    ) -> None:
         """Gives an epoch that goes on the metrics' sums, and no other one."""
         if self._resumed_from is None:
             return
@@ -143,7 +145,9 @@ class Checkpoints(tf.keras.callbacks.Callback):
             ).expect_partial()
         self._resumed_from = None
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(
+        self, batch: int, logs: dict[str, float] | None = None
+    ) -> None:
         """Counts the step, and saves where it is time."""
         self._steps_done.assign_add(1)
         # The last step of an epoch is followed by the epoch's own checkpoint.
@@ -154,7 +158,7 @@ class Checkpoints(tf.keras.callbacks.Callback):
         ):
             self.save()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         """Saves the best weights if they are, then the whole state."""
         value = logs[MONITOR]
         # NaN (no class with a positive) is never better, but a run must end

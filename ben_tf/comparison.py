@@ -219,7 +219,7 @@ def number(value: float | None) -> str:
     return UNDEFINED if value is None else f"{value:.4f}"
 
 
-def _interval(ends) -> tuple[float, float] | None:
+def _interval(ends: list | None) -> tuple[float, float] | None:
     if ends is None or None in ends:
         return None
     return tuple(ends)

@@ -220,7 +220,7 @@ class Config:
         42, "Same seed, same machine: same run.", minimum=0
     )
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             config_fields.check(field, getattr(self, field.name))
         if self.fusion == "shared" and self.modality != "MM":

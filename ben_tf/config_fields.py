@@ -1,11 +1,22 @@
 """Fields of a configuration: what they hold, and which values they allow."""
 
 import dataclasses
+from collections.abc import Sequence
+from typing import TypeVar
 
 from ben_tf import command_line
 
+Value = TypeVar("Value")
 
-def field(default, text: str, *, choices=None, minimum=None, may_change=False):
+
+def field(
+    default: Value,
+    text: str,
+    *,
+    choices: Sequence[Value] | None = None,
+    minimum: Value | None = None,
+    may_change: bool = False,
+) -> Value:
     """A dataclass field with what its flag needs.
 
     `may_change` marks fields that may differ when a run goes on in its workdir.
@@ -21,7 +32,7 @@ def field(default, text: str, *, choices=None, minimum=None, may_change=False):
     )
 
 
-def check(field: dataclasses.Field, value) -> None:
+def check(field: dataclasses.Field, value: object) -> None:
     """Refuses a value that its field does not allow.
 
     Raises:

@@ -99,7 +99,7 @@ def wait_for_all(strategy: tf.distribute.Strategy) -> None:
     """Returns once every worker has called it."""
 
     @tf.function
-    def count():
+    def count() -> tf.Tensor:
         ones = strategy.run(lambda: tf.constant(1.0))
         return strategy.reduce(tf.distribute.ReduceOp.SUM, ones, axis=None)
 

@@ -5,6 +5,8 @@ The plan comes from the compiled run; the time from some measured steps.
 
 import dataclasses
 import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import tensorflow as tf
 import tqdm
@@ -12,6 +14,9 @@ import tqdm
 from ben_tf import command_line
 from ben_tf import input_pipeline
 from ben_tf import training
+
+if TYPE_CHECKING:
+    import tensorflow_datasets as tfds
 
 NUM_MEASURED_STEPS = 20
 
@@ -179,21 +184,21 @@ class _Clock(tf.keras.callbacks.Callback):
             dynamic_ncols=True,
         )
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
         # Reading the loss waits for the step to end.
         float(logs["loss"])
         self.ends.append(time.perf_counter())
         self._bar.update()
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
         self._bar.close()
 
 
-def _num_elements(variables) -> int:
+def _num_elements(variables: Iterable[tf.Variable]) -> int:
     return sum(variable.shape.num_elements() for variable in variables)
 
 
-def _num_bytes(variables) -> int:
+def _num_bytes(variables: Iterable[tf.Variable]) -> int:
     return sum(
         variable.shape.num_elements() * variable.dtype.size
         for variable in variables
@@ -222,7 +227,7 @@ def _bytes_per_patch(model: tf.keras.Model) -> int:
     )
 
 
-def _bytes_read(builder, split: str) -> int:
+def _bytes_read(builder: "tfds.core.DatasetBuilder", split: str) -> int:
     """Bytes of the files of a split that are read, in its own share of each.
 
     TFRecord files have no index, so records that a part of a split leaves out

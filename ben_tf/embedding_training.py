@@ -33,16 +33,24 @@ class ModelWithEmbeddingLoss(tf.keras.Model):
         self._binary = binary
         self._tracker = tf.keras.metrics.Mean(name="embedding_loss")
 
-    def call(self, inputs, training=None):
+    def call(
+        self, inputs: dict[str, tf.Tensor], training: bool | None = None
+    ) -> list[tf.Tensor]:
         """Returns [probabilities, embeddings]."""
         return self._network(inputs, training=training)
 
     @property
-    def metrics(self):
+    def metrics(self) -> list[tf.keras.metrics.Metric]:
         """All metrics; `fit` resets them with every epoch."""
         return [*super().metrics, self._tracker]
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None):
+    def compute_loss(
+        self,
+        x: dict[str, tf.Tensor],
+        y: tf.Tensor,
+        y_pred: list[tf.Tensor],
+        sample_weight: tf.Tensor | None = None,
+    ) -> tf.Tensor:
         """Classification loss + weight x embedding loss."""
         probabilities, embeddings = y_pred
         if embeddings.shape.rank == 3:
@@ -59,7 +67,13 @@ class ModelWithEmbeddingLoss(tf.keras.Model):
         num_replicas = tf.distribute.get_strategy().num_replicas_in_sync
         return loss + self._weight * extra / num_replicas
 
-    def compute_metrics(self, x, y, y_pred, sample_weight):
+    def compute_metrics(
+        self,
+        x: dict[str, tf.Tensor],
+        y: tf.Tensor,
+        y_pred: list[tf.Tensor],
+        sample_weight: tf.Tensor | None,
+    ) -> dict[str, tf.Tensor]:
         """Scores the probabilities."""
         logs = super().compute_metrics(x, y, y_pred[0], sample_weight)
         return {**logs, self._tracker.name: self._tracker.result()}

@@ -11,10 +11,18 @@ import math
 import os
 import pathlib
 from collections.abc import Callable
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+from typing import Any
 
 from absl import flags
 
 from ben_tf import command_line
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ben_tf import predictions
 
 flags.adopt_module_key_flags(command_line)
 
@@ -113,7 +121,7 @@ def evaluate(
     return result
 
 
-def score(predicted) -> dict:
+def score(predicted: "predictions.Predictions") -> dict:
     """Scores `predictions.Predictions` in every way that the report shows.
 
     Returns:
@@ -163,7 +171,9 @@ def score(predicted) -> dict:
     }
 
 
-def _scores(predicted, threshold=0.5) -> dict:
+def _scores(
+    predicted: "predictions.Predictions", threshold: "float | np.ndarray" = 0.5
+) -> dict:
     from ben_tf import scoring
 
     scores = scoring.compute(
@@ -178,7 +188,11 @@ def _scores(predicted, threshold=0.5) -> dict:
     }
 
 
-def _groups(predicted, group_of_patch, names) -> dict:
+def _groups(
+    predicted: "predictions.Predictions",
+    group_of_patch: "np.ndarray",
+    names: Mapping[int, str],
+) -> dict:
     """Scores the patches of each group that has any."""
     from ben_tf import scoring
 
@@ -195,7 +209,7 @@ def _groups(predicted, group_of_patch, names) -> dict:
     return groups
 
 
-def fingerprint(predicted) -> str:
+def fingerprint(predicted: "predictions.Predictions") -> str:
     """SHA-256 over names and labels of the patches: which data were scored."""
     import hashlib
 
@@ -205,7 +219,7 @@ def fingerprint(predicted) -> str:
     return digest.hexdigest()
 
 
-def without_nan(value):
+def without_nan(value: Any) -> Any:
     """Replaces NaN by None, in nested dicts and lists: JSON has no NaN."""
     if isinstance(value, dict):
         return {key: without_nan(item) for key, item in value.items()}

@@ -11,7 +11,9 @@ from ben_tf import bigearthnet
 _DEGREES = "EPSG:4326"
 
 
-def patch_centres(epsg, upper_left):
+def patch_centres(
+    epsg: np.ndarray, upper_left: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Longitude and latitude of the centres of patches.
 
     Args:
@@ -25,7 +27,7 @@ def patch_centres(epsg, upper_left):
     return to_degrees(epsg, upper_left[:, 0] + half, upper_left[:, 1] - half)
 
 
-def patch_corners(epsg, upper_left):
+def patch_corners(epsg: np.ndarray, upper_left: np.ndarray) -> np.ndarray:
     """Corners of patches, counterclockwise from the lower left one.
 
     Args:
@@ -43,7 +45,9 @@ def patch_corners(epsg, upper_left):
     return np.moveaxis(np.array(corners), 2, 0)
 
 
-def to_degrees(epsg, easting, northing):
+def to_degrees(
+    epsg: np.ndarray, easting: np.ndarray, northing: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """(N,) coordinates, each in its own system -> longitude and latitude."""
     epsg = np.asarray(epsg)
     longitudes = np.empty(len(epsg))

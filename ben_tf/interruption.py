@@ -2,6 +2,7 @@
 
 import signal
 import threading
+import types
 
 import tensorflow as tf
 
@@ -30,12 +31,12 @@ class StopOnSigterm(tf.keras.callbacks.Callback):
         self._saves = saves
         self._is_terminated = False
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         """Takes the signal over; Python allows it in the main thread only."""
         if threading.current_thread() is threading.main_thread():
             self._previous = signal.signal(signal.SIGTERM, self._note)
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
         """Gives the signal back."""
         self.release()
 
@@ -45,7 +46,9 @@ class StopOnSigterm(tf.keras.callbacks.Callback):
             signal.signal(signal.SIGTERM, self._previous)
             self._previous = None
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(
+        self, batch: int, logs: dict[str, float] | None = None
+    ) -> None:
         """Saves and stops.
 
         Raises:
@@ -62,12 +65,16 @@ class StopOnSigterm(tf.keras.callbacks.Callback):
         if not self._saves:
             self._stop()
 
-    def on_test_batch_end(self, batch, logs=None):
+    def on_test_batch_end(
+        self, batch: int, logs: dict[str, float] | None = None
+    ) -> None:
         """Stops."""
         if self._is_terminated:
             self._stop()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(
+        self, epoch: int, logs: dict[str, float] | None = None
+    ) -> None:
         """Stops; the epoch's checkpoint is written."""
         if self._is_terminated:
             self._stop()
@@ -78,5 +85,5 @@ class StopOnSigterm(tf.keras.callbacks.Callback):
             "checkpoint."
         )
 
-    def _note(self, signal_number, frame) -> None:
+    def _note(self, signal_number: int, frame: types.FrameType | None) -> None:
         self._is_terminated = True

@@ -45,7 +45,9 @@ def classification_loss(
         return tf.keras.losses.BinaryFocalCrossentropy(gamma=2.0)
     if name == "class_weighted":
 
-        def class_weighted(labels, probabilities):
+        def class_weighted(
+            labels: tf.Tensor, probabilities: tf.Tensor
+        ) -> tf.Tensor:
             # Keras finds the logits behind the probabilities: no logarithm of
             # a rounded 0.
             terms = tf.keras.backend.binary_crossentropy(labels, probabilities)

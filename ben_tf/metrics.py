@@ -17,6 +17,7 @@ value is undefined: NaN, left out of averages, and counted in
 rank) and `label_cardinality` (a number of labels).
 """
 
+import numpy as np
 import tensorflow as tf
 
 THRESHOLD = 0.5  # A class is predicted at p >= 0.5 (authors' code).
@@ -49,7 +50,12 @@ _STREAMING = (
 )
 
 
-def sample_values(labels, probabilities, *, threshold=THRESHOLD):
+def sample_values(
+    labels: tf.Tensor,
+    probabilities: tf.Tensor,
+    *,
+    threshold: float | tf.Tensor = THRESHOLD,
+) -> dict[str, tf.Tensor]:
     """Scores every sample on its own.
 
     With y the true and z the predicted classes of a sample, and the rank of a
@@ -127,7 +133,12 @@ def sample_values(labels, probabilities, *, threshold=THRESHOLD):
     return values
 
 
-def class_counts(labels, probabilities, *, threshold=THRESHOLD):
+def class_counts(
+    labels: tf.Tensor,
+    probabilities: tf.Tensor,
+    *,
+    threshold: float | tf.Tensor = THRESHOLD,
+) -> tf.Tensor:
     """Counts hits and misses of each class over a batch.
 
     Args:
@@ -150,7 +161,7 @@ def class_counts(labels, probabilities, *, threshold=THRESHOLD):
     return tf.cast(tf.stack(counts), tf.float64)
 
 
-def scores_from_counts(counts):
+def scores_from_counts(counts: tf.Tensor | np.ndarray) -> dict[str, tf.Tensor]:
     """Turns counts of one class (or of a pool of classes) into its scores.
 
     With TP, FP, FN: precision TP / (TP + FP), recall TP / (TP + FN), accuracy
@@ -178,7 +189,7 @@ def scores_from_counts(counts):
     return scores
 
 
-def averaged_scores(counts):
+def averaged_scores(counts: tf.Tensor | np.ndarray) -> dict[str, tf.Tensor]:
     """Averages scores over classes.
 
     macro_*: mean over the classes for which the score is defined. micro_*:
@@ -198,14 +209,16 @@ def averaged_scores(counts):
     return scores | {f"micro_{name}": pooled[name] for name in pooled}
 
 
-def mean_of_defined(values):
+def mean_of_defined(values: tf.Tensor | np.ndarray) -> tf.Tensor:
     """Mean over the last axis of what is not NaN; NaN if nothing is."""
     defined = ~tf.math.is_nan(values)
     total = tf.reduce_sum(tf.where(defined, values, 0), axis=-1)
     return total / tf.reduce_sum(tf.cast(defined, values.dtype), axis=-1)
 
 
-def step_area(hits, num_predicted):
+def step_area(
+    hits: tf.Tensor | np.ndarray, num_predicted: tf.Tensor | np.ndarray
+) -> tf.Tensor:
     """Average precision: area under the precision-recall curve, in steps.
 
     The sum over steps, from the highest score to the lowest, of (recall gained
@@ -224,7 +237,7 @@ def step_area(hits, num_predicted):
     return tf.reduce_sum((hits - before) * precision, axis=-1) / hits[..., -1]
 
 
-def _count(cells):
+def _count(cells: tf.Tensor) -> tf.Tensor:
     """Number of true cells along the last axis, float32."""
     return tf.reduce_sum(tf.cast(cells, tf.float32), axis=-1)
 
@@ -261,19 +274,24 @@ def streaming_metric(name: str, num_classes: int) -> tf.keras.metrics.Metric:
 class _Streaming(tf.keras.metrics.Metric):
     """What the streaming metrics share: input checks, summing variables."""
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(
+        self,
+        y_true: tf.Tensor,
+        y_pred: tf.Tensor,
+        sample_weight: tf.Tensor | None = None,
+    ) -> None:
         """Adds a batch: y_true multi-hot, y_pred probabilities, (B, C)."""
         if sample_weight is not None:
             raise ValueError(f"{self.name} does not take sample weights.")
         probabilities = tf.cast(y_pred, tf.float32)
         self._add_batch(tf.cast(y_true, tf.bool), probabilities)
 
-    def reset_state(self):
+    def reset_state(self) -> None:
         """Forgets all batches."""
         for variable in self.variables:
             variable.assign(tf.zeros_like(variable))
 
-    def _add_sum(self, name, shape=()):
+    def _add_sum(self, name: str, shape: tuple[int, ...] = ()) -> tf.Variable:
         # Sums of several hundred thousand samples outgrow float32.
         return self.add_weight(
             name=name, shape=shape, initializer="zeros", dtype=tf.float64
@@ -288,7 +306,7 @@ class StreamingSampleMean(_Streaming):
         self._total = self._add_sum("total")
         self._num_defined = self._add_sum("num_defined")
 
-    def _add_batch(self, labels, probabilities):
+    def _add_batch(self, labels: tf.Tensor, probabilities: tf.Tensor) -> None:
         # In a graph, what this metric does not need is never computed.
         values = sample_values(labels, probabilities)[self.name]
         defined = ~tf.math.is_nan(values)
@@ -298,7 +316,7 @@ class StreamingSampleMean(_Streaming):
             tf.reduce_sum(tf.cast(defined, tf.float64))
         )
 
-    def result(self):
+    def result(self) -> tf.Tensor:
         """Scalar float32."""
         return tf.cast(self._total / self._num_defined, tf.float32)
 
@@ -310,10 +328,10 @@ class StreamingCountScore(_Streaming):
         super().__init__(name=name)
         self._counts = self._add_sum("counts", (3, num_classes))
 
-    def _add_batch(self, labels, probabilities):
+    def _add_batch(self, labels: tf.Tensor, probabilities: tf.Tensor) -> None:
         self._counts.assign_add(class_counts(labels, probabilities))
 
-    def result(self):
+    def result(self) -> tf.Tensor:
         """Scalar float32."""
         scores = averaged_scores(tf.convert_to_tensor(self._counts))
         return tf.cast(scores[self.name], tf.float32)
@@ -337,7 +355,7 @@ class StreamingAveragePrecision(_Streaming):
         )
         self._all = self._add_sum("all", (num_classes, self._NUM_BINS))
 
-    def _add_batch(self, labels, probabilities):
+    def _add_batch(self, labels: tf.Tensor, probabilities: tf.Tensor) -> None:
         num_classes, num_bins = self._all.shape
         bins = tf.cast((1.0 - probabilities) * num_bins, tf.int32)
         bins = tf.clip_by_value(bins, 0, num_bins - 1)
@@ -352,7 +370,7 @@ class StreamingAveragePrecision(_Streaming):
             )
             total.assign_add(tf.reshape(sums, total.shape))
 
-    def result(self):
+    def result(self) -> tf.Tensor:
         """Scalar float32."""
         positives = tf.convert_to_tensor(self._positives)
         everything = tf.convert_to_tensor(self._all)

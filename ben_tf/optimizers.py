@@ -1,5 +1,7 @@
 """The optimisers and learning rate schedules of `Config`."""
 
+import types
+
 import tensorflow as tf
 
 from ben_tf import command_line
@@ -93,7 +95,7 @@ def make_schedule(
     )
 
 
-def _addons(name: str):
+def _addons(name: str) -> types.ModuleType:
     """Imports TensorFlow Addons."""
     try:
         import tensorflow_addons

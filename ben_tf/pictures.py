@@ -5,6 +5,8 @@ neither black nor burnt. Brightness is thus not comparable between patches.
 """
 
 import types
+from collections.abc import Iterable
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -27,7 +29,7 @@ PICTURES = types.MappingProxyType(
 )
 
 
-def available(grid_names) -> list[str]:
+def available(grid_names: Iterable[str]) -> list[str]:
     """Names of the pictures that can be made of these grids."""
     bands = {
         band for name in grid_names for band in bigearthnet.GRIDS[name].bands
@@ -72,7 +74,7 @@ def to_png(pixels: np.ndarray) -> bytes:
     return tf.io.encode_png(pixels, compression=9).numpy()
 
 
-def _channel(grids, name) -> np.ndarray:
+def _channel(grids: Mapping[str, np.ndarray], name: str) -> np.ndarray:
     if " - " in name:
         first, second = name.split(" - ")
         return _channel(grids, first) - _channel(grids, second)
@@ -86,7 +88,9 @@ def _channel(grids, name) -> np.ndarray:
     )
 
 
-def _stretch(pixels, min_range, *, common_range) -> np.ndarray:
+def _stretch(
+    pixels: np.ndarray, min_range: float, *, common_range: bool
+) -> np.ndarray:
     # Damaged pixels (NaN, infinite dB) become black and do not take part.
     finite = np.where(np.isfinite(pixels), pixels, np.nan)
     if np.isnan(finite).all():

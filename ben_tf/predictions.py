@@ -5,11 +5,17 @@ import io
 import os
 import pathlib
 import zipfile
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ben_tf import atomic_file
 from ben_tf import command_line
+
+if TYPE_CHECKING:
+    import tensorflow_datasets as tfds
+
+    from ben_tf import saved_model
 
 _METADATA = ("patch_name", "country", "season", "epsg", "upper_left")
 
@@ -40,7 +46,13 @@ class Predictions:
         return len(self.patch_name)
 
 
-def predict(model, builder, split: str, *, batch_size: int) -> Predictions:
+def predict(
+    model: "saved_model.ServedModel",
+    builder: "tfds.core.DatasetBuilder",
+    split: str,
+    *,
+    batch_size: int,
+) -> Predictions:
     """Runs a served model over a split, with a progress bar.
 
     Args:

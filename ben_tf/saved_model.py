@@ -19,7 +19,10 @@ import json
 import logging
 import os
 import pathlib
+from collections.abc import Callable
+from collections.abc import Mapping
 
+import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
@@ -83,12 +86,15 @@ class ServedModel(Description):
 
     loaded: tf.Module
 
-    def serve(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
+    def serve(self, inputs: Mapping[str, tf.Tensor | np.ndarray]) -> tf.Tensor:
         """Raw grids (B, size, size, bands) -> (B, classes) probabilities."""
         return self.loaded.serve(self._select(inputs, self.input_names))
 
     def embed(
-        self, inputs: dict[str, tf.Tensor], *, modality: str | None = None
+        self,
+        inputs: Mapping[str, tf.Tensor | np.ndarray],
+        *,
+        modality: str | None = None,
     ) -> tf.Tensor:
         """Raw grids (B, size, size, bands) -> (B, embedding_size) features.
 
@@ -115,7 +121,11 @@ class ServedModel(Description):
             )
         return _grids_of(self.input_names, modality)
 
-    def _select(self, inputs, names):
+    def _select(
+        self,
+        inputs: Mapping[str, tf.Tensor | np.ndarray],
+        names: tuple[str, ...],
+    ) -> dict[str, tf.Tensor]:
         missing = [name for name in names if name not in inputs]
         if missing:
             raise ValueError(
@@ -185,7 +195,9 @@ def save(
     )
     text = json.dumps({"format": _FORMAT, **dataclasses.asdict(description)})
 
-    def endpoint(layer: str, modality: str):
+    def endpoint(
+        layer: str, modality: str
+    ) -> Callable[[dict[str, tf.Tensor]], tf.Tensor]:
         grids = _grids_of(input_names, modality)
         needed = preprocessing.model_input_shapes(
             layout, modality=modality, bands_60m=bands_60m
@@ -196,7 +208,7 @@ def save(
         )
 
         @tf.function(input_signature=[{name: specs[name] for name in grids}])
-        def compute(inputs):
+        def compute(inputs: dict[str, tf.Tensor]) -> tf.Tensor:
             ready = preprocessing.to_model_inputs(
                 inputs, layout=layout, duplicate_vv=duplicate_vv
             )
@@ -306,7 +318,7 @@ def _refuse_forbidden_operations(path: pathlib.Path) -> None:
         )
 
 
-def _read_description(loaded, path: pathlib.Path) -> Description:
+def _read_description(loaded: tf.Module, path: pathlib.Path) -> Description:
     """Checks what the model says of itself."""
     try:
         fields = json.loads(loaded.describe().numpy())

@@ -35,7 +35,12 @@ class Scores:
     undefined: dict[str, int]
 
 
-def compute(labels, probabilities, *, threshold=metrics.THRESHOLD) -> Scores:
+def compute(
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    *,
+    threshold: float | np.ndarray = metrics.THRESHOLD,
+) -> Scores:
     """Computes all metrics, exactly and in blocks: memory stays flat.
 
     Args:
@@ -88,7 +93,12 @@ def compute(labels, probabilities, *, threshold=metrics.THRESHOLD) -> Scores:
     )
 
 
-def samples_and_counts(labels, probabilities, *, threshold=metrics.THRESHOLD):
+def samples_and_counts(
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    *,
+    threshold: float | np.ndarray = metrics.THRESHOLD,
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Computes what `metrics` defines, for any number of samples.
 
     Args:
@@ -118,14 +128,16 @@ def samples_and_counts(labels, probabilities, *, threshold=metrics.THRESHOLD):
 
 
 @tf.function(reduce_retracing=True)
-def _block(labels, probabilities, threshold):
+def _block(
+    labels: tf.Tensor, probabilities: tf.Tensor, threshold: tf.Tensor
+) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
     return (
         metrics.sample_values(labels, probabilities, threshold=threshold),
         metrics.class_counts(labels, probabilities, threshold=threshold),
     )
 
 
-def average_precision(labels, probabilities) -> float:
+def average_precision(labels: np.ndarray, probabilities: np.ndarray) -> float:
     """Area under the precision-recall curve, summed in steps.
 
     The sum over distinct scores, from the highest, of (recall gained there) x
@@ -147,7 +159,9 @@ def average_precision(labels, probabilities) -> float:
     return float(metrics.step_area(hits, last_of_equals + 1.0))
 
 
-def _checked(labels, probabilities):
+def _checked(
+    labels: np.ndarray, probabilities: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     labels = np.asarray(labels)
     probabilities = np.asarray(probabilities, np.float32)
     if labels.ndim != 2 or labels.shape != probabilities.shape:

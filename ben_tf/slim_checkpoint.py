@@ -10,6 +10,7 @@ import os
 import pathlib
 import re
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
@@ -17,6 +18,10 @@ import tensorflow as tf
 from ben_tf import bigearthnet
 from ben_tf import command_line
 from ben_tf import preprocessing
+
+if TYPE_CHECKING:
+    # TensorFlow exports the function that returns a reader, not its class.
+    from tensorflow.python.training import py_checkpoint_reader
 
 # How the authors stack bands (models/main_model.py), Sentinel-1 last.
 AUTHORS_BANDS = (
@@ -151,7 +156,9 @@ def stem_name(model_name: str) -> str:
     )
 
 
-def open_checkpoint(path: str | os.PathLike):
+def open_checkpoint(
+    path: str | os.PathLike,
+) -> "py_checkpoint_reader.CheckpointReader":
     """Opens a checkpoint without reading its values.
 
     Args:
@@ -174,7 +181,9 @@ def open_checkpoint(path: str | os.PathLike):
 
 
 def read_values(
-    reader, shapes: Mapping[str, tuple[int, ...]], path: str | os.PathLike
+    reader: "py_checkpoint_reader.CheckpointReader",
+    shapes: Mapping[str, tuple[int, ...]],
+    path: str | os.PathLike,
 ) -> dict[str, np.ndarray]:
     """Reads variables whose shapes are known.
 
@@ -302,7 +311,9 @@ def _find_prefix(path: pathlib.Path) -> pathlib.Path:
     )
 
 
-def _refuse_left_over(expected: set[str], found: set[str], path) -> None:
+def _refuse_left_over(
+    expected: set[str], found: set[str], path: str | os.PathLike
+) -> None:
     """Names what either side has alone."""
     if expected == found:
         return
@@ -314,7 +325,9 @@ def _refuse_left_over(expected: set[str], found: set[str], path) -> None:
     )
 
 
-def _damaged(path, error: Exception) -> command_line.UserError:
+def _damaged(
+    path: str | os.PathLike, error: Exception
+) -> command_line.UserError:
     first_line = (str(error).splitlines() or [type(error).__name__])[0]
     return command_line.UserError(
         f"The checkpoint {path} is damaged or no TensorFlow checkpoint: "

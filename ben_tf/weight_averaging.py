@@ -6,6 +6,7 @@ normalisation are running means already and stay as they are.
 
 import contextlib
 from collections.abc import Iterator
+from collections.abc import Sequence
 
 import tensorflow as tf
 
@@ -33,16 +34,18 @@ def averaged(
 class AverageInValidation(tf.keras.callbacks.Callback):
     """Validates with the averaged weights."""
 
-    def on_test_begin(self, logs=None):
+    def on_test_begin(self, logs: dict[str, float] | None = None) -> None:
         """Puts the average in place."""
         self._stack = contextlib.ExitStack()
         self._stack.enter_context(averaged(self.model, self.model.optimizer))
 
-    def on_test_end(self, logs=None):
+    def on_test_end(self, logs: dict[str, float] | None = None) -> None:
         """Puts the last weights back."""
         self._stack.close()
 
 
-def _assign(variables, values) -> None:
+def _assign(
+    variables: Sequence[tf.Variable], values: Sequence[tf.Variable | tf.Tensor]
+) -> None:
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)

@@ -7,6 +7,7 @@ graph of a pipeline must stay small.
 """
 
 import json
+import types
 from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import Any
@@ -61,7 +62,7 @@ def run(
         yield result
 
 
-def import_beam():
+def import_beam() -> types.ModuleType:
     """Returns the module apache_beam.
 
     Raises:
@@ -77,8 +78,8 @@ def import_beam():
     return apache_beam
 
 
-# Beam would check annotations and cannot check this protocol.
-def _write_shard(path, archive):
+# Beam checks annotations and cannot check the protocol of an archive.
+def _write_shard(path: str, archive: Any) -> None:
     task = _task_from_json(_task_file(path).read_text())
     # An exception would reach the user as text in a traceback of the runner.
     result = shards.write_shard(task._replace(skip_damaged=True), archive)

@@ -1,9 +1,14 @@
 """The TFDS dataset `bigearthnet_mm`: schema, splits, records."""
 
 import functools
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
+from etils import epath
 
 from ben_tf import bigearthnet
 from tfrecords_builder import archive as archive_lib
@@ -12,6 +17,7 @@ from tfrecords_builder import open_archive
 from tfrecords_builder import patch_pair
 from tfrecords_builder import record
 from tfrecords_builder import shards
+from tfrecords_builder import splits
 from tfrecords_builder import workers
 
 
@@ -39,7 +45,11 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     )
 
     def __init__(
-        self, *, num_workers: int | None = None, on_error="raise", **kwargs
+        self,
+        *,
+        num_workers: int | None = None,
+        on_error: str = "raise",
+        **kwargs: Any,
     ):
         """Prepares for building or reading; see `tfds.core.DatasetBuilder`.
 
@@ -122,7 +132,9 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             metadata=tfds.core.MetadataDict(synthetic=False),
         )
 
-    def _split_generators(self, dl_manager):
+    def _split_generators(
+        self, dl_manager: tfds.download.DownloadManager
+    ) -> dict[str, Iterator[tuple[str, dict[str, object]]]]:
         """Returns the examples of each split that the archive has pairs of."""
         archive = self._open_archive(dl_manager)
         pairs_of_split, _ = conversion.plan_splits(archive, skip_damaged=False)
@@ -131,7 +143,11 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             for split, pairs in pairs_of_split.items()
         }
 
-    def _generate_examples(self, archive, pairs):
+    def _generate_examples(
+        self,
+        archive: archive_lib.Archive,
+        pairs: Iterable[splits.OfficialPatch],
+    ) -> Iterator[tuple[str, dict[str, object]]]:
         """Yields (S2 name, example)."""
         for official in pairs:
             yield (
@@ -139,7 +155,11 @@ class Builder(tfds.core.GeneratorBasedBuilder):
                 record.example(patch_pair.read(archive, official)),
             )
 
-    def _generate_splits(self, dl_manager, download_config):
+    def _generate_splits(
+        self,
+        dl_manager: tfds.download.DownloadManager,
+        download_config: tfds.download.DownloadConfig,
+    ) -> Sequence[tfds.core.SplitInfo]:
         """Writes the shards in parallel, with the records TFDS would write.
 
         Other file formats than TFRecord take the way of TFDS, which uses
@@ -152,8 +172,12 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         finally:
             self._scratch_dir.rmtree(missing_ok=True)
 
-    def _convert(self, dl_manager, download_config):
-        def shard_path(split, index, num_shards):
+    def _convert(
+        self,
+        dl_manager: tfds.download.DownloadManager,
+        download_config: tfds.download.DownloadConfig,
+    ) -> list[tfds.core.SplitInfo]:
+        def shard_path(split: str, index: int, num_shards: int) -> epath.Path:
             return self._get_filename_template(split).sharded_filepath(
                 shard_index=index, num_shards=num_shards
             )
@@ -177,7 +201,9 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             for split, result in converted.items()
         ]
 
-    def _runner(self, download_config):
+    def _runner(
+        self, download_config: tfds.download.DownloadConfig
+    ) -> conversion.Runner:
         if download_config.beam_runner or download_config.beam_options:
             # Here, because Apache Beam is an extra.
             from tfrecords_builder import beam_pipeline
@@ -194,7 +220,9 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             num_workers=self._num_workers,
         )
 
-    def _open_archive(self, dl_manager):
+    def _open_archive(
+        self, dl_manager: tfds.download.DownloadManager
+    ) -> archive_lib.Archive:
         archive_dir = dl_manager.manual_dir
         self.info.metadata["synthetic"] = archive_lib.is_synthetic(archive_dir)
         return open_archive.open_archive(
@@ -202,6 +230,6 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         )
 
     @property
-    def _scratch_dir(self):
+    def _scratch_dir(self) -> epath.Path:
         """A folder that vanishes with the unfinished dataset."""
         return self.data_path / "scratch"

@@ -12,11 +12,15 @@ import io
 import os
 import pathlib
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from absl import flags
 
 from ben_tf import bigearthnet
 from ben_tf import command_line
+
+if TYPE_CHECKING:
+    import tensorflow_datasets as tfds
 
 flags.adopt_module_key_flags(command_line)
 
@@ -30,7 +34,7 @@ def build(
     overwrite: bool = False,
     beam_runner: str | None = None,
     beam_pipeline_options: str | None = None,
-):
+) -> "tfds.core.DatasetBuilder":
     """Builds the dataset and returns its TFDS builder, ready to read.
 
     Args:
@@ -69,7 +73,9 @@ def build(
     )
     archive.find_sensors(archive_dir)
 
-    def make_builder(root):
+    def make_builder(
+        root: str | os.PathLike[str],
+    ) -> bigearthnet_mm_dataset_builder.Builder:
         return bigearthnet_mm_dataset_builder.Builder(
             data_dir=os.fspath(root), on_error=on_error, num_workers=num_workers
         )

@@ -49,7 +49,7 @@ class InflatedFile:
     def __enter__(self) -> "InflatedFile":
         return self
 
-    def __exit__(self, *error) -> None:
+    def __exit__(self, *error: object) -> None:
         self._target.close()
         self._content.close()
         self._raw.close()

@@ -8,6 +8,7 @@ import numpy as np
 from ben_tf import bigearthnet
 from tfrecords_builder import archive as archive_lib
 from tfrecords_builder import errors
+from tfrecords_builder import patch_json
 from tfrecords_builder import patch_pair
 from tfrecords_builder import splits
 
@@ -82,7 +83,13 @@ def check_pair(
     return faults
 
 
-def _check_band(archive, grid, band, official, metadata) -> list[Fault]:
+def _check_band(
+    archive: archive_lib.Archive,
+    grid: bigearthnet.Grid,
+    band: str,
+    official: splits.OfficialPatch,
+    metadata: patch_json.PatchJson | None,
+) -> list[Fault]:
     try:
         pixels = patch_pair.read_band(archive, grid, band, official, metadata)
     except errors.ArchiveError as error:

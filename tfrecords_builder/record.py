@@ -6,6 +6,7 @@ with the serializer of TFDS.
 """
 
 import struct
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -87,7 +88,7 @@ def _float_feature(values: tuple[float, ...]) -> _Parts:
     return _field(2, *_field(1, struct.pack(f"<{len(values)}f", *values)))
 
 
-def _int_feature(values) -> _Parts:
+def _int_feature(values: Iterable[int]) -> _Parts:
     packed = b"".join(map(_varint, values))
     return _field(3, *(_field(1, packed) if packed else ()))
 

@@ -25,6 +25,8 @@ from collections.abc import Callable
 from collections.abc import Container
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
 
 import numpy as np
 import rasterio
@@ -232,7 +234,10 @@ def _write_geotiff(
         dataset.write(pixels, 1)
 
 
-def _write_json(folder: pathlib.Path, **content) -> None:
+def _write_json(
+    folder: pathlib.Path,
+    **content: str | Sequence[str] | Mapping[str, float],
+) -> None:
     path = folder / f"{folder.name}_labels_metadata.json"
     path.write_text(json.dumps(content))
 

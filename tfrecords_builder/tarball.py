@@ -10,6 +10,7 @@ import io
 import os
 import pathlib
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -67,7 +68,7 @@ class TarSource:
         self._index: np.ndarray | None = None
         self._file: io.FileIO | None = None
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_index": None, "_file": None}
 
     def patch_names(self) -> list[str]:

@@ -16,12 +16,19 @@ import tempfile
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 from typing import NamedTuple
 
 from absl import flags
 
 from ben_tf import bigearthnet
 from ben_tf import command_line
+
+if TYPE_CHECKING:
+    from tfrecords_builder import archive as archive_lib
+    from tfrecords_builder import pair_check
+    from tfrecords_builder import splits
 
 flags.adopt_module_key_flags(command_line)
 
@@ -141,7 +148,11 @@ def _new_csv(path: pathlib.Path) -> Iterator[Callable[[Iterable], None]]:
     os.replace(unfinished, path)
 
 
-def _inventory_faults(inventory, official, partial):
+def _inventory_faults(
+    inventory: "archive_lib.Inventory",
+    official: Mapping[str, "splits.OfficialPatch"],
+    partial: bool,
+) -> Iterator["pair_check.Fault"]:
     from tfrecords_builder import pair_check
 
     for kind, problems in (
@@ -163,7 +174,9 @@ def _inventory_faults(inventory, official, partial):
                 )
 
 
-def _count(counts, pair) -> None:
+def _count(
+    counts: dict[str, collections.Counter], pair: "splits.OfficialPatch"
+) -> None:
     for field in _FIELDS:
         counts[field][getattr(pair, field)] += 1
 

@@ -1,6 +1,7 @@
 """Charts of what patches are labelled with, and how they are divided."""
 
 from collections.abc import Mapping
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -89,7 +90,9 @@ def labels_per_patch(
     return sheet.picture
 
 
-def cooccurrence(labels, class_names, *, synthetic: bool) -> style.Picture:
+def cooccurrence(
+    labels: np.ndarray, class_names: Sequence[str], *, synthetic: bool
+) -> style.Picture:
     """Which labels come together: SVG.
 
     Row i, column j: of the patches with class i, the percentage that have

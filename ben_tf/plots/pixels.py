@@ -3,6 +3,7 @@
 import contextlib
 import math
 import textwrap
+from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 
@@ -141,7 +142,9 @@ def pictures(
 
 
 @contextlib.contextmanager
-def _small_panels(num: int, *, height: float, synthetic: bool, file_format):
+def _small_panels(
+    num: int, *, height: float, synthetic: bool, file_format: str
+) -> Iterator[tuple[style.Sheet, np.ndarray]]:
     """Opens a chart of `num` panels, seven in a row; hides those left over."""
     num_rows = math.ceil(num / _NUM_COLUMNS)
     with style.chart(

@@ -2,14 +2,24 @@
 
 import math
 from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ben_tf.plots import style
 
+if TYPE_CHECKING:
+    from matplotlib import axes as axes_lib
+
 
 def score_map(
-    longitudes, latitudes, scores, *, label: str, synthetic: bool
+    longitudes: np.ndarray,
+    latitudes: np.ndarray,
+    scores: np.ndarray,
+    *,
+    label: str,
+    synthetic: bool,
 ) -> style.Picture:
     """Patches at their place, coloured by score: PNG.
 
@@ -40,9 +50,9 @@ def score_map(
 
 
 def group_maps(
-    longitudes,
-    latitudes,
-    groups,
+    longitudes: np.ndarray,
+    latitudes: np.ndarray,
+    groups: Sequence[str] | np.ndarray,
     *,
     titles: Mapping[str, str],
     captions: Mapping[str, tuple[float, float]],
@@ -105,7 +115,7 @@ def _apart(
     return placed
 
 
-def _geographic(axes, latitudes) -> None:
+def _geographic(axes: "axes_lib.Axes", latitudes: np.ndarray) -> None:
     """Labels with units; a degree of longitude is shorter than of latitude."""
     middle = math.radians(float(np.mean(latitudes)))
     axes.set_aspect(1 / math.cos(middle))

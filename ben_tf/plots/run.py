@@ -2,6 +2,7 @@
 
 import math
 import textwrap
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -113,7 +114,11 @@ def class_scores(
 
 
 def error_cooccurrence(
-    labels, predictions, class_names, *, synthetic: bool
+    labels: np.ndarray,
+    predictions: np.ndarray,
+    class_names: Sequence[str],
+    *,
+    synthetic: bool,
 ) -> style.Picture:
     """Which class is seen wrongly where another is missed: SVG.
 
@@ -165,7 +170,12 @@ def error_cooccurrence(
 
 
 def precision_recall(
-    labels, probabilities, class_names, areas, *, synthetic: bool
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    class_names: Sequence[str],
+    areas: Sequence[float | None],
+    *,
+    synthetic: bool,
 ) -> style.Picture:
     """Precision-recall curve of every class in a small panel: SVG.
 
@@ -219,7 +229,7 @@ def reliability(calibration: dict, *, synthetic: bool) -> style.Picture:
       synthetic: Whether to mark the chart as one of synthetic data.
     """
 
-    def as_array(name):
+    def as_array(name: str) -> np.ndarray:
         values = calibration[name]
         return np.array([math.nan if v is None else v for v in values], float)
 
@@ -251,7 +261,9 @@ def reliability(calibration: dict, *, synthetic: bool) -> style.Picture:
     return sheet.picture
 
 
-def _curve(labels, scores, num_points: int = 200):
+def _curve(
+    labels: np.ndarray, scores: np.ndarray, num_points: int = 200
+) -> tuple[np.ndarray, np.ndarray]:
     """Recall and precision at falling thresholds, thinned for drawing."""
     order = np.argsort(-scores, kind="stable")
     hits = np.cumsum(labels[order])

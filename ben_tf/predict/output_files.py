@@ -5,6 +5,9 @@ import csv
 import json
 import os
 import pathlib
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -14,9 +17,14 @@ from ben_tf import geography
 
 SUFFIXES = (".csv", ".parquet", ".geojson")
 
+# (patch_name, probabilities, epsg, upper_left) of a batch.
+Write = Callable[[Sequence[str], np.ndarray, np.ndarray, np.ndarray], None]
+
 
 @contextlib.contextmanager
-def open_writer(path: str | os.PathLike, class_names):
+def open_writer(
+    path: str | os.PathLike, class_names: Sequence[str]
+) -> Iterator[Write]:
     """Yields a function that writes a batch; the file appears at the end.
 
     The suffix of the path chooses the format: .csv or .parquet with a row for
@@ -47,7 +55,9 @@ def open_writer(path: str | os.PathLike, class_names):
         yield write
 
 
-def predicted_labels(probabilities, class_names) -> list[list[str]]:
+def predicted_labels(
+    probabilities: np.ndarray, class_names: Sequence[str]
+) -> list[list[str]]:
     """Names of the classes that reach 0.5, for each patch."""
     return [
         [class_names[index] for index in np.flatnonzero(row >= 0.5)]
@@ -56,12 +66,19 @@ def predicted_labels(probabilities, class_names) -> list[list[str]]:
 
 
 @contextlib.contextmanager
-def _write_csv(path, class_names):
+def _write_csv(
+    path: pathlib.Path, class_names: Sequence[str]
+) -> Iterator[Write]:
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["patch_name", "labels", *class_names])
 
-        def write(patch_name, probabilities, epsg, upper_left):
+        def write(
+            patch_name: Sequence[str],
+            probabilities: np.ndarray,
+            epsg: np.ndarray,
+            upper_left: np.ndarray,
+        ) -> None:
             labels = predicted_labels(probabilities, class_names)
             for name, names, row in zip(
                 patch_name, labels, probabilities, strict=True
@@ -73,7 +90,9 @@ def _write_csv(path, class_names):
 
 
 @contextlib.contextmanager
-def _write_parquet(path, class_names):
+def _write_parquet(
+    path: pathlib.Path, class_names: Sequence[str]
+) -> Iterator[Write]:
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -83,7 +102,12 @@ def _write_parquet(path, class_names):
     )
     with parquet.ParquetWriter(path, schema) as writer:
 
-        def write(patch_name, probabilities, epsg, upper_left):
+        def write(
+            patch_name: Sequence[str],
+            probabilities: np.ndarray,
+            epsg: np.ndarray,
+            upper_left: np.ndarray,
+        ) -> None:
             columns = [
                 list(patch_name),
                 predicted_labels(probabilities, class_names),
@@ -103,12 +127,19 @@ def _write_parquet(path, class_names):
 
 
 @contextlib.contextmanager
-def _write_geojson(path, class_names):
+def _write_geojson(
+    path: pathlib.Path, class_names: Sequence[str]
+) -> Iterator[Write]:
     with path.open("w", encoding="utf-8") as file:
         file.write('{"type": "FeatureCollection", "features": [')
         separator = "\n"
 
-        def write(patch_name, probabilities, epsg, upper_left):
+        def write(
+            patch_name: Sequence[str],
+            probabilities: np.ndarray,
+            epsg: np.ndarray,
+            upper_left: np.ndarray,
+        ) -> None:
             nonlocal separator
             corners = geography.patch_corners(epsg, upper_left)
             labels = predicted_labels(probabilities, class_names)

@@ -2,7 +2,9 @@
 
 import os
 import pathlib
+from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -121,7 +123,9 @@ def is_archive(path: str | os.PathLike) -> bool:
     return not pathlib.Path(path).resolve().name.startswith(("S1", "S2"))
 
 
-def _one_sensor(archive_dir, sensor) -> dict[str, archive_lib.FolderSource]:
+def _one_sensor(
+    archive_dir: str | os.PathLike, sensor: str
+) -> dict[str, archive_lib.FolderSource]:
     root = pathlib.Path(archive_dir)
     for name in archive_lib.SENSOR_FOLDERS[sensor]:
         if (root / name).is_dir():
@@ -132,7 +136,7 @@ def _one_sensor(archive_dir, sensor) -> dict[str, archive_lib.FolderSource]:
     )
 
 
-def _sensors(grids) -> tuple[str, ...]:
+def _sensors(grids: Iterable[str]) -> tuple[str, ...]:
     """Sensors of the grids, S1 first."""
     return tuple(sorted({bigearthnet.GRIDS[name].sensor for name in grids}))
 
@@ -146,7 +150,11 @@ def _partner(source: archive_lib.Source, s1_name: str) -> str:
     ).s2_name
 
 
-def _read(sources, names, grids) -> Item:
+def _read(
+    sources: archive_lib.Archive,
+    names: Mapping[str, str],
+    grids: tuple[str, ...],
+) -> Item:
     """Reads the bands of a patch; an error instead of raising it."""
     arrays = {}
     places = set()

@@ -5,8 +5,10 @@ A broken patch is reported and left out; the others are predicted.
 
 import os
 import tempfile
+from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tqdm
@@ -16,6 +18,14 @@ from ben_tf import input_pipeline
 from ben_tf import saved_model as saved_models
 from ben_tf.predict import output_files
 from ben_tf.predict import patch_files
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+# Names, raw grids, EPSG codes and upper left corners of some patches.
+_Batch = tuple[
+    list[str], "dict[str, np.ndarray | tf.Tensor]", np.ndarray, np.ndarray
+]
 
 
 def predict(
@@ -56,7 +66,12 @@ def predict(
                 input_paths, model.input_names, batch_size, faults, scratch_dir
             )
         else:
-            total, batches = _from_dataset(data_dir, split, model, batch_size)
+            total, batches = _from_dataset(
+                data_dir,  # type: ignore[arg-type] # Given if no paths are.
+                split,
+                model,
+                batch_size,
+            )
         with tqdm.tqdm(total=total, unit="patch", desc="predict") as progress:
             for names, inputs, epsg, upper_left in batches:
                 probabilities = model.serve(inputs).numpy()
@@ -71,7 +86,13 @@ def predict(
     return num_patches, faults
 
 
-def _from_files(paths, grids, batch_size, faults, scratch_dir):
+def _from_files(
+    paths: Sequence[str],
+    grids: tuple[str, ...],
+    batch_size: int,
+    faults: list[str],
+    scratch_dir: str,
+) -> tuple[int | None, Iterator[_Batch]]:
     """Number of patches, if known, and batches; adds to `faults`."""
     total: int | None = 1
     if len(paths) == 1 and patch_files.is_archive(paths[0]):
@@ -84,10 +105,12 @@ def _from_files(paths, grids, batch_size, faults, scratch_dir):
     return total, _batches(items, batch_size, faults)
 
 
-def _batches(items, batch_size: int, faults: list[str]) -> Iterator[tuple]:
-    patches: list = []
+def _batches(
+    items: Iterable[patch_files.Item], batch_size: int, faults: list[str]
+) -> Iterator[_Batch]:
+    patches: list[patch_files.Patch] = []
 
-    def stacked():
+    def stacked() -> _Batch:
         return (
             [patch.name for patch in patches],
             {
@@ -110,7 +133,12 @@ def _batches(items, batch_size: int, faults: list[str]) -> Iterator[tuple]:
         yield stacked()
 
 
-def _from_dataset(data_dir, split, model, batch_size):
+def _from_dataset(
+    data_dir: str | os.PathLike,
+    split: str,
+    model: saved_models.ServedModel,
+    batch_size: int,
+) -> tuple[int, Iterator[_Batch]]:
 
     builder = input_pipeline.open_dataset(data_dir)
     total = input_pipeline.num_examples(builder, split)

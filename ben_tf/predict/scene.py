@@ -8,6 +8,8 @@ window. Only a strip of windows is in memory at a time, beside the map itself.
 import contextlib
 import os
 import pathlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import rasterio
@@ -20,13 +22,16 @@ from ben_tf import command_line
 from ben_tf.predict import plausibility
 from ben_tf.predict import scene_files
 
+if TYPE_CHECKING:
+    from ben_tf import saved_model
+
 # The coarsest pixels are 60 m: a window must begin at a pixel of every grid.
 _STRIDE_UNIT_M = 60
 _CACHE_MB = 512
 
 
 def predict_scene(
-    model,
+    model: "saved_model.ServedModel",
     *,
     s2_scene: str | os.PathLike | None,
     s1_scene: str | os.PathLike | None,
@@ -95,7 +100,9 @@ def predict_scene(
     return _write_map(output, classes, frame, stride_m, model.class_names)
 
 
-def _read_strip(frame: scene_files.Frame, layers, top_m: int):
+def _read_strip(
+    frame: scene_files.Frame, layers: scene_files.Layers, top_m: int
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Reads a strip of the scene, 1.2 km high and as wide as the scene.
 
     Returns:
@@ -133,7 +140,9 @@ def _read_strip(frame: scene_files.Frame, layers, top_m: int):
     return strips, valid
 
 
-def _whole_windows(valid: np.ndarray, num_columns: int, stride_m: int):
+def _whole_windows(
+    valid: np.ndarray, num_columns: int, stride_m: int
+) -> np.ndarray:
     """Numbers of the windows of a strip in which no pixel lacks data."""
     size = bigearthnet.PATCH_SIZE_M // scene_files.PIXEL_M
     lacking = np.append(0, np.cumsum(~valid))
@@ -148,7 +157,13 @@ def _cut(strip: np.ndarray, name: str, left_m: np.ndarray) -> np.ndarray:
     return np.stack([strip[:, s : s + grid.size_px] for s in starts])
 
 
-def _write_map(output, classes, frame, stride_m, class_names) -> pathlib.Path:
+def _write_map(
+    output: str | os.PathLike,
+    classes: np.ndarray,
+    frame: scene_files.Frame,
+    stride_m: int,
+    class_names: Sequence[str],
+) -> pathlib.Path:
     to_centre = (bigearthnet.PATCH_SIZE_M - stride_m) / 2
     with (
         atomic_file.replacing(output) as part,

@@ -1,8 +1,12 @@
 """The files of whole scenes: found, opened and brought to one grid."""
 
+import contextlib
 import dataclasses
+import os
 import pathlib
 import re
+from collections.abc import Iterable
+from collections.abc import Sequence
 
 import numpy as np
 import rasterio
@@ -20,6 +24,12 @@ _BAND_FILE = re.compile(r"(?:^|_)(B(?:\d\d|8A))(?:_(\d\d)m)?$")
 _MAX_METADATA_BYTES = 1 << 24
 # How Sentinel-2 metadata numbers the bands.
 _BAND_IDS = "B01 B02 B03 B04 B05 B06 B07 B08 B8A B09 B10 B11 B12".split()
+
+# Name of grid -> for each band the open dataset, the number of the band in it
+# and what to add to its values.
+Layers = dict[
+    str, list[tuple[rasterio.DatasetReader | vrt.WarpedVRT, int, int]]
+]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,14 +51,19 @@ class Frame:
     height_m: int
 
     @property
-    def transform(self):
+    def transform(self) -> rasterio.transform.Affine:
         """Affine transform of the 10 m pixels."""
         return rasterio.transform.from_origin(
             self.left, self.top, PIXEL_M, PIXEL_M
         )
 
 
-def open_layers(stack, grids, s2_scene, s1_scene):
+def open_layers(
+    stack: contextlib.ExitStack,
+    grids: Sequence[str],
+    s2_scene: str | os.PathLike | None,
+    s1_scene: str | os.PathLike | None,
+) -> tuple[Frame, Layers]:
     """Opens what a model needs.
 
     Args:
@@ -71,10 +86,10 @@ def open_layers(stack, grids, s2_scene, s1_scene):
                 f"The model looks at {sensor}. Expected "
                 f"--{sensor.lower()}_scene as well."
             )
-    layers = {}
+    layers: Layers = {}
     frame = None
     s2_grids = [n for n in grids if bigearthnet.GRIDS[n].sensor == "S2"]
-    if s2_grids:
+    if s2_grids and s2_scene:
         files = _find_band_files(pathlib.Path(s2_scene), s2_grids)
         offsets = _read_offsets(pathlib.Path(s2_scene))
         for name in s2_grids:
@@ -90,7 +105,7 @@ def open_layers(stack, grids, s2_scene, s1_scene):
                     )
                 frame = own
                 layers[name].append((dataset, 1, offsets.get(band, 0)))
-    if "s1" in grids:
+    if "s1" in grids and s1_scene:
         dataset = stack.enter_context(_open(pathlib.Path(s1_scene)))
         indices = _polarisations(dataset, s1_scene)
         if frame is None:
@@ -98,10 +113,11 @@ def open_layers(stack, grids, s2_scene, s1_scene):
         else:
             dataset = stack.enter_context(_on_frame(dataset, frame))
         layers["s1"] = [(dataset, index, 0) for index in indices]
-    return frame, layers
+    # A model has at least one grid.
+    return frame, layers  # type: ignore[return-value]
 
 
-def _open(path: pathlib.Path):
+def _open(path: pathlib.Path) -> rasterio.DatasetReader:
     try:
         return rasterio.open(path)
     except rasterio.errors.RasterioIOError as error:
@@ -111,7 +127,9 @@ def _open(path: pathlib.Path):
         ) from error
 
 
-def _find_band_files(folder: pathlib.Path, grids) -> dict[str, pathlib.Path]:
+def _find_band_files(
+    folder: pathlib.Path, grids: Iterable[str]
+) -> dict[str, pathlib.Path]:
     """Finds a file for each band, at the band's own resolution."""
     if not folder.is_dir():
         raise command_line.UserError(
@@ -168,7 +186,9 @@ def _read_offsets(folder: pathlib.Path) -> dict[str, int]:
     }
 
 
-def _frame_of(dataset, pixel_size_m: int, path: pathlib.Path) -> Frame:
+def _frame_of(
+    dataset: rasterio.DatasetReader, pixel_size_m: int, path: pathlib.Path
+) -> Frame:
     transform = dataset.transform
     if not (
         dataset.crs
@@ -193,7 +213,9 @@ def _frame_of(dataset, pixel_size_m: int, path: pathlib.Path) -> Frame:
     )
 
 
-def _polarisations(dataset, path) -> list[int]:
+def _polarisations(
+    dataset: rasterio.DatasetReader, path: str | os.PathLike
+) -> list[int]:
     """Numbers of the bands VV and VH: by description, else the first two."""
     described = {
         (text or "").strip().upper(): number
@@ -209,7 +231,7 @@ def _polarisations(dataset, path) -> list[int]:
     return [1, 2]
 
 
-def _on_frame(dataset, frame: Frame):
+def _on_frame(dataset: rasterio.DatasetReader, frame: Frame) -> vrt.WarpedVRT:
     """The dataset as if it had the pixels of the frame; NaN outside of it."""
     if not dataset.crs:
         raise command_line.UserError(

@@ -5,6 +5,7 @@ import numpy as np
 from ben_tf import comparison
 from ben_tf import geography
 from ben_tf import paper
+from ben_tf import predictions
 from ben_tf.plots import places
 from ben_tf.plots import run as run_plots
 from ben_tf.report import html_parts
@@ -42,7 +43,9 @@ def curves(result: dict, history: dict[str, list[float]]) -> str:
     )
 
 
-def score_map(result: dict, predicted, *, sample_f2: np.ndarray) -> str:
+def score_map(
+    result: dict, predicted: predictions.Predictions, *, sample_f2: np.ndarray
+) -> str:
     """Where the patches lie, coloured by their score."""
     longitudes, latitudes = geography.patch_centres(
         predicted.epsg, predicted.upper_left
@@ -60,7 +63,7 @@ def score_map(result: dict, predicted, *, sample_f2: np.ndarray) -> str:
     )
 
 
-def error_charts(result: dict, predicted) -> str:
+def error_charts(result: dict, predicted: predictions.Predictions) -> str:
     """Co-occurrence of errors, precision-recall, reliability."""
     labels = predicted.labels.astype(bool)
     names = result["class_names"]

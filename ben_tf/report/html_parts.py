@@ -7,6 +7,7 @@ allows images in the page itself, its own style and the one script below.
 import base64
 import hashlib
 import html
+from collections.abc import Container
 
 STYLE = """
 :root { --ink: #1f2937; --quiet: #6b7280; --line: #e5e7eb; --blue: #0072b2;
@@ -194,7 +195,13 @@ def picture(
     )
 
 
-def table(columns: list[str], rows: list[list], *, bars=(), sort=True) -> str:
+def table(
+    columns: list[str],
+    rows: list[list],
+    *,
+    bars: Container[str] = (),
+    sort: bool = True,
+) -> str:
     """A table; numbers to four digits, None as "undefined", text escaped.
 
     Args:
@@ -225,7 +232,7 @@ def table(columns: list[str], rows: list[list], *, bars=(), sort=True) -> str:
     )
 
 
-def _cell(value, *, has_bar: bool) -> str:
+def _cell(value: str | float | None, *, has_bar: bool) -> str:
     if value is None:
         return '<td class="undefined">undefined</td>'
     if value == "":

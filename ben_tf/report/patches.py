@@ -1,5 +1,6 @@
 """Which patches a report shows, and their pixels."""
 
+import os
 import pathlib
 
 import numpy as np
@@ -7,14 +8,18 @@ import numpy as np
 from ben_tf import bigearthnet
 from ben_tf import command_line
 from ben_tf import pictures
+from ben_tf import predictions
 from ben_tf.report import sections
 from ben_tf.retrieval import patch_source
+
+# Query name, names, distances and labels (num_hits, classes) of its hits.
+Nearest = tuple[str, list[str], list[float], np.ndarray]
 
 _THRESHOLD = np.float32(0.5)
 
 
 def choose(
-    predicted, sample_f2: np.ndarray, num_patches: int
+    predicted: predictions.Predictions, sample_f2: np.ndarray, num_patches: int
 ) -> dict[str, list[int]]:
     """Picks the best, the middling and the worst patches by sample F2.
 
@@ -48,7 +53,9 @@ def choose(
     return {kind: rows for kind, rows in chosen.items() if rows}
 
 
-def nearest(index_path: pathlib.Path, predicted, num_hits: int):
+def nearest(
+    index_path: pathlib.Path, predicted: predictions.Predictions, num_hits: int
+) -> Nearest:
     """Asks an index for the patches most like one evaluated patch.
 
     The query is the evaluated patch with most labels that the index holds.
@@ -86,8 +93,18 @@ def nearest(index_path: pathlib.Path, predicted, num_hits: int):
 
 
 def render(
-    data_dir, split: str, result: dict, predicted, *, sample_f2, chosen, hits
-):
+    data_dir: str | os.PathLike,
+    split: str,
+    result: dict,
+    predicted: predictions.Predictions,
+    *,
+    sample_f2: np.ndarray,
+    chosen: dict[str, list[int]],
+    hits: Nearest | None,
+) -> tuple[
+    dict[str, list[sections.Patch]],
+    tuple[sections.Patch, list[sections.Patch]] | None,
+]:
     """Reads the pixels of the chosen patches and draws them.
 
     Args:
@@ -126,10 +143,16 @@ def render(
         str(name): row for row, name in enumerate(predicted.patch_name)
     }
 
-    def names_of(multi_hot) -> list[str]:
+    def names_of(multi_hot: np.ndarray) -> list[str]:
         return [class_names[i] for i in np.flatnonzero(multi_hot)]
 
-    def draw(name, title, labels, *, only=None):
+    def draw(
+        name: str,
+        title: str,
+        labels: np.ndarray,
+        *,
+        only: list[str] | None = None,
+    ) -> sections.Patch:
         probabilities = {}
         if name in row_of_name:
             row = predicted.probabilities[row_of_name[name]]

@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 from collections.abc import Sequence
+from typing import Any
 
 from ben_tf import atomic_file
 from ben_tf import command_line
@@ -194,7 +195,7 @@ def read_history(path: pathlib.Path) -> dict[str, list[float]]:
         ) from error
 
 
-def _read_json(path: pathlib.Path, default=None):
+def _read_json(path: pathlib.Path, default: dict | None = None) -> Any:
     if default is not None and not path.is_file():
         return default
     try:

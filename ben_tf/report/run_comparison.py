@@ -47,7 +47,7 @@ def footer() -> str:
     return f"<p>Paper: {html.escape(paper.SOURCE)}, Tables I and II.</p>"
 
 
-def _notes(results) -> str:
+def _notes(results: dict[str, dict]) -> str:
     """What keeps the runs from being compared, with each other or the paper."""
     notes = []
     evaluated = {result["data"]["fingerprint"] for result in results.values()}
@@ -66,7 +66,7 @@ def _notes(results) -> str:
     return "".join(f'<p class="note">{note}</p>' for note in notes)
 
 
-def _headlines(results) -> str:
+def _headlines(results: dict[str, dict]) -> str:
     rows = []
     for name, result in results.items():
         rows.append(
@@ -93,7 +93,7 @@ def _headlines(results) -> str:
     )
 
 
-def _classes(results) -> str:
+def _classes(results: dict[str, dict]) -> str:
     """A line for each class that any run has; a column for each run."""
     f2_of_run = {
         name: dict(

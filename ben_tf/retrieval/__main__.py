@@ -12,6 +12,8 @@
 import json
 import pathlib
 from collections.abc import Callable
+from typing import Literal
+from typing import overload
 
 from absl import flags
 
@@ -260,7 +262,7 @@ _COMMANDS = {
 }
 
 
-def _define_index():
+def _define_index() -> flags.FlagHolder[str]:
     return flags.DEFINE_string(
         "index",
         None,
@@ -269,7 +271,15 @@ def _define_index():
     )
 
 
-def _define_data_dir(*, required: bool = False):
+@overload
+def _define_data_dir() -> flags.FlagHolder[str | None]: ...
+
+
+@overload
+def _define_data_dir(*, required: Literal[True]) -> flags.FlagHolder[str]: ...
+
+
+def _define_data_dir(*, required: bool = False) -> flags.FlagHolder[str | None]:
     return flags.DEFINE_string(
         "data_dir",
         None,
@@ -278,7 +288,7 @@ def _define_data_dir(*, required: bool = False):
     )
 
 
-def _define_model():
+def _define_model() -> flags.FlagHolder[str | None]:
     return flags.DEFINE_string(
         "saved_model",
         None,

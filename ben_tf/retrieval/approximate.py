@@ -11,11 +11,15 @@ their exact distance, which also repairs most of what compression loses.
 
 import math
 import os
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ben_tf import command_line
 from ben_tf.retrieval import distances
+
+if TYPE_CHECKING:
+    import faiss
 
 KINDS = ("ivf", "hnsw", "pq")
 
@@ -31,7 +35,7 @@ _PQ_MAX_BYTES = 64
 _ROWS_PER_CENTROID = 39
 
 
-def build(kind: str, distance: str, embeddings: np.ndarray):
+def build(kind: str, distance: str, embeddings: np.ndarray) -> "faiss.Index":
     """Builds a structure over all rows.
 
     Args:
@@ -70,14 +74,16 @@ def build(kind: str, distance: str, embeddings: np.ndarray):
     return index
 
 
-def save(index, path: str | os.PathLike) -> None:
+def save(index: "faiss.Index", path: str | os.PathLike) -> None:
     """Writes what `build` returned."""
     import faiss
 
     faiss.write_index(index, os.fspath(path))
 
 
-def load(path: str | os.PathLike, kind: str, *, num_rows: int, dimension: int):
+def load(
+    path: str | os.PathLike, kind: str, *, num_rows: int, dimension: int
+) -> "faiss.Index":
     """Reads what `save` wrote; the caller has checked the file's digest.
 
     Raises:
@@ -103,7 +109,7 @@ def load(path: str | os.PathLike, kind: str, *, num_rows: int, dimension: int):
 
 
 def nearest(
-    index,
+    index: "faiss.Index",
     distance: str,
     queries: np.ndarray,
     embeddings: np.ndarray,
@@ -152,7 +158,7 @@ def num_sub_vectors(size: int) -> int:
     return max(m for m in range(1, most + 1) if size % m == 0)
 
 
-def _kind(index) -> str:
+def _kind(index: "faiss.Index") -> str:
     """Which of `KINDS` a FAISS index is; "" for any other."""
     import faiss
 

@@ -14,7 +14,7 @@ _TILE_BYTES = 1 << 20
 
 
 @tf.function(jit_compile=True)
-def pairwise(queries, rows):
+def pairwise(queries: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
     """(Q, D), (R, D) float32 without negative values -> (Q, R) distances."""
     padding = [[0, 0], [0, -queries.shape[1] % _PARTS]]
     a = tf.pad(queries, padding)[:, None, :]
@@ -32,7 +32,9 @@ def pairwise(queries, rows):
 
 # Top-k stays outside of XLA, which would sort whole rows.
 @tf.function
-def nearest(queries, tiles, num_rows, k):
+def nearest(
+    queries: tf.Tensor, tiles: tf.Tensor, num_rows: tf.Tensor, k: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Searches one block of rows.
 
     Args:

@@ -4,17 +4,26 @@ import os
 import pathlib
 from collections.abc import Mapping
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tqdm
 
 from ben_tf import command_line
 
+if TYPE_CHECKING:
+    import tensorflow_datasets as tfds
+
+    from ben_tf import saved_model
+
 Arrays = dict[str, np.ndarray]
 
 
 def embed(
-    model, inputs: Mapping[str, np.ndarray], *, modality: str
+    model: "saved_model.ServedModel",
+    inputs: Mapping[str, np.ndarray],
+    *,
+    modality: str,
 ) -> np.ndarray:
     """Raw grids (B, size, size, bands) -> (B, D) float32.
 
@@ -36,13 +45,15 @@ def embed(
     return embeddings
 
 
-def input_names(model, modality: str) -> tuple[str, ...]:
+def input_names(
+    model: "saved_model.ServedModel", modality: str
+) -> tuple[str, ...]:
     """Raw grids that `embed` needs, keys of `bigearthnet.GRIDS`."""
     check_modality(model, modality)
     return model.inputs_of(modality)
 
 
-def check_modality(model, modality: str) -> None:
+def check_modality(model: "saved_model.ServedModel", modality: str) -> None:
     """Raises UserError unless the model embeds that modality."""
     if modality not in model.embeddings:
         raise command_line.UserError(
@@ -53,8 +64,8 @@ def check_modality(model, modality: str) -> None:
 
 
 def mean_embedding(
-    model,
-    builder,
+    model: "saved_model.ServedModel",
+    builder: "tfds.core.DatasetBuilder",
     split: str,
     *,
     modality: str,
@@ -87,8 +98,8 @@ def mean_embedding(
 
 
 def embed_split(
-    model,
-    builder,
+    model: "saved_model.ServedModel",
+    builder: "tfds.core.DatasetBuilder",
     splits: Sequence[str],
     *,
     modality: str,

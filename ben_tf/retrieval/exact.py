@@ -74,14 +74,18 @@ def nearest(
     return best, best_rows
 
 
-def _scan_euclidean(queries, embeddings, wanted) -> Candidates:
+def _scan_euclidean(
+    queries: np.ndarray, embeddings: np.ndarray, wanted: int
+) -> Candidates:
     import faiss
 
     squared, rows = faiss.knn(queries, embeddings, wanted)
     return np.sqrt(np.maximum(squared, 0)), rows
 
 
-def _scan_cosine(queries, embeddings, wanted) -> Candidates:
+def _scan_cosine(
+    queries: np.ndarray, embeddings: np.ndarray, wanted: int
+) -> Candidates:
     import faiss
 
     queries = distances.unit_length(queries)
@@ -101,7 +105,9 @@ def _scan_cosine(queries, embeddings, wanted) -> Candidates:
     return _merge((scan_block(start) for start in blocks), wanted)
 
 
-def _scan_chi_square(queries, embeddings, wanted) -> Candidates:
+def _scan_chi_square(
+    queries: np.ndarray, embeddings: np.ndarray, wanted: int
+) -> Candidates:
     import tensorflow as tf
 
     from ben_tf.retrieval import chi_square

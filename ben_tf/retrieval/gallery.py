@@ -4,6 +4,7 @@ import base64
 import html
 import os
 import pathlib
+from collections.abc import Mapping
 from collections.abc import Sequence
 
 import numpy as np
@@ -110,7 +111,9 @@ def write_gallery(
     return atomic_file.write(output_file, page)
 
 
-def _query_rows(asked, names, num_queries) -> np.ndarray:
+def _query_rows(
+    asked: index_lib.Index, names: Sequence[str], num_queries: int
+) -> np.ndarray:
     if not len(names):
         count = min(num_queries, len(asked.names))
         return np.linspace(0, len(asked.names) - 1, count).astype(np.int64)
@@ -128,7 +131,9 @@ def _of(array: np.ndarray, hits: index_lib.Hits) -> np.ndarray:
     return array[hits.rows[hits.rows != index_lib.EMPTY]]
 
 
-def _draw(opened, rows, data_dir) -> dict[str, str]:
+def _draw(
+    opened: index_lib.Index, rows: np.ndarray, data_dir: str | os.PathLike
+) -> dict[str, str]:
     """Name -> picture as a data URI."""
     picture, grids = _PICTURES[opened.manifest.modality]
     names = [str(name) for name in opened.names[rows]]
@@ -144,7 +149,15 @@ def _draw(opened, rows, data_dir) -> dict[str, str]:
     }
 
 
-def _section(asked, row, query_images, opened, hits, place, hit_images) -> str:
+def _section(
+    asked: index_lib.Index,
+    row: int,
+    query_images: Mapping[str, str],
+    opened: index_lib.Index,
+    hits: index_lib.Hits,
+    place: int,
+    hit_images: Mapping[str, str],
+) -> str:
     own = np.flatnonzero(asked.labels[row])
     name = str(asked.names[row])
     figures = [
@@ -183,7 +196,14 @@ def _section(asked, row, query_images, opened, hits, place, hit_images) -> str:
     )
 
 
-def _figure(name, image, *, caption, labels, css) -> str:
+def _figure(
+    name: str,
+    image: str,
+    *,
+    caption: str,
+    labels: Sequence[tuple[str, str]],
+    css: str,
+) -> str:
     items = "".join(
         f'<li class="{kind}">{html.escape(label)}</li>'
         for label, kind in labels
@@ -198,7 +218,13 @@ def _figure(name, image, *, caption, labels, css) -> str:
     )
 
 
-def _page(opened, asked, rows, sections, map_svg) -> str:
+def _page(
+    opened: index_lib.Index,
+    asked: index_lib.Index,
+    rows: np.ndarray,
+    sections: Sequence[str],
+    map_svg: str,
+) -> str:
     used = np.flatnonzero(asked.labels[rows].any(axis=0))
     options = "".join(
         f'<option value="{c}">{html.escape(asked.manifest.class_names[c])}'

@@ -10,6 +10,7 @@ import os
 import pathlib
 from collections.abc import Mapping
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,9 @@ from ben_tf.retrieval import distances
 from ben_tf.retrieval import embedding
 from ben_tf.retrieval import exact
 from ben_tf.retrieval import store
+
+if TYPE_CHECKING:
+    from ben_tf import saved_model as saved_models
 
 EMPTY = -1  # Row of a place for which an approximate search found nothing.
 
@@ -67,7 +71,7 @@ class Index:
     epsg: np.ndarray
     upper_left: np.ndarray
     structure: Any
-    _models: dict[str, Any] = dataclasses.field(
+    _models: dict[str, "saved_models.ServedModel"] = dataclasses.field(
         default_factory=dict, repr=False
     )
 
@@ -221,7 +225,9 @@ class Index:
         inside = np.minimum(rows, len(self.names) - 1)
         return np.where(self.names[inside] == wanted, inside, -2)
 
-    def model(self, saved_model: str | os.PathLike | None = None):
+    def model(
+        self, saved_model: str | os.PathLike | None = None
+    ) -> "saved_models.ServedModel":
         """Loads the model that made the index, once.
 
         Raises:
@@ -237,7 +243,9 @@ class Index:
             self._models[key] = model
         return self._models[key]
 
-    def _nearest(self, queries: np.ndarray, k: int, modality: str):
+    def _nearest(
+        self, queries: np.ndarray, k: int, modality: str
+    ) -> tuple[np.ndarray, np.ndarray]:
         k = min(k, len(self.names))
         search, distance = self.manifest.search, self.manifest.distance
         if search == store.BINARY:
@@ -248,7 +256,9 @@ class Index:
             )
         return exact.nearest(distance, queries, self.embeddings, k=k)
 
-    def _checked(self, queries, k: int, fingerprint: str) -> np.ndarray:
+    def _checked(
+        self, queries: np.ndarray, k: int, fingerprint: str
+    ) -> np.ndarray:
         self._check_fingerprint(fingerprint)
         queries = np.ascontiguousarray(queries, np.float32)
         if queries.ndim != 2 or queries.shape[1] != self.manifest.dimension:
@@ -281,7 +291,9 @@ class Index:
             )
 
 
-def _read_codes(path, manifest: store.Manifest) -> binary.CodeSearch:
+def _read_codes(
+    path: str | os.PathLike, manifest: store.Manifest
+) -> binary.CodeSearch:
     size, bits = manifest.dimension, manifest.num_bits
     modalities = manifest.query_modalities
 

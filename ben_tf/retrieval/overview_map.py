@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import html
+from collections.abc import Callable
 from collections.abc import Sequence
 
 import numpy as np
@@ -52,7 +53,7 @@ def draw(places: Places) -> str:
     scale = min(scale, (_MAX_HEIGHT - 2 * _MARGIN) / (high[1] - low[1]))
     height = (high[1] - low[1]) * scale + 2 * _MARGIN
 
-    def to_page(longitude, latitude) -> tuple[float, float]:
+    def to_page(longitude: float, latitude: float) -> tuple[float, float]:
         return (
             _MARGIN + (longitude - low[0]) * narrow * scale,
             _MARGIN + (high[1] - latitude) * scale,
@@ -79,7 +80,12 @@ def draw(places: Places) -> str:
     )
 
 
-def _graticule(low, high, to_page, height) -> list[str]:
+def _graticule(
+    low: np.ndarray,
+    high: np.ndarray,
+    to_page: Callable[[float, float], tuple[float, float]],
+    height: float,
+) -> list[str]:
     """Lines of longitude and latitude with their degrees."""
     span = max(high - low)
     step = next(

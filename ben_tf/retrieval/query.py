@@ -136,7 +136,11 @@ def format_answer(answer: Answer) -> str:
 
 
 def _embeddings_of(
-    opened, names, data_dir, saved_model, modality
+    opened: index_lib.Index,
+    names: Sequence[str],
+    data_dir: str | os.PathLike | None,
+    saved_model: str | os.PathLike | None,
+    modality: str,
 ) -> np.ndarray:
     """Embeddings from the index where it has them, else from the dataset."""
     rows = opened.rows_of(names)

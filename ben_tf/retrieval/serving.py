@@ -91,7 +91,7 @@ def export(
     @tf.function(
         input_signature=[*specs, tf.TensorSpec((), tf.int32, name="k")]
     )
-    def serve(*arguments):
+    def serve(*arguments: tf.Tensor) -> dict[str, tf.Tensor]:
         *grids, k = arguments
         inputs = dict(zip(names, grids, strict=True))
         return module.search(embed(inputs), k)
@@ -141,7 +141,9 @@ class Retriever(tf.Module):
             ],
         )
 
-    def _search(self, embeddings, k):
+    def _search(
+        self, embeddings: tf.Tensor, k: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
         with tf.control_dependencies([tf.debugging.assert_positive(k)]):
             k = tf.minimum(k, self._num_rows)
         # Read once: gathering from a variable itself would make TensorFlow
@@ -153,7 +155,9 @@ class Retriever(tf.Module):
             tf.minimum(k + _SPARE_CANDIDATES, self._num_rows),
         )
 
-        def rank(arguments):
+        def rank(
+            arguments: tuple[tf.Tensor, tf.Tensor],
+        ) -> tuple[tf.Tensor, tf.Tensor]:
             query, candidates = arguments
             # By row first: the second sort keeps that order among equals.
             candidates = tf.sort(candidates)
@@ -166,7 +170,9 @@ class Retriever(tf.Module):
         )
         return {"names": tf.gather(names, rows), "scores": scores}
 
-    def _candidates(self, queries, archive, wanted):
+    def _candidates(
+        self, queries: tf.Tensor, archive: tf.Tensor, wanted: tf.Tensor
+    ) -> tf.Tensor:
         """(B, D), (N, D) -> (B, wanted) int32 rows, nearest up to rounding."""
         lengths = self.lengths.read_value()
         num_queries = tf.shape(queries)[0]
@@ -200,7 +206,9 @@ class Retriever(tf.Module):
             best_rows = tf.gather(best_rows, places, batch_dims=1)
         return best_rows
 
-    def _rough(self, queries, block, lengths):
+    def _rough(
+        self, queries: tf.Tensor, block: tf.Tensor, lengths: tf.Tensor
+    ) -> tf.Tensor:
         """(B, D), (rows, D) -> (B, rows), in the order of the distance."""
         if self._distance == distances.CHI_SQUARE:
             return chi_square.pairwise(queries, block)
@@ -209,7 +217,7 @@ class Retriever(tf.Module):
             return -product / tf.maximum(lengths, _TINY)
         return tf.square(lengths) - 2 * product
 
-    def _exact(self, query, rows):
+    def _exact(self, query: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
         """(D,), (rows, D) -> (rows,), see `distances.distance`."""
         if self._distance == distances.CHI_SQUARE:
             quotient = tf.math.divide_no_nan(
@@ -225,6 +233,6 @@ class Retriever(tf.Module):
 _TINY = np.finfo(np.float32).tiny
 
 
-def _unit_length(vectors):
+def _unit_length(vectors: tf.Tensor) -> tf.Tensor:
     lengths = tf.norm(vectors, axis=-1, keepdims=True)
     return vectors / tf.maximum(lengths, _TINY)
