@@ -4,6 +4,7 @@ TensorFlow Datasets finds the files and resolves splits such as "train[:10%]";
 it does not decode: `records` parses whole batches.
 """
 
+import dataclasses
 import functools
 import os
 import pathlib
@@ -19,6 +20,51 @@ from ben_tf import preprocessing
 from ben_tf import records
 
 _DATASET_FILE = "dataset_info.json"
+# File names, records to skip and records to take of a split's files.
+_Shards = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
+
+
+@dataclasses.dataclass(frozen=True)
+class Content:
+    """What a batch for a network holds.
+
+    Attributes:
+      grids: Which arrays to parse, keys of `bigearthnet.GRIDS`.
+      layout: One of `preprocessing.LAYOUTS` for model-ready batches, or None
+        for raw native grids (preprocessing then runs on the device).
+      num_classes: Nomenclature of the labels, 19 or 43.
+      duplicate_vv: As in `preprocessing.to_model_inputs`.
+    """
+
+    grids: Sequence[str]
+    layout: str | None
+    num_classes: int
+    duplicate_vv: bool = False
+
+    def prepare(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Raw grids become what `layout` says."""
+        if self.layout is None:
+            return inputs
+        return preprocessing.to_model_inputs(
+            inputs, layout=self.layout, duplicate_vv=self.duplicate_vv
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Order:
+    """Which patches come together in training, and when.
+
+    Attributes:
+      batch_size: Patches in a batch. An epoch has num_examples // batch_size
+        batches: its last, incomplete batch is dropped, since XLA would compile
+        another program for it; the shuffle makes it other patches every time.
+      seed: Any integer.
+      shuffle_buffer: Records in the buffer, about 275 kB each.
+    """
+
+    batch_size: int
+    seed: int
+    shuffle_buffer: int
 
 
 def open_dataset(data_dir: str | os.PathLike) -> tfds.core.DatasetBuilder:
@@ -122,17 +168,12 @@ def native_batches(
 def training_batches(
     builder: tfds.core.DatasetBuilder,
     split: str,
+    content: Content,
+    order: Order,
     *,
-    grids: Sequence[str],
-    layout: str | None,
-    duplicate_vv: bool = False,
-    num_classes: int,
-    batch_size: int,
-    seed: int,
     epochs: range,
-    shuffle_buffer: int,
-    augment: bool,
     first_step: int = 0,
+    augment: bool = False,
     part: tuple[int, int] = (0, 1),
 ) -> tf.data.Dataset:
     """Shuffled batches of the given epochs, one after the other.
@@ -145,19 +186,11 @@ def training_batches(
     Args:
       builder: From `open_dataset`.
       split: TFDS split.
-      grids: Which arrays to parse, keys of `bigearthnet.GRIDS`.
-      layout: One of `preprocessing.LAYOUTS` for model-ready batches, or None
-        for raw native grids (preprocessing then runs on the device).
-      duplicate_vv: As in `preprocessing.to_model_inputs`.
-      num_classes: Nomenclature of the labels, 19 or 43.
-      batch_size: Patches in a batch. An epoch has num_examples // batch_size
-        batches: its last, incomplete batch is dropped, since XLA would compile
-        another program for it; the shuffle makes it other patches every time.
-      seed: Any integer.
+      content: What a batch holds.
+      order: Which patches, and when.
       epochs: Numbers of the epochs.
-      shuffle_buffer: Records in the buffer, about 275 kB each.
-      augment: Whether to flip and turn.
       first_step: Batches of the first epoch to leave out.
+      augment: Whether to flip and turn.
       part: (index, count): of each batch only this one of `count` equal parts.
         All parts read all records, so that together they are the batches that
         one machine would see, but each parses only its own.
@@ -168,9 +201,9 @@ def training_batches(
     Raises:
       UserError: The dataset has no such split.
     """
-    steps = num_examples(builder, split) // batch_size
+    steps = num_examples(builder, split) // order.batch_size
     index, num_parts = part
-    size = batch_size // num_parts
+    size = order.batch_size // num_parts
     start = epochs.start * steps + first_step
 
     def take_part(serialized: tf.Tensor) -> tf.Tensor:
@@ -179,35 +212,28 @@ def training_batches(
             serialized[index * size : (index + 1) * size], (size,)
         )
 
-    def prepare(step, serialized):
+    def prepare(
+        step: tf.Tensor, serialized: tf.Tensor
+    ) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
         batch = records.parse_batch(
-            serialized, grids=grids, num_classes=num_classes
+            serialized, grids=content.grids, num_classes=content.num_classes
         )
         return compute(batch["inputs"], step), batch["labels"]
 
     @tf.function(jit_compile=True)
-    def compute(inputs, step):
+    def compute(
+        inputs: dict[str, tf.Tensor], step: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
         if augment:
             # A part moves its patches by itself: with one part as it always
             # did, and no two parts alike.
             inputs = preprocessing.augment(
-                inputs, seed=[seed, step * num_parts + index]
+                inputs, seed=[order.seed, step * num_parts + index]
             )
-        if layout is not None:
-            inputs = preprocessing.to_model_inputs(
-                inputs, layout=layout, duplicate_vv=duplicate_vv
-            )
-        return inputs
+        return content.prepare(inputs)
 
     return (
-        _shuffled_batches(
-            builder,
-            split,
-            batch_size=batch_size,
-            seed=seed,
-            epochs=epochs,
-            shuffle_buffer=shuffle_buffer,
-        )
+        _shuffled_batches(builder, split, order, epochs)
         # What is skipped is read, but neither parsed nor computed on.
         .skip(first_step)
         .map(take_part)
@@ -220,12 +246,10 @@ def training_batches(
 def training_patch_names(
     builder: tfds.core.DatasetBuilder,
     split: str,
+    order: Order,
     *,
-    batch_size: int,
-    seed: int,
     epoch: int,
     step: int,
-    shuffle_buffer: int,
 ) -> list[str]:
     """Names of the patches in one batch of `training_batches`.
 
@@ -234,21 +258,12 @@ def training_patch_names(
     Args:
       builder: From `open_dataset`.
       split: TFDS split.
-      batch_size: As in training, as `seed` and `shuffle_buffer`.
-      seed: Of the run.
+      order: That of the training.
       epoch: Number of the epoch, from 0.
       step: Number of the batch within the epoch, from 0.
-      shuffle_buffer: Records in the buffer.
     """
     (batch,) = (
-        _shuffled_batches(
-            builder,
-            split,
-            batch_size=batch_size,
-            seed=seed,
-            epochs=range(epoch, epoch + 1),
-            shuffle_buffer=shuffle_buffer,
-        )
+        _shuffled_batches(builder, split, order, range(epoch, epoch + 1))
         .skip(step)
         .take(1)
         .map(
@@ -264,13 +279,7 @@ def training_patch_names(
 
 
 def _shuffled_batches(
-    builder: tfds.core.DatasetBuilder,
-    split: str,
-    *,
-    batch_size: int,
-    seed: int,
-    epochs: range,
-    shuffle_buffer: int,
+    builder: tfds.core.DatasetBuilder, split: str, order: Order, epochs: range
 ) -> tf.data.Dataset:
     """Batches (B,) of serialized records in the order of training."""
     shards = _shards(builder, split)
@@ -280,14 +289,14 @@ def _shuffled_batches(
         # own: the order is no matter of tf.random.set_seed, with whose 0 a
         # seed that is a tensor could not be combined.
         tf.compat.v1.set_random_seed(1)
-        order = tf.random.experimental.stateless_shuffle(
-            tf.range(len(shards[0])), seed=[seed, epoch]
+        places = tf.random.experimental.stateless_shuffle(
+            tf.range(len(shards[0])), seed=[order.seed, epoch]
         )
-        shuffled_shards = tuple(tf.gather(column, order) for column in shards)
+        files, skip, take = (tf.gather(column, places) for column in shards)
         return (
-            _records(shuffled_shards)
-            .shuffle(shuffle_buffer, seed=epoch + seed)
-            .batch(batch_size, drop_remainder=True)
+            _records((files, skip, take))
+            .shuffle(order.shuffle_buffer, seed=epoch + order.seed)
+            .batch(order.batch_size, drop_remainder=True)
         )
 
     return tf.data.Dataset.range(epochs.start, epochs.stop).flat_map(one_epoch)
@@ -296,16 +305,17 @@ def _shuffled_batches(
 def validation_batches(
     builder: tfds.core.DatasetBuilder,
     split: str,
+    content: Content,
     *,
-    grids: Sequence[str],
-    layout: str | None,
-    duplicate_vv: bool = False,
-    num_classes: int,
     batch_size: int,
 ) -> tf.data.Dataset:
     """Batches as the model saw them in training, in a fixed order.
 
-    Arguments as in `training_batches`; the last batch may be smaller.
+    Args:
+      builder: From `open_dataset`.
+      split: TFDS split.
+      content: What a batch holds.
+      batch_size: Patches in a batch; the last batch may be smaller.
 
     Returns:
       A dataset of (inputs, labels).
@@ -313,21 +323,13 @@ def validation_batches(
     Raises:
       UserError: The dataset has no such split.
     """
-
-    @tf.function(jit_compile=True)
-    def compute(inputs):
-        if layout is None:
-            return inputs
-        return preprocessing.to_model_inputs(
-            inputs, layout=layout, duplicate_vv=duplicate_vv
-        )
-
+    compute = tf.function(content.prepare, jit_compile=True)
     return (
         native_batches(
             builder,
             split,
-            grids=grids,
-            num_classes=num_classes,
+            grids=content.grids,
+            num_classes=content.num_classes,
             batch_size=batch_size,
         )
         .map(
@@ -338,7 +340,9 @@ def validation_batches(
     )
 
 
-def _split_info(builder: tfds.core.DatasetBuilder, split: str):
+def _split_info(
+    builder: tfds.core.DatasetBuilder, split: str
+) -> tfds.core.SplitInfo:
     """TFDS's description of a split or sub-split."""
     try:
         info = builder.info.splits[split]
@@ -353,8 +357,7 @@ def _split_info(builder: tfds.core.DatasetBuilder, split: str):
     )
 
 
-def _shards(builder, split) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """File names, records to skip and records to take of a split's files."""
+def _shards(builder: tfds.core.DatasetBuilder, split: str) -> _Shards:
     parts = _split_info(builder, split).file_instructions
     return (
         tf.constant([os.fspath(part.filename) for part in parts]),
@@ -363,7 +366,7 @@ def _shards(builder, split) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     )
 
 
-def _records(shards: tuple[tf.Tensor, tf.Tensor, tf.Tensor]) -> tf.data.Dataset:
+def _records(shards: _Shards) -> tf.data.Dataset:
     """Serialized records, several files side by side, in a fixed order."""
     return tf.data.Dataset.from_tensor_slices(shards).interleave(
         lambda path, skip, take: (

@@ -9,6 +9,7 @@ nothing about BigEarthNet.
 """
 
 import contextlib
+import dataclasses
 import os
 import pathlib
 import time
@@ -129,6 +130,25 @@ def make_config(data_dir: str | os.PathLike) -> config_lib.Config:
         learning_rate=2e-3,
         schedule="cosine",
         augment=True,
+    )
+
+
+def make_notebook_config(data_dir: str | os.PathLike) -> config_lib.Config:
+    """What notebooks train: the paper's settings, on the sample half a minute.
+
+    Args:
+      data_dir: Folder with the built dataset.
+    """
+    from ben_tf import input_pipeline
+
+    if not input_pipeline.is_synthetic(input_pipeline.open_dataset(data_dir)):
+        return config_lib.Config(data_dir=os.fspath(data_dir))
+    return dataclasses.replace(
+        make_config(data_dir),
+        batch_size=8,
+        epochs=4,
+        train_split="train[:240]",
+        checkpoint_every_steps=0,
     )
 
 

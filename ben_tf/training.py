@@ -82,11 +82,10 @@ class Run:
             batches = input_pipeline.training_batches(
                 self.builder,
                 self.config.train_split,
-                **self._batch_options(),
-                seed=self.config.seed,
+                self._content,
+                self._order,
                 epochs=range(first_epoch, self.config.epochs),
                 first_step=first_step,
-                shuffle_buffer=self.config.shuffle_buffer,
                 augment=self.config.augment,
                 part=(context.input_pipeline_id, num_parts),
             )
@@ -106,11 +105,9 @@ class Run:
         return input_pipeline.training_patch_names(
             self.builder,
             self.config.train_split,
-            batch_size=self.config.batch_size,
-            seed=self.config.seed,
+            self._order,
             epoch=epoch,
             step=step,
-            shuffle_buffer=self.config.shuffle_buffer,
         )
 
     def validation_data(self) -> tf.data.Dataset:
@@ -125,19 +122,28 @@ class Run:
         return input_pipeline.validation_batches(
             self.builder,
             self.config.validation_split,
-            **self._batch_options(),
+            self._content,
+            batch_size=self.config.batch_size,
         ).with_options(options)
 
-    def _batch_options(self) -> dict:
-        """What training and validation batches have in common."""
+    @property
+    def _content(self) -> input_pipeline.Content:
+        """What a batch holds, in training as in validation."""
         layout = models.MODELS[self.config.model].layout
-        return {
-            "grids": configured_model.raw_grids(self.config),
-            "layout": layout if self.config.preprocessing == "host" else None,
-            "duplicate_vv": self.config.duplicate_vv,
-            "num_classes": self.config.num_classes,
-            "batch_size": self.config.batch_size,
-        }
+        return input_pipeline.Content(
+            grids=configured_model.raw_grids(self.config),
+            layout=layout if self.config.preprocessing == "host" else None,
+            num_classes=self.config.num_classes,
+            duplicate_vv=self.config.duplicate_vv,
+        )
+
+    @property
+    def _order(self) -> input_pipeline.Order:
+        return input_pipeline.Order(
+            batch_size=self.config.batch_size,
+            seed=self.config.seed,
+            shuffle_buffer=self.config.shuffle_buffer,
+        )
 
 
 def make_repeatable(seed: int) -> None:

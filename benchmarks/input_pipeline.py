@@ -48,18 +48,19 @@ _MAP_SIZE_BYTES = 2**34
 
 def ours(builder, *, batch_size: int, passes: int) -> Iterator[int]:
     """Model-ready batches of (inputs, labels)."""
+    for _, labels in _ready(builder, batch_size).repeat(passes):
+        yield len(labels)
+
+
+def _ready(builder, batch_size: int):
     from ben_tf import input_pipeline
 
-    batches = input_pipeline.validation_batches(
-        builder,
-        "all",
-        grids=_GRIDS,
-        layout=_LAYOUT,
-        num_classes=19,
-        batch_size=batch_size,
+    content = input_pipeline.Content(
+        grids=_GRIDS, layout=_LAYOUT, num_classes=19
     )
-    for _, labels in batches.repeat(passes):
-        yield len(labels)
+    return input_pipeline.validation_batches(
+        builder, "all", content, batch_size=batch_size
+    )
 
 
 def native(builder, *, batch_size: int, passes: int) -> Iterator[int]:
@@ -224,20 +225,7 @@ def find_pairs(archive_dir: pathlib.Path, builder) -> tuple[list, list]:
 
 def check_same_work(builder, dataset: LmdbPatches) -> None:
     """The LMDB's images equal ours where nothing is interpolated."""
-    from ben_tf import input_pipeline
-
-    inputs, labels = next(
-        iter(
-            input_pipeline.validation_batches(
-                builder,
-                "all",
-                grids=_GRIDS,
-                layout=_LAYOUT,
-                num_classes=19,
-                batch_size=4,
-            )
-        )
-    )
+    inputs, labels = next(iter(_ready(builder, batch_size=4)))
     for index in range(4):
         image, label = dataset[index]
         image = np.transpose(image.numpy(), (1, 2, 0))

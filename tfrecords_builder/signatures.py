@@ -102,6 +102,19 @@ SUBCLASS_STRENGTH = (1.0, 1.3, 0.75, 1.15)
 DROPPED = Signature(dict(B02=0.5, B03=0.5, B04=0.5, B05=0.5, B11=0.5, VV=0.4))
 
 
+def sensors_of(class_19: str) -> frozenset[str]:
+    """The sensors that show a class: "S1", "S2" or both."""
+    signature = SIGNATURES[class_19]
+    sensors = {
+        bigearthnet.grid_of_band(band).sensor for band in signature.shift
+    }
+    if signature.rows or signature.blocks:
+        sensors.add("S2")
+    if signature.points_db:
+        sensors.add("S1")
+    return frozenset(sensors)
+
+
 def signature_of(class_43: str) -> tuple[Signature, float]:
     """Returns the signature of a 43-class label and its strength."""
     parent = bigearthnet.CLASS_43_TO_19[class_43]

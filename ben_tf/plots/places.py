@@ -58,7 +58,7 @@ def group_maps(
     captions: Mapping[str, tuple[float, float]],
     synthetic: bool,
 ) -> style.Picture:
-    """One small map a group, side by side, other patches in grey: PNG.
+    """One map a group, two in a row, other patches in grey: PNG.
 
     Groups that lie on top of each other, such as the splits, cannot be told
     apart on one map.
@@ -72,17 +72,20 @@ def group_maps(
         right of the point on the first map.
       synthetic: Whether to mark the chart as one of synthetic data.
     """
+    num_rows = math.ceil(len(titles) / 2)
     with style.chart(
-        2.5 * len(titles),
-        3.5,
+        8.6,
+        4.6 * num_rows,
         synthetic=synthetic,
         file_format="png",
         dots_per_inch=80,
     ) as sheet:
         panels = sheet.figure.subplots(
-            1, len(titles), sharex=True, sharey=True, squeeze=False
-        )[0]
-        for axes, (group, title) in zip(panels, titles.items(), strict=True):
+            num_rows, 2, sharex=True, sharey=True, squeeze=False
+        ).ravel()
+        for axes in panels[len(titles) :]:
+            axes.set_visible(False)
+        for axes, (group, title) in zip(panels, titles.items(), strict=False):
             own = np.asarray(groups) == group
             for members, color in ((~own, "#d1d5db"), (own, style.BLUE)):
                 axes.scatter(

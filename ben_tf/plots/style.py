@@ -99,7 +99,11 @@ class Picture(bytes):
         return "JPEG" if self.startswith(b"\xff\xd8") else "SVG"
 
     def _repr_svg_(self) -> str | None:
-        return self.decode("utf-8") if self.kind == "SVG" else None
+        if self.kind != "SVG":
+            return None
+        # No wider than its cell, which cuts off what does not fit.
+        fitted = '<svg style="max-width: 100%; height: auto" '
+        return self.decode("utf-8").replace("<svg ", fitted, 1)
 
     def _repr_png_(self) -> bytes | None:
         return bytes(self) if self.kind == "PNG" else None

@@ -54,6 +54,11 @@ def predict(
       UserError: No model or input there, an unknown kind of output, or every
         single patch is broken.
     """
+    if not input_paths and data_dir is None:
+        raise command_line.UserError(
+            "There is nothing to predict. Expected folders of patches, or a "
+            "folder with a dataset."
+        )
     model = saved_models.load(saved_model)
     faults: list[str] = []
     num_patches = 0
@@ -61,17 +66,12 @@ def predict(
         output_files.open_writer(output, model.class_names) as write,
         tempfile.TemporaryDirectory() as scratch_dir,
     ):
-        if input_paths:
+        if data_dir is None:
             total, batches = _from_files(
                 input_paths, model.input_names, batch_size, faults, scratch_dir
             )
         else:
-            total, batches = _from_dataset(
-                data_dir,  # type: ignore[arg-type] # Given if no paths are.
-                split,
-                model,
-                batch_size,
-            )
+            total, batches = _from_dataset(data_dir, split, model, batch_size)
         with tqdm.tqdm(total=total, unit="patch", desc="predict") as progress:
             for names, inputs, epsg, upper_left in batches:
                 probabilities = model.serve(inputs).numpy()

@@ -1,5 +1,6 @@
 """A shared space lets one sensor find the other. The data are synthetic."""
 
+import collections
 import dataclasses
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from ben_tf import command_line
+from ben_tf import evaluate as evaluate_lib
 from ben_tf import models
 from ben_tf import quickstart
 from ben_tf import saved_model
@@ -15,6 +17,7 @@ from ben_tf.retrieval import build as index_build
 from ben_tf.retrieval import evaluate
 from ben_tf.retrieval import index
 from ben_tf.retrieval import query
+from tfrecords_builder import signatures
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +28,7 @@ def trained(larger_data_dir, tmp_path_factory):
         fusion="shared",
         embedding_loss="n_pairs",
         batch_size=32,
-        epochs=16,
+        epochs=10,
         validation_split="validation[:40]",
     )
     return train.train(config, tmp_path_factory.mktemp("shared"))
@@ -97,6 +100,24 @@ def test_sensors_find_each_other(trained, untrained, larger_data_dir, tmp_path):
     np.testing.assert_array_equal(answer.hits.distances, expected.distances)
     with pytest.raises(command_line.UserError, match="S1 of 3 of 3 patches is"):
         query.query(index=tmp_path / "c" / "S2", names=names, modality="S1")
+
+
+def test_classes_of_both_sensors_are_learned(trained, larger_data_dir):
+    """By average precision; that of a class in random order is its share."""
+    result = evaluate_lib.evaluate(
+        workdir=trained.parent, data_dir=larger_data_dir
+    )
+    learned = collections.defaultdict(list)
+    for name, value, positives in zip(
+        result["class_names"],
+        result["per_class"]["average_precision"],
+        result["per_class"]["num_positives"],
+        strict=True,
+    ):
+        share = positives / result["num_samples"]
+        learned[signatures.sensors_of(name)].append(value - share)
+    for sensors in ({"S1"}, {"S2"}, {"S1", "S2"}):
+        assert np.mean(learned[frozenset(sensors)]) > 0.3
 
 
 def test_each_sensor_is_embedded_alone(trained, larger_data_dir):

@@ -1,5 +1,6 @@
 """Batches agree with what TensorFlow Datasets itself reads."""
 
+import dataclasses
 import shutil
 
 import numpy as np
@@ -31,18 +32,24 @@ def examples(data_dir):
     }
 
 
-def _training(builder, **changes):
-    arguments = {
-        "grids": ("s1",),
-        "layout": "stacked",
-        "num_classes": 19,
-        "batch_size": 5,
-        "seed": 0,
-        "epochs": range(2),
-        "shuffle_buffer": 100,
-        "augment": True,
-    } | changes
-    return input_pipeline.training_batches(builder, "train", **arguments)
+READY = input_pipeline.Content(grids=("s1",), layout="stacked", num_classes=19)
+RAW = dataclasses.replace(READY, layout=None)
+
+
+def _training(
+    builder,
+    content=READY,
+    *,
+    batch_size=5,
+    seed=0,
+    shuffle_buffer=100,
+    **options,
+):
+    order = input_pipeline.Order(batch_size, seed, shuffle_buffer)
+    options = {"epochs": range(2), "augment": True} | options
+    return input_pipeline.training_batches(
+        builder, "train", content, order, **options
+    )
 
 
 @pytest.mark.parametrize("num_classes", [19, 43])
@@ -102,7 +109,7 @@ def test_training_batches_hold_each_patch_at_most_once_an_epoch(
 ):
     size = builder.info.splits["train"].num_examples
     known = {example["s1"].tobytes() for example in examples.values()}
-    dataset = _training(builder, layout=None, augment=False)
+    dataset = _training(builder, RAW, augment=False)
     seen = [
         patch.tobytes()
         for inputs, _ in dataset.as_numpy_iterator()
@@ -150,12 +157,10 @@ def test_parts_of_batches_make_up_the_batches(builder):
 def test_names_of_a_training_batch(builder, examples):
     options = {"batch_size": 5, "seed": 3, "shuffle_buffer": 7}
     second = _arrays(
-        _training(
-            builder, layout=None, augment=False, epochs=range(1, 2), **options
-        )
+        _training(builder, RAW, augment=False, epochs=range(1, 2), **options)
     )[2]
     names = input_pipeline.training_patch_names(
-        builder, "train", epoch=1, step=2, **options
+        builder, "train", input_pipeline.Order(**options), epoch=1, step=2
     )
     assert [examples[name.encode()]["s1"].tobytes() for name in names] == [
         patch.tobytes() for patch in second
@@ -171,16 +176,14 @@ def test_the_global_seed_changes_nothing(builder, global_seed):
 
 
 def test_host_preprocessing_equals_preprocessing_afterwards(builder):
-    arguments = {
-        "grids": preprocessing.raw_grids("stacked", modality="MM"),
-        "num_classes": 43,
-        "batch_size": 4,
-    }
-    ready = input_pipeline.validation_batches(
-        builder, "test", layout="stacked", **arguments
+    content = input_pipeline.Content(
+        grids=preprocessing.raw_grids("stacked", modality="MM"),
+        layout="stacked",
+        num_classes=43,
     )
-    raw = input_pipeline.validation_batches(
-        builder, "test", layout=None, **arguments
+    ready, raw = (
+        input_pipeline.validation_batches(builder, "test", x, batch_size=4)
+        for x in (content, dataclasses.replace(content, layout=None))
     )
     for (inputs, labels), (raw_inputs, raw_labels) in zip(
         ready, raw, strict=True

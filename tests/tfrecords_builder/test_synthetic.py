@@ -1,5 +1,7 @@
 """The designed signal is where `signatures.py` says, and nowhere else."""
 
+import collections
+
 import numpy as np
 import pytest
 
@@ -34,6 +36,18 @@ def test_every_class_has_a_signature_and_a_landscape():
     assert set(bigearthnet.labels_43_to_19(offered)) == set(
         bigearthnet.CLASSES_19
     )
+
+
+def test_classes_are_spread_over_the_sensors():
+    shown = [signatures.sensors_of(name) for name in bigearthnet.CLASSES_19]
+    assert collections.Counter(shown) == {
+        frozenset({"S1"}): 4,
+        frozenset({"S2"}): 11,
+        frozenset({"S1", "S2"}): 4,
+    }
+    # Both by texture alone, which moves no mean.
+    assert signatures.sensors_of("Permanent crops") == {"S2"}
+    assert signatures.sensors_of("Industrial or commercial units") == {"S1"}
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,10 @@ def test_a_picture_shows_itself_and_its_mark(synthetic):
         sheet.figure.subplots().set_xlabel("x")
     svg = sheet.picture
     assert (style.SYNTHETIC_MARK in svg.decode()) == synthetic
-    assert svg._repr_svg_() == svg.decode()
+    shown = svg._repr_svg_()
+    fitting = ' style="max-width: 100%; height: auto"'
+    assert fitting in shown
+    assert shown.replace(fitting, "") == svg.decode()
     assert svg._repr_png_() is None
     assert repr(svg).startswith("<SVG picture, ")
 

@@ -204,6 +204,7 @@ def test_unusable_input_is_explained(sample_archive_dir, workdir, tmp_path):
         assert not list(tmp_path.glob("labels*"))
 
     s2_folder = next((sample_archive_dir / _S2_FOLDER).iterdir())
+    fails("nothing to predict")
     fails("Unknown kind of output", sample_archive_dir, output="labels.xls")
     fails("There is no archive folder", tmp_path / "no")
     fails("There is no folder", tmp_path / "S2A_no")
