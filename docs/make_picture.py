@@ -64,6 +64,30 @@ def _caption(labels: list[str]) -> str:
     return textwrap.fill("; ".join(short) + more, 28)
 
 
+def _panels() -> tuple[figure.Figure, np.ndarray]:
+    """Squares in three rows, with room for captions below the last two."""
+    side, gap, left = 1.42, 0.06, 0.28  # Inches.
+    bottoms = [0.36, 0.36 + side + 0.64, 0.36 + 2 * side + 0.64 + gap]
+    width = left + _NUM_COLUMNS * (side + gap)
+    height = bottoms[-1] + side + gap
+    drawing = figure.Figure(figsize=(width, height))
+    axes = [
+        [
+            drawing.add_axes(
+                (
+                    (left + column * (side + gap)) / width,
+                    bottom / height,
+                    side / width,
+                    side / height,
+                )
+            )
+            for column in range(_NUM_COLUMNS)
+        ]
+        for bottom in reversed(bottoms)
+    ]
+    return drawing, np.array(axes)
+
+
 def draw(quickstart_dir: pathlib.Path) -> bytes:
     """Returns the picture as a JPEG file."""
     data_dir = quickstart_dir / "data"
@@ -90,8 +114,7 @@ def draw(quickstart_dir: pathlib.Path) -> bytes:
     labels = _labels_of(
         input_pipeline.open_dataset(data_dir), [*real, query, *found]
     )
-    drawing = figure.Figure(figsize=(9, 6.1))
-    axes = drawing.subplots(3, _NUM_COLUMNS)
+    drawing, axes = _panels()
     for column, name in enumerate(real):
         for row, picture in enumerate((_OPTICAL, _RADAR)):
             axes[row, column].imshow(pictures.render(pixels[name], picture))
@@ -108,10 +131,6 @@ def draw(quickstart_dir: pathlib.Path) -> bytes:
     for axis in axes.flat:
         axis.set_xticks([])
         axis.set_yticks([])
-    drawing.subplots_adjust(0.03, 0.1, 0.99, 0.99, 0.06, 0.1)
-    for box in axes[2]:
-        place = box.get_position()
-        box.set_position([place.x0, place.y0 - 0.03, place.width, place.height])
     for quality in range(90, 30, -5):
         file = io.BytesIO()
         drawing.savefig(

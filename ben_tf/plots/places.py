@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib import patheffects
 
 from ben_tf.plots import style
 
@@ -74,11 +75,11 @@ def group_maps(
     """
     num_rows = math.ceil(len(titles) / 2)
     with style.chart(
-        8.6,
-        4.6 * num_rows,
+        7.2,
+        4.1 * num_rows,
         synthetic=synthetic,
         file_format="png",
-        dots_per_inch=80,
+        dots_per_inch=70,
     ) as sheet:
         panels = sheet.figure.subplots(
             num_rows, 2, sharex=True, sharey=True, squeeze=False
@@ -99,7 +100,17 @@ def group_maps(
             axes.set_title(title, fontsize=9)
             axes.label_outer()
         for text, (longitude, latitude) in _apart(captions).items():
-            panels[0].text(longitude, latitude, text, va="center", fontsize=7)
+            panels[0].text(
+                longitude,
+                latitude,
+                text,
+                va="center",
+                fontsize=8,
+                # Readable on top of patches, too.
+                path_effects=[
+                    patheffects.withStroke(linewidth=2, foreground="white")
+                ],
+            )
     return sheet.picture
 
 

@@ -1,7 +1,7 @@
 """The committed notebooks: what they say, show and may contain.
 
 `make check-notebooks` runs them; here nothing is executed but `execute` itself,
-on notebooks of one cell.
+on notebooks of one cell, and what 06 does on the real archive alone.
 """
 
 import ast
@@ -13,6 +13,11 @@ import nbclient
 import nbformat
 import pytest
 
+from ben_tf import command_line
+from ben_tf import comparison
+from ben_tf import evaluate
+from ben_tf import input_pipeline
+from ben_tf import train
 from ben_tf.plots import style
 
 FOLDER = pathlib.Path(__file__).parents[2] / "notebooks"
@@ -131,6 +136,42 @@ def test_says_where_it_is_synthetic(path):
     assert "synthetic" in shown
     if path.name[:2] not in ("01", "06"):
         assert style.SYNTHETIC_MARK in shown
+
+
+def test_the_transfer_is_trained_in_turn_on_the_real_archive(
+    data_dir, monkeypatch, capsys
+):
+    """Notebook 06, with data that pass for real and training that does not."""
+    trained = []
+
+    def fake_train(settings, workdir):
+        if settings.initial_weights == "imagenet" and not has_weights:
+            raise command_line.UserError("No ImageNet weights.")
+        trained.append((settings, workdir))
+
+    monkeypatch.setenv("BEN_DATA_DIR", str(data_dir))
+    monkeypatch.setattr(input_pipeline, "is_synthetic", lambda builder: False)
+    monkeypatch.setattr(train, "train", fake_train)
+    monkeypatch.setattr(
+        evaluate,
+        "evaluate",
+        lambda workdir, data_dir: {"per_class": {"f2": [0.5] * 19}},
+    )
+    monkeypatch.setattr(comparison, "as_text", lambda *_, **__: "scores")
+    notebook = nbformat.read(FOLDER / "06_imagenet.ipynb", as_version=4)
+    code = "\n".join(cell.source for cell in _code(notebook))
+    for has_weights in (True, False):
+        exec(compile(code, "06_imagenet", "exec"), {})
+        workdirs = [str(workdir) for _, workdir in trained]
+        assert all(x.data_dir == str(data_dir) for x, _ in trained)
+        if has_weights:
+            *_, s1, s2, fused = workdirs
+            assert trained[-1][0].branch_workdirs == f"{s1},{s2}"
+            assert fused == "runs/table1_imagenet_late_fusion"
+        else:
+            assert workdirs == ["runs/table2_resnet50"]
+            assert "No ImageNet weights." in capsys.readouterr().out
+        trained.clear()
 
 
 def test_execute_keeps_results_and_drops_notes(tmp_path, capfd):
