@@ -75,11 +75,11 @@ def group_maps(
     """
     num_rows = math.ceil(len(titles) / 2)
     with style.chart(
-        7.2,
+        7.6,
         4.1 * num_rows,
         synthetic=synthetic,
         file_format="png",
-        dots_per_inch=70,
+        dots_per_inch=110,
     ) as sheet:
         panels = sheet.figure.subplots(
             num_rows, 2, sharex=True, sharey=True, squeeze=False
