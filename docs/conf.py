@@ -57,7 +57,7 @@ napoleon_use_ivar = True
 nitpicky = True
 nitpick_ignore_regex = [
     (r"py:(class|exc|obj)", r"(?!(ben_tf|tfrecords_builder)\b).*"),
-    (r"py:class", r".*\._\w+|tfrecords_builder\.workers\.(Task|Result)"),
+    (r"py:class", r".*\.(_\w+|Task|Result|Value)"),
 ]
 # "--" starts an option here more often than it is a dash.
 smartquotes = False
