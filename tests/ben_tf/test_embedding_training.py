@@ -28,7 +28,7 @@ def trained(larger_data_dir, tmp_path_factory):
         fusion="shared",
         embedding_loss="n_pairs",
         batch_size=32,
-        epochs=10,
+        epochs=16,
         validation_split="validation[:40]",
     )
     return train.train(config, tmp_path_factory.mktemp("shared"))
