@@ -4,7 +4,8 @@
     .venv/bin/python docs/make_picture.py --quickstart_dir=quickstart
 
 Above: the real pairs of the sample archive. Below: a synthetic query with the
-patches that the quickstart's index finds, labelled as synthetic.
+patches that the folder's index finds, labelled as synthetic. A folder laid out
+like the quickstart's does as well: archive, data, run/index.
 """
 
 import io
