@@ -134,7 +134,7 @@ def make_config(data_dir: str | os.PathLike) -> config_lib.Config:
 
 
 def make_notebook_config(data_dir: str | os.PathLike) -> config_lib.Config:
-    """What notebooks train: the paper's settings, on the sample half a minute.
+    """What notebooks train: the paper's settings, on the sample about a minute.
 
     Args:
       data_dir: Folder with the built dataset.
