@@ -5,6 +5,7 @@ import types
 import tensorflow as tf
 
 from ben_tf import command_line
+from ben_tf import fused_adam
 
 
 def make_optimizer(
@@ -45,11 +46,9 @@ def make_optimizer(
     if weight_averaging:
         options |= {"use_ema": True, "ema_momentum": weight_averaging}
     if name == "adam":
-        return tf.keras.optimizers.Adam(learning_rate, **options)
+        return fused_adam.FusedAdam(learning_rate, **options)
     if name == "adamw":
-        return tf.keras.optimizers.AdamW(
-            learning_rate, weight_decay=1e-4, **options
-        )
+        return fused_adam.FusedAdam(learning_rate, weight_decay=1e-4, **options)
     if name == "sgd":
         return tf.keras.optimizers.SGD(learning_rate, momentum=0.9, **options)
     raise ValueError(
