@@ -9,10 +9,10 @@ class FusedAdam(tf.keras.optimizers.Adam):
     Keras writes the step as a dozen operations, each of which walks through
     memory as large as the weights. XLA fuses them on a GPU; on a CPU they take
     a good tenth of a step of K-Branch CNN with 8 patches. It is the kernel of
-    TensorFlow 1's AdamOptimizer, with which the authors trained. Arguments,
-    slots and checkpoints are those of Keras, with `weight_decay` those of its
-    AdamW; a step differs from theirs in the fifth digit, since the kernel takes
-    1 - 0.999 in float32.
+    TensorFlow 1's AdamOptimizer, with which the authors trained. Arguments
+    (epsilon is 1e-7, not 1e-8 as there), slots and checkpoints are those of
+    Keras, with `weight_decay` those of its AdamW; a step differs from theirs in
+    the fifth digit, since the kernel takes 1 - 0.999 in float32.
     """
 
     def update_step(self, gradient: tf.Tensor, variable: tf.Variable) -> None:
@@ -21,7 +21,12 @@ class FusedAdam(tf.keras.optimizers.Adam):
         Args:
           gradient: Of the loss, shape and dtype of the variable.
           variable: What to step; `build` knows it.
+
+        Raises:
+          NotImplementedError: `amsgrad`, for which this kernel has no slot.
         """
+        if self.amsgrad:
+            raise NotImplementedError("FusedAdam does not know amsgrad.")
         place = self._index_dict[self._var_key(variable)]
         dtype = variable.dtype
         beta_1 = tf.cast(self.beta_1, dtype)

@@ -1,6 +1,6 @@
 """The fused step against Keras' own.
 
-Several devices: test_distributed_training.py; 16 bits: test_precision.
+Several devices: test_distributed_training.py; 16 bits: test_restart.py.
 """
 
 import numpy as np
@@ -57,3 +57,10 @@ def test_equals_keras(oracle, options, jit_compile):
     for ours, theirs in zip(got, expected, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
     assert not np.allclose(got[0], start[0])
+
+
+def test_amsgrad_is_refused():
+    weight = tf.Variable([1.0])
+    optimizer = fused_adam.FusedAdam(0.1, amsgrad=True)
+    with pytest.raises(NotImplementedError, match="amsgrad"):
+        optimizer.apply_gradients([(tf.constant([1.0]), weight)])
