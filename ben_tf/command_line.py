@@ -22,19 +22,13 @@ from absl import app
 from absl import flags
 from absl import logging as absl_logging
 
+from ben_tf import errors
+
 _VERBOSE = flags.DEFINE_bool(
     "verbose",
     False,
     "Show TensorFlow's own messages and, on an error, the full traceback.",
 )
-
-
-class UserError(ValueError):
-    """An error that the user can mend.
-
-    The message says in one or two sentences what happened, what was expected
-    and how to fix it. `run` prints it without a traceback and exits with 1.
-    """
 
 
 Command = Callable[[], Callable[[], None]]
@@ -47,8 +41,9 @@ def run(command: Command, *, uses_tensorflow: bool = False) -> None:
       command: Defines the flags and returns what to run after parsing.
       uses_tensorflow: Whether to import TensorFlow first, quietly.
 
-    Exit codes: 0 success; 1 unusable flags, a `UserError`, or a defect of this
-    program (the latter with a traceback); 130 interrupted from the keyboard.
+    Exit codes: 0 success; 1 unusable flags, an `errors.UserError`, or a defect
+    of this program (the latter with a traceback); 130 interrupted from the
+    keyboard.
     """
     main = command()
 
@@ -64,7 +59,7 @@ def run(command: Command, *, uses_tensorflow: bool = False) -> None:
             if uses_tensorflow and not _VERBOSE.value:
                 _import_tensorflow_quietly()
             main()
-        except UserError as error:
+        except errors.UserError as error:
             if _VERBOSE.value:
                 raise
             print(f"error: {error}", file=sys.stderr)

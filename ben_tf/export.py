@@ -22,9 +22,9 @@ def command() -> Callable[[], None]:
     )
 
     def main() -> None:
-        from ben_tf import training
+        from ben_tf.training import exports
 
-        path = training.export_best(workdir.value)
+        path = exports.export_best(workdir.value)
         print(f"Exported the best model to {path}")
 
     return main

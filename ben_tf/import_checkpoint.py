@@ -13,97 +13,17 @@ one becomes config.json, checkpoints/best and saved_model/, so that
 that was trained here. Optimiser slots and the step counter are left behind.
 """
 
-import json
-import os
-import pathlib
 from collections.abc import Callable
 
 from absl import flags
 
 from ben_tf import command_line
-from ben_tf import config as config_lib
-from ben_tf import config_file
-from ben_tf import configured_model
 
 flags.adopt_module_key_flags(command_line)
 
 # K-Branch CNN is not built with TF-Slim, and nothing was released for S1 alone.
 MODELS = ("vgg16", "vgg19", "resnet50", "resnet101", "resnet152")
 MODALITIES = ("MM", "S2")
-
-
-def import_checkpoint(
-    *,
-    checkpoint: str | os.PathLike,
-    workdir: str | os.PathLike,
-    model: str,
-    modality: str,
-    num_classes: int = 19,
-    duplicate_vv: bool = False,
-) -> pathlib.Path:
-    """Turns a checkpoint of the authors into a workdir.
-
-    Args:
-      checkpoint: Prefix of the checkpoint, one of its files, or its folder.
-      workdir: Folder to fill; new or empty.
-      model: One of `MODELS`.
-      modality: One of `MODALITIES`.
-      num_classes: 19 or 43.
-      duplicate_vv: Whether the model shall see VV in place of VH; see the
-        flag's help.
-
-    Returns:
-      The folder of the SavedModel.
-
-    Raises:
-      UserError: No such checkpoint, one that is damaged or of another network,
-        or a workdir that is in use or cannot be written.
-    """
-    from ben_tf import atomic_file
-    from ben_tf import checkpoints
-    from ben_tf import slim_checkpoint
-    from ben_tf import training
-
-    config = config_lib.Config(
-        model=model,
-        modality=modality,
-        fusion="early",
-        num_classes=num_classes,
-        duplicate_vv=duplicate_vv,
-    )
-    workdir = pathlib.Path(workdir)
-    _check_unused(workdir)
-    # Before the network, which takes seconds to build.
-    slim_checkpoint.open_checkpoint(checkpoint)
-    network = configured_model.make_model(config)
-    slim_checkpoint.read_model(checkpoint, network, modality=modality)
-    try:
-        config_file.write(config, workdir)
-        source = {
-            "name": f"bigearthnet (imported: {pathlib.Path(checkpoint).name})",
-            "synthetic": False,
-            "patches": {},
-        }
-        atomic_file.write(
-            workdir / training.DATA_FILE, json.dumps(source, indent=2) + "\n"
-        )
-    except OSError as error:
-        raise command_line.UserError(
-            f"Cannot write to the workdir {workdir}: {error.strerror}. "
-            "Expected a folder that can be created and written. Choose another "
-            "--workdir."
-        ) from error
-    checkpoints.save_best(workdir, network)
-    return training.export_best(workdir)
-
-
-def _check_unused(workdir: pathlib.Path) -> None:
-    """Refuses to mix the model with a run."""
-    if workdir.is_dir() and any(workdir.iterdir()):
-        raise command_line.UserError(
-            f"The workdir {workdir} is in use. Expected a new or an empty "
-            "folder. Choose another --workdir."
-        )
 
 
 def command() -> Callable[[], None]:
@@ -140,7 +60,9 @@ def command() -> Callable[[], None]:
     )
 
     def main() -> None:
-        path = import_checkpoint(
+        from ben_tf.training import released_weights
+
+        path = released_weights.import_checkpoint(
             checkpoint=checkpoint.value,
             workdir=workdir.value,
             model=model.value,

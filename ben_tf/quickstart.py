@@ -38,13 +38,13 @@ def quickstart(
     Returns:
       The report, an HTML page.
     """
-    from ben_tf import comparison
-    from ben_tf import evaluate
-    from ben_tf import train
+    from ben_tf.evaluation import comparison
+    from ben_tf.evaluation import evaluation
     from ben_tf.report import reports
-    from ben_tf.retrieval import build as index_build
     from ben_tf.retrieval import index
+    from ben_tf.retrieval import index_builder
     from ben_tf.retrieval import query
+    from ben_tf.training import trainer
 
     output_dir = pathlib.Path(output_dir)
     workdir = output_dir / "run"
@@ -55,19 +55,19 @@ def quickstart(
         "Train both sensors, late fusion, and export the best model",
         f"ben_tf.train --workdir={workdir} {flags_of(config)}",
     ):
-        train.train(config, workdir)
+        trainer.train(config, workdir)
     with _stage(
         "Evaluate on the test split",
         f"ben_tf.evaluate --workdir={workdir} --data_dir={data_dir}",
     ):
-        result = evaluate.evaluate(workdir=workdir, data_dir=data_dir)
+        result = evaluation.evaluate(workdir=workdir, data_dir=data_dir)
         print(comparison.as_text(result, with_paper=False))
     with _stage(
         "Index the test split and look for patches like its first one",
         f"ben_tf.retrieval build --saved_model={workdir}/saved_model "
         f"--data_dir={data_dir} --output_dir={index_dir}",
     ):
-        index_build.build_index(
+        index_builder.build_index(
             saved_model=workdir / "saved_model",
             data_dir=data_dir,
             output_dir=index_dir,
@@ -94,7 +94,7 @@ def make_sample_data(
     Returns:
       The folder with the dataset.
     """
-    from ben_tf import input_pipeline
+    from ben_tf.data import built_dataset
     from tfrecords_builder import build
     from tfrecords_builder import sample_archive
 
@@ -114,7 +114,7 @@ def make_sample_data(
         f"tfrecords_builder.build --archive_dir={archive_dir} "
         f"--data_dir={data_dir}",
     ):
-        if not input_pipeline.built_versions(data_dir):
+        if not built_dataset.built_versions(data_dir):
             build.build(archive_dir=archive_dir, data_dir=data_dir)
     return data_dir
 
@@ -139,9 +139,9 @@ def make_notebook_config(data_dir: str | os.PathLike) -> config_lib.Config:
     Args:
       data_dir: Folder with the built dataset.
     """
-    from ben_tf import input_pipeline
+    from ben_tf.data import built_dataset
 
-    if not input_pipeline.is_synthetic(input_pipeline.open_dataset(data_dir)):
+    if not built_dataset.is_synthetic(built_dataset.open_dataset(data_dir)):
         return config_lib.Config(data_dir=os.fspath(data_dir))
     return dataclasses.replace(
         make_config(data_dir),

@@ -27,8 +27,8 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 from ben_tf import bigearthnet
-from ben_tf import command_line
-from ben_tf import preprocessing
+from ben_tf import errors
+from ben_tf.data import preprocessing
 
 _FORMAT = 2
 # Operations that reach outside the model. No export of this package has them;
@@ -266,7 +266,7 @@ def load(path: str | os.PathLike) -> ServedModel:
     try:
         loaded = tf.saved_model.load(os.fspath(path))
     except Exception as error:  # TensorFlow raises many unrelated types here.
-        raise command_line.UserError(
+        raise errors.UserError(
             f"The SavedModel in {path} is damaged: {_first_line(error)} "
             "Export it again with python -m ben_tf.export."
         ) from error
@@ -288,7 +288,7 @@ def _refuse_forbidden_operations(path: pathlib.Path) -> None:
     """Reads the graph without running it."""
     graph_file = path / "saved_model.pb"
     if not graph_file.is_file():
-        raise command_line.UserError(
+        raise errors.UserError(
             f"No SavedModel found in {path}. Expected a folder with "
             "saved_model.pb, such as WORKDIR/saved_model; python -m "
             "ben_tf.export writes it."
@@ -297,7 +297,7 @@ def _refuse_forbidden_operations(path: pathlib.Path) -> None:
     try:
         message.ParseFromString(graph_file.read_bytes())
     except Exception as error:  # protobuf's DecodeError has several homes.
-        raise command_line.UserError(
+        raise errors.UserError(
             f"{graph_file} is damaged: it is no SavedModel. Export it again "
             "with python -m ben_tf.export."
         ) from error
@@ -311,7 +311,7 @@ def _refuse_forbidden_operations(path: pathlib.Path) -> None:
         for node in nodes
     } & _FORBIDDEN_OPERATIONS
     if found:
-        raise command_line.UserError(
+        raise errors.UserError(
             f"The SavedModel in {path} was refused: its operations "
             f"{sorted(found)} reach outside the model. Expected a model "
             "exported by python -m ben_tf.export."
@@ -341,7 +341,7 @@ def _read_description(loaded: tf.Module, path: pathlib.Path) -> Description:
         if not all(callable(getattr(loaded, name)) for name in endpoints):
             raise ValueError("an endpoint is missing")
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise command_line.UserError(
+        raise errors.UserError(
             f"The SavedModel in {path} is not one that this version of ben_tf "
             f"exported ({_first_line(error)}). Export it again with python -m "
             "ben_tf.export."

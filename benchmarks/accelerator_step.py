@@ -54,8 +54,8 @@ def training_step_program() -> bytes:
     import tensorflow as tf
 
     from ben_tf import config as config_lib
-    from ben_tf import input_pipeline
-    from ben_tf import training
+    from ben_tf.data import built_dataset
+    from ben_tf.training import runs
     from tfrecords_builder import build
     from tfrecords_builder import sample_archive
 
@@ -74,9 +74,9 @@ def training_step_program() -> bytes:
             batch_size=4,
             epochs=1,
         )
-        run = training.make_run(
+        run = runs.make_run(
             config,
-            input_pipeline.open_dataset(config.data_dir),
+            built_dataset.open_dataset(config.data_dir),
             strategy=tf.distribute.get_strategy(),
         )
         inputs, labels = next(iter(run.training_data(0)))

@@ -68,10 +68,10 @@ TARBALLS = {"S1": "BigEarthNet-S1-v1.0", "S2": "BigEarthNet-S2-v1.0"}
 
 def read_examples() -> list[dict[str, dict[str, bytes]]]:
     """Returns the files of the six real pairs: sensor -> suffix -> bytes."""
-    from tfrecords_builder import splits
+    from ben_tf.archive import official_lists
 
     files = {}
-    for sensor, tarball in splits.example_tarballs().items():
+    for sensor, tarball in official_lists.example_tarballs().items():
         with tarball.open("rb") as file, tarfile.open(fileobj=file) as tar:
             for info in tar:
                 if info.isreg():
@@ -79,7 +79,7 @@ def read_examples() -> list[dict[str, dict[str, bytes]]]:
                     suffix = name.removeprefix(patch)
                     data = tar.extractfile(info).read()
                     files.setdefault((sensor, patch), {})[suffix] = data
-    official = splits.official_patches()
+    official = official_lists.official_patches()
     return [
         {
             "S1": files["S1", official[patch].s1_name],
@@ -92,9 +92,9 @@ def read_examples() -> list[dict[str, dict[str, bytes]]]:
 
 def make_archive(root: pathlib.Path, num_pairs: int) -> None:
     """Writes pairs under real names, drawn evenly from the official list."""
-    from tfrecords_builder import splits
+    from ben_tf.archive import official_lists
 
-    official = list(splits.official_patches().values())
+    official = list(official_lists.official_patches().values())
     step = len(official) // num_pairs
     examples = itertools.cycle(read_examples())
     for pair, example in zip(
@@ -142,10 +142,10 @@ def build_usual_way(archive_dir: pathlib.Path, data_dir: pathlib.Path) -> None:
     import rasterio
     import tensorflow_datasets as tfds
 
+    from ben_tf.archive import official_lists
     from tfrecords_builder import bigearthnet_mm_dataset_builder as ours
-    from tfrecords_builder import splits
 
-    official = splits.official_patches()
+    official = official_lists.official_patches()
 
     def generate(patches):
         for patch in patches:
@@ -322,11 +322,11 @@ def measure_peak_mib(archive_dir: pathlib.Path, scratch: pathlib.Path) -> float:
 
 def measure_official_lists() -> float:
     """Returns the seconds for reading the lists and ordering all pairs."""
+    from ben_tf.archive import official_lists
     from tfrecords_builder import shards
-    from tfrecords_builder import splits
 
     start = time.perf_counter()
-    official = splits.official_patches()
+    official = official_lists.official_patches()
     by_split = {}
     for pair in official.values():
         by_split.setdefault(pair.split, []).append(pair)
@@ -337,8 +337,8 @@ def measure_official_lists() -> float:
 
 def decode_damaged(num_files: int) -> None:
     """Decodes damaged TIFFs; anything but the declared error ends the run."""
-    from tfrecords_builder import errors
-    from tfrecords_builder import geotiff
+    from ben_tf import errors
+    from ben_tf.archive import geotiff
 
     files = [
         (data, bigearthnet.grid_of_band(suffix[1:].removesuffix(".tif")))

@@ -53,7 +53,7 @@ def ours(builder, *, batch_size: int, passes: int) -> Iterator[int]:
 
 
 def _ready(builder, batch_size: int):
-    from ben_tf import input_pipeline
+    from ben_tf.data import input_pipeline
 
     content = input_pipeline.Content(
         grids=_GRIDS, layout=_LAYOUT, num_classes=19
@@ -65,7 +65,7 @@ def _ready(builder, batch_size: int):
 
 def native(builder, *, batch_size: int, passes: int) -> Iterator[int]:
     """Batches of raw arrays and labels."""
-    from ben_tf import input_pipeline
+    from ben_tf.data import input_pipeline
 
     batches = input_pipeline.native_batches(
         builder, "all", grids=_GRIDS, batch_size=batch_size
@@ -201,7 +201,7 @@ def write_lmdb(path: pathlib.Path, pairs: list) -> None:
 
 def find_pairs(archive_dir: pathlib.Path, builder) -> tuple[list, list]:
     """Folders (S1, S2) and labels of all pairs, in the order of the records."""
-    from ben_tf import input_pipeline
+    from ben_tf.data import input_pipeline
 
     pairs, labels = [], []
     for batch in input_pipeline.native_batches(
@@ -265,7 +265,7 @@ def command() -> Callable[[], None]:
     lmdb = flags.DEFINE_bool("lmdb", True, "Whether to measure the LMDB.")
 
     def main() -> None:
-        from ben_tf import input_pipeline
+        from ben_tf.data import built_dataset
         from tfrecords_builder import build
         from tfrecords_builder import sample_archive
 
@@ -276,7 +276,7 @@ def command() -> Callable[[], None]:
                 scratch_dir / "archive", num_pairs=pairs_flag.value
             )
             build.build(archive_dir=archive_dir, data_dir=scratch_dir / "data")
-            builder = input_pipeline.open_dataset(scratch_dir / "data")
+            builder = built_dataset.open_dataset(scratch_dir / "data")
             pairs, labels = find_pairs(archive_dir, builder)
             files = [
                 os.fspath(path)

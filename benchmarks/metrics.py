@@ -24,7 +24,7 @@ import sklearn.metrics
 import tensorflow as tf
 
 from ben_tf import bigearthnet
-from ben_tf import scoring
+from ben_tf.metrics import scoring
 
 _NUM_PATCHES = bigearthnet.SPLIT_SIZES["test"]
 

@@ -86,11 +86,13 @@ def measure_search() -> dict[str, float]:
 
 def measure_chi_square(embeddings, queries) -> dict[str, float]:
     """XLA against NumPy."""
-    from ben_tf.retrieval import exact
+    from ben_tf.retrieval import exact_search
 
     few, batch = queries[:2], queries[:32]
     ours, numpys = compare(
-        lambda: exact.nearest("chi_square", batch, embeddings, k=_K.value),
+        lambda: exact_search.nearest(
+            "chi_square", batch, embeddings, k=_K.value
+        ),
         lambda: numpy_chi_square(few, embeddings, _K.value),
     )
     return {"chi2_vs_numpy": (numpys / len(few)) / (ours / len(batch))}
@@ -100,12 +102,14 @@ def measure_flat(embeddings, queries) -> dict[str, float]:
     """Exact Euclidean search against FAISS."""
     import faiss
 
-    from ben_tf.retrieval import exact
+    from ben_tf.retrieval import exact_search
 
     flat = faiss.IndexFlatL2(embeddings.shape[1])
     flat.add(embeddings)
     ours, bare = compare(
-        lambda: exact.nearest("euclidean", queries, embeddings, k=_K.value),
+        lambda: exact_search.nearest(
+            "euclidean", queries, embeddings, k=_K.value
+        ),
         lambda: flat.search(queries, _K.value),
     )
     return {"flat_vs_faiss": ours / bare}
@@ -113,20 +117,20 @@ def measure_flat(embeddings, queries) -> dict[str, float]:
 
 def measure_graph(embeddings, queries) -> dict[str, float]:
     """HNSW against exact search, 10 hits each."""
-    from ben_tf.retrieval import approximate
-    from ben_tf.retrieval import exact
+    from ben_tf.retrieval import approximate_search
+    from ben_tf.retrieval import exact_search
 
     start = time.perf_counter()
-    graph = approximate.build("hnsw", "euclidean", embeddings)
+    graph = approximate_search.build("hnsw", "euclidean", embeddings)
     print(f"HNSW built in {time.perf_counter() - start:.0f} s")
 
     def ours():
-        return approximate.nearest(
+        return approximate_search.nearest(
             graph, "euclidean", queries, embeddings, k=10
         )
 
     def flat():
-        return exact.nearest("euclidean", queries, embeddings, k=10)
+        return exact_search.nearest("euclidean", queries, embeddings, k=10)
 
     seconds, flat_seconds = compare(ours, flat)
     pairs = zip(flat()[1], ours()[1], strict=True)
@@ -137,7 +141,7 @@ def measure_graph(embeddings, queries) -> dict[str, float]:
 def measure_codes(embeddings, queries) -> dict[str, float]:
     """64-bit codes against exact search."""
     from ben_tf.retrieval import binary
-    from ben_tf.retrieval import exact
+    from ben_tf.retrieval import exact_search
 
     projection, mean = binary.train(embeddings, num_bits=64)
     codes = binary.CodeSearch(
@@ -145,7 +149,9 @@ def measure_codes(embeddings, queries) -> dict[str, float]:
     )
     ours, flat = compare(
         lambda: codes.nearest(queries, k=_K.value, modality="MM"),
-        lambda: exact.nearest("euclidean", queries, embeddings, k=_K.value),
+        lambda: exact_search.nearest(
+            "euclidean", queries, embeddings, k=_K.value
+        ),
     )
     return {"binary_vs_flat": flat / ours}
 
@@ -190,9 +196,10 @@ def measure_embedding() -> dict[str, float]:
 
 def _measure_model(folder: pathlib.Path, name: str) -> float:
     """Embeds split train of FOLDER/data; returns our speed / the bare one."""
-    from ben_tf import input_pipeline
     from ben_tf import models
     from ben_tf import saved_model
+    from ben_tf.data import built_dataset
+    from ben_tf.data import input_pipeline
     from ben_tf.retrieval import embedding
 
     batch_size = 64
@@ -205,8 +212,8 @@ def _measure_model(folder: pathlib.Path, name: str) -> float:
         trained_on_synthetic=True,
     )
     model = saved_model.load(folder / name)
-    builder = input_pipeline.open_dataset(folder / "data")
-    count = input_pipeline.num_examples(builder, "train")
+    builder = built_dataset.open_dataset(folder / "data")
+    count = built_dataset.num_examples(builder, "train")
     count -= count % batch_size
     split = f"train[:{count}]"
     batches = input_pipeline.native_batches(
@@ -238,8 +245,8 @@ def evaluate_all(metadata: str, distance: str) -> None:
     from pyarrow import parquet
 
     from ben_tf import bigearthnet
-    from ben_tf.retrieval import build
-    from ben_tf.retrieval import evaluate
+    from ben_tf.retrieval import index_builder
+    from ben_tf.retrieval import index_evaluation
 
     table = parquet.read_table(
         metadata, columns=["patch_id", "labels", "split"]
@@ -256,7 +263,7 @@ def evaluate_all(metadata: str, distance: str) -> None:
             for row, names in enumerate(part["labels"].to_pylist()):
                 labels[row, [column[name] for name in names]] = 1
             noise = generator.random((len(part), 128), np.float32)
-            build.write_index(
+            index_builder.write_index(
                 pathlib.Path(folder, split),
                 names=np.array(part["patch_id"].to_pylist()),
                 labels=labels,
@@ -272,7 +279,7 @@ def evaluate_all(metadata: str, distance: str) -> None:
                 distance=distance,
             )
         start = time.perf_counter()
-        result = evaluate.evaluate(
+        result = index_evaluation.evaluate(
             archive=pathlib.Path(folder, "test"),
             queries=pathlib.Path(folder, "validation"),
             ks=tuple(range(1, 101)),
@@ -280,7 +287,7 @@ def evaluate_all(metadata: str, distance: str) -> None:
         seconds = time.perf_counter() - start
     shown = ("1", "10", "100")
     result["ks"] = [int(k) for k in shown]
-    print(evaluate.format_table(result))
+    print(index_evaluation.format_table(result))
     # Kibibytes on Linux.
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(f"evaluation_minutes: {seconds / 60:.2f}")

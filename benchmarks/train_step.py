@@ -60,12 +60,12 @@ def compare(
     """Contestant -> patches per second, by round."""
     import tensorflow as tf
 
-    from ben_tf import input_pipeline
-    from ben_tf import training
+    from ben_tf.data import built_dataset
+    from ben_tf.training import runs
 
-    builder = input_pipeline.open_dataset(config.data_dir)
+    builder = built_dataset.open_dataset(config.data_dir)
     runs = {
-        where: training.make_run(
+        where: runs.make_run(
             dataclasses.replace(config, preprocessing=where),
             builder,
             strategy=tf.distribute.get_strategy(),

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 import ben_tf
 from ben_tf import bigearthnet
-from ben_tf import config
+from ben_tf import config as config_lib
 from tfrecords_builder import bigearthnet_mm_dataset_builder
 
 project = "BigEarthNet-MM in TensorFlow"
@@ -142,7 +142,7 @@ myst_substitutions = {
 def _describe_fields(app, what, name, obj, options, lines) -> None:
     """Lists the fields of the configuration with the help of their flags."""
     del app, what, name, options
-    if obj is not config.Config:
+    if obj is not config_lib.Config:
         return
     described = ["Attributes:"]
     for field in dataclasses.fields(obj):

@@ -18,8 +18,9 @@ from absl import flags
 from matplotlib import figure
 
 from ben_tf import bigearthnet
-from ben_tf import input_pipeline
-from ben_tf import pictures
+from ben_tf.data import built_dataset
+from ben_tf.data import input_pipeline
+from ben_tf.plots import pictures
 from ben_tf.retrieval import index as index_lib
 from ben_tf.retrieval import patch_source
 
@@ -113,7 +114,7 @@ def draw(quickstart_dir: pathlib.Path) -> bytes:
         ).items()
     }
     labels = _labels_of(
-        input_pipeline.open_dataset(data_dir), [*real, query, *found]
+        built_dataset.open_dataset(data_dir), [*real, query, *found]
     )
     drawing, axes = _panels()
     for column, name in enumerate(real):

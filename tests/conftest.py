@@ -1,13 +1,44 @@
 """A small synthetic archive and what the main job makes of it, made once."""
 
 import pathlib
+import shutil
+import tarfile
 
 import pytest
 
 from ben_tf import config as config_lib
-from ben_tf import train
+from ben_tf.archive import official_lists
+from ben_tf.training import trainer
 from tfrecords_builder import build
 from tfrecords_builder import sample_archive
+
+FOLDERS = {"S1": "BigEarthNet-S1-v1.0", "S2": "BigEarthNet-v1.0"}
+
+
+@pytest.fixture(scope="session")
+def real_archive(tmp_path_factory) -> pathlib.Path:
+    """The archive folder; read-only by agreement."""
+    root = tmp_path_factory.mktemp("archive")
+    for sensor, tarball in official_lists.example_tarballs().items():
+        with tarball.open("rb") as file, tarfile.open(fileobj=file) as tar:
+            tar.extractall(root, filter="data")
+        example = root / f"BigEarthNet-{sensor}-Example"
+        example.rename(root / FOLDERS[sensor])
+    return root
+
+
+@pytest.fixture
+def archive_dir(real_archive, tmp_path) -> pathlib.Path:
+    """A copy to damage."""
+    return shutil.copytree(real_archive, tmp_path / "archive")
+
+
+@pytest.fixture(scope="session")
+def real_pairs(real_archive) -> list[official_lists.OfficialPatch]:
+    names = sorted(
+        path.name for path in (real_archive / FOLDERS["S2"]).iterdir()
+    )
+    return [official_lists.official_patches()[name] for name in names]
 
 
 @pytest.fixture(scope="session")
@@ -52,5 +83,5 @@ def tiny_config(data_dir) -> config_lib.Config:
 def workdir(tiny_config, tmp_path_factory) -> pathlib.Path:
     """A finished run of `tiny_config`; tests may add files, not change any."""
     folder = tmp_path_factory.mktemp("run")
-    train.train(tiny_config, folder)
+    trainer.train(tiny_config, folder)
     return folder

@@ -93,22 +93,6 @@ def test_flagfiles_that_are_named_exist():
     assert [name for name in named if not (ROOT / name).is_file()] == []
 
 
-def test_layout_names_every_module():
-    names, folder = set(), ""
-    for line in _section("Layout").strip("\n").split("\n\n")[0].splitlines():
-        if match := re.match(r" {4}(\w+/)", line):
-            folder = match[1]
-        elif re.match(r" {6}\w", line):
-            for name in re.findall(r"[\w*]+(?:\.py|/)", line):
-                found = list(ROOT.glob(folder + name))
-                assert found, folder + name
-                names.update(found)
-    package = ROOT / "ben_tf"
-    modules = {path for path in package.glob("*.py") if path.stem[0] != "_"}
-    modules |= {path.parent for path in package.glob("*/__init__.py")}
-    assert modules <= names
-
-
 def test_files_that_are_linked_exist():
     links = re.findall(r"\]\((?!https?:)([^)#]+)\)", README)
     assert links

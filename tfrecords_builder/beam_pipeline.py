@@ -14,17 +14,16 @@ from typing import Any
 
 from etils import epath
 
-from ben_tf import command_line
-from tfrecords_builder import archive as archive_lib
-from tfrecords_builder import errors
-from tfrecords_builder import patch_pair
+from ben_tf import errors
+from ben_tf.archive import official_lists
+from ben_tf.archive import patch_pair
+from ben_tf.archive import patch_sources
 from tfrecords_builder import shards
-from tfrecords_builder import splits
 
 
 def run(
     tasks: Sequence[shards.ShardTask],
-    archive: archive_lib.Archive,
+    archive: patch_sources.Archive,
     *,
     runner: Any,
     options: Any,
@@ -66,12 +65,12 @@ def import_beam() -> types.ModuleType:
     """Returns the module apache_beam.
 
     Raises:
-      command_line.UserError: It is not installed.
+      errors.UserError: It is not installed.
     """
     try:
         import apache_beam
     except ImportError as error:
-        raise command_line.UserError(
+        raise errors.UserError(
             "Apache Beam is not installed. Install it with pip install "
             "'.[beam]', or leave out --beam_runner."
         ) from error
@@ -104,7 +103,7 @@ def _task_to_json(task: shards.ShardTask) -> str:
 def _task_from_json(text: str) -> shards.ShardTask:
     task = shards.ShardTask(*json.loads(text))
     return task._replace(
-        pairs=[splits.OfficialPatch(*pair) for pair in task.pairs]
+        pairs=[official_lists.OfficialPatch(*pair) for pair in task.pairs]
     )
 
 
@@ -127,7 +126,7 @@ def _pair_from_json(values: list) -> patch_pair.PatchPair:
     pair = patch_pair.PatchPair(*values)
     easting, northing = pair.upper_left
     return pair._replace(
-        official=splits.OfficialPatch(*pair.official),
+        official=official_lists.OfficialPatch(*pair.official),
         labels=tuple(pair.labels),
         upper_left=(easting, northing),
     )

@@ -11,13 +11,13 @@ import tensorflow_datasets as tfds
 from etils import epath
 
 from ben_tf import bigearthnet
-from tfrecords_builder import archive as archive_lib
+from ben_tf.archive import official_lists
+from ben_tf.archive import open_archive
+from ben_tf.archive import patch_pair
+from ben_tf.archive import patch_sources
 from tfrecords_builder import conversion
-from tfrecords_builder import open_archive
-from tfrecords_builder import patch_pair
 from tfrecords_builder import record
 from tfrecords_builder import shards
-from tfrecords_builder import splits
 from tfrecords_builder import workers
 
 
@@ -145,8 +145,8 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 
     def _generate_examples(
         self,
-        archive: archive_lib.Archive,
-        pairs: Iterable[splits.OfficialPatch],
+        archive: patch_sources.Archive,
+        pairs: Iterable[official_lists.OfficialPatch],
     ) -> Iterator[tuple[str, dict[str, object]]]:
         """Yields (S2 name, example)."""
         for official in pairs:
@@ -222,9 +222,11 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 
     def _open_archive(
         self, dl_manager: tfds.download.DownloadManager
-    ) -> archive_lib.Archive:
+    ) -> patch_sources.Archive:
         archive_dir = dl_manager.manual_dir
-        self.info.metadata["synthetic"] = archive_lib.is_synthetic(archive_dir)
+        self.info.metadata["synthetic"] = patch_sources.is_synthetic(
+            archive_dir
+        )
         return open_archive.open_archive(
             archive_dir, scratch_dir=self._scratch_dir
         )

@@ -18,6 +18,7 @@ from absl import flags
 
 from ben_tf import bigearthnet
 from ben_tf import command_line
+from ben_tf import errors
 
 if TYPE_CHECKING:
     import tensorflow_datasets as tfds
@@ -48,15 +49,14 @@ def build(
       beam_pipeline_options: Options of Beam: "name=value,name=value".
 
     Raises:
-      command_line.UserError: The archive is missing or damaged, the dataset
+      errors.UserError: The archive is missing or damaged, the dataset
         is already there, the disk is full, or another build is running.
     """
     import tensorflow_datasets as tfds
 
-    from tfrecords_builder import archive
+    from ben_tf.archive import patch_sources
     from tfrecords_builder import beam_pipeline
     from tfrecords_builder import bigearthnet_mm_dataset_builder
-    from tfrecords_builder import errors
     from tfrecords_builder import unfinished
 
     beam_options = None
@@ -71,7 +71,7 @@ def build(
         beam_runner=beam_runner,
         beam_options=beam_options,
     )
-    archive.find_sensors(archive_dir)
+    patch_sources.find_sensors(archive_dir)
 
     def make_builder(
         root: str | os.PathLike[str],
@@ -90,7 +90,7 @@ def build(
             root = data_dir
             if old.is_prepared():
                 if not overwrite:
-                    raise command_line.UserError(
+                    raise errors.UserError(
                         f"There is already a dataset in {old.data_path}. Pass "
                         "--overwrite to replace it, or another --data_dir."
                     )
@@ -103,13 +103,13 @@ def build(
                     download_config=download_config
                 )
     except errors.ArchiveError as error:
-        raise command_line.UserError(
+        raise errors.UserError(
             f"{error} To build without such patches, pass --on_error=skip."
         ) from error
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
-        raise command_line.UserError(
+        raise errors.UserError(
             f"The disk of {os.fspath(data_dir)} is full. Free some space or "
             "choose another --data_dir."
         ) from error

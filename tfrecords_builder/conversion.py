@@ -11,18 +11,18 @@ from etils import epath
 from tqdm import auto as tqdm
 
 from ben_tf import bigearthnet
-from ben_tf import command_line
-from tfrecords_builder import archive as archive_lib
-from tfrecords_builder import open_archive
+from ben_tf import errors
+from ben_tf.archive import official_lists
+from ben_tf.archive import open_archive
+from ben_tf.archive import patch_sources
 from tfrecords_builder import record
 from tfrecords_builder import shards
-from tfrecords_builder import splits
 
 SKIPPED_FILE = "skipped.csv"
 
 # Runs `shards.write_shard` on the tasks; yields the results in their order.
 Runner = Callable[
-    [Sequence[shards.ShardTask], archive_lib.Archive],
+    [Sequence[shards.ShardTask], patch_sources.Archive],
     Iterator[shards.ShardResult],
 ]
 # (split, index of the shard, number of shards) -> path.
@@ -37,7 +37,7 @@ class ConvertedSplit(NamedTuple):
 
 
 def convert(
-    archive: archive_lib.Archive,
+    archive: patch_sources.Archive,
     *,
     folder: epath.Path,
     shard_path: ShardPath,
@@ -62,7 +62,7 @@ def convert(
 
     Raises:
       errors.ArchiveError: Something is damaged and `skip_damaged` is false.
-      command_line.UserError: The archive holds no pair, or the disk is full.
+      errors.UserError: The archive holds no pair, or the disk is full.
     """
     # Here, because it takes a while and only a build needs it.
     from tfrecords_builder import patch_table
@@ -122,23 +122,27 @@ def convert(
 
 
 def plan_splits(
-    archive: archive_lib.Archive, *, skip_damaged: bool
-) -> tuple[dict[str, list[splits.OfficialPatch]], list[shards.SkippedPair]]:
+    archive: patch_sources.Archive, *, skip_damaged: bool
+) -> tuple[
+    dict[str, list[official_lists.OfficialPatch]], list[shards.SkippedPair]
+]:
     """Returns the pairs of each split in the order of their records.
 
     Raises:
       errors.ArchiveError: A pair is not whole and `skip_damaged` is false.
-      command_line.UserError: There is no pair at all.
+      errors.UserError: There is no pair at all.
     """
-    inventory = archive_lib.take_inventory(archive, splits.official_patches())
+    inventory = patch_sources.take_inventory(
+        archive, official_lists.official_patches()
+    )
     if inventory.problems and not skip_damaged:
         raise inventory.problems[0]
     if not inventory.pairs:
-        raise command_line.UserError(
+        raise errors.UserError(
             "The archive holds no pair of patches. Expected at least one S2 "
             "patch with its S1 patch."
         )
-    by_split: dict[str, list[splits.OfficialPatch]] = {
+    by_split: dict[str, list[official_lists.OfficialPatch]] = {
         split: [] for split in bigearthnet.SPLIT_SIZES
     }
     for pair in inventory.pairs:

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import requests
 from tqdm import auto as tqdm
 
-from ben_tf import command_line
-from tfrecords_builder import open_archive
+from ben_tf import errors
+from ben_tf.archive import open_archive
 
 _RECORD_URL = "https://zenodo.org/records/12687186/files"
 # A broken connection loses the chunk it breaks in.
@@ -70,7 +70,7 @@ def download_archive(
       wait_s: Seconds before another attempt after a broken connection.
 
     Raises:
-      command_line.UserError: The server cannot be reached, the disk is too
+      errors.UserError: The server cannot be reached, the disk is too
         small, or a file is not the expected one.
     """
     folder = pathlib.Path(archive_dir)
@@ -100,7 +100,7 @@ def _fetch(file: RemoteFile, part: pathlib.Path, wait_s: float) -> None:
         size = part.stat().st_size if part.exists() else 0
         num_fruitless = 0 if size > size_before else num_fruitless + 1
         if num_fruitless == _MAX_FRUITLESS_ATTEMPTS:
-            raise command_line.UserError(
+            raise errors.UserError(
                 f"{file.url} cannot be downloaded: {problem}. Run the command "
                 "again to go on where it stopped."
             )
@@ -120,7 +120,7 @@ def _fetch_rest(file: RemoteFile, part: pathlib.Path) -> bool:
         if response.status_code == 416:  # Nothing beyond what is there.
             return True
         if 400 <= response.status_code < 500:
-            raise command_line.UserError(
+            raise errors.UserError(
                 f"{file.url} cannot be downloaded: the server says "
                 f"{response.status_code} {response.reason}. Look for the "
                 "current record at https://bigearth.net."
@@ -132,7 +132,7 @@ def _fetch_rest(file: RemoteFile, part: pathlib.Path) -> bool:
         if "Content-Length" in response.headers:
             total = start + int(response.headers["Content-Length"])
         if None not in (total, file.num_bytes) and total != file.num_bytes:
-            raise command_line.UserError(
+            raise errors.UserError(
                 f"{file.url} is not the expected file: {total:,} bytes. "
                 f"Expected {file.num_bytes:,}. Look for the current record at "
                 "https://bigearth.net."
@@ -179,7 +179,7 @@ def _check(file: RemoteFile, part: pathlib.Path) -> None:
             progress.update(len(chunk))
     if digest.hexdigest() != file.md5:
         part.unlink()
-        raise command_line.UserError(
+        raise errors.UserError(
             f"{file.url} came with the wrong checksum and was removed: "
             f"{digest.hexdigest()}. Expected the MD5 {file.md5}. Run the "
             "command again."

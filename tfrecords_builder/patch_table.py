@@ -12,7 +12,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from ben_tf import bigearthnet
-from tfrecords_builder import patch_pair
+from ben_tf.archive import patch_pair
 
 FILE_NAME = "patches.parquet"
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from ben_tf import bigearthnet
-from tfrecords_builder import patch_pair
+from ben_tf.archive import patch_pair
 
 # Enough to plan shards: what a record takes beside its pixels.
 APPROXIMATE_BYTES = 700 + sum(

@@ -36,8 +36,9 @@ from absl import flags
 
 from ben_tf import bigearthnet
 from ben_tf import command_line
-from tfrecords_builder import footprints
-from tfrecords_builder import splits
+from ben_tf import errors
+from ben_tf.archive import footprints
+from ben_tf.archive import official_lists
 from tfrecords_builder import synthetic
 
 flags.adopt_module_key_flags(command_line)
@@ -84,7 +85,7 @@ def write_sample_archive(
     """
     output_dir = pathlib.Path(output_dir)
     if output_dir.exists() and any(output_dir.iterdir()):
-        raise command_line.UserError(
+        raise errors.UserError(
             f"The folder {output_dir} is not empty. Expected a new or empty "
             "one. Choose another --output_dir or delete it."
         )
@@ -120,7 +121,7 @@ def write_sample_archive(
 
 def choose_patches(
     num_patches: int, *, seed: int, exclude: Container[str] = ()
-) -> list[splits.OfficialPatch]:
+) -> list[official_lists.OfficialPatch]:
     """Draws patches from the official lists, all strata alike.
 
     Every split gets its share, and within a split the pairs of country and
@@ -129,12 +130,12 @@ def choose_patches(
     strata: dict[str, dict[tuple[str, str], list]] = {
         split: {} for split in _SPLIT_SHARES
     }
-    for patch in splits.official_patches().values():
+    for patch in official_lists.official_patches().values():
         strata[patch.split].setdefault(
             (patch.country, patch.season), []
         ).append(patch)
     random = np.random.default_rng([seed, 1])
-    chosen: list[splits.OfficialPatch] = []
+    chosen: list[official_lists.OfficialPatch] = []
     remaining = num_patches
     for split, share in _SPLIT_SHARES.items():
         # The last split takes what rounding has left.
@@ -161,7 +162,7 @@ def _take_turns(queues: Iterable[Iterator]) -> Iterator:
 
 
 def _write_pair(
-    output_dir: pathlib.Path, patch: splits.OfficialPatch, seed: int
+    output_dir: pathlib.Path, patch: official_lists.OfficialPatch, seed: int
 ) -> None:
     """Writes one synthetic pair: 12 + 2 GeoTIFFs and two JSON files."""
     # The seed of a patch is its own, whichever process writes it.
@@ -265,7 +266,7 @@ def _time(name: str, *, separator: str) -> str:
 def _copy_real_pairs(output_dir: pathlib.Path) -> list[str]:
     """Unpacks the six real pairs; returns the names of the S2 patches."""
     folders = {"S1": S1_FOLDER, "S2": S2_FOLDER}
-    for sensor, tarball in splits.example_tarballs().items():
+    for sensor, tarball in official_lists.example_tarballs().items():
         with (
             tarball.open("rb") as stream,
             tarfile.open(fileobj=stream) as archive,

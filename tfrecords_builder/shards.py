@@ -15,11 +15,11 @@ from typing import NamedTuple
 import google_crc32c
 from etils import epath
 
-from tfrecords_builder import archive as archive_lib
-from tfrecords_builder import errors
-from tfrecords_builder import patch_pair
+from ben_tf import errors
+from ben_tf.archive import official_lists
+from ben_tf.archive import patch_pair
+from ben_tf.archive import patch_sources
 from tfrecords_builder import record
-from tfrecords_builder import splits
 
 
 class ShardTask(NamedTuple):
@@ -34,7 +34,7 @@ class ShardTask(NamedTuple):
 
     split: str
     path: str
-    pairs: Sequence[splits.OfficialPatch]
+    pairs: Sequence[official_lists.OfficialPatch]
     skip_damaged: bool
 
 
@@ -71,12 +71,12 @@ class ShardResult(NamedTuple):
 
 
 def in_record_order(
-    split: str, pairs: Iterable[splits.OfficialPatch]
-) -> list[splits.OfficialPatch]:
+    split: str, pairs: Iterable[official_lists.OfficialPatch]
+) -> list[official_lists.OfficialPatch]:
     """Orders pairs by the hash that TFDS shuffles with: the same every time."""
     salt = hashlib.md5(split.encode(), usedforsecurity=False)
 
-    def hash_of(pair: splits.OfficialPatch) -> bytes:
+    def hash_of(pair: official_lists.OfficialPatch) -> bytes:
         digest = salt.copy()
         digest.update(pair.s2_name.encode())
         return digest.digest()
@@ -90,7 +90,7 @@ def boundaries(num_records: int, num_shards: int) -> list[tuple[int, int]]:
     return list(itertools.pairwise(edges))
 
 
-def write_shard(task: ShardTask, archive: archive_lib.Archive) -> ShardResult:
+def write_shard(task: ShardTask, archive: patch_sources.Archive) -> ShardResult:
     """Reads, checks and writes the pairs of one shard.
 
     Raises:

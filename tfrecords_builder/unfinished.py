@@ -12,7 +12,7 @@ import pathlib
 import shutil
 from collections.abc import Iterator
 
-from ben_tf import command_line
+from ben_tf import errors
 
 # TFDS builds in a folder of such a name and renames it at the very end.
 _UNFINISHED = "incomplete.*_*"
@@ -25,7 +25,7 @@ def alone_in(dataset_dir: str | os.PathLike[str]) -> Iterator[None]:
     """Holds a lock on the dataset's folder, which a killed process loses.
 
     Raises:
-      command_line.UserError: Another process holds it.
+      errors.UserError: Another process holds it.
     """
     pathlib.Path(dataset_dir).mkdir(parents=True, exist_ok=True)
     folder = os.open(dataset_dir, os.O_RDONLY)
@@ -33,7 +33,7 @@ def alone_in(dataset_dir: str | os.PathLike[str]) -> Iterator[None]:
         try:
             fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise command_line.UserError(
+            raise errors.UserError(
                 f"Another build is writing to {os.fspath(dataset_dir)}. Wait "
                 "for it or choose another --data_dir."
             ) from error

@@ -26,9 +26,9 @@ from ben_tf import bigearthnet
 from ben_tf import command_line
 
 if TYPE_CHECKING:
-    from tfrecords_builder import archive as archive_lib
-    from tfrecords_builder import pair_check
-    from tfrecords_builder import splits
+    from ben_tf.archive import official_lists
+    from ben_tf.archive import pair_check
+    from ben_tf.archive import patch_sources
 
 flags.adopt_module_key_flags(command_line)
 
@@ -77,14 +77,14 @@ def verify(
       scratch_dir: Where .tar.gz files are inflated for the time of the check.
 
     Raises:
-      command_line.UserError: There is no archive, or a tarball is damaged.
+      errors.UserError: There is no archive, or a tarball is damaged.
     """
     from tqdm import auto as tqdm
 
-    from tfrecords_builder import archive as archive_lib
-    from tfrecords_builder import open_archive
-    from tfrecords_builder import pair_check
-    from tfrecords_builder import splits
+    from ben_tf.archive import official_lists
+    from ben_tf.archive import open_archive
+    from ben_tf.archive import pair_check
+    from ben_tf.archive import patch_sources
     from tfrecords_builder import workers
 
     counts: dict[str, collections.Counter] = {
@@ -96,8 +96,8 @@ def verify(
         _new_csv(pathlib.Path(csv_path)) as write_row,
     ):
         archive = open_archive.open_archive(archive_dir, scratch_dir=scratch)
-        official = splits.official_patches()
-        inventory = archive_lib.take_inventory(archive, official)
+        official = official_lists.official_patches()
+        inventory = patch_sources.take_inventory(archive, official)
 
         def record(faults: Iterable[pair_check.Fault]) -> None:
             for fault in faults:
@@ -138,7 +138,7 @@ def verify(
 @contextlib.contextmanager
 def _new_csv(path: pathlib.Path) -> Iterator[Callable[[Iterable], None]]:
     """Yields a function that writes a row; the file appears when complete."""
-    from tfrecords_builder import pair_check
+    from ben_tf.archive import pair_check
 
     unfinished = path.with_name(path.name + ".part")
     with unfinished.open("w", newline="") as file:
@@ -149,11 +149,11 @@ def _new_csv(path: pathlib.Path) -> Iterator[Callable[[Iterable], None]]:
 
 
 def _inventory_faults(
-    inventory: "archive_lib.Inventory",
-    official: Mapping[str, "splits.OfficialPatch"],
+    inventory: "patch_sources.Inventory",
+    official: Mapping[str, "official_lists.OfficialPatch"],
     partial: bool,
 ) -> Iterator["pair_check.Fault"]:
-    from tfrecords_builder import pair_check
+    from ben_tf.archive import pair_check
 
     for kind, problems in (
         ("missing", inventory.halves),
@@ -175,7 +175,7 @@ def _inventory_faults(
 
 
 def _count(
-    counts: dict[str, collections.Counter], pair: "splits.OfficialPatch"
+    counts: dict[str, collections.Counter], pair: "official_lists.OfficialPatch"
 ) -> None:
     for field in _FIELDS:
         counts[field][getattr(pair, field)] += 1

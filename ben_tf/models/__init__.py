@@ -7,7 +7,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from ben_tf import bigearthnet
-from ben_tf import preprocessing
+from ben_tf.data import preprocessing
 from ben_tf.models import branches
 from ben_tf.models import k_branch
 from ben_tf.models import resnet

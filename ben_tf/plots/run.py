@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ben_tf import comparison
+from ben_tf.evaluation import comparison
 from ben_tf.plots import style
 
 

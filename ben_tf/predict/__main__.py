@@ -18,6 +18,7 @@ from absl import flags
 
 from ben_tf import bigearthnet
 from ben_tf import command_line
+from ben_tf import errors
 
 _NUM_FAULTS_SHOWN = 20
 
@@ -73,7 +74,7 @@ def command() -> Callable[[], None]:
         is_scene = bool(s2_scene.value or s1_scene.value)
         chosen = [bool(inputs.value), bool(data_dir.value), is_scene]
         if sum(chosen) != 1:
-            raise command_line.UserError(
+            raise errors.UserError(
                 "Expected one thing to predict: --input, or --data_dir, or "
                 "--s2_scene and --s1_scene."
             )
@@ -82,7 +83,7 @@ def command() -> Callable[[], None]:
             from ben_tf.predict import scene
 
             if pathlib.Path(output.value).suffix not in (".tif", ".tiff"):
-                raise command_line.UserError(
+                raise errors.UserError(
                     "A scene becomes a map. Expected --output to end with "
                     f".tif. Received: {output.value}"
                 )

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ben_tf import atomic_file
-from ben_tf import command_line
-from ben_tf import geography
+from ben_tf import errors
+from ben_tf import files
+from ben_tf.data import geography
 
 SUFFIXES = (".csv", ".parquet", ".geojson")
 
@@ -44,12 +44,12 @@ def open_writer(
         ".geojson": _write_geojson,
     }
     if path.suffix.lower() not in writers:
-        raise command_line.UserError(
+        raise errors.UserError(
             f"Unknown kind of output. Expected a file name that ends with one "
             f"of {', '.join(SUFFIXES)}. Received: {path.name}"
         )
     with (
-        atomic_file.replacing(path) as part,
+        files.replacing(path) as part,
         writers[path.suffix.lower()](part, list(class_names)) as write,
     ):
         yield write

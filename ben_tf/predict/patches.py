@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tqdm
 
-from ben_tf import command_line
-from ben_tf import input_pipeline
+from ben_tf import errors
 from ben_tf import saved_model as saved_models
+from ben_tf.archive import patch_files
+from ben_tf.data import built_dataset
+from ben_tf.data import input_pipeline
 from ben_tf.predict import output_files
-from ben_tf.predict import patch_files
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -55,7 +56,7 @@ def predict(
         single patch is broken.
     """
     if not input_paths and data_dir is None:
-        raise command_line.UserError(
+        raise errors.UserError(
             "There is nothing to predict. Expected folders of patches, or a "
             "folder with a dataset."
         )
@@ -79,7 +80,7 @@ def predict(
                 num_patches += len(names)
                 progress.update(len(names))
         if faults and not num_patches:
-            raise command_line.UserError(
+            raise errors.UserError(
                 f"None of the {len(faults)} patches could be read. The first: "
                 f"{faults[0]}"
             )
@@ -140,8 +141,8 @@ def _from_dataset(
     batch_size: int,
 ) -> tuple[int, Iterator[_Batch]]:
 
-    builder = input_pipeline.open_dataset(data_dir)
-    total = input_pipeline.num_examples(builder, split)
+    builder = built_dataset.open_dataset(data_dir)
+    total = built_dataset.num_examples(builder, split)
     batches = input_pipeline.native_batches(
         builder,
         split,

@@ -16,10 +16,10 @@ import rasterio
 import rasterio.windows
 import tqdm
 
-from ben_tf import atomic_file
 from ben_tf import bigearthnet
-from ben_tf import command_line
-from ben_tf.predict import plausibility
+from ben_tf import errors
+from ben_tf import files
+from ben_tf.archive import plausibility
 from ben_tf.predict import scene_files
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def predict_scene(
         units; scenes do not overlap, or are smaller than a patch.
     """
     if stride_m < _STRIDE_UNIT_M or stride_m % _STRIDE_UNIT_M:
-        raise command_line.UserError(
+        raise errors.UserError(
             f"Unusable stride. Expected a multiple of {_STRIDE_UNIT_M} m. "
             f"Received: {stride_m}"
         )
@@ -74,7 +74,7 @@ def predict_scene(
         num_rows = (frame.height_m - size_m) // stride_m + 1
         num_columns = (frame.width_m - size_m) // stride_m + 1
         if num_rows < 1 or num_columns < 1:
-            raise command_line.UserError(
+            raise errors.UserError(
                 f"The scene covers {frame.width_m} m x {frame.height_m} m. "
                 f"Expected at least one patch of {size_m} m."
             )
@@ -166,7 +166,7 @@ def _write_map(
 ) -> pathlib.Path:
     to_centre = (bigearthnet.PATCH_SIZE_M - stride_m) / 2
     with (
-        atomic_file.replacing(output) as part,
+        files.replacing(output) as part,
         rasterio.open(
             part,
             "w",

@@ -16,7 +16,7 @@ from rasterio import warp
 from rasterio.enums import Resampling
 
 from ben_tf import bigearthnet
-from ben_tf import command_line
+from ben_tf import errors
 
 PIXEL_M = 10
 # File names such as T29SNB_20180517T112119_B02_10m.jp2 or B8A.tif.
@@ -82,7 +82,7 @@ def open_layers(
     scenes = {"S2": s2_scene, "S1": s1_scene}
     for sensor in sorted({bigearthnet.GRIDS[name].sensor for name in grids}):
         if not scenes[sensor]:
-            raise command_line.UserError(
+            raise errors.UserError(
                 f"The model looks at {sensor}. Expected "
                 f"--{sensor.lower()}_scene as well."
             )
@@ -99,7 +99,7 @@ def open_layers(
                 dataset = stack.enter_context(_open(files[band]))
                 own = _frame_of(dataset, grid.pixel_size_m, files[band])
                 if frame is not None and own != frame:
-                    raise command_line.UserError(
+                    raise errors.UserError(
                         f"{files[band].name} does not cover the same ground as "
                         "the other bands. Expected bands of one scene."
                     )
@@ -121,7 +121,7 @@ def _open(path: pathlib.Path) -> rasterio.DatasetReader:
     try:
         return rasterio.open(path)
     except rasterio.errors.RasterioIOError as error:
-        raise command_line.UserError(
+        raise errors.UserError(
             f"{path} cannot be read as an image ({error}). Expected a GeoTIFF "
             "or JPEG 2000 file."
         ) from error
@@ -132,7 +132,7 @@ def _find_band_files(
 ) -> dict[str, pathlib.Path]:
     """Finds a file for each band, at the band's own resolution."""
     if not folder.is_dir():
-        raise command_line.UserError(
+        raise errors.UserError(
             f"There is no folder {folder}. Expected a Sentinel-2 L2A SAFE "
             "folder, or a folder of band files such as B02.tif."
         )
@@ -156,7 +156,7 @@ def _find_band_files(
             found.setdefault(match[1], path)
     missing = sorted(set(pixel_size_m) - set(found))
     if missing:
-        raise command_line.UserError(
+        raise errors.UserError(
             f"The scene {folder} lacks the bands {', '.join(missing)}. "
             f"Expected a file for each of {', '.join(sorted(pixel_size_m))}, "
             "such as B02.tif or T29SNB_20180517T112119_B02_10m.jp2."
@@ -198,7 +198,7 @@ def _frame_of(
             (pixel_size_m, 0, 0, -pixel_size_m),
         )
     ):
-        raise command_line.UserError(
+        raise errors.UserError(
             f"{path.name} has pixels of {abs(transform.a):g} x "
             f"{abs(transform.e):g} units in {dataset.crs}. Expected "
             f"{pixel_size_m} m, north up, in a projected coordinate system "
@@ -224,7 +224,7 @@ def _polarisations(
     if set(bigearthnet.S1_BANDS) <= set(described):
         return [described[band] for band in bigearthnet.S1_BANDS]
     if dataset.count != len(bigearthnet.S1_BANDS):
-        raise command_line.UserError(
+        raise errors.UserError(
             f"{path} has {dataset.count} bands. Expected two, VV and VH in "
             "this order, or bands with these descriptions."
         )
@@ -234,7 +234,7 @@ def _polarisations(
 def _on_frame(dataset: rasterio.DatasetReader, frame: Frame) -> vrt.WarpedVRT:
     """The dataset as if it had the pixels of the frame; NaN outside of it."""
     if not dataset.crs:
-        raise command_line.UserError(
+        raise errors.UserError(
             f"{dataset.name} has no coordinate system. Expected a "
             "terrain-corrected GeoTIFF."
         )
@@ -247,7 +247,7 @@ def _on_frame(dataset: rasterio.DatasetReader, frame: Frame) -> vrt.WarpedVRT:
         or bottom >= frame.top
         or top <= frame.top - frame.height_m
     ):
-        raise command_line.UserError(
+        raise errors.UserError(
             "The Sentinel-1 and Sentinel-2 scenes do not overlap. Expected "
             f"scenes of the same place. Received: {dataset.name}"
         )

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from absl import flags
 
 from ben_tf import command_line
+from ben_tf import errors
 
 
 def command() -> Callable[[], None]:
@@ -64,7 +65,7 @@ def command() -> Callable[[], None]:
                 output=output.value,
             )
         else:
-            raise command_line.UserError(
+            raise errors.UserError(
                 "Nothing to report on. Expected --workdir and --data_dir for "
                 "one run, or --runs to compare several."
             )

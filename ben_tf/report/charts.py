@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from ben_tf import comparison
-from ben_tf import geography
-from ben_tf import paper
-from ben_tf import predictions
+from ben_tf.data import geography
+from ben_tf.evaluation import comparison
+from ben_tf.evaluation import paper
+from ben_tf.evaluation import predictions
 from ben_tf.plots import places
 from ben_tf.plots import run as run_plots
 from ben_tf.report import html_parts

@@ -6,9 +6,9 @@ import pathlib
 import numpy as np
 
 from ben_tf import bigearthnet
-from ben_tf import command_line
-from ben_tf import pictures
-from ben_tf import predictions
+from ben_tf import errors
+from ben_tf.evaluation import predictions
+from ben_tf.plots import pictures
 from ben_tf.report import sections
 from ben_tf.retrieval import patch_source
 
@@ -71,7 +71,7 @@ def nearest(
     index = index_lib.Index.open(index_path)
     known = np.flatnonzero(np.isin(predicted.patch_name, index.names))
     if not len(known):
-        raise command_line.UserError(
+        raise errors.UserError(
             f"The index {index_path} holds none of the evaluated patches. "
             "Build it of the same split."
         )

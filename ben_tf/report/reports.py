@@ -7,10 +7,10 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any
 
-from ben_tf import atomic_file
-from ben_tf import command_line
-from ben_tf import predictions
-from ben_tf import scoring
+from ben_tf import errors
+from ben_tf import files
+from ben_tf.evaluation import predictions
+from ben_tf.metrics import scoring
 from ben_tf.report import charts
 from ben_tf.report import html_parts
 from ben_tf.report import patches
@@ -55,7 +55,7 @@ def write_report(
         result["num_samples"],
         len(result["class_names"]),
     ]:
-        raise command_line.UserError(
+        raise errors.UserError(
             f"Metrics and predictions in {workdir} are not of the same "
             "evaluation. Run python -m ben_tf.evaluate again."
         )
@@ -114,7 +114,7 @@ def write_report(
         main="\n".join(parts),
         footer=sections.footer(),
     )
-    return atomic_file.write(output or workdir / "report.html", page)
+    return files.write(output or workdir / "report.html", page)
 
 
 def write_comparison(
@@ -144,7 +144,7 @@ def write_comparison(
         main=run_comparison.main(dict(zip(names, results, strict=True))),
         footer=run_comparison.footer(),
     )
-    return atomic_file.write(
+    return files.write(
         output or pathlib.Path(runs[0]).resolve().parent / "comparison.html",
         page,
     )
@@ -158,7 +158,7 @@ def read_metrics(workdir: pathlib.Path, split: str) -> dict:
     """
     path = workdir / "metrics" / f"{predictions.file_name(split)}.json"
     if not path.is_file():
-        raise command_line.UserError(
+        raise errors.UserError(
             f"No metrics found. Expected {path}. Write it with python -m "
             f"ben_tf.evaluate --workdir={workdir} --data_dir=... "
             f"--split={split}"
@@ -166,7 +166,7 @@ def read_metrics(workdir: pathlib.Path, split: str) -> dict:
     result = _read_json(path)
     expected = ("overall", "per_class", "intervals_95", "groups", "calibration")
     if not isinstance(result, dict) or not all(k in result for k in expected):
-        raise command_line.UserError(
+        raise errors.UserError(
             f"{path} is not what this version of python -m ben_tf.evaluate "
             "writes. Evaluate again."
         )
@@ -189,7 +189,7 @@ def read_history(path: pathlib.Path) -> dict[str, list[float]]:
             for name in (rows[0] if rows else {})
         }
     except (csv.Error, TypeError, UnicodeDecodeError, ValueError) as error:
-        raise command_line.UserError(
+        raise errors.UserError(
             f"{path} is damaged ({error}). Expected a table of numbers as "
             "python -m ben_tf.train writes it; delete it to leave it out."
         ) from error
@@ -201,6 +201,6 @@ def _read_json(path: pathlib.Path, default: dict | None = None) -> Any:
     try:
         return json.loads(path.read_text("utf-8"))
     except (UnicodeDecodeError, ValueError) as error:
-        raise command_line.UserError(
+        raise errors.UserError(
             f"{path} is damaged ({error}). Expected JSON; write it again."
         ) from error

@@ -6,8 +6,8 @@ import pathlib
 from collections.abc import Sequence
 
 from ben_tf import bigearthnet
-from ben_tf import comparison
-from ben_tf import paper
+from ben_tf.evaluation import comparison
+from ben_tf.evaluation import paper
 from ben_tf.report import html_parts
 from ben_tf.report import sections
 

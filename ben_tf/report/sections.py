@@ -6,8 +6,8 @@ Whatever came from data (names, labels, configuration) is escaped here.
 import dataclasses
 import html
 
-from ben_tf import comparison
-from ben_tf import paper
+from ben_tf.evaluation import comparison
+from ben_tf.evaluation import paper
 from ben_tf.report import html_parts
 
 _MODALITY = {"S1": "Sentinel-1", "S2": "Sentinel-2", "MM": "Sentinel-1 and 2"}

@@ -18,6 +18,7 @@ from typing import overload
 from absl import flags
 
 from ben_tf import command_line
+from ben_tf import errors
 
 flags.adopt_module_key_flags(command_line)
 
@@ -72,9 +73,9 @@ def build() -> Callable[[], None]:
     )
 
     def main() -> None:
-        from ben_tf.retrieval import build as build_lib
+        from ben_tf.retrieval import index_builder
 
-        path = build_lib.build_index(
+        path = index_builder.build_index(
             saved_model=saved_model.value,
             data_dir=data_dir.value,
             output_dir=output_dir.value,
@@ -161,13 +162,13 @@ def evaluate() -> Callable[[], None]:
     )
 
     def main() -> None:
-        from ben_tf import atomic_file
-        from ben_tf.retrieval import evaluate as evaluate_lib
+        from ben_tf import files
+        from ben_tf.retrieval import index_evaluation
 
         try:
             cut_offs = tuple(int(value) for value in ks.value)
         except ValueError as error:
-            raise command_line.UserError(
+            raise errors.UserError(
                 "Expected whole numbers, comma-separated. Received: "
                 f"--ks={','.join(ks.value)}."
             ) from error
@@ -175,14 +176,14 @@ def evaluate() -> Callable[[], None]:
         for archive_folder in archive.value:
             for query_folder in queries.value:
                 results.append(
-                    evaluate_lib.evaluate(
+                    index_evaluation.evaluate(
                         archive=archive_folder,
                         queries=query_folder,
                         ks=cut_offs,
                     )
                 )
-                print(evaluate_lib.format_table(results[-1]), flush=True)
-        path = atomic_file.write(
+                print(index_evaluation.format_table(results[-1]), flush=True)
+        path = files.write(
             output_file.value or pathlib.Path(archive.value[0], "scores.json"),
             json.dumps(results, indent=2),
         )

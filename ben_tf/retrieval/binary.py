@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ben_tf import command_line
+from ben_tf import errors
 
 MAX_BITS = 4096
 _TRAINING_ROWS = 50_000
@@ -47,7 +47,7 @@ def train(
       UserError: `num_bits` is no multiple of 8 or out of range.
     """
     if num_bits % 8 or not 8 <= num_bits <= MAX_BITS:
-        raise command_line.UserError(
+        raise errors.UserError(
             f"Expected a multiple of 8 between 8 and {MAX_BITS}. Received: "
             f"--bits={num_bits}. Use 64 or 128, for example."
         )
@@ -118,7 +118,7 @@ class CodeSearch:
           UserError: No mean is known for queries of that modality.
         """
         if modality not in self._means:
-            raise command_line.UserError(
+            raise errors.UserError(
                 "The index holds binary codes for queries of "
                 f"{', '.join(self._means)}. Received: queries of {modality}. "
                 "Build it again with a model that embeds both."

@@ -7,7 +7,7 @@ same numbers and in the same order.
 
 import numpy as np
 
-from ben_tf import command_line
+from ben_tf import errors
 
 CHI_SQUARE = "chi_square"
 EUCLIDEAN = "euclidean"
@@ -128,7 +128,7 @@ def check_non_negative(smallest: float, *, what: str) -> None:
       UserError: `smallest` is negative.
     """
     if smallest < 0:
-        raise command_line.UserError(
+        raise errors.UserError(
             "The chi-square distance needs embeddings without negative "
             f"values. Received: {what} with a smallest value of {smallest:g}. "
             "Use --distance=euclidean or --distance=cosine."

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tqdm
 
-from ben_tf import command_line
+from ben_tf import errors
 
 if TYPE_CHECKING:
     import tensorflow_datasets as tfds
@@ -38,7 +38,7 @@ def embed(
     check_modality(model, modality)
     embeddings = np.asarray(model.embed(inputs, modality=modality), np.float32)
     if not np.isfinite(embeddings).all():
-        raise command_line.UserError(
+        raise errors.UserError(
             "The model's embedding is not finite. Expected numbers. Check "
             "the pixels of the patches and that the model was trained."
         )
@@ -56,7 +56,7 @@ def input_names(
 def check_modality(model: "saved_model.ServedModel", modality: str) -> None:
     """Raises UserError unless the model embeds that modality."""
     if modality not in model.embeddings:
-        raise command_line.UserError(
+        raise errors.UserError(
             f"The model has no embedding of {modality}. Expected one of "
             f"{', '.join(model.embeddings)}. Change --modality or use another "
             "model; one trained with --fusion=shared embeds each sensor alone."
@@ -78,13 +78,13 @@ def mean_embedding(
 
     Args:
       model: A `saved_model.ServedModel`.
-      builder: From `input_pipeline.open_dataset`.
+      builder: From `built_dataset.open_dataset`.
       split: Of the dataset.
       modality: "S1", "S2" or "MM".
       batch_size: Patches embedded at once.
       max_patches: Size of the sample, rounded up to whole batches.
     """
-    from ben_tf import input_pipeline
+    from ben_tf.data import input_pipeline
 
     batches = input_pipeline.native_batches(
         builder,
@@ -112,7 +112,7 @@ def embed_split(
 
     Args:
       model: A `saved_model.ServedModel`.
-      builder: From `input_pipeline.open_dataset`.
+      builder: From `built_dataset.open_dataset`.
       splits: Such as ("test",) or ("validation", "test").
       modality: "S1", "S2" or "MM".
       path: The .npy file to write, (N, D) float32.
@@ -123,9 +123,10 @@ def embed_split(
       "upper_left" (N, 2) float64 in metres, and "embeddings", the file,
       memory-mapped.
     """
-    from ben_tf import input_pipeline
+    from ben_tf.data import built_dataset
+    from ben_tf.data import input_pipeline
 
-    counts = [input_pipeline.num_examples(builder, split) for split in splits]
+    counts = [built_dataset.num_examples(builder, split) for split in splits]
     path = pathlib.Path(path)
     embeddings = np.lib.format.open_memmap(
         path, "w+", np.float32, (sum(counts), model.embedding_size)

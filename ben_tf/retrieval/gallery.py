@@ -9,10 +9,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ben_tf import atomic_file
 from ben_tf import bigearthnet
-from ben_tf import command_line
-from ben_tf import pictures
+from ben_tf import errors
+from ben_tf import files
+from ben_tf.plots import pictures
 from ben_tf.retrieval import index as index_lib
 from ben_tf.retrieval import overview_map
 from ben_tf.retrieval import patch_source
@@ -108,7 +108,7 @@ def write_gallery(
         num_queries=len(rows),
     )
     page = _page(opened, asked, rows, sections, overview_map.draw(places))
-    return atomic_file.write(output_file, page)
+    return files.write(output_file, page)
 
 
 def _query_rows(
@@ -120,7 +120,7 @@ def _query_rows(
     rows = asked.rows_of(names)
     if (rows < 0).any():
         missing = names[int(np.flatnonzero(rows < 0)[0])]
-        raise command_line.UserError(
+        raise errors.UserError(
             f"Patch {missing} is not in the index {asked.path}. Expected names "
             f"of its splits {asked.manifest.splits}. Correct --patch."
         )

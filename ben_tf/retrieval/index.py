@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 
 from ben_tf import bigearthnet
-from ben_tf import command_line
-from ben_tf.retrieval import approximate
+from ben_tf import errors
+from ben_tf.retrieval import approximate_search
 from ben_tf.retrieval import binary
 from ben_tf.retrieval import distances
 from ben_tf.retrieval import embedding
-from ben_tf.retrieval import exact
+from ben_tf.retrieval import exact_search
 from ben_tf.retrieval import store
 
 if TYPE_CHECKING:
@@ -93,13 +93,13 @@ class Index:
 
         names = read(store.NAMES, "str", rows)
         if not (names[1:] > names[:-1]).all():
-            raise command_line.UserError(
+            raise errors.UserError(
                 f"The names of the index in {path} are not sorted: it is "
                 "damaged. Build it again with python -m ben_tf.retrieval build."
             )
         structure = None
-        if manifest.search in approximate.KINDS:
-            structure = approximate.load(
+        if manifest.search in approximate_search.KINDS:
+            structure = approximate_search.load(
                 store.checked_file(path, manifest, store.FAISS_INDEX),
                 manifest.search,
                 num_rows=rows,
@@ -250,11 +250,11 @@ class Index:
         search, distance = self.manifest.search, self.manifest.distance
         if search == store.BINARY:
             return self.structure.nearest(queries, k=k, modality=modality)
-        if search in approximate.KINDS:
-            return approximate.nearest(
+        if search in approximate_search.KINDS:
+            return approximate_search.nearest(
                 self.structure, distance, queries, self.embeddings, k=k
             )
-        return exact.nearest(distance, queries, self.embeddings, k=k)
+        return exact_search.nearest(distance, queries, self.embeddings, k=k)
 
     def _checked(
         self, queries: np.ndarray, k: int, fingerprint: str
@@ -262,16 +262,16 @@ class Index:
         self._check_fingerprint(fingerprint)
         queries = np.ascontiguousarray(queries, np.float32)
         if queries.ndim != 2 or queries.shape[1] != self.manifest.dimension:
-            raise command_line.UserError(
+            raise errors.UserError(
                 "The query's embedding has another dimension. Expected (Q, "
                 f"{self.manifest.dimension}). Received: {queries.shape}."
             )
         if not np.isfinite(queries).all():
-            raise command_line.UserError(
+            raise errors.UserError(
                 "The query's embedding is not finite. Expected numbers."
             )
         if k < 1:
-            raise command_line.UserError(
+            raise errors.UserError(
                 f"Expected k of at least 1. Received: --k={k}."
             )
         if self.distance == distances.CHI_SQUARE:
@@ -283,7 +283,7 @@ class Index:
 
     def _check_fingerprint(self, fingerprint: str) -> None:
         if fingerprint != self.manifest.fingerprint:
-            raise command_line.UserError(
+            raise errors.UserError(
                 f"The index in {self.path} was built with another model. "
                 f"Expected fingerprint {self.manifest.fingerprint[:12]}. "
                 f"Received: {fingerprint[:12]}. Use that model, or build the "

@@ -39,7 +39,7 @@ def anchor(name: str) -> str:
 def draw(places: Places) -> str:
     """Returns an SVG element; `#` + `anchor(name)` leads to a patch."""
     # Here, because this needs rasterio, as only the map does.
-    from ben_tf import geography
+    from ben_tf.data import geography
 
     degrees = np.stack(
         geography.patch_centres(places.epsg, places.upper_left), axis=1

@@ -7,7 +7,7 @@ import numpy as np
 import tqdm
 
 from ben_tf import bigearthnet
-from ben_tf import command_line
+from ben_tf import errors
 
 Grids = dict[str, np.ndarray]
 
@@ -35,21 +35,22 @@ def from_dataset(
     Raises:
       UserError: No dataset there, or a name is in none of the splits.
     """
-    from ben_tf import input_pipeline
+    from ben_tf.data import built_dataset
+    from ben_tf.data import input_pipeline
 
-    builder = input_pipeline.open_dataset(data_dir)
+    builder = built_dataset.open_dataset(data_dir)
     wanted = set(names)
     found: dict[str, dict[str, np.ndarray]] = {}
     for split in splits or list(builder.info.splits):
         if len(found) == len(wanted):
             break
-        if not input_pipeline.num_examples(builder, split):
+        if not built_dataset.num_examples(builder, split):
             continue
         batches = input_pipeline.native_batches(
             builder, split, grids=grids, metadata=("patch_name",)
         )
         with tqdm.tqdm(
-            total=input_pipeline.num_examples(builder, split),
+            total=built_dataset.num_examples(builder, split),
             desc=f"looking for patches in {split}",
             unit="patch",
         ) as progress:
@@ -67,7 +68,7 @@ def from_dataset(
                     break
     missing = sorted(wanted - set(found))
     if missing:
-        raise command_line.UserError(
+        raise errors.UserError(
             f"{len(missing)} of {len(wanted)} patches are not in the dataset "
             f"in {data_dir}: {', '.join(missing[:_NAMES_SHOWN])}. Expected "
             "names of S2 patches such as "
@@ -99,17 +100,17 @@ def from_folders(
         two patches do not cover the same ground.
     """
     # Here, because this needs rasterio, as no other query does.
-    from ben_tf.predict import patch_files
+    from ben_tf.archive import patch_files
 
     for sensor, folder in (("S1", s1_folder), ("S2", s2_folder)):
         needed = any(bigearthnet.GRIDS[name].sensor == sensor for name in grids)
         if needed and not folder:
-            raise command_line.UserError(
+            raise errors.UserError(
                 f"The model looks at {sensor}. Expected its patch folder. Add "
                 f"--{sensor.lower()}_folder=..."
             )
     paths = [os.fspath(path) for path in (s1_folder, s2_folder) if path]
     patch = next(patch_files.from_folders(paths, tuple(grids)))
-    if isinstance(patch, command_line.UserError):
+    if isinstance(patch, errors.UserError):
         raise patch
     return patch.grids

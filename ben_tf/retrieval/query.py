@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ben_tf import command_line
+from ben_tf import errors
 from ben_tf.retrieval import embedding
 from ben_tf.retrieval import index as index_lib
 from ben_tf.retrieval import patch_source
@@ -81,7 +81,7 @@ def query(
         queries.append(embedding.embed(model, batch, modality=modality))
         names += (pathlib.Path(folder).resolve().name,)
     if not queries:
-        raise command_line.UserError(
+        raise errors.UserError(
             "No query. Expected at least one patch. Name some with --patch, "
             "--names_file, or --s1_folder and --s2_folder."
         )
@@ -113,7 +113,7 @@ def read_names(path: str | os.PathLike | None) -> list[str]:
             raise ValueError("it is too large")
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError) as error:
-        raise command_line.UserError(
+        raise errors.UserError(
             f"The names in {path} cannot be read: {error}. Expected a text "
             "file with the name of a patch a line."
         ) from error
@@ -152,7 +152,7 @@ def _embeddings_of(
     if not len(unknown):
         return queries
     if not data_dir:
-        raise command_line.UserError(
+        raise errors.UserError(
             f"{modality} of {len(unknown)} of {len(names)} patches is not in "
             f"the index: {names[unknown[0]]}. Expected names of S2 patches of "
             f"its splits {opened.manifest.splits}, and its modality "

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from ben_tf import bigearthnet
-from ben_tf import command_line
+from ben_tf import errors
 from ben_tf import saved_model as saved_model_lib
 from ben_tf.retrieval import chi_square
 from ben_tf.retrieval import distances
@@ -58,13 +58,13 @@ def export(
     """
     output_dir = pathlib.Path(output_dir)
     if output_dir.exists() and not (output_dir / "saved_model.pb").is_file():
-        raise command_line.UserError(
+        raise errors.UserError(
             f"{output_dir} exists and holds no SavedModel. Expected a new "
             "folder, or an export to replace. Choose another --output_dir."
         )
     opened = index_lib.Index.open(index)
     if opened.manifest.search == store.BINARY:
-        raise command_line.UserError(
+        raise errors.UserError(
             "The index compares binary codes. Expected embeddings. Build it "
             "with another --search to export it for serving."
         )

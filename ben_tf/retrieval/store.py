@@ -24,7 +24,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ben_tf import bigearthnet
-from ben_tf import command_line
+from ben_tf import errors
 from ben_tf.retrieval import distances
 
 FORMAT = 2
@@ -99,7 +99,7 @@ def new_data_folder(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     """
     path = pathlib.Path(path)
     if path.exists() and not path.is_dir():
-        raise command_line.UserError(
+        raise errors.UserError(
             f"The index cannot be written to {path}. Expected a folder, or a "
             "path where one can be made. Received: a file. Choose another one."
         )
@@ -145,7 +145,7 @@ def read_manifest(path: str | os.PathLike) -> Manifest:
     """
     file = pathlib.Path(path) / _MANIFEST
     if not file.is_file():
-        raise command_line.UserError(
+        raise errors.UserError(
             f"No index found in {path}. Expected a folder with {_MANIFEST}; "
             "python -m ben_tf.retrieval build --output_dir=... writes one."
         )
@@ -157,7 +157,7 @@ def read_manifest(path: str | os.PathLike) -> Manifest:
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise _damaged(file, error) from error
     if version != FORMAT:
-        raise command_line.UserError(
+        raise errors.UserError(
             f"The index in {path} has another format version. Expected "
             f"{FORMAT}. Received: {version!r}. {_BUILD_AGAIN}"
         )
@@ -275,8 +275,8 @@ def _flush(file: pathlib.Path) -> None:
         os.fsync(stream.fileno())
 
 
-def _damaged(file: pathlib.Path, error: Exception) -> command_line.UserError:
+def _damaged(file: pathlib.Path, error: Exception) -> errors.UserError:
     reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
-    return command_line.UserError(
+    return errors.UserError(
         f"The index file {file} is damaged: {reason}. {_BUILD_AGAIN}"
     )

@@ -8,7 +8,7 @@ import pathlib
 import pytest
 
 from ben_tf import bigearthnet
-from tfrecords_builder import splits
+from ben_tf.archive import official_lists
 
 
 def _official_constants() -> dict:
@@ -82,7 +82,7 @@ def test_unknown_band_is_refused():
 
 
 def test_counts_reconcile_with_the_official_lists():
-    patches = splits.official_patches().values()
+    patches = official_lists.official_patches().values()
     sizes = collections.Counter(patch.split for patch in patches)
     assert dict(sizes) == dict(bigearthnet.SPLIT_SIZES)
     assert sum(sizes.values()) == bigearthnet.NUM_PATCHES == 590_326

@@ -10,15 +10,15 @@ import sklearn.metrics
 import tensorflow_datasets as tfds
 
 from ben_tf import bigearthnet
-from ben_tf import command_line
-from ben_tf import comparison
-from ben_tf import evaluate
-from ben_tf import predictions
+from ben_tf import errors
+from ben_tf.evaluation import comparison
+from ben_tf.evaluation import evaluation
+from ben_tf.evaluation import predictions
 
 
 @pytest.fixture(scope="module")
 def result(workdir, data_dir):
-    return evaluate.evaluate(
+    return evaluation.evaluate(
         workdir=workdir, data_dir=data_dir, batch_size=5, thresholds="tuned"
     )
 
@@ -91,7 +91,7 @@ def test_the_file_holds_the_result_as_strict_json(result, workdir):
 
 
 def test_batch_size_changes_nothing(result, predicted, workdir, data_dir):
-    evaluate.evaluate(
+    evaluation.evaluate(
         workdir=workdir, data_dir=data_dir, split="test[:5]", batch_size=3
     )
     part = predictions.load(workdir / "predictions" / "test_5.npz")
@@ -132,14 +132,14 @@ def test_a_run_by_the_papers_protocol_is_called_comparable(result):
 
 
 def test_missing_things_are_named(tmp_path, workdir, data_dir):
-    with pytest.raises(command_line.UserError, match="No folder"):
-        evaluate.evaluate(workdir=tmp_path / "no", data_dir=data_dir)
-    with pytest.raises(command_line.UserError, match="No dataset found"):
-        evaluate.evaluate(workdir=workdir, data_dir=tmp_path)
-    with pytest.raises(command_line.UserError, match="No SavedModel found"):
-        evaluate.evaluate(workdir=tmp_path, data_dir=data_dir)
-    with pytest.raises(command_line.UserError, match="no patch in split"):
-        evaluate.evaluate(workdir=workdir, data_dir=data_dir, split="tset")
+    with pytest.raises(errors.UserError, match="No folder"):
+        evaluation.evaluate(workdir=tmp_path / "no", data_dir=data_dir)
+    with pytest.raises(errors.UserError, match="No dataset found"):
+        evaluation.evaluate(workdir=workdir, data_dir=tmp_path)
+    with pytest.raises(errors.UserError, match="No SavedModel found"):
+        evaluation.evaluate(workdir=tmp_path, data_dir=data_dir)
+    with pytest.raises(errors.UserError, match="no patch in split"):
+        evaluation.evaluate(workdir=workdir, data_dir=data_dir, split="tset")
 
 
 def test_command_prints_the_tables_and_only_them(workdir, data_dir):

@@ -8,14 +8,14 @@ import pytest
 import tensorflow as tf
 
 from ben_tf import bigearthnet
-from ben_tf import command_line
-from ben_tf import config_file
-from ben_tf import evaluate
-from ben_tf import import_checkpoint
+from ben_tf import errors
 from ben_tf import saved_model
-from ben_tf import train
-from ben_tf import training
-from tests.ben_tf import slim_networks
+from ben_tf import workdir as workdir_lib
+from ben_tf.evaluation import evaluation
+from ben_tf.training import exports
+from ben_tf.training import released_weights
+from ben_tf.training import trainer
+from tests.ben_tf.training import slim_networks
 
 
 def _as_the_authors_feed_it(raw: dict[str, np.ndarray]) -> np.ndarray:
@@ -64,7 +64,7 @@ def test_from_their_checkpoint_to_our_scores(raw, data_dir, tmp_path):
         num_classes=19,
     )
     workdir = tmp_path / "run"
-    path = import_checkpoint.import_checkpoint(
+    path = released_weights.import_checkpoint(
         checkpoint=tmp_path / "iteration-7.index",
         workdir=workdir,
         model="resnet50",
@@ -76,30 +76,30 @@ def test_from_their_checkpoint_to_our_scores(raw, data_dir, tmp_path):
         served.serve(raw), tf.math.sigmoid(logits), atol=1e-4
     )
     assert not served.trained_on_synthetic
-    assert config_file.read(workdir).duplicate_vv
+    assert workdir_lib.read(workdir).duplicate_vv
     assert (
         "iteration-7" in json.loads((workdir / "data.json").read_text())["name"]
     )
-    result = evaluate.evaluate(
+    result = evaluation.evaluate(
         workdir=str(workdir), data_dir=str(data_dir), split="test"
     )
     assert result["model"]["fingerprint"] == served.fingerprint
     # Exporting again goes the way of every workdir.
-    assert saved_model.load(training.export_best(workdir)).fingerprint == (
+    assert saved_model.load(exports.export_best(workdir)).fingerprint == (
         served.fingerprint
     )
     # Training would overwrite what was imported.
     config = dataclasses.replace(
-        config_file.read(workdir), data_dir=str(data_dir), batch_size=500
+        workdir_lib.read(workdir), data_dir=str(data_dir), batch_size=500
     )
-    with pytest.raises(command_line.UserError, match="imported weights"):
-        train.train(config, workdir)
+    with pytest.raises(errors.UserError, match="imported weights"):
+        trainer.train(config, workdir)
 
 
 def test_a_workdir_in_use_is_left_alone(tmp_path):
     (tmp_path / "history.csv").write_text("")
-    with pytest.raises(command_line.UserError, match="is in use"):
-        import_checkpoint.import_checkpoint(
+    with pytest.raises(errors.UserError, match="is in use"):
+        released_weights.import_checkpoint(
             checkpoint="nowhere",
             workdir=tmp_path,
             model="resnet50",
@@ -108,8 +108,8 @@ def test_a_workdir_in_use_is_left_alone(tmp_path):
 
 
 def test_nothing_is_written_for_a_bad_checkpoint(tmp_path):
-    with pytest.raises(command_line.UserError, match="No checkpoint found"):
-        import_checkpoint.import_checkpoint(
+    with pytest.raises(errors.UserError, match="No checkpoint found"):
+        released_weights.import_checkpoint(
             checkpoint=tmp_path / "nowhere",
             workdir=tmp_path / "run",
             model="vgg16",
@@ -119,8 +119,8 @@ def test_nothing_is_written_for_a_bad_checkpoint(tmp_path):
 
 
 def test_sentinel_2_has_no_vv_to_duplicate(tmp_path):
-    with pytest.raises(command_line.UserError, match="--duplicate_vv"):
-        import_checkpoint.import_checkpoint(
+    with pytest.raises(errors.UserError, match="--duplicate_vv"):
+        released_weights.import_checkpoint(
             checkpoint="nowhere",
             workdir=tmp_path / "run",
             model="resnet50",

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from ben_tf import bigearthnet
-from ben_tf import evaluate
 from ben_tf import quickstart
-from ben_tf import train
+from ben_tf.evaluation import evaluation
+from ben_tf.training import trainer
 from tfrecords_builder import signatures
 
 
@@ -39,8 +39,8 @@ def test_a_sensor_learns_what_it_shows_and_nothing_of_the_other(
         train_split="train[:300]",
         validation_split="validation[:40]",
     )
-    train.train(config, tmp_path)
-    result = evaluate.evaluate(workdir=tmp_path, data_dir=larger_data_dir)
+    trainer.train(config, tmp_path)
+    result = evaluation.evaluate(workdir=tmp_path, data_dir=larger_data_dir)
     values = result["per_class"]["average_precision"]
     assert _mean(values, sensor) > _mean(values, other) + 0.2
 

@@ -12,10 +12,10 @@ import pytest
 import tensorflow as tf
 
 from ben_tf import bigearthnet
-from ben_tf import command_line
+from ben_tf import errors
 from ben_tf import models
-from ben_tf import preprocessing
 from ben_tf import saved_model
+from ben_tf.data import preprocessing
 
 ONLY_TENSORFLOW = """
 import sys
@@ -178,14 +178,14 @@ def test_missing_inputs_are_named(folder, raw):
 
 
 def test_missing_folder(tmp_path):
-    with pytest.raises(command_line.UserError, match="No SavedModel found"):
+    with pytest.raises(errors.UserError, match="No SavedModel found"):
         saved_model.load(tmp_path)
 
 
 def test_damaged_graph(folder, tmp_path):
     copy = shutil.copytree(folder, tmp_path / "copy")
     (copy / "saved_model.pb").write_bytes(b"\xff" * 100)
-    with pytest.raises(command_line.UserError, match="is no SavedModel"):
+    with pytest.raises(errors.UserError, match="is no SavedModel"):
         saved_model.load(copy)
 
 
@@ -193,7 +193,7 @@ def test_missing_weights(folder, tmp_path):
     copy = shutil.copytree(folder, tmp_path / "copy")
     for path in (copy / "variables").iterdir():
         path.unlink()
-    with pytest.raises(command_line.UserError, match="is damaged"):
+    with pytest.raises(errors.UserError, match="is damaged"):
         saved_model.load(copy)
 
 
@@ -201,7 +201,7 @@ def test_a_stranger_is_refused(tmp_path):
     module = tf.Module()
     module.serve = tf.function(lambda: tf.constant(0), input_signature=[])
     tf.saved_model.save(module, str(tmp_path / "stranger"))
-    with pytest.raises(command_line.UserError, match="not one that this"):
+    with pytest.raises(errors.UserError, match="not one that this"):
         saved_model.load(tmp_path / "stranger")
 
 
@@ -221,5 +221,5 @@ def test_operations_that_reach_outside_are_refused(tmp_path, inside_function):
         input_signature=[],
     )
     tf.saved_model.save(module, str(tmp_path / "hostile"))
-    with pytest.raises(command_line.UserError, match=r"ReadFile.*outside"):
+    with pytest.raises(errors.UserError, match=r"ReadFile.*outside"):
         saved_model.load(tmp_path / "hostile")

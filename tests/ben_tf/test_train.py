@@ -9,12 +9,12 @@ import sys
 
 import pytest
 
-from ben_tf import checkpoints
-from ben_tf import command_line
 from ben_tf import config as config_lib
-from ben_tf import config_file
+from ben_tf import errors
 from ben_tf import saved_model
-from ben_tf import train
+from ben_tf import workdir as workdir_lib
+from ben_tf.training import checkpoints
+from ben_tf.training import trainer
 
 
 def _history(workdir) -> list[dict[str, str]]:
@@ -36,7 +36,7 @@ def _run(*arguments, cwd=None) -> subprocess.CompletedProcess:
 
 
 def test_the_workdir_holds_what_the_design_says(workdir, tiny_config):
-    assert config_file.read(workdir) == tiny_config
+    assert workdir_lib.read(workdir) == tiny_config
     assert json.loads((workdir / "data.json").read_text())["synthetic"] is True
     assert (workdir / "saved_model" / "saved_model.pb").exists()
     assert list((workdir / "logs").rglob("events.*"))
@@ -47,10 +47,10 @@ def test_the_workdir_holds_what_the_design_says(workdir, tiny_config):
 
 
 def test_same_seed_gives_the_same_numbers(workdir, tiny_config, tmp_path):
-    train.train(tiny_config, tmp_path / "again")
+    trainer.train(tiny_config, tmp_path / "again")
     assert _history(tmp_path / "again") == _history(workdir)
     other = dataclasses.replace(tiny_config, seed=1)
-    train.train(other, tmp_path / "other")
+    trainer.train(other, tmp_path / "other")
     assert _history(tmp_path / "other") != _history(workdir)
 
 
@@ -58,7 +58,7 @@ def test_preprocessing_on_the_device_gives_the_same_loss(
     workdir, tiny_config, tmp_path
 ):
     config = dataclasses.replace(tiny_config, preprocessing="device")
-    train.train(config, tmp_path)
+    trainer.train(config, tmp_path)
     (ours,), (theirs,) = _history(tmp_path), _history(workdir)
     # Rounding differs between the host's program and the model's.
     assert float(ours["loss"]) == pytest.approx(float(theirs["loss"]), rel=1e-3)
@@ -66,21 +66,21 @@ def test_preprocessing_on_the_device_gives_the_same_loss(
 
 def test_another_configuration_in_the_workdir(workdir, tiny_config):
     with pytest.raises(
-        command_line.UserError, match=r"--fusion is 'early', was 'late'"
+        errors.UserError, match=r"--fusion is 'early', was 'late'"
     ):
-        train.train(dataclasses.replace(tiny_config, fusion="early"), workdir)
+        trainer.train(dataclasses.replace(tiny_config, fusion="early"), workdir)
 
 
 def test_split_smaller_than_a_batch(tiny_config, tmp_path):
     config = dataclasses.replace(tiny_config, batch_size=500)
-    with pytest.raises(command_line.UserError, match="fewer than one batch"):
-        train.train(config, tmp_path)
+    with pytest.raises(errors.UserError, match="fewer than one batch"):
+        trainer.train(config, tmp_path)
 
 
 def test_workdir_that_cannot_be_made(tiny_config, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(command_line.UserError, match="Cannot write"):
-        train.train(tiny_config, tmp_path / "file" / "run")
+    with pytest.raises(errors.UserError, match="Cannot write"):
+        trainer.train(tiny_config, tmp_path / "file" / "run")
 
 
 @pytest.mark.parametrize(

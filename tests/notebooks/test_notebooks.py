@@ -13,11 +13,11 @@ import nbclient
 import nbformat
 import pytest
 
-from ben_tf import command_line
-from ben_tf import comparison
+from ben_tf import errors
 from ben_tf import evaluate
-from ben_tf import input_pipeline
 from ben_tf import train
+from ben_tf.data import input_pipeline
+from ben_tf.evaluation import comparison
 from ben_tf.plots import style
 
 FOLDER = pathlib.Path(__file__).parents[2] / "notebooks"
@@ -146,7 +146,7 @@ def test_the_transfer_is_trained_in_turn_on_the_real_archive(
 
     def fake_train(settings, workdir):
         if settings.initial_weights == "imagenet" and not has_weights:
-            raise command_line.UserError("No ImageNet weights.")
+            raise errors.UserError("No ImageNet weights.")
         trained.append((settings, workdir))
 
     monkeypatch.setenv("BEN_DATA_DIR", str(data_dir))

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from ben_tf import command_line
+from ben_tf import errors
 from tfrecords_builder import build as build_lib
 
 
@@ -39,7 +39,7 @@ def test_files_equal_those_of_the_local_path(real_archive, tmp_path):
 
 def test_damage_is_named_or_skipped(archive_dir, tmp_path):
     next(archive_dir.glob("BigEarthNet-v1.0/*_87_48/*_B04.tif")).unlink()
-    with pytest.raises(command_line.UserError, match=r"_B04\.tif is missing"):
+    with pytest.raises(errors.UserError, match=r"_B04\.tif is missing"):
         build_with_beam(archive_dir, tmp_path / "data")
     build_with_beam(archive_dir, tmp_path / "data", on_error="skip")
     (skipped,) = tmp_path.rglob("skipped.csv")
@@ -50,5 +50,5 @@ def test_without_beam_the_error_says_how_to_install(
     real_archive, tmp_path, monkeypatch
 ):
     monkeypatch.setitem(sys.modules, "apache_beam", None)
-    with pytest.raises(command_line.UserError, match="pip install"):
+    with pytest.raises(errors.UserError, match="pip install"):
         build_with_beam(real_archive, tmp_path)

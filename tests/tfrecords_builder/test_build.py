@@ -13,7 +13,7 @@ import rasterio
 import tensorflow_datasets as tfds
 
 from ben_tf import bigearthnet
-from ben_tf import command_line
+from ben_tf import errors
 from tfrecords_builder import build as build_lib
 
 S1 = "BigEarthNet-S1-v1.0"
@@ -156,7 +156,7 @@ def test_an_existing_dataset_is_replaced_only_on_demand(
     archive_dir, data_dir, tmp_path
 ):
     target = shutil.copytree(data_dir, tmp_path / "data")
-    with pytest.raises(command_line.UserError, match="already a dataset"):
+    with pytest.raises(errors.UserError, match="already a dataset"):
         build_lib.build(archive_dir=archive_dir, data_dir=target)
     (archive_dir / "SYNTHETIC.txt").touch()
     builder = build_lib.build(
@@ -268,13 +268,13 @@ def test_damage_stops_the_build_with_file_and_reason(
 ):
     damage(archive_dir)
     data_dir = tmp_path / "data"
-    with pytest.raises(command_line.UserError, match=reason):
+    with pytest.raises(errors.UserError, match=reason):
         build_lib.build(archive_dir=archive_dir, data_dir=data_dir)
     assert not list(data_dir.rglob("1.0.0*"))
 
 
 def test_a_folder_without_an_archive(tmp_path):
-    with pytest.raises(command_line.UserError, match="holds no S1 patches"):
+    with pytest.raises(errors.UserError, match="holds no S1 patches"):
         build_lib.build(archive_dir=tmp_path, data_dir=tmp_path / "data")
 
 

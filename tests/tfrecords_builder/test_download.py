@@ -7,9 +7,9 @@ import threading
 
 import pytest
 
-from ben_tf import command_line
+from ben_tf import errors
+from ben_tf.archive import open_archive
 from tfrecords_builder import download
-from tfrecords_builder import open_archive
 
 CONTENT = random.Random(0).randbytes(5_000_000)
 MD5 = hashlib.md5(CONTENT).hexdigest()
@@ -129,13 +129,13 @@ def test_what_is_there_is_not_fetched(server, tmp_path, capsys):
 
 
 def test_a_wrong_checksum_is_refused_and_removed(server, tmp_path):
-    with pytest.raises(command_line.UserError, match="wrong checksum"):
+    with pytest.raises(errors.UserError, match="wrong checksum"):
         fetch(tmp_path, server.file(md5="0" * 32))
     assert not list(tmp_path.iterdir())
 
 
 def test_a_wrong_size_is_refused_before_the_download(server, tmp_path):
-    with pytest.raises(command_line.UserError, match="Expected 70,000"):
+    with pytest.raises(errors.UserError, match="Expected 70,000"):
         fetch(tmp_path, server.file(num_bytes=70_000))
     assert not list(tmp_path.iterdir())
 
@@ -152,7 +152,7 @@ def test_a_file_of_unknown_size_comes_whole(server, tmp_path, says_size):
 def test_a_known_size_is_expected_of_a_server_that_says_none(server, tmp_path):
     server.says_size = False
     # More than there is: the rest is asked for until nothing comes.
-    with pytest.raises(command_line.UserError, match="wrong checksum"):
+    with pytest.raises(errors.UserError, match="wrong checksum"):
         fetch(tmp_path, server.file(num_bytes=6_000_000, md5="0" * 32))
     assert server.ranges == [0, len(CONTENT)]
 
@@ -166,7 +166,7 @@ def test_disk_is_checked_for_a_file_of_unknown_size(
         "disk_usage",
         lambda path: open_archive.shutil._ntuple_diskusage(10, 9, 1),
     )
-    with pytest.raises(command_line.UserError, match=r"60\.0 GB needed"):
+    with pytest.raises(errors.UserError, match=r"60\.0 GB needed"):
         fetch(
             tmp_path,
             server.file(num_bytes=None, most_bytes=60_000_000_000),
@@ -176,7 +176,7 @@ def test_disk_is_checked_for_a_file_of_unknown_size(
 
 def test_a_missing_file_is_said_at_once(server, tmp_path):
     server.status = 404
-    with pytest.raises(command_line.UserError, match="404 Not Found"):
+    with pytest.raises(errors.UserError, match="404 Not Found"):
         fetch(tmp_path, server.file())
     assert len(server.ranges) == 1
 
@@ -187,7 +187,7 @@ def test_a_server_that_gives_nothing_ends_the_attempts(
 ):
     server.status = status
     server.cuts = [0] * 100
-    with pytest.raises(command_line.UserError, match="Run the command again"):
+    with pytest.raises(errors.UserError, match="Run the command again"):
         fetch(tmp_path, server.file())
     assert len(server.ranges) == 5
 
@@ -200,7 +200,7 @@ def test_too_little_disk_is_said_before_the_download(
         "disk_usage",
         lambda path: open_archive.shutil._ntuple_diskusage(10, 9, 1),
     )
-    with pytest.raises(command_line.UserError, match="disk is too small"):
+    with pytest.raises(errors.UserError, match="disk is too small"):
         fetch(tmp_path, server.file())
     assert not list(tmp_path.iterdir())
 

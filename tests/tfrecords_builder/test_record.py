@@ -5,9 +5,9 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from ben_tf import bigearthnet
+from ben_tf.archive import open_archive
+from ben_tf.archive import patch_pair
 from tfrecords_builder import bigearthnet_mm_dataset_builder as builder_lib
-from tfrecords_builder import open_archive
-from tfrecords_builder import patch_pair
 from tfrecords_builder import record
 
 

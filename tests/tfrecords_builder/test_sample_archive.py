@@ -8,14 +8,14 @@ import pytest
 import rasterio
 
 from ben_tf import bigearthnet
-from ben_tf import command_line
+from ben_tf import errors
+from ben_tf.archive import official_lists
 from tfrecords_builder import sample_archive
-from tfrecords_builder import splits
 
 
 def _patches(archive_dir):
     return [
-        splits.official_patches()[path.name]
+        official_lists.official_patches()[path.name]
         for path in (archive_dir / sample_archive.S2_FOLDER).iterdir()
     ]
 
@@ -108,6 +108,6 @@ def test_labels_suit_the_split(sample_archive_dir):
 
 def test_a_folder_with_something_in_it_is_refused(tmp_path):
     (tmp_path / "precious").write_text("")
-    with pytest.raises(command_line.UserError, match="is not empty"):
+    with pytest.raises(errors.UserError, match="is not empty"):
         sample_archive.write_sample_archive(tmp_path, num_pairs=8)
     assert (tmp_path / "precious").exists()

@@ -12,7 +12,7 @@ import tarfile
 import pytest
 import tensorflow_datasets as tfds
 
-from ben_tf import command_line
+from ben_tf import errors
 from tfrecords_builder import build as build_lib
 from tfrecords_builder import unfinished
 
@@ -63,7 +63,7 @@ def test_a_killed_build_leaves_nothing_that_loads(
     try:
         assert process.stdout.readline() == "hanging\n"
         # While it runs, another build is refused.
-        with pytest.raises(command_line.UserError, match="Another build"):
+        with pytest.raises(errors.UserError, match="Another build"):
             build_lib.build(archive_dir=real_archive, data_dir=data_dir)
         assert len(processes_that_mention(marker)) > 2
     finally:
@@ -95,7 +95,7 @@ def test_a_killed_build_leaves_nothing_that_loads(
 
 def test_a_failed_build_leaves_nothing(archive_dir, tmp_path):
     next(archive_dir.glob("*/*/*_VH.tif")).unlink()
-    with pytest.raises(command_line.UserError):
+    with pytest.raises(errors.UserError):
         build_lib.build(archive_dir=archive_dir, data_dir=tmp_path / "data")
     left = [p for p in (tmp_path / "data").rglob("*") if p.is_file()]
     # TFDS notes which config is the default one.
@@ -254,7 +254,7 @@ def test_a_killed_overwrite_loses_no_dataset(
         assert "1.0.0" not in versions(data_dir)
     else:
         assert is_old(data_dir) == (point != "after the swap")
-    with pytest.raises(command_line.UserError, match="already a dataset"):
+    with pytest.raises(errors.UserError, match="already a dataset"):
         build_lib.build(archive_dir=real_archive, data_dir=data_dir)
     assert versions(data_dir) == ["1.0.0"]
     assert is_old(data_dir) == (point != "after the swap")
@@ -269,7 +269,7 @@ def test_a_killed_overwrite_loses_no_dataset(
 def test_a_failed_overwrite_keeps_the_old_dataset(archive_dir, tmp_path):
     build_lib.build(archive_dir=archive_dir, data_dir=tmp_path / "data")
     next(archive_dir.glob("*/*/*_VH.tif")).unlink()
-    with pytest.raises(command_line.UserError, match="is missing"):
+    with pytest.raises(errors.UserError, match="is missing"):
         build_lib.build(
             archive_dir=archive_dir,
             data_dir=tmp_path / "data",
@@ -291,7 +291,7 @@ def test_the_lock_ends_with_its_process(tmp_path):
     process = context.Process(target=hold, args=(tmp_path, ready, release))
     process.start()
     ready.wait()
-    with pytest.raises(command_line.UserError, match="Another build"):
+    with pytest.raises(errors.UserError, match="Another build"):
         with unfinished.alone_in(tmp_path):
             pass
     process.kill()

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from ben_tf import models
-from ben_tf import preprocessing
+from ben_tf.data import preprocessing
 from ben_tf.models import branches
 
 # (model, modality, fusion, classes) -> trainable parameters. Those of

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ben_tf import bigearthnet
-from ben_tf import comparison
+from ben_tf.evaluation import comparison
 from ben_tf.plots import run
 from ben_tf.plots import style
 

@@ -14,11 +14,11 @@ import tensorflow_datasets as tfds
 from pyarrow import parquet
 
 from ben_tf import bigearthnet
-from ben_tf import command_line
+from ben_tf import errors
+from ben_tf.archive import patch_files
+from ben_tf.archive import plausibility
 from ben_tf.predict import output_files
-from ben_tf.predict import patch_files
 from ben_tf.predict import patches
-from ben_tf.predict import plausibility
 
 _S2_FOLDER = "BigEarthNet-v1.0"
 _S1_FOLDER = "BigEarthNet-S1-v1.0"
@@ -189,13 +189,13 @@ def test_units_are_checked(values, sensor, fits):
     if fits:
         plausibility.check_units(values, sensor, "here")
         return
-    with pytest.raises(command_line.UserError, match="of here are not"):
+    with pytest.raises(errors.UserError, match="of here are not"):
         plausibility.check_units(values, sensor, "here")
 
 
 def test_unusable_input_is_explained(sample_archive_dir, workdir, tmp_path):
     def fails(message, *paths, output="labels.csv"):
-        with pytest.raises(command_line.UserError, match=message):
+        with pytest.raises(errors.UserError, match=message):
             patches.predict(
                 saved_model=workdir / "saved_model",
                 input_paths=[str(path) for path in paths],

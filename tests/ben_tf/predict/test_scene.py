@@ -9,7 +9,7 @@ from rasterio import transform as transforms
 from rasterio import warp
 
 from ben_tf import bigearthnet
-from ben_tf import command_line
+from ben_tf import errors
 from ben_tf.predict import scene
 
 _LEFT, _TOP = 600_000, 4_500_000
@@ -261,7 +261,7 @@ def _predict(tmp_path, *grids, stride_m=1200):
 
 def test_unusable_scenes_are_explained(tmp_path):
     def fails(message, *grids, **options):
-        with pytest.raises(command_line.UserError, match=message):
+        with pytest.raises(errors.UserError, match=message):
             _predict(tmp_path, *grids, **options)
         assert not (tmp_path / "map.tif").exists()
 
@@ -271,7 +271,7 @@ def test_unusable_scenes_are_explained(tmp_path):
     _write_s2(tmp_path / "s2", 32629, {})
     _write_s1(tmp_path / "s1.tif", 32629, shift_m=50_000)
     fails("do not overlap", "s1", "s2_10m")
-    with pytest.raises(command_line.UserError, match="--s1_scene as well"):
+    with pytest.raises(errors.UserError, match="--s1_scene as well"):
         scene.predict_scene(
             _BandMeans("s1"), s2_scene=None, s1_scene=None, output="map.tif"
         )

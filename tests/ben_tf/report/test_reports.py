@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from ben_tf import bigearthnet
-from ben_tf import command_line
-from ben_tf import evaluate
-from ben_tf import predictions
+from ben_tf import errors
+from ben_tf.evaluation import evaluation
+from ben_tf.evaluation import predictions
 from ben_tf.report import patches
 from ben_tf.report import reports
-from ben_tf.retrieval import build as index_build
+from ben_tf.retrieval import index_builder
 
 _MAX_BYTES = 6e6
 _HEAVY = shutil.ignore_patterns("checkpoints", "saved_model", "logs")
@@ -34,8 +34,8 @@ def run(workdir, data_dir, tmp_path_factory):
     shutil.copytree(
         workdir, folder, ignore=shutil.ignore_patterns("checkpoints")
     )
-    evaluate.evaluate(workdir=folder, data_dir=data_dir, thresholds="tuned")
-    index_build.build_index(
+    evaluation.evaluate(workdir=folder, data_dir=data_dir, thresholds="tuned")
+    index_builder.build_index(
         saved_model=folder / "saved_model",
         data_dir=data_dir,
         output_dir=folder / "index",
@@ -260,20 +260,18 @@ def test_missing_and_damaged_files_are_named(run, data_dir, tmp_path):
         return reports.write_report(workdir=broken, data_dir=data_dir)
 
     broken = tmp_path / "empty"
-    with pytest.raises(command_line.UserError, match="No metrics found"):
+    with pytest.raises(errors.UserError, match="No metrics found"):
         write()
     broken = tmp_path / "run"
     shutil.copytree(run, broken, ignore=_HEAVY)
-    with pytest.raises(command_line.UserError, match="No dataset found"):
+    with pytest.raises(errors.UserError, match="No dataset found"):
         reports.write_report(workdir=broken, data_dir=tmp_path)
     (broken / "history.csv").write_text("epoch,loss\n1,not a number\n")
-    with pytest.raises(
-        command_line.UserError, match=r"history\.csv is damaged"
-    ):
+    with pytest.raises(errors.UserError, match=r"history\.csv is damaged"):
         write()
     (broken / "history.csv").unlink()
-    with pytest.raises(command_line.UserError, match="Build it of the same"):
-        index_build.build_index(
+    with pytest.raises(errors.UserError, match="Build it of the same"):
+        index_builder.build_index(
             saved_model=run / "saved_model",
             data_dir=data_dir,
             output_dir=tmp_path / "index",
@@ -285,11 +283,9 @@ def test_missing_and_damaged_files_are_named(run, data_dir, tmp_path):
     metrics = broken / "metrics" / "test.json"
     result = json.loads(metrics.read_text())
     metrics.write_text(json.dumps(result | {"num_samples": 1}))
-    with pytest.raises(command_line.UserError, match="not of the same"):
+    with pytest.raises(errors.UserError, match="not of the same"):
         write()
     for content in ("{", "[]", "{}"):
         metrics.write_text(content)
-        with pytest.raises(
-            command_line.UserError, match=r"ben_tf\.evaluate|JSON"
-        ):
+        with pytest.raises(errors.UserError, match=r"ben_tf\.evaluate|JSON"):
             write()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ben_tf import bigearthnet
-from ben_tf.retrieval import build
+from ben_tf.retrieval import index_builder
 
 FINGERPRINT = "ab" * 32
 NUM_PATCHES = 120
@@ -43,7 +43,7 @@ def write(tmp_path, archive):
     """Writes an index of the archive with the given options."""
 
     def write_index(name="index", **options):
-        return build.write_index(
+        return index_builder.write_index(
             tmp_path / name,
             **{"saved_model": tmp_path / "saved_model", **archive, **options},
         )
@@ -54,7 +54,7 @@ def write(tmp_path, archive):
 @pytest.fixture(scope="session")
 def test_index(workdir, data_dir, tmp_path_factory):
     """An index of the sample archive's test split; read-only by agreement."""
-    return build.build_index(
+    return index_builder.build_index(
         saved_model=workdir / "saved_model",
         data_dir=data_dir,
         output_dir=tmp_path_factory.mktemp("index") / "test",

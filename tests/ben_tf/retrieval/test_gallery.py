@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from rasterio import warp
 
-from ben_tf import command_line
+from ben_tf import errors
 from ben_tf.retrieval import gallery
 from ben_tf.retrieval import index
 from ben_tf.retrieval import overview_map
@@ -140,7 +140,7 @@ def test_radar_queries_have_radar_pictures(write, monkeypatch, tmp_path):
 
 
 def test_unknown_query(test_index, data_dir, tmp_path):
-    with pytest.raises(command_line.UserError, match="nobody is not in"):
+    with pytest.raises(errors.UserError, match="nobody is not in"):
         gallery.write_gallery(
             index=test_index,
             data_dir=data_dir,

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from ben_tf import command_line
+from ben_tf import errors
 from ben_tf.retrieval import distances
 from ben_tf.retrieval import index
 from ben_tf.retrieval import store
@@ -128,7 +128,7 @@ def test_codes_find_across_sensors_that_lie_apart(write, archive):
     mistaken = opened.search(moved[:9], k=5, fingerprint=FINGERPRINT)
     assert (mistaken.names != own.names).any()
     with pytest.raises(
-        command_line.UserError, match=r"queries of S2, S1\. Received: .* MM"
+        errors.UserError, match=r"queries of S2, S1\. Received: .* MM"
     ):
         opened.search(moved, k=5, fingerprint=FINGERPRINT, modality="MM")
 
@@ -172,7 +172,7 @@ def test_refuses_queries_that_do_not_fit(write, change, match):
         **change,
     }
     queries = arguments.pop("queries")
-    with pytest.raises(command_line.UserError, match=match):
+    with pytest.raises(errors.UserError, match=match):
         opened.search(queries, **arguments)
 
 
@@ -191,7 +191,7 @@ def test_refuses_queries_that_do_not_fit(write, change, match):
     ],
 )
 def test_refuses_to_write(write, tmp_path, options, match):
-    with pytest.raises(command_line.UserError, match=match):
+    with pytest.raises(errors.UserError, match=match):
         write(**options)
     # Nothing is left over.
     assert list(tmp_path.rglob("*.npy")) == []
@@ -199,12 +199,12 @@ def test_refuses_to_write(write, tmp_path, options, match):
 
 def test_refuses_to_write_over_a_file(write, tmp_path):
     (tmp_path / "index").write_text("mine")
-    with pytest.raises(command_line.UserError, match="Received: a file"):
+    with pytest.raises(errors.UserError, match="Received: a file"):
         write()
 
 
 def test_no_index(tmp_path):
-    with pytest.raises(command_line.UserError, match="No index found"):
+    with pytest.raises(errors.UserError, match="No index found"):
         index.Index.open(tmp_path)
 
 
@@ -231,7 +231,7 @@ def test_no_index(tmp_path):
 def test_refuses_manifest(write, changes, match):
     path = write()
     edit_manifest(path, **changes)
-    with pytest.raises(command_line.UserError, match=match):
+    with pytest.raises(errors.UserError, match=match):
         index.Index.open(path)
 
 
@@ -239,7 +239,7 @@ def test_refuses_manifest(write, changes, match):
 def test_refuses_broken_manifest(write, text):
     path = write()
     (path / "manifest.json").write_text(text)
-    with pytest.raises(command_line.UserError, match="damaged"):
+    with pytest.raises(errors.UserError, match="damaged"):
         index.Index.open(path)
 
 
@@ -250,7 +250,7 @@ def test_refuses_pickled_array(write):
         np.array([object()] * 120),
         allow_pickle=True,
     )
-    with pytest.raises(command_line.UserError, match="damaged"):
+    with pytest.raises(errors.UserError, match="damaged"):
         index.Index.open(path)
 
 
@@ -259,7 +259,7 @@ def test_refuses_truncated_array(write, name):
     path = write()
     file = data_file(path, name)
     file.write_bytes(file.read_bytes()[:-1])
-    with pytest.raises(command_line.UserError, match="damaged"):
+    with pytest.raises(errors.UserError, match="damaged"):
         index.Index.open(path)
 
 
@@ -267,7 +267,7 @@ def test_refuses_unsorted_names(write):
     path = write()
     file = data_file(path, "names.npy")
     np.save(file, np.load(file)[::-1])
-    with pytest.raises(command_line.UserError, match="not sorted"):
+    with pytest.raises(errors.UserError, match="not sorted"):
         index.Index.open(path)
 
 
@@ -275,7 +275,7 @@ def test_refuses_changed_faiss_file(write):
     path = write(distance="euclidean", search="ivf")
     file = data_file(path, "faiss.index")
     file.write_bytes(file.read_bytes()[:-1] + b"x")
-    with pytest.raises(command_line.UserError, match="SHA-256"):
+    with pytest.raises(errors.UserError, match="SHA-256"):
         index.Index.open(path)
 
 
@@ -285,14 +285,14 @@ def test_refuses_faiss_file_that_cannot_be_read(write, content):
     file = data_file(path, "faiss.index")
     file.write_bytes(content)
     edit_manifest(path, sha256={"faiss.index": store.digest(file)})
-    with pytest.raises(command_line.UserError, match="FAISS cannot read"):
+    with pytest.raises(errors.UserError, match="FAISS cannot read"):
         index.Index.open(path)
 
 
 def test_refuses_faiss_file_of_another_kind(write):
     path = write(distance="euclidean", search="ivf")
     edit_manifest(path, search="hnsw")
-    with pytest.raises(command_line.UserError, match="does not belong"):
+    with pytest.raises(errors.UserError, match="does not belong"):
         index.Index.open(path)
 
 

@@ -4,12 +4,13 @@ import types
 import numpy as np
 import pytest
 
-from ben_tf import command_line
-from ben_tf import input_pipeline
+from ben_tf import errors
 from ben_tf import saved_model
-from ben_tf.retrieval import build
+from ben_tf.data import built_dataset
+from ben_tf.data import input_pipeline
 from ben_tf.retrieval import embedding
 from ben_tf.retrieval import index
+from ben_tf.retrieval import index_builder
 from ben_tf.retrieval import patch_source
 from ben_tf.retrieval import query
 
@@ -17,7 +18,7 @@ from ben_tf.retrieval import query
 @pytest.fixture(scope="module")
 def test_batch(data_dir):
     """All patches of the test split in one batch."""
-    builder = input_pipeline.open_dataset(data_dir)
+    builder = built_dataset.open_dataset(data_dir)
     return next(
         iter(
             input_pipeline.native_batches(
@@ -88,7 +89,7 @@ def test_arrays_names_and_folders_give_the_same_answer(
 
 def test_finds_names_of_other_splits_in_the_dataset(test_index, data_dir):
     other = patch_names(data_dir, "train")[:2]
-    with pytest.raises(command_line.UserError, match="Give --data_dir"):
+    with pytest.raises(errors.UserError, match="Give --data_dir"):
         query.query(index=test_index, names=other)
     answer = query.query(index=test_index, names=other, data_dir=data_dir, k=2)
     assert answer.hits.names.shape == (2, 2)
@@ -98,7 +99,7 @@ def test_finds_names_of_other_splits_in_the_dataset(test_index, data_dir):
 
 
 def patch_names(data_dir, split):
-    builder = input_pipeline.open_dataset(data_dir)
+    builder = built_dataset.open_dataset(data_dir)
     batches = input_pipeline.native_batches(
         builder, split, grids=(), metadata=("patch_name",)
     )
@@ -110,7 +111,7 @@ def patch_names(data_dir, split):
 
 
 def test_several_splits(workdir, data_dir, tmp_path):
-    path = build.build_index(
+    path = index_builder.build_index(
         saved_model=workdir / "saved_model",
         data_dir=data_dir,
         output_dir=tmp_path / "index",
@@ -124,19 +125,19 @@ def test_several_splits(workdir, data_dir, tmp_path):
 
 
 def test_unknown_name(test_index, data_dir):
-    with pytest.raises(command_line.UserError, match="1 of 1 patches are not"):
+    with pytest.raises(errors.UserError, match="1 of 1 patches are not"):
         query.query(index=test_index, names=["nobody"], data_dir=data_dir)
 
 
 def test_no_query(test_index):
-    with pytest.raises(command_line.UserError, match="No query"):
+    with pytest.raises(errors.UserError, match="No query"):
         query.query(index=test_index)
 
 
 def test_missing_folder(test_index, tmp_path):
-    with pytest.raises(command_line.UserError, match="--s1_folder"):
+    with pytest.raises(errors.UserError, match="--s1_folder"):
         query.query(index=test_index, s2_folder=tmp_path)
-    with pytest.raises(command_line.UserError, match="no folder"):
+    with pytest.raises(errors.UserError, match="no folder"):
         query.query(
             index=test_index,
             s1_folder=tmp_path / "S1A_gone",
@@ -149,7 +150,7 @@ def test_damaged_file(tmp_path):
     folder.mkdir()
     for band in ("VV", "VH"):
         (folder / f"{folder.name}_{band}.tif").write_bytes(b"II*\0")
-    with pytest.raises(command_line.UserError, match=r"_VV\.tif"):
+    with pytest.raises(errors.UserError, match=r"_VV\.tif"):
         patch_source.from_folders(
             s1_folder=folder, s2_folder=None, grids=("s1",)
         )
@@ -167,7 +168,7 @@ def test_names_file_that_cannot_be_read(tmp_path, content):
     file = tmp_path / "names.txt"
     if content is not None:
         file.write_bytes(content)
-    with pytest.raises(command_line.UserError, match="cannot be read"):
+    with pytest.raises(errors.UserError, match="cannot be read"):
         query.read_names(file)
 
 
@@ -175,13 +176,13 @@ def test_another_model_is_refused(test_index, workdir, monkeypatch):
     model = saved_model.load(workdir / "saved_model")
     other = dataclasses.replace(model, fingerprint="ef" * 32)
     monkeypatch.setattr(saved_model, "load", lambda path: other)
-    with pytest.raises(command_line.UserError, match="another model"):
+    with pytest.raises(errors.UserError, match="another model"):
         index.Index.open(test_index).model()
 
 
 def test_missing_modality_is_refused(workdir, data_dir, tmp_path):
-    with pytest.raises(command_line.UserError, match="no embedding of S1"):
-        build.build_index(
+    with pytest.raises(errors.UserError, match="no embedding of S1"):
+        index_builder.build_index(
             saved_model=workdir / "saved_model",
             data_dir=data_dir,
             output_dir=tmp_path / "index",
@@ -204,7 +205,7 @@ def test_embedding_that_is_not_finite_is_refused():
         embeddings=("S1",),
         embed=lambda inputs, **_: np.full((1, 4), np.nan),
     )
-    with pytest.raises(command_line.UserError, match="not finite"):
+    with pytest.raises(errors.UserError, match="not finite"):
         embedding.embed(model, {}, modality="S1")
 
 
@@ -212,5 +213,5 @@ def test_only_the_sensors_of_the_modality_are_read(workdir):
     model = saved_model.load(workdir / "saved_model")
     assert "s1" in embedding.input_names(model, "MM")
     # Its sensors meet only in the classifier.
-    with pytest.raises(command_line.UserError, match="no embedding of S1"):
+    with pytest.raises(errors.UserError, match="no embedding of S1"):
         embedding.input_names(model, "S1")

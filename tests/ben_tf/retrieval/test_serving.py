@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ben_tf import command_line
+from ben_tf import errors
 from ben_tf.retrieval import distances
-from ben_tf.retrieval import exact
+from ben_tf.retrieval import exact_search
 from ben_tf.retrieval import index
 from ben_tf.retrieval import serving
 
@@ -31,7 +31,7 @@ def test_agrees_with_exact_search(distance, num_rows, monkeypatch):
     retriever = serving.Retriever(embeddings, names, distance=distance)
     # Many ks, one function.
     for k in (1, 10, 50):
-        found, rows = exact.nearest(distance, queries, embeddings, k=k)
+        found, rows = exact_search.nearest(distance, queries, embeddings, k=k)
         answer = retriever.search(tf.constant(queries), tf.constant(k))
         np.testing.assert_allclose(
             answer["scores"], found, rtol=1e-4, atol=1e-5
@@ -113,11 +113,11 @@ def test_replaces_an_export_but_nothing_else(test_index, tmp_path):
     serving.export(index=test_index, output_dir=folder)
     assert not list(tmp_path.glob("*.part"))
     (tmp_path / "mine").mkdir()
-    with pytest.raises(command_line.UserError, match="holds no SavedModel"):
+    with pytest.raises(errors.UserError, match="holds no SavedModel"):
         serving.export(index=test_index, output_dir=tmp_path / "mine")
 
 
 def test_refuses_binary_codes(write, tmp_path):
     path = write(search="binary")
-    with pytest.raises(command_line.UserError, match="compares binary codes"):
+    with pytest.raises(errors.UserError, match="compares binary codes"):
         serving.export(index=path, output_dir=tmp_path / "serving")

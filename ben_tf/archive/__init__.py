@@ -1,0 +1,1 @@
+"""The official archive -> one checked patch pair at a time."""

@@ -1,0 +1,110 @@
+"""A .gz file that is inflated into a scratch file while it is read."""
+
+import pathlib
+import zlib
+from collections.abc import Callable
+
+from isal import igzip
+from isal import isal_zlib
+
+from ben_tf import errors
+
+
+class InflatedFile:
+    """Reads what a .gz file holds, front to back, and keeps a copy on disk.
+
+    Whoever reads the headers of a tar file needs no second pass through it.
+    """
+
+    def __init__(
+        self,
+        source: pathlib.Path,
+        target: pathlib.Path,
+        *,
+        max_bytes: int,
+        progress: Callable[[int], None],
+        chunk_bytes: int = 1 << 20,
+    ):
+        """Opens both files.
+
+        Args:
+          source: The .gz file.
+          target: Where its content goes.
+          max_bytes: How large the content may be.
+          progress: Called with each number of compressed bytes read.
+          chunk_bytes: How much to inflate at a time.
+        """
+        self._source = source
+        self._max_bytes = max_bytes
+        self._progress = progress
+        self._chunk_bytes = chunk_bytes
+        self._raw = source.open("rb")
+        self._content = igzip.GzipFile(fileobj=self._raw)
+        self._target = target.open("wb")
+        self._num_read = 0
+        # The last chunk and where it starts.
+        self._chunk = b""
+        self._start = 0
+
+    def __enter__(self) -> "InflatedFile":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._target.close()
+        self._content.close()
+        self._raw.close()
+
+    def read_at(self, num_bytes: int, position: int) -> bytes:
+        """Returns bytes of the content, fewer at its end.
+
+        Args:
+          num_bytes: How many.
+          position: Not before the end of the last read.
+
+        Raises:
+          errors.UserError: The file is damaged or its content too large.
+        """
+        end = position + num_bytes
+        kept = b""
+        while self._start + len(self._chunk) < end:
+            if position < self._start + len(self._chunk):
+                kept += self._chunk[max(position - self._start, 0) :]
+            if not self._inflate_chunk():
+                return kept
+        first = max(position - self._start, 0)
+        return kept + self._chunk[first : end - self._start]
+
+    def inflate_rest(self) -> None:
+        """Goes on to the end, which holds the checksum.
+
+        Raises:
+          errors.UserError: The file is damaged or its content too large.
+        """
+        while self._inflate_chunk():
+            pass
+
+    def _inflate_chunk(self) -> bool:
+        """Moves on to the next chunk; returns whether there is one."""
+        self._start += len(self._chunk)
+        try:
+            self._chunk = self._content.read(self._chunk_bytes)
+        except (
+            EOFError,
+            igzip.BadGzipFile,
+            isal_zlib.error,  # type: ignore[misc] # Its stub: no class.
+            zlib.error,
+        ) as error:
+            raise errors.UserError(
+                f"{self._source.name} is truncated or damaged ({error}). "
+                "Download it again; --download resumes and checks it."
+            ) from error
+        if self._start + len(self._chunk) > self._max_bytes:
+            raise errors.UserError(
+                f"{self._source.name} inflates to more than "
+                f"{self._max_bytes:,} bytes. Expected a tarball of "
+                "BigEarthNet v1.0."
+            )
+        self._target.write(self._chunk)
+        self._progress(self._raw.tell() - self._num_read)
+        self._num_read = self._raw.tell()
+        return bool(self._chunk)

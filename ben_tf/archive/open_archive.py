@@ -1,0 +1,103 @@
+"""Opens whatever an archive folder holds: extracted folders or tarballs."""
+
+import os
+import pathlib
+import shutil
+from concurrent import futures
+
+from tqdm import auto as tqdm
+
+from ben_tf import errors
+from ben_tf.archive import patch_sources
+from ben_tf.archive import tarball
+
+# How much a .tar.gz of the archive grows at most; the official ones by a half.
+_MAX_GROWTH = 2
+
+
+def open_archive(
+    archive_dir: str | os.PathLike[str],
+    *,
+    scratch_dir: str | os.PathLike[str] | None = None,
+) -> patch_sources.Archive:
+    """Returns the sources of both sensors.
+
+    Args:
+      archive_dir: Folder that holds, for each sensor, its extracted folder or
+        its tarball.
+      scratch_dir: Where a .tar.gz is inflated to (177 GB for the whole
+        archive) and indexes of tarballs are written. The caller deletes it.
+        Folders need none, tarballs do.
+
+    Raises:
+      errors.UserError: A sensor is missing, a tarball is damaged or the
+        disk is too small.
+      errors.ArchiveError: A tar member is refused.
+      ValueError: Tarballs without `scratch_dir`.
+    """
+    paths = patch_sources.find_sensors(archive_dir)
+    tarballs = {
+        sensor: path for sensor, path in paths.items() if path.is_file()
+    }
+    sources: dict[str, patch_sources.Source] = {
+        sensor: patch_sources.FolderSource(path)
+        for sensor, path in paths.items()
+        if sensor not in tarballs
+    }
+    if tarballs:
+        if scratch_dir is None:
+            raise ValueError("Expected a scratch_dir for tarballs.")
+        scratch = pathlib.Path(scratch_dir)
+        scratch.mkdir(parents=True, exist_ok=True)
+        compressed = [p for p in tarballs.values() if p.suffix == ".gz"]
+        check_disk(scratch, inflated_bytes(tarballs), "inflating the tarballs")
+        with (
+            tqdm.tqdm(
+                desc="inflating",
+                total=sum(path.stat().st_size for path in compressed),
+                unit="B",
+                unit_scale=True,
+                disable=not compressed,
+            ) as progress,
+            # Inflating releases the interpreter lock.
+            futures.ThreadPoolExecutor() as executor,
+        ):
+            opened = {
+                sensor: executor.submit(
+                    tarball.TarSource,
+                    path,
+                    sensor,
+                    scratch=scratch,
+                    progress=progress.update,
+                )
+                for sensor, path in tarballs.items()
+            }
+            for sensor, future in opened.items():
+                sources[sensor] = future.result()
+    return sources
+
+
+def inflated_bytes(paths: dict[str, pathlib.Path]) -> int:
+    """Returns the scratch space that tarballs need at most, by sensor."""
+    return sum(
+        min(
+            _MAX_GROWTH * path.stat().st_size, tarball.LARGEST_TAR_BYTES[sensor]
+        )
+        for sensor, path in paths.items()
+        if path.is_file() and path.suffix == ".gz"
+    )
+
+
+def check_disk(folder: pathlib.Path, num_bytes: int, purpose: str) -> None:
+    """Compares what is needed with what is free.
+
+    Raises:
+      errors.UserError: Too little is free.
+    """
+    free = shutil.disk_usage(folder).free
+    if free < num_bytes:
+        raise errors.UserError(
+            f"The disk is too small for {purpose}: {num_bytes / 1e9:.1f} GB "
+            f"needed, {free / 1e9:.1f} GB free in {folder}. Free some space or "
+            "choose another folder."
+        )

@@ -1,0 +1,186 @@
+"""New patches to predict: two folders, or an archive; broken ones reported."""
+
+import os
+import pathlib
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from ben_tf import bigearthnet
+from ben_tf import errors
+from ben_tf.archive import geotiff
+from ben_tf.archive import open_archive
+from ben_tf.archive import patch_json
+from ben_tf.archive import patch_sources
+from ben_tf.archive import plausibility
+
+
+class Patch(NamedTuple):
+    """One patch.
+
+    Attributes:
+      name: Name of the Sentinel-2 patch, or of the Sentinel-1 patch where that
+        is all there is.
+      grids: Arrays (size, size, bands), keys of `bigearthnet.GRIDS`.
+      epsg: Coordinate system.
+      upper_left: Easting and northing in metres.
+    """
+
+    name: str
+    grids: dict[str, np.ndarray]
+    epsg: int
+    upper_left: tuple[float, float]
+
+
+# A patch, or what is wrong with it.
+Item = Patch | errors.UserError
+
+
+def from_folders(paths: list[str], grids: tuple[str, ...]) -> Iterator[Item]:
+    """Reads one patch from its folder, or a pair from its two folders.
+
+    A folder belongs to the sensor that its name begins with (S1A_..., S2B_...).
+
+    Args:
+      paths: One or two folders of patches.
+      grids: Which arrays to read, keys of `bigearthnet.GRIDS`.
+    """
+    names: dict[str, str] = {}
+    sources: dict[str, patch_sources.Source] = {}
+    for path in map(pathlib.Path, paths):
+        folder = path.resolve()
+        if not folder.is_dir():
+            raise errors.UserError(
+                f"There is no folder {path}. Expected the folder of a patch, "
+                "or of an archive. Check --input."
+            )
+        sensor = folder.name[:2]
+        if sensor not in ("S1", "S2") or sensor in names:
+            raise errors.UserError(
+                "Expected the folder of a Sentinel-2 patch (S2A_..., S2B_...) "
+                "and, or, of a Sentinel-1 patch (S1A_..., S1B_...). Received: "
+                f"{', '.join(paths)}"
+            )
+        names[sensor] = folder.name
+        sources[sensor] = patch_sources.FolderSource(folder.parent)
+    for sensor in _sensors(grids):
+        if sensor not in names:
+            raise errors.UserError(
+                f"The model looks at {sensor}. Expected the folder of the "
+                f"{sensor} patch as well: --input=S2_FOLDER,S1_FOLDER."
+            )
+    yield _read(sources, names, grids)
+
+
+def from_archive(
+    archive_dir: str | os.PathLike,
+    grids: tuple[str, ...],
+    *,
+    scratch_dir: str | os.PathLike,
+) -> Iterator[Item]:
+    """Reads all patches of an archive, extracted or tarballs.
+
+    For both sensors the JSON of each S1 patch names its S2 partner.
+
+    Args:
+      archive_dir: The archive; a model of one sensor needs only that one.
+      grids: Which arrays to read, keys of `bigearthnet.GRIDS`.
+      scratch_dir: For tarballs, see `open_archive`.
+    """
+    sensors = _sensors(grids)
+    sources: patch_sources.Archive
+    if len(sensors) == 1:
+        sources = _one_sensor(archive_dir, sensors[0])
+    else:
+        sources = open_archive.open_archive(
+            archive_dir, scratch_dir=scratch_dir
+        )
+    for name in sorted(sources[sensors[0]].patch_names()):
+        names = {sensors[0]: name}
+        try:
+            if len(sensors) == 2:
+                names["S2"] = _partner(sources["S1"], name)
+        except errors.UserError as error:
+            yield error
+            continue
+        yield _read(sources, names, grids)
+
+
+def count(archive_dir: str | os.PathLike, grids: tuple[str, ...]) -> int | None:
+    """Number of patches of an extracted archive, for a progress bar."""
+    try:
+        sources = _one_sensor(archive_dir, _sensors(grids)[0])
+    except errors.UserError:
+        return None
+    return sum(len(source.patch_names()) for source in sources.values())
+
+
+def is_archive(path: str | os.PathLike) -> bool:
+    """Whether a folder holds patches rather than being one."""
+    return not pathlib.Path(path).resolve().name.startswith(("S1", "S2"))
+
+
+def _one_sensor(
+    archive_dir: str | os.PathLike, sensor: str
+) -> dict[str, patch_sources.FolderSource]:
+    root = pathlib.Path(archive_dir)
+    for name in patch_sources.SENSOR_FOLDERS[sensor]:
+        if (root / name).is_dir():
+            return {sensor: patch_sources.FolderSource(root / name)}
+    raise errors.UserError(
+        f"The archive folder {root} holds no extracted {sensor} patches. "
+        f"Expected {' or '.join(patch_sources.SENSOR_FOLDERS[sensor])} in it."
+    )
+
+
+def _sensors(grids: Iterable[str]) -> tuple[str, ...]:
+    """Sensors of the grids, S1 first."""
+    return tuple(sorted({bigearthnet.GRIDS[name].sensor for name in grids}))
+
+
+def _partner(source: patch_sources.Source, s1_name: str) -> str:
+    file_name = patch_sources.json_name(s1_name)
+    return patch_json.parse(
+        source.read_file(s1_name, file_name),
+        place=f"{s1_name}/{file_name}",
+        sensor="S1",
+    ).s2_name
+
+
+def _read(
+    sources: patch_sources.Archive,
+    names: Mapping[str, str],
+    grids: tuple[str, ...],
+) -> Item:
+    """Reads the bands of a patch; an error instead of raising it."""
+    arrays = {}
+    places = set()
+    try:
+        for grid_name in grids:
+            grid = bigearthnet.GRIDS[grid_name]
+            name = names[grid.sensor]
+            array = np.empty(grid.shape, grid.dtype)
+            for index, band in enumerate(grid.bands):
+                file_name = patch_sources.band_name(name, band)
+                raster = geotiff.decode(
+                    sources[grid.sensor].read_file(name, file_name),
+                    place=f"{name}/{file_name}",
+                    grid=grid,
+                )
+                array[..., index] = raster.pixels
+                places.add((raster.epsg, raster.upper_left))
+            plausibility.check_units(array, grid.sensor, name)
+            arrays[grid_name] = array
+        if len(places) > 1:
+            raise errors.UserError(
+                f"The bands of {' and '.join(sorted(names.values()))} do not "
+                "cover the same ground. Expected one pair of patches."
+            )
+    except errors.UserError as error:
+        return error
+    epsg, upper_left = places.pop()
+    name = names.get("S2") or names["S1"]
+    return Patch(name, arrays, epsg, upper_left)

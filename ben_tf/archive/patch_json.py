@@ -1,0 +1,212 @@
+"""The JSON file of a patch -> checked labels, footprint and time."""
+
+import datetime
+import functools
+import json
+import re
+from typing import Any
+from typing import NamedTuple
+
+from ben_tf import bigearthnet
+from ben_tf import errors
+
+# Keys of the file, by sensor. Sentinel-1 files spell the lower corner "lly".
+_KEYS = {
+    "S1": {
+        "labels",
+        "coordinates",
+        "projection",
+        "corresponding_s2_patch",
+        "scene_source",
+        "acquisition_time",
+    },
+    "S2": {
+        "labels",
+        "coordinates",
+        "projection",
+        "tile_source",
+        "acquisition_date",
+    },
+}
+_TIME_KEYS = {"S1": "acquisition_time", "S2": "acquisition_date"}
+_LOWER_KEYS = {"S1": ("lly", "lry"), "S2": ("lry",)}
+
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}:[0-9]{2}")
+
+# The outermost authority, at the end of the WKT, is that of the projection.
+_EPSG_AT_END = re.compile(r'AUTHORITY\["EPSG","(\d{1,6})"\]\]\s*$')
+# UTM on WGS 84, zones 1 to 60 of the northern hemisphere.
+_UTM_NORTH = range(32601, 32661)
+# Eastings and northings that UTM can give, in metres.
+_EASTING_RANGE = (100_000, 900_000)
+_NORTHING_RANGE = (0, 9_400_000)
+
+
+def _refuse_constant(text: str) -> None:
+    raise ValueError(f"{text} is no JSON")
+
+
+# Python's decoder takes NaN and Infinity, which JSON does not know.
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+
+
+class PatchJson(NamedTuple):
+    """What the JSON of one patch says.
+
+    Attributes:
+      labels: Names of the 43-class nomenclature, in the order of CLASSES_43.
+      epsg: EPSG code of the projection (UTM on WGS 84).
+      upper_left: (easting, northing) of the outer corner, in metres.
+      time: Acquisition in UTC, ISO 8601 without zone, to the second.
+      s2_name: The patch's Sentinel-2 partner; "" in Sentinel-2 files.
+    """
+
+    labels: tuple[str, ...]
+    epsg: int
+    upper_left: tuple[float, float]
+    time: str
+    s2_name: str
+
+
+def parse(data: bytes, *, place: str, sensor: str) -> PatchJson:
+    """Parses and checks the bytes of a `*_labels_metadata.json` file.
+
+    Args:
+      data: The whole file.
+      place: Where the bytes come from, for error messages.
+      sensor: "S1" or "S2".
+
+    Raises:
+      errors.ArchiveError: The file is no JSON, or a key, type, label or number
+        is not what the archive promises.
+    """
+    try:
+        content = _DECODER.decode(data.decode())
+    # A hostile file may also be nested too deeply.
+    except (ValueError, RecursionError) as error:
+        raise errors.ArchiveError(
+            place, f"is not valid JSON ({error}). Extract it again."
+        ) from error
+    expected_keys = _KEYS[sensor]
+    if not isinstance(content, dict) or content.keys() != expected_keys:
+        found = sorted(content) if isinstance(content, dict) else type(content)
+        raise errors.ArchiveError(
+            place,
+            f"has unexpected content. Expected the keys "
+            f"{sorted(expected_keys)}. Received: {str(found)[:200]}",
+        )
+    return PatchJson(
+        labels=_check_labels(content["labels"], place),
+        epsg=_check_projection(content["projection"], place),
+        upper_left=_check_corners(content["coordinates"], place, sensor),
+        time=_check_time(content[_TIME_KEYS[sensor]], place),
+        s2_name=_check_s2_name(content["corresponding_s2_patch"], place)
+        if sensor == "S1"
+        else "",
+    )
+
+
+def _check_labels(labels: Any, place: str) -> tuple[str, ...]:
+    if (
+        not isinstance(labels, list)
+        or not labels
+        or not all(isinstance(label, str) for label in labels)
+        or len(set(labels)) != len(labels)
+    ):
+        raise errors.ArchiveError(
+            place,
+            "has unusable labels. Expected a list of one or more different "
+            f"class names. Received: {str(labels)[:200]}",
+        )
+    unknown = [x for x in labels if x not in bigearthnet.CLASS_43_TO_19]
+    if unknown:
+        raise errors.ArchiveError(
+            place,
+            f"has the unknown label {unknown[0][:100]!r}. Expected names of "
+            "the 43 CORINE classes, as in ben_tf.bigearthnet.CLASSES_43.",
+        )
+    return tuple(x for x in bigearthnet.CLASSES_43 if x in set(labels))
+
+
+def _check_projection(wkt: Any, place: str) -> int:
+    epsg = _epsg_of_wkt(wkt) if isinstance(wkt, str) else None
+    if epsg is None:
+        raise errors.ArchiveError(
+            place,
+            "has an unknown projection. Expected the WKT of a northern UTM "
+            f"zone on WGS 84. Received: {str(wkt)[:100]}",
+        )
+    return epsg
+
+
+# The archive has few projections and one in each of its 1.2 million files.
+@functools.lru_cache(maxsize=256)
+def _epsg_of_wkt(wkt: str) -> int | None:
+    match = _EPSG_AT_END.search(wkt)
+    epsg = int(match.group(1)) if match else None
+    return epsg if epsg in _UTM_NORTH else None
+
+
+def _check_corners(
+    corners: Any, place: str, sensor: str
+) -> tuple[float, float]:
+    lower_keys = _LOWER_KEYS[sensor]
+    expected = [{"ulx", "uly", "lrx", key} for key in lower_keys]
+    if (
+        not isinstance(corners, dict)
+        or corners.keys() not in expected
+        or not all(_is_number(value) for value in corners.values())
+    ):
+        raise errors.ArchiveError(
+            place,
+            "has unusable coordinates. Expected numbers under ulx, uly, lrx, "
+            f"{lower_keys[0]}. Received: {str(corners)[:200]}",
+        )
+    left, upper, right = (float(corners[k]) for k in ("ulx", "uly", "lrx"))
+    lower = next(float(corners[k]) for k in lower_keys if k in corners)
+    size = bigearthnet.PATCH_SIZE_M
+    if (
+        # Records hold corners as float32, exact for whole metres only.
+        not (left.is_integer() and upper.is_integer())
+        or right - left != size
+        or upper - lower != size
+        or not _EASTING_RANGE[0] <= left <= right <= _EASTING_RANGE[1]
+        or not _NORTHING_RANGE[0] <= lower <= upper <= _NORTHING_RANGE[1]
+    ):
+        raise errors.ArchiveError(
+            place,
+            "has coordinates out of range. Expected a square of "
+            f"{size} m at whole metres within a UTM zone. "
+            f"Received: {str(corners)[:200]}",
+        )
+    return left, upper
+
+
+def _is_number(value: Any) -> bool:
+    # A bool is an int in Python but not in JSON; the bound keeps out integers
+    # too large for a float, infinities and NaN.
+    return type(value) in (int, float) and -1e9 < value < 1e9
+
+
+def _check_time(text: Any, place: str) -> str:
+    try:
+        if not _TIME.fullmatch(text):
+            raise ValueError("Another layout.")
+        time = datetime.datetime.fromisoformat(text)
+    except (TypeError, ValueError) as error:
+        raise errors.ArchiveError(
+            place,
+            "has an unusable time. Expected YYYY-MM-DD HH:MM:SS. "
+            f"Received: {str(text)[:100]}",
+        ) from error
+    return time.isoformat()
+
+
+def _check_s2_name(name: Any, place: str) -> str:
+    if not isinstance(name, str):
+        raise errors.ArchiveError(
+            place,
+            "has an unusable corresponding_s2_patch. Expected a patch name. "
+            f"Received: {str(name)[:100]}",
+        )
+    return name

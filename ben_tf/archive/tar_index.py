@@ -1,0 +1,213 @@
+"""The headers of a tar file -> where each file of each patch lies.
+
+Reads the headers alone, front to back, and knows the three ways to store a
+long path: ustar's prefix, GNU's long name, pax. TarFile would take seven times
+as long.
+"""
+
+import tarfile
+from collections.abc import Callable
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from ben_tf import bigearthnet
+from ben_tf import errors
+from ben_tf.archive import patch_sources
+
+# (number of bytes, position) -> the bytes, fewer at the end of the file.
+ReadAt = Callable[[int, int], bytes]
+
+BLOCK_BYTES = 512
+
+_END = bytes(BLOCK_BYTES)
+_MAX_LONG_HEADER_BYTES = 1 << 16
+_MAX_NAME_BYTES = 64
+# They are kept in memory; the archive has none.
+_MAX_SURPLUS = 100_000
+_FILE_KINDS = (tarfile.REGTYPE, tarfile.AREGTYPE)
+
+
+class TarIndex(NamedTuple):
+    """What a tar file holds.
+
+    Attributes:
+      patches: One row a patch, sorted by `name`; `offset` and `size` of each
+        file of a patch in bytes, offset 0 where it is missing.
+      surplus: Names of the files that are no part of their patch, by patch.
+    """
+
+    patches: np.ndarray
+    surplus: dict[str, list[str]]
+
+
+def columns(sensor: str) -> dict[str, int]:
+    """Returns the column of each file of a patch, by the end of its name."""
+    bands = bigearthnet.S1_BANDS if sensor == "S1" else bigearthnet.S2_BANDS
+    suffixes = [patch_sources.band_name("", band) for band in bands]
+    suffixes.append(patch_sources.json_name(""))
+    return {suffix: column for column, suffix in enumerate(suffixes)}
+
+
+def make(read_at: ReadAt, tar_name: str, sensor: str) -> TarIndex:
+    """Reads all headers.
+
+    Args:
+      read_at: Reads the tar file; called with growing positions.
+      tar_name: Name of the tar file, for error messages.
+      sensor: "S1" or "S2".
+
+    Raises:
+      errors.ArchiveError: A member has no business in the archive.
+      errors.UserError: The file is no whole tar file.
+    """
+    column_of = columns(sensor)
+    dtype = np.dtype(
+        [
+            ("name", f"S{_MAX_NAME_BYTES}"),
+            ("offset", np.uint64, len(column_of)),
+            ("size", np.uint64, len(column_of)),
+        ]
+    )
+    rows = np.zeros(1024, dtype)
+    row_of: dict[str, int] = {}
+    surplus: dict[str, list[str]] = {}
+    num_surplus = 0
+    for path, offset, size in _members(read_at, tar_name):
+        parts = path.removeprefix("./").rstrip("/").split("/")
+        is_folder = offset is None
+        if (is_folder and len(parts) == 1) or parts[-1].startswith("."):
+            continue  # The top folder; hidden files, as in a folder.
+        if not 2 <= len(parts) <= 3:
+            raise _refused(path, "no file of a patch")
+        patch_name = parts[1]
+        row = row_of.get(patch_name)
+        if row is None:
+            if len(patch_name.encode()) > _MAX_NAME_BYTES:
+                raise _refused(path, "no file of a patch")
+            row = row_of[patch_name] = len(row_of)
+            if row == len(rows):
+                rows = np.concatenate([rows, np.zeros_like(rows)])
+            rows["name"][row] = patch_name.encode()
+        if len(parts) == 2:
+            continue
+        file_name = parts[2]
+        column = column_of.get(file_name.removeprefix(patch_name))
+        if column is None or is_folder:
+            num_surplus += 1
+            if num_surplus > _MAX_SURPLUS:
+                raise _refused(path, "one of very many that no patch has")
+            surplus.setdefault(patch_name, []).append(file_name)
+            continue
+        if rows["offset"][row, column]:
+            raise _refused(path, "there twice")
+        rows["offset"][row, column] = offset
+        rows["size"][row, column] = size
+    rows = rows[: len(row_of)]
+    return TarIndex(rows[np.argsort(rows["name"])], surplus)
+
+
+def _members(
+    read_at: ReadAt, tar_name: str
+) -> Iterator[tuple[str, int | None, int]]:
+    """Yields (path, offset of the data, size); no offset for folders.
+
+    Raises:
+      errors.ArchiveError: A member is a link, a device or the like, or would
+        leave the folder that it is extracted to.
+      errors.UserError: The file ends early or holds no tar headers.
+    """
+    position = 0
+    long_path = None
+    while (header := read_at(BLOCK_BYTES, position)) != _END:
+        try:
+            path, kind, size = _parse_header(header)
+        except (tarfile.HeaderError, ValueError) as error:
+            raise errors.UserError(
+                f"{tar_name} is truncated, damaged or no tar file: no header "
+                f"at byte {position:,}. Download it again."
+            ) from error
+        position += BLOCK_BYTES
+        if kind in _FILE_KINDS or kind == tarfile.DIRTYPE:
+            path = long_path or path
+            long_path = None
+            _check_path(path)
+            yield path, position if kind in _FILE_KINDS else None, size
+        elif kind in (tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE):
+            if size > _MAX_LONG_HEADER_BYTES:
+                raise _refused(path, "an oversized header")
+            data = read_at(size, position)
+            if kind == tarfile.GNUTYPE_LONGNAME:
+                long_path = _decode(data)
+            else:
+                long_path = _pax_path(data, path) or long_path
+        elif kind != tarfile.XGLTYPE:
+            path = long_path or path
+            _check_path(path)
+            raise _refused(path, "a link, a device or another special file")
+        position += -(-size // BLOCK_BYTES) * BLOCK_BYTES
+
+
+def _parse_header(header: bytes) -> tuple[str, bytes, int]:
+    """Returns (path, type, size).
+
+    Raises:
+      tarfile.HeaderError, ValueError: It is no header.
+    """
+    if len(header) != BLOCK_BYTES:
+        raise ValueError("Too short.")
+    # The checksum counts its own eight bytes as blanks.
+    checksum = sum(header) - sum(header[148:156]) + 8 * 32
+    if checksum != _number(header[148:156]):
+        raise ValueError("Wrong checksum.")
+    size = _number(header[124:136])
+    if size < 0:
+        raise ValueError("Negative size.")
+    path = _decode(header[:100])
+    if header[257:263] == b"ustar\0" and header[345]:
+        path = f"{_decode(header[345:500])}/{path}"
+    return path, header[156:157], size
+
+
+def _number(field: bytes) -> int:
+    """A number of a header: octal digits, or binary where they do not do."""
+    return tarfile.nti(field)  # type: ignore[attr-defined] # Not in typeshed.
+
+
+def _pax_path(data: bytes, path: str) -> str | None:
+    """Returns the path in a pax header: lines of `length key=value`."""
+    found = None
+    while data.strip(b"\0"):
+        length, _, _ = data.partition(b" ")
+        if not (
+            length.isdigit()
+            and len(length) < 8
+            and 5 <= int(length) <= len(data)
+        ):
+            raise _refused(path, "a damaged pax header")
+        line = data[len(length) + 1 : int(length)].rstrip(b"\n")
+        key, _, value = line.partition(b"=")
+        if key == b"path":
+            found = value.decode("utf-8", "replace")
+        elif key == b"size" or key.startswith(b"GNU.sparse"):
+            raise _refused(path, "of a size that no patch has")
+        data = data[int(length) :]
+    return found
+
+
+def _decode(data: bytes) -> str:
+    return data.partition(b"\0")[0].decode("utf-8", "replace")
+
+
+def _check_path(path: str) -> None:
+    if path.startswith("/") or ".." in path.split("/") or "\0" in path:
+        raise _refused(path, "a path that leaves the archive")
+
+
+def _refused(path: str, what: str) -> errors.ArchiveError:
+    return errors.ArchiveError(
+        f"The tar member {path[:200]!r}",
+        f"is {what}. Expected only the folders and files of patches; download "
+        "the tarball again.",
+    )

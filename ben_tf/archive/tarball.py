@@ -1,0 +1,117 @@
+"""The patches in a tarball, read without extracting them.
+
+A compressed tarball is inflated into one scratch file, and an index on disk
+says where each file lies, so that members may come in any order and any
+process can read any patch: memory does not grow with the archive.
+"""
+
+import functools
+import io
+import os
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ben_tf.archive import inflated_file
+from ben_tf.archive import patch_sources
+from ben_tf.archive import tar_index
+
+# More than either official tarball holds, inflated (S2: 104 GB, S1: 73 GB).
+LARGEST_TAR_BYTES = {"S1": 80_000_000_000, "S2": 115_000_000_000}
+
+
+class TarSource:
+    """One sensor's patches in a tar file."""
+
+    def __init__(
+        self,
+        tar_path: pathlib.Path,
+        sensor: str,
+        *,
+        scratch: pathlib.Path,
+        progress: Callable[[int], None],
+    ):
+        """Reads the headers and writes the index; inflates a .tar.gz first.
+
+        Args:
+          tar_path: The .tar or .tar.gz file.
+          sensor: "S1" or "S2".
+          scratch: Existing folder for the index and the inflated file.
+          progress: Called with each number of compressed bytes inflated.
+
+        Raises:
+          errors.ArchiveError: A member has no business in the archive.
+          command_line.UserError: The file is damaged or no whole tar file.
+        """
+        self._tar_path = os.fspath(tar_path)
+        if tar_path.suffix == ".gz":
+            inflated = scratch / f"{sensor}.tar"
+            self._tar_path = os.fspath(inflated)
+            with inflated_file.InflatedFile(
+                tar_path,
+                inflated,
+                max_bytes=LARGEST_TAR_BYTES[sensor],
+                progress=progress,
+            ) as content:
+                index = tar_index.make(content.read_at, tar_path.name, sensor)
+                content.inflate_rest()
+        else:
+            with tar_path.open("rb", buffering=0) as file:
+                read_at = functools.partial(os.pread, file.fileno())
+                index = tar_index.make(read_at, tar_path.name, sensor)
+        self._columns = tar_index.columns(sensor)
+        self._surplus = index.surplus
+        self._index_path = os.fspath(scratch / f"{sensor}.npy")
+        np.save(self._index_path, index.patches)
+        self._index: np.ndarray | None = None
+        self._file: io.FileIO | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_index": None, "_file": None}
+
+    def patch_names(self) -> list[str]:
+        """Returns the names of the patches."""
+        return [name.decode() for name in self._open_index()["name"]]
+
+    def file_names(self, patch_name: str) -> list[str]:
+        """Returns the names of the entries that are not hidden."""
+        row = self._find(patch_name)
+        if row is None:
+            return []
+        return [
+            patch_name + suffix
+            for suffix, column in self._columns.items()
+            if row["offset"][column]
+        ] + self._surplus.get(patch_name, [])
+
+    def read_file(self, patch_name: str, file_name: str) -> bytes:
+        """Returns a whole file; see `archive.Source.read_file`."""
+        place = f"{patch_name}/{file_name}"
+        row = self._find(patch_name)
+        column = self._columns.get(file_name.removeprefix(patch_name))
+        if row is None or column is None or not row["offset"][column]:
+            raise patch_sources.missing_file(place, self._tar_path)
+        offset, size = int(row["offset"][column]), int(row["size"][column])
+        if size > patch_sources.MAX_FILE_BYTES:
+            raise patch_sources.too_large_file(place)
+        if self._file is None:
+            self._file = open(self._tar_path, "rb", buffering=0)
+        return os.pread(self._file.fileno(), size, offset)
+
+    def _open_index(self) -> np.ndarray:
+        if self._index is None:
+            # Shared by all processes through the page cache.
+            self._index = np.load(
+                self._index_path, mmap_mode="r", allow_pickle=False
+            )
+        return self._index
+
+    def _find(self, patch_name: str) -> np.void | None:
+        index = self._open_index()
+        name = patch_name.encode()
+        row = np.searchsorted(index["name"], name)
+        if row < len(index) and index["name"][row] == name:
+            return index[row]
+        return None

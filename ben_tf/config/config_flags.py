@@ -1,0 +1,67 @@
+"""A configuration as command-line flags."""
+
+import dataclasses
+import pathlib
+
+from absl import flags
+
+from ben_tf import config as config_lib
+from ben_tf import errors
+
+EXPERIMENTS = pathlib.Path(__file__).parents[1] / "experiments"
+
+
+def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
+    """Defines one absl flag for each field, with its default and help.
+
+    `Config` itself checks choices and bounds.
+    """
+    define = {
+        bool: flags.DEFINE_bool,
+        int: flags.DEFINE_integer,
+        float: flags.DEFINE_float,
+        str: flags.DEFINE_string,
+    }
+    for field in dataclasses.fields(config_lib.Config):
+        text = field.metadata["help"]
+        if choices := field.metadata["choices"]:
+            text += f" One of: {', '.join(map(str, choices))}."
+        define[field.type](
+            field.name, field.default, text, flag_values=flag_values
+        )
+
+
+def from_flags(
+    flag_values: flags.FlagValues = flags.FLAGS,
+) -> config_lib.Config:
+    """The configuration that the parsed flags describe."""
+    return config_lib.Config(
+        **{
+            field.name: flag_values[field.name].value
+            for field in dataclasses.fields(config_lib.Config)
+        }
+    )
+
+
+def from_experiment(name: str, **changes: object) -> config_lib.Config:
+    """The configuration that a flagfile of `ben_tf/experiments` describes.
+
+    Args:
+      name: Of the file, such as "table2_resnet50".
+      **changes: Fields that shall differ, such as `data_dir`.
+
+    Raises:
+      UserError: No experiment has this name, or a value is not allowed.
+    """
+    path = EXPERIMENTS / f"{name}.flags"
+    if not path.is_file():
+        names = sorted(found.stem for found in EXPERIMENTS.glob("*.flags"))
+        raise errors.UserError(
+            f"Unknown experiment {name!r}. Expected one of {', '.join(names)}."
+        )
+    flag_values = flags.FlagValues()
+    define_flags(flag_values)
+    # absl gives this one to the flags of the command line alone.
+    flags.DEFINE_string("flagfile", "", "", flag_values=flag_values)
+    flag_values([name, f"--flagfile={path}"])
+    return dataclasses.replace(from_flags(flag_values), **changes)

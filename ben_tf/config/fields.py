@@ -1,0 +1,56 @@
+"""Fields of a configuration: what they hold, and which values they allow."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import TypeVar
+
+from ben_tf import errors
+
+Value = TypeVar("Value")
+
+
+def field(
+    default: Value,
+    text: str,
+    *,
+    choices: Sequence[Value] | None = None,
+    minimum: Value | None = None,
+    may_change: bool = False,
+) -> Value:
+    """A dataclass field with what its flag needs.
+
+    `may_change` marks fields that may differ when a run goes on in its workdir.
+    """
+    return dataclasses.field(
+        default=default,
+        metadata={
+            "help": text,
+            "choices": choices,
+            "minimum": minimum,
+            "may_change": may_change,
+        },
+    )
+
+
+def check(field: dataclasses.Field, value: object) -> None:
+    """Refuses a value that its field does not allow.
+
+    Raises:
+      UserError: Wrong type, not among the choices, or below the minimum.
+    """
+    choices, minimum = field.metadata["choices"], field.metadata["minimum"]
+    expected = None
+    # An integer serves as a float, but True is no integer here.
+    types = (int, float) if field.type is float else (field.type,)
+    if not isinstance(value, types) or (
+        isinstance(value, bool) and field.type is not bool
+    ):
+        expected = f"a value of type {field.type.__name__}"
+    elif choices is not None and value not in choices:
+        expected = f"one of {', '.join(map(str, choices))}"
+    elif minimum is not None and not value >= minimum:
+        expected = f"at least {minimum}"
+    if expected:
+        raise errors.UserError(
+            f"Invalid --{field.name}. Expected {expected}. Received: {value!r}"
+        )

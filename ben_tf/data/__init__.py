@@ -1,0 +1,1 @@
+"""The built dataset -> batches of what a network takes."""

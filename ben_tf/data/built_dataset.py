@@ -1,0 +1,98 @@
+"""Finds the dataset that the builder wrote, and its splits."""
+
+import os
+import pathlib
+
+import tensorflow_datasets as tfds
+from google.protobuf import json_format
+
+from ben_tf import bigearthnet
+from ben_tf import errors
+
+_DATASET_FILE = "dataset_info.json"
+
+
+def open_dataset(data_dir: str | os.PathLike) -> tfds.core.DatasetBuilder:
+    """Finds the newest built version of the dataset below `data_dir`.
+
+    Raises:
+      UserError: No dataset there, a damaged one, or one whose records are in
+        another file format.
+    """
+    versions = built_versions(data_dir)
+    if not versions:
+        raise errors.UserError(
+            f"No dataset found. Expected {data_dir}/{bigearthnet.DATASET_NAME}/"
+            f"<config>/<version>/{_DATASET_FILE}. Build it with python -m "
+            "tfrecords_builder.build --archive_dir=... "
+            f"--data_dir={data_dir}, or correct --data_dir."
+        )
+    try:
+        builder = tfds.builder_from_directory(versions[-1])
+    except (KeyError, ValueError, json_format.ParseError) as error:
+        raise errors.UserError(
+            f"The description of the dataset in {versions[-1]} is damaged: "
+            f"{error}. Build it again with python -m tfrecords_builder.build "
+            "--overwrite."
+        ) from error
+    if builder.info.file_format != tfds.core.FileFormat.TFRECORD:
+        raise errors.UserError(
+            f"The dataset in {versions[-1]} is stored as "
+            f"{builder.info.file_format.value}. Expected tfrecord. Build it "
+            "again with python -m tfrecords_builder.build."
+        )
+    return builder
+
+
+def built_versions(data_dir: str | os.PathLike) -> list[pathlib.Path]:
+    """Folders of the versions that were built to the end, oldest first."""
+    root = pathlib.Path(data_dir).expanduser() / bigearthnet.DATASET_NAME
+    # A build that is going on has a folder "incomplete...".
+    found = root.glob(f"*/[0-9]*/{_DATASET_FILE}")
+    return sorted(
+        (path.parent for path in found),
+        key=lambda path: tfds.core.Version(path.name),
+    )
+
+
+def describe(builder: tfds.core.DatasetBuilder) -> dict:
+    """Name, origin and split sizes of a dataset, for a workdir's data.json."""
+    return {
+        "name": builder.info.full_name,
+        "synthetic": is_synthetic(builder),
+        "patches": {
+            name: split.num_examples
+            for name, split in sorted(builder.info.splits.items())
+        },
+    }
+
+
+def is_synthetic(builder: tfds.core.DatasetBuilder) -> bool:
+    """Whether the records come from the synthetic sample archive."""
+    return bool((builder.info.metadata or {}).get("synthetic", False))
+
+
+def num_examples(builder: tfds.core.DatasetBuilder, split: str) -> int:
+    """Number of patches of a split or sub-split such as "test[:100]".
+
+    Raises:
+      UserError: The dataset has no such split.
+    """
+    return split_info(builder, split).num_examples
+
+
+def split_info(
+    builder: tfds.core.DatasetBuilder, split: str
+) -> tfds.core.SplitInfo:
+    """TFDS's description of a split or sub-split."""
+    try:
+        info = builder.info.splits[split]
+        if info.num_examples:
+            return info
+    except (KeyError, NotImplementedError, ValueError):
+        pass
+    sizes = {name: s.num_examples for name, s in builder.info.splits.items()}
+    raise errors.UserError(
+        f"The dataset in {builder.data_path} has no patch in split {split!r}. "
+        f"Expected one of {sizes} or a part of it such as 'test[:100]'."
+    )

@@ -1,0 +1,301 @@
+"""From a TFDS directory to tf.data batches.
+
+TensorFlow Datasets finds the files and resolves splits such as "train[:10%]";
+it does not decode: `records` parses whole batches.
+"""
+
+import dataclasses
+import functools
+import os
+from collections.abc import Sequence
+
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from ben_tf.data import built_dataset
+from ben_tf.data import preprocessing
+from ben_tf.data import records
+
+# File names, records to skip and records to take of a split's files.
+_Shards = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
+
+
+@dataclasses.dataclass(frozen=True)
+class Content:
+    """What a batch for a network holds.
+
+    Attributes:
+      grids: Which arrays to parse, keys of `bigearthnet.GRIDS`.
+      layout: One of `preprocessing.LAYOUTS` for model-ready batches, or None
+        for raw native grids (preprocessing then runs on the device).
+      num_classes: Nomenclature of the labels, 19 or 43.
+      duplicate_vv: As in `preprocessing.to_model_inputs`.
+    """
+
+    grids: Sequence[str]
+    layout: str | None
+    num_classes: int
+    duplicate_vv: bool = False
+
+    def prepare(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Raw grids become what `layout` says."""
+        if self.layout is None:
+            return inputs
+        return preprocessing.to_model_inputs(
+            inputs, layout=self.layout, duplicate_vv=self.duplicate_vv
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Order:
+    """Which patches come together in training, and when.
+
+    Attributes:
+      batch_size: Patches in a batch. An epoch has num_examples // batch_size
+        batches: its last, incomplete batch is dropped, since XLA would compile
+        another program for it; the shuffle makes it other patches every time.
+      seed: Any integer.
+      shuffle_buffer: Records in the buffer, about 275 kB each.
+    """
+
+    batch_size: int
+    seed: int
+    shuffle_buffer: int
+
+
+def native_batches(
+    builder: tfds.core.DatasetBuilder,
+    split: str,
+    *,
+    grids: Sequence[str],
+    num_classes: int = 19,
+    batch_size: int = 256,
+    metadata: Sequence[str] = (),
+) -> tf.data.Dataset:
+    """Batches of raw patches in a fixed order, each patch once.
+
+    Args:
+      builder: From `open_dataset`.
+      split: TFDS split, such as "test" or "train[:10%]".
+      grids: Which arrays to parse, keys of `bigearthnet.GRIDS`.
+      num_classes: Nomenclature of the labels, 19 or 43.
+      batch_size: Patches in a batch; the last batch may be smaller.
+      metadata: Other features to parse, such as "patch_name".
+
+    Returns:
+      A dataset of dicts: "inputs", a dict of arrays (B, size, size, bands) in
+      the dtypes of `bigearthnet.GRIDS`; "labels", (B, num_classes) float32
+      multi-hot; and each of `metadata`, (B,), "upper_left" (B, 2) float64.
+
+    Raises:
+      UserError: The dataset has no such split.
+    """
+    parse = functools.partial(
+        records.parse_batch,
+        grids=grids,
+        num_classes=num_classes,
+        metadata=metadata,
+    )
+    return (
+        _records(_shards(builder, split))
+        .batch(batch_size)
+        .map(parse, num_parallel_calls=tf.data.AUTOTUNE)
+        .prefetch(tf.data.AUTOTUNE)
+    )
+
+
+def training_batches(
+    builder: tfds.core.DatasetBuilder,
+    split: str,
+    content: Content,
+    order: Order,
+    *,
+    epochs: range,
+    first_step: int = 0,
+    augment: bool = False,
+    part: tuple[int, int] = (0, 1),
+) -> tf.data.Dataset:
+    """Shuffled batches of the given epochs, one after the other.
+
+    The order of patches and their augmentation are functions of the seed and
+    the number of the epoch, so training that stops after epoch 7 goes on with
+    `epochs=range(7, 100)` as if nothing had happened. Patches are shuffled
+    three times: by the builder when it writes, by file, and in a buffer.
+
+    Args:
+      builder: From `open_dataset`.
+      split: TFDS split.
+      content: What a batch holds.
+      order: Which patches, and when.
+      epochs: Numbers of the epochs.
+      first_step: Batches of the first epoch to leave out.
+      augment: Whether to flip and turn.
+      part: (index, count): of each batch only this one of `count` equal parts.
+        All parts read all records, so that together they are the batches that
+        one machine would see, but each parses only its own.
+
+    Returns:
+      A dataset of (inputs, labels).
+
+    Raises:
+      UserError: The dataset has no such split.
+    """
+    steps = built_dataset.num_examples(builder, split) // order.batch_size
+    index, num_parts = part
+    size = order.batch_size // num_parts
+    start = epochs.start * steps + first_step
+
+    def take_part(serialized: tf.Tensor) -> tf.Tensor:
+        # Its length is known to XLA.
+        return tf.ensure_shape(
+            serialized[index * size : (index + 1) * size], (size,)
+        )
+
+    def prepare(
+        step: tf.Tensor, serialized: tf.Tensor
+    ) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+        batch = records.parse_batch(
+            serialized, grids=content.grids, num_classes=content.num_classes
+        )
+        return compute(batch["inputs"], step), batch["labels"]
+
+    @tf.function(jit_compile=True)
+    def compute(
+        inputs: dict[str, tf.Tensor], step: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        if augment:
+            # A part moves its patches by itself: with one part as it always
+            # did, and no two parts alike.
+            inputs = preprocessing.augment(
+                inputs, seed=[order.seed, step * num_parts + index]
+            )
+        return content.prepare(inputs)
+
+    return (
+        _shuffled_batches(builder, split, order, epochs)
+        # What is skipped is read, but neither parsed nor computed on.
+        .skip(first_step)
+        .map(take_part)
+        .enumerate(start=start)
+        .map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
+        .prefetch(tf.data.AUTOTUNE)
+    )
+
+
+def training_patch_names(
+    builder: tfds.core.DatasetBuilder,
+    split: str,
+    order: Order,
+    *,
+    epoch: int,
+    step: int,
+) -> list[str]:
+    """Names of the patches in one batch of `training_batches`.
+
+    Finds them anew from the order, so that training need not carry names.
+
+    Args:
+      builder: From `open_dataset`.
+      split: TFDS split.
+      order: That of the training.
+      epoch: Number of the epoch, from 0.
+      step: Number of the batch within the epoch, from 0.
+    """
+    (batch,) = (
+        _shuffled_batches(builder, split, order, range(epoch, epoch + 1))
+        .skip(step)
+        .take(1)
+        .map(
+            functools.partial(
+                records.parse_batch,
+                grids=(),
+                num_classes=19,
+                metadata=["patch_name"],
+            )
+        )
+    )
+    return [name.decode() for name in batch["patch_name"].numpy()]
+
+
+def _shuffled_batches(
+    builder: tfds.core.DatasetBuilder, split: str, order: Order, epochs: range
+) -> tf.data.Dataset:
+    """Batches (B,) of serialized records in the order of training."""
+    shards = _shards(builder, split)
+
+    def one_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
+        # The seed of this function's graph, which shuffle() combines with its
+        # own: the order is no matter of tf.random.set_seed, with whose 0 a
+        # seed that is a tensor could not be combined.
+        tf.compat.v1.set_random_seed(1)
+        places = tf.random.experimental.stateless_shuffle(
+            tf.range(len(shards[0])), seed=[order.seed, epoch]
+        )
+        files, skip, take = (tf.gather(column, places) for column in shards)
+        return (
+            _records((files, skip, take))
+            .shuffle(order.shuffle_buffer, seed=epoch + order.seed)
+            .batch(order.batch_size, drop_remainder=True)
+        )
+
+    return tf.data.Dataset.range(epochs.start, epochs.stop).flat_map(one_epoch)
+
+
+def validation_batches(
+    builder: tfds.core.DatasetBuilder,
+    split: str,
+    content: Content,
+    *,
+    batch_size: int,
+) -> tf.data.Dataset:
+    """Batches as the model saw them in training, in a fixed order.
+
+    Args:
+      builder: From `open_dataset`.
+      split: TFDS split.
+      content: What a batch holds.
+      batch_size: Patches in a batch; the last batch may be smaller.
+
+    Returns:
+      A dataset of (inputs, labels).
+
+    Raises:
+      UserError: The dataset has no such split.
+    """
+    compute = tf.function(content.prepare, jit_compile=True)
+    return (
+        native_batches(
+            builder,
+            split,
+            grids=content.grids,
+            num_classes=content.num_classes,
+            batch_size=batch_size,
+        )
+        .map(
+            lambda batch: (compute(batch["inputs"]), batch["labels"]),
+            num_parallel_calls=tf.data.AUTOTUNE,
+        )
+        .prefetch(tf.data.AUTOTUNE)
+    )
+
+
+def _shards(builder: tfds.core.DatasetBuilder, split: str) -> _Shards:
+    parts = built_dataset.split_info(builder, split).file_instructions
+    return (
+        tf.constant([os.fspath(part.filename) for part in parts]),
+        tf.constant([part.skip for part in parts], tf.int64),
+        tf.constant([part.take for part in parts], tf.int64),
+    )
+
+
+def _records(shards: _Shards) -> tf.data.Dataset:
+    """Serialized records, several files side by side, in a fixed order."""
+    return tf.data.Dataset.from_tensor_slices(shards).interleave(
+        lambda path, skip, take: (
+            tf.data.TFRecordDataset(path).skip(skip).take(take)
+        ),
+        cycle_length=16,
+        block_length=16,
+        num_parallel_calls=tf.data.AUTOTUNE,
+        deterministic=True,
+    )

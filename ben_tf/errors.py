@@ -1,0 +1,27 @@
+"""Errors that a user can mend, in one sentence each. Standard library only."""
+
+
+class UserError(ValueError):
+    """An error that the user can mend.
+
+    The message says in one or two sentences what happened, what was expected
+    and how to fix it. `run` prints it without a traceback and exits with 1.
+    """
+
+
+class ArchiveError(UserError):
+    """A file or folder of the archive is missing, damaged or inconsistent.
+
+    Attributes:
+      place: The patch, file or tar member, as a path below the archive folder.
+      reason: A sentence without its subject: "is truncated. Expected ...".
+    """
+
+    def __init__(self, place: str, reason: str):
+        # Both go to `args`, so that the error survives pickling.
+        super().__init__(place, reason)
+        self.place = place
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.place} {self.reason}"

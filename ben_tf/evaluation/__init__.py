@@ -1,0 +1,1 @@
+"""Predictions of a split, their scores, and the paper beside them."""

@@ -1,0 +1,177 @@
+"""Approximate search in FAISS, with parameters that follow from the size.
+
+Each structure only proposes candidates; `distances.rank` then orders them by
+their exact distance, which also repairs most of what compression loses.
+
+- "ivf" looks only into the cells nearest to the query.
+- "hnsw" walks a graph of neighbours: fastest to ask, slowest to build. Its
+  own copy of the embeddings has 8 bits a value, a quarter of the memory.
+- "pq" compresses each embedding to at most 64 bytes and reads all of them.
+"""
+
+import math
+import os
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ben_tf import errors
+from ben_tf.retrieval import distances
+
+if TYPE_CHECKING:
+    import faiss
+
+KINDS = ("ivf", "hnsw", "pq")
+
+_ROWS_AT_ONCE = 16_384
+_HNSW_NEIGHBOURS = 32
+_HNSW_CONSTRUCTION = 80
+_HNSW_SEARCH = 32
+_SCALAR_TRAINING_ROWS = 20_000
+# Compressed distances are rough: more candidates are worth looking at.
+_CANDIDATES_PER_HIT = {"ivf": 1, "hnsw": 1.5, "pq": 10}
+_PQ_MAX_BYTES = 64
+# FAISS asks for so many training rows for each centroid.
+_ROWS_PER_CENTROID = 39
+
+
+def build(kind: str, distance: str, embeddings: np.ndarray) -> "faiss.Index":
+    """Builds a structure over all rows.
+
+    Args:
+      kind: One of `KINDS`.
+      distance: "euclidean", or "cosine", which is Euclidean distance between
+        vectors of unit length.
+      embeddings: (N, D) float32; may be memory-mapped.
+
+    Returns:
+      A FAISS index.
+    """
+    import faiss
+
+    num_rows, size = embeddings.shape
+    if kind == "ivf":
+        cells = num_cells(num_rows)
+        index = faiss.IndexIVFFlat(faiss.IndexFlatL2(size), size, cells)
+        index.cp.max_points_per_centroid = 64
+        training_rows = 64 * cells
+    elif kind == "hnsw":
+        index = faiss.IndexHNSWSQ(
+            size, faiss.ScalarQuantizer.QT_8bit, _HNSW_NEIGHBOURS
+        )
+        index.hnsw.efConstruction = _HNSW_CONSTRUCTION
+        training_rows = _SCALAR_TRAINING_ROWS
+    else:
+        num_bits = max(
+            1, min(8, int(math.log2(max(2, num_rows / _ROWS_PER_CENTROID))))
+        )
+        index = faiss.IndexPQ(size, num_sub_vectors(size), num_bits)
+        training_rows = 256 * 2**num_bits
+    step = max(1, num_rows // training_rows)
+    index.train(_prepare(distance, embeddings[::step][:training_rows]))
+    for start in range(0, num_rows, _ROWS_AT_ONCE):
+        index.add(_prepare(distance, embeddings[start : start + _ROWS_AT_ONCE]))
+    return index
+
+
+def save(index: "faiss.Index", path: str | os.PathLike) -> None:
+    """Writes what `build` returned."""
+    import faiss
+
+    faiss.write_index(index, os.fspath(path))
+
+
+def load(
+    path: str | os.PathLike, kind: str, *, num_rows: int, dimension: int
+) -> "faiss.Index":
+    """Reads what `save` wrote; the caller has checked the file's digest.
+
+    Raises:
+      UserError: The file holds another structure than the manifest says.
+    """
+    import faiss
+
+    try:
+        index = faiss.read_index(os.fspath(path))
+    except RuntimeError as error:
+        raise errors.UserError(
+            f"{path} is damaged: FAISS cannot read it. Build the index again "
+            "with python -m ben_tf.retrieval build."
+        ) from error
+    found = (_kind(index), index.ntotal, index.d)
+    if found != (kind, num_rows, dimension):
+        raise errors.UserError(
+            f"{path} does not belong to this index. Expected {kind} with "
+            f"{num_rows} x {dimension} embeddings. Build the index again with "
+            "python -m ben_tf.retrieval build."
+        )
+    return index
+
+
+def nearest(
+    index: "faiss.Index",
+    distance: str,
+    queries: np.ndarray,
+    embeddings: np.ndarray,
+    *,
+    k: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Finds most of the k nearest rows.
+
+    Args:
+      index: From `build` or `load`.
+      distance: As given to `build`.
+      queries: (Q, D) float32.
+      embeddings: (N, D) float32, what the index was built over.
+      k: Number of rows wanted.
+
+    Returns:
+      (distances, rows), (Q, k) float32 and int64, as `exact.nearest`; where
+      fewer than k rows were found, distance infinity and row -1 fill up.
+    """
+    k = min(k, index.ntotal)
+    kind = _kind(index)
+    wanted = min(index.ntotal, math.ceil(k * _CANDIDATES_PER_HIT[kind]))
+    if kind == "ivf":
+        index.nprobe = num_probes(index.nlist)
+    elif kind == "hnsw":
+        index.hnsw.efSearch = max(_HNSW_SEARCH, wanted)
+    _, candidates = index.search(_prepare(distance, queries), wanted)
+    return distances.rank(distance, queries, embeddings, candidates, k=k)
+
+
+def num_cells(num_rows: int) -> int:
+    """Cells of an inverted file: about 2 sqrt(N), each filled enough."""
+    return max(
+        1, min(int(2 * math.sqrt(num_rows)), num_rows // _ROWS_PER_CENTROID)
+    )
+
+
+def num_probes(cells: int) -> int:
+    """Cells looked at for one query."""
+    return min(cells, max(8, cells // 32))
+
+
+def num_sub_vectors(size: int) -> int:
+    """Bytes of a product-quantised vector: a divisor of `size`."""
+    most = max(1, min(_PQ_MAX_BYTES, size // 4))
+    return max(m for m in range(1, most + 1) if size % m == 0)
+
+
+def _kind(index: "faiss.Index") -> str:
+    """Which of `KINDS` a FAISS index is; "" for any other."""
+    import faiss
+
+    kinds = {
+        faiss.IndexIVFFlat: "ivf",
+        faiss.IndexHNSWSQ: "hnsw",
+        faiss.IndexPQ: "pq",
+    }
+    return kinds.get(type(index), "")
+
+
+def _prepare(distance: str, rows: np.ndarray) -> np.ndarray:
+    """What FAISS compares by Euclidean distance."""
+    if distance == distances.COSINE:
+        rows = distances.unit_length(rows)
+    return np.ascontiguousarray(rows, np.float32)

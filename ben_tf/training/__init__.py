@@ -1,0 +1,1 @@
+"""A training run: its model, steps, checkpoints and devices."""

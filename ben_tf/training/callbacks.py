@@ -1,0 +1,171 @@
+"""What happens beside the training steps: history, progress, alarm."""
+
+import csv
+import io
+import json
+import math
+import pathlib
+import time
+from collections.abc import Callable
+
+import tensorflow as tf
+import tqdm
+
+from ben_tf import errors
+from ben_tf import files
+from ben_tf.training import checkpoints
+
+HISTORY_FILE = "history.csv"
+NOT_FINITE_FILE = "not_finite.json"
+
+
+class History(tf.keras.callbacks.Callback):
+    """Keeps history.csv: one row an epoch, complete after every epoch.
+
+    Columns: epoch (from 1), seconds, learning_rate, then loss, metrics and
+    their validation counterparts. A run that goes on keeps the rows of the
+    epochs that are done. The metrics of an epoch that was interrupted are those
+    of the whole epoch; its seconds count from the interruption.
+    """
+
+    def __init__(self, workdir: pathlib.Path, *, num_epochs_done: int):
+        super().__init__()
+        self._path = workdir / HISTORY_FILE
+        self._rows: list[dict[str, float | str]] = []
+        if num_epochs_done and self._path.exists():
+            with self._path.open(newline="") as file:
+                self._rows = [
+                    row
+                    for row in csv.DictReader(file)
+                    if int(row["epoch"]) <= num_epochs_done
+                ]
+
+    def on_epoch_begin(
+        self, epoch: int, logs: dict[str, float] | None = None
+    ) -> None:
+        """Starts the clock."""
+        self._start = time.monotonic()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        """Adds a row and replaces the file."""
+        optimizer = self.model.optimizer
+        row: dict[str, float | str] = {
+            "epoch": epoch + 1,
+            "seconds": round(time.monotonic() - self._start, 2),
+            "learning_rate": float(
+                tf.convert_to_tensor(optimizer.learning_rate)
+            ),
+        }
+        # repr of a float gives it back to the last digit.
+        row |= {name: repr(float(value)) for name, value in logs.items()}
+        self._rows.append(row)
+        content = io.StringIO(newline="")
+        writer = csv.DictWriter(content, fieldnames=list(row))
+        writer.writeheader()
+        writer.writerows(self._rows)
+        files.write(self._path, content.getvalue())
+
+
+class NotFinite(tf.keras.callbacks.Callback):
+    """Stops training, before anything is saved, when the loss is no number.
+
+    The names of the batch's patches go to not_finite.json. They are looked up
+    only then, so other steps pay nothing.
+    """
+
+    def __init__(
+        self,
+        workdir: pathlib.Path,
+        *,
+        first_step: int,
+        patch_names: Callable[[int, int], list[str]],
+    ):
+        """Gets ready to look up a batch.
+
+        Args:
+          workdir: Where to write not_finite.json.
+          first_step: Steps of the first epoch that are left out.
+          patch_names: From epoch and step within it, both from 0, to names.
+        """
+        super().__init__()
+        self._path = workdir / NOT_FINITE_FILE
+        self._first_step = first_step
+        self._patch_names = patch_names
+
+    def on_epoch_begin(
+        self, epoch: int, logs: dict[str, float] | None = None
+    ) -> None:
+        """Remembers the epoch; only the first one begins in its middle."""
+        self._epoch = epoch
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
+        """Looks at the loss."""
+        if math.isfinite(logs["loss"]):
+            return
+        step = self._first_step + batch
+        names = self._patch_names(self._epoch, step)
+        content = {
+            "epoch": self._epoch + 1,
+            "step": step + 1,
+            "loss": str(logs["loss"]),
+            "patches": names,
+        }
+        files.write(self._path, json.dumps(content, indent=2) + "\n")
+        raise errors.UserError(
+            f"The loss is {logs['loss']} since step {step + 1} of epoch "
+            f"{self._epoch + 1}, whose {len(names)} patches are "
+            f"{', '.join(names[:3])} and others, all in {self._path}. Look at "
+            "them, lower --learning_rate, set --clip_norm=1 or use "
+            "--precision=float32; in a new --workdir, for this one would meet "
+            "the same step again."
+        )
+
+
+class Progress(tf.keras.callbacks.Callback):
+    """A progress bar for each epoch that ends as one line of results."""
+
+    def __init__(
+        self,
+        *,
+        batch_size: int,
+        epochs: int,
+        steps_per_epoch: int,
+        first_step: int,
+    ):
+        super().__init__()
+        self._batch_size = batch_size
+        self._epochs = epochs
+        self._steps_per_epoch = steps_per_epoch
+        self._first_step = first_step
+
+    def on_epoch_begin(
+        self, epoch: int, logs: dict[str, float] | None = None
+    ) -> None:
+        """Opens the bar."""
+        self._bar = tqdm.tqdm(
+            total=self._steps_per_epoch * self._batch_size,
+            initial=self._first_step * self._batch_size,
+            desc=f"epoch {epoch + 1}/{self._epochs}",
+            unit="patch",
+            leave=False,
+            dynamic_ncols=True,
+        )
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
+        """Moves the bar."""
+        self._bar.update(self._batch_size)
+        self._bar.set_postfix(loss=f"{logs['loss']:.4f}", refresh=False)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        """Replaces the bar by the epoch's results."""
+        seconds = self._bar.format_dict["elapsed"]
+        self._bar.close()
+        print(
+            f"epoch {epoch + 1:3d}/{self._epochs}"
+            f"  loss {logs['loss']:.4f}"
+            f"  val_loss {logs['val_loss']:.4f}"
+            f"  val macro F1 {logs['val_macro_f1']:.3f}"
+            f"  val macro AP {logs[checkpoints.MONITOR]:.3f}"
+            f"  {seconds:.0f} s",
+            flush=True,
+        )

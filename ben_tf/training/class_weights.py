@@ -1,0 +1,65 @@
+"""How much the positives of each class count in the class-weighted loss."""
+
+import json
+import pathlib
+
+import numpy as np
+import tensorflow_datasets as tfds
+import tqdm
+
+from ben_tf import config as config_lib
+from ben_tf import files
+from ben_tf.data import built_dataset
+from ben_tf.data import input_pipeline
+
+FILE_NAME = "class_weights.json"
+LARGEST_WEIGHT = 100.0
+
+
+def of_run(
+    config: config_lib.Config,
+    builder: tfds.core.DatasetBuilder,
+    workdir: pathlib.Path | None,
+) -> list[float] | None:
+    """The weights for `--loss=class_weighted`; None for other losses.
+
+    The labels of the training split are counted once, which reads it once, and
+    kept in the workdir's class_weights.json. Without a workdir nothing is kept.
+    """
+    if config.loss != "class_weighted":
+        return None
+    if workdir is not None and (workdir / FILE_NAME).exists():
+        return json.loads((workdir / FILE_NAME).read_text())["weights"]
+    counts = np.zeros(config.num_classes)
+    batches = input_pipeline.native_batches(
+        builder, config.train_split, grids=(), num_classes=config.num_classes
+    )
+    for batch in tqdm.tqdm(
+        batches, desc="counting labels", unit="batch", leave=False
+    ):
+        counts += batch["labels"].numpy().sum(axis=0)
+    num_patches = built_dataset.num_examples(builder, config.train_split)
+    weights = positive_weights(counts, num_patches).tolist()
+    if workdir is not None:
+        content = {"patches": counts.tolist(), "weights": weights}
+        files.write(workdir / FILE_NAME, json.dumps(content, indent=2) + "\n")
+    return weights
+
+
+def positive_weights(counts: np.ndarray, num_patches: int) -> np.ndarray:
+    """From labels to weights: patches without a class / patches with it.
+
+    So a class's positives weigh as much together as its negatives. At most
+    `LARGEST_WEIGHT`, so that no single patch rules a batch; 1 for a class that
+    does not occur.
+
+    Args:
+      counts: (classes,) patches with each class.
+      num_patches: All patches.
+
+    Returns:
+      (classes,) float64.
+    """
+    counts = np.asarray(counts, np.float64)
+    ratio = (num_patches - counts) / np.maximum(counts, 1)
+    return np.where(counts > 0, np.minimum(ratio, LARGEST_WEIGHT), 1.0)

@@ -1,0 +1,257 @@
+"""What a run will take: parameters, memory, steps, bytes read and time.
+
+The plan comes from the compiled run; the time from some measured steps.
+"""
+
+import dataclasses
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import tensorflow as tf
+import tqdm
+
+from ben_tf import errors
+from ben_tf.data import built_dataset
+from ben_tf.training import runs
+
+if TYPE_CHECKING:
+    import tensorflow_datasets as tfds
+
+NUM_MEASURED_STEPS = 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """The size of a run. Bytes are those of each device.
+
+    Attributes:
+      name: Model, sensors and precision.
+      trainable_parameters: Numbers that training changes.
+      other_parameters: Statistics of batch normalisation, and frozen weights.
+      weight_bytes: All parameters.
+      gradient_bytes: One number for each trainable parameter.
+      slot_bytes: What the optimiser keeps for each parameter.
+      activation_bytes: Estimate: the outputs of all layers for the device's
+        part of a batch, as if all were kept for the backward pass. Scratch
+        memory of convolutions is extra; what XLA fuses is less.
+      batch_size: Patches in a step, over all devices.
+      num_devices: Devices that share a batch.
+      steps_per_epoch: Full batches of the training split.
+      epochs: As configured.
+      training_bytes: Read from files in an epoch for training.
+      validation_bytes: Read from files in an epoch for validation.
+    """
+
+    name: str
+    trainable_parameters: int
+    other_parameters: int
+    weight_bytes: int
+    gradient_bytes: int
+    slot_bytes: int
+    activation_bytes: int
+    batch_size: int
+    num_devices: int
+    steps_per_epoch: int
+    epochs: int
+    training_bytes: int
+    validation_bytes: int
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of the whole run."""
+        return self.epochs * self.steps_per_epoch
+
+
+def plan(run: runs.Run) -> Plan:
+    """Works out the size of a run; takes no step.
+
+    Raises:
+      UserError: The dataset has no such validation split.
+    """
+    config = run.config
+    # With a loss on embeddings, `fitted` may hold weights of its own.
+    trainable = run.fitted.trainable_variables
+    num_devices = run.fitted.distribute_strategy.num_replicas_in_sync
+    return Plan(
+        name=f"{config.model}, {config.modality}, {config.precision}",
+        trainable_parameters=_num_elements(trainable),
+        other_parameters=_num_elements(run.fitted.non_trainable_variables),
+        weight_bytes=_num_bytes(run.fitted.variables),
+        gradient_bytes=_num_bytes(trainable),
+        slot_bytes=_slot_bytes(run.optimizer),
+        activation_bytes=_bytes_per_patch(run.model)
+        * -(-config.batch_size // num_devices),
+        batch_size=config.batch_size,
+        num_devices=num_devices,
+        steps_per_epoch=run.steps_per_epoch,
+        epochs=config.epochs,
+        training_bytes=_bytes_read(run.builder, config.train_split),
+        validation_bytes=_bytes_read(run.builder, config.validation_split),
+    )
+
+
+def measure(
+    run: runs.Run, *, num_steps: int = NUM_MEASURED_STEPS
+) -> list[float]:
+    """Takes training steps, reading included, and measures them.
+
+    Changes the weights in memory, and writes nothing.
+
+    Args:
+      run: A compiled run that is not used afterwards.
+      num_steps: Steps to measure; fewer if an epoch has fewer.
+
+    Returns:
+      Seconds of each step. The first one of the epoch, which compiles, is left
+      out, so nothing remains of an epoch with one step.
+
+    Raises:
+      UserError: Memory does not suffice.
+    """
+    num_steps = min(num_steps + 1, run.steps_per_epoch)
+    clock = _Clock(num_steps)
+    try:
+        run.fitted.fit(
+            run.training_data(0),
+            steps_per_epoch=num_steps,
+            verbose=0,
+            callbacks=[clock],
+        )
+    except tf.errors.ResourceExhaustedError as error:
+        reason = str(error).partition("\n")[0]
+        raise errors.UserError(
+            f"Memory does not suffice for a step of {run.config.batch_size} "
+            f"patches: {reason}. Lower --batch_size or use a --precision of "
+            "16 bits."
+        ) from error
+    return [b - a for a, b in zip(clock.ends[:-1], clock.ends[1:], strict=True)]
+
+
+def describe(plan: Plan) -> str:
+    """The plan in lines to print."""
+    memory = {
+        "weights": plan.weight_bytes,
+        "gradients": plan.gradient_bytes,
+        "optimiser": plan.slot_bytes,
+        "activations (estimate)": plan.activation_bytes,
+    }
+    rows = {
+        "model": plan.name,
+        "parameters": f"{plan.trainable_parameters:,} trainable, "
+        f"{plan.other_parameters:,} not",
+        "memory": ", ".join(
+            f"{name} {_megabytes(size)}" for name, size in memory.items()
+        ),
+        "": f"about {_megabytes(sum(memory.values()))} on each of "
+        f"{plan.num_devices} device(s); an estimate, without scratch memory",
+        "steps": f"{plan.steps_per_epoch:,} of {plan.batch_size:,} patches an "
+        f"epoch, {plan.total_steps:,} in all {plan.epochs:,} epochs",
+        "reads": f"{_megabytes(plan.training_bytes)} an epoch for training, "
+        f"{_megabytes(plan.validation_bytes)} for validation",
+    }
+    return "\n".join(f"{name:<12}{text}" for name, text in rows.items())
+
+
+def describe_time(plan: Plan, step_seconds: list[float]) -> str:
+    """The estimate of the time as a line to print.
+
+    Args:
+      plan: Of the run.
+      step_seconds: From `measure`.
+    """
+    if not step_seconds:
+        return f"{'time':<12}no estimate: the only step of an epoch compiles"
+    mean = sum(step_seconds) / len(step_seconds)
+    return (
+        f"{'time':<12}about {_duration(mean * plan.total_steps)}; an estimate "
+        f"from the mean step, {mean:.3g} s with reading, of "
+        f"{len(step_seconds)} measured; validation and compilation come on top"
+    )
+
+
+class _Clock(tf.keras.callbacks.Callback):
+    """Notes when each step ends, and shows progress."""
+
+    def __init__(self, num_steps: int):
+        super().__init__()
+        self.ends: list[float] = []
+        self._bar = tqdm.tqdm(
+            total=num_steps,
+            desc="measuring",
+            unit="step",
+            leave=False,
+            dynamic_ncols=True,
+        )
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
+        # Reading the loss waits for the step to end.
+        float(logs["loss"])
+        self.ends.append(time.perf_counter())
+        self._bar.update()
+
+    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
+        self._bar.close()
+
+
+def _num_elements(variables: Iterable[tf.Variable]) -> int:
+    return sum(variable.shape.num_elements() for variable in variables)
+
+
+def _num_bytes(variables: Iterable[tf.Variable]) -> int:
+    return sum(
+        variable.shape.num_elements() * variable.dtype.size
+        for variable in variables
+    )
+
+
+def _slot_bytes(optimizer: tf.keras.optimizers.Optimizer) -> int:
+    """Bytes of what an optimiser keeps, its counters left out."""
+    variables = optimizer.variables
+    # A method in Keras' older interface.
+    variables = variables() if callable(variables) else variables
+    # Lookahead wraps an optimiser that keeps its own.
+    inner = getattr(optimizer, "_optimizer", None)
+    return _num_bytes(v for v in variables if v.shape.rank) + (
+        _slot_bytes(inner) if inner is not None else 0
+    )
+
+
+def _bytes_per_patch(model: tf.keras.Model) -> int:
+    """Bytes of all layers' outputs, in the dtypes that they have."""
+    return sum(
+        tensor.shape[1:].num_elements() * tensor.dtype.size
+        for layer in model.layers
+        for node in layer.inbound_nodes
+        for tensor in tf.nest.flatten(node.outputs)
+    )
+
+
+def _bytes_read(builder: "tfds.core.DatasetBuilder", split: str) -> int:
+    """Bytes of the files of a split that are read, in its own share of each.
+
+    TFRecord files have no index, so records that a part of a split leaves out
+    at the front of a file are read too.
+
+    Raises:
+      UserError: The dataset has no such split.
+    """
+    built_dataset.num_examples(builder, split)
+    return sum(
+        tf.io.gfile.stat(part.filename).length
+        * (part.skip + part.take)
+        // part.examples_in_shard
+        for part in builder.info.splits[split].file_instructions
+    )
+
+
+def _megabytes(num_bytes: int) -> str:
+    return f"{num_bytes / 1e6:,.1f} MB"
+
+
+def _duration(seconds: float) -> str:
+    """Such as "42 s", "12.5 min" or "31.0 h"."""
+    for limit, unit_seconds, unit in ((90, 1, "s"), (5400, 60, "min")):
+        if seconds < limit:
+            return f"{seconds / unit_seconds:.3g} {unit}"
+    return f"{seconds / 3600:.1f} h"

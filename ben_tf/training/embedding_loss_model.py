@@ -1,0 +1,125 @@
+"""Adds a loss on the embeddings to a model.
+
+With a shared space the loss compares the embeddings of both sensors, otherwise
+the one embedding of each patch with those of the other patches of the batch (of
+a device's part of the batch, under a distribution strategy).
+
+The trained network keeps its one output. What is compiled is a second model on
+the same layers, which also gives the embeddings and adds their loss.
+"""
+
+import tensorflow as tf
+
+from ben_tf.training import losses
+
+
+class ModelWithEmbeddingLoss(tf.keras.Model):
+    """Trains probabilities (B, C) and embeddings of a network.
+
+    Embeddings are (B, 2, D) by sensor with a shared space, else (B, D).
+
+    Metrics see the probabilities alone, as for every other model. `fit` reports
+    the classifier's loss as "loss" and the other as "embedding_loss". Not a
+    functional model: Keras would rename the metrics of one with two outputs.
+    """
+
+    def __init__(
+        self, network: tf.keras.Model, *, loss: str, weight: float, binary: bool
+    ):
+        super().__init__()
+        self._network = network
+        self._embedding_loss = loss
+        self._weight = weight
+        self._binary = binary
+        self._tracker = tf.keras.metrics.Mean(name="embedding_loss")
+
+    def call(
+        self, inputs: dict[str, tf.Tensor], training: bool | None = None
+    ) -> list[tf.Tensor]:
+        """Returns [probabilities, embeddings]."""
+        return self._network(inputs, training=training)
+
+    @property
+    def metrics(self) -> list[tf.keras.metrics.Metric]:
+        """All metrics; `fit` resets them with every epoch."""
+        return [*super().metrics, self._tracker]
+
+    def compute_loss(
+        self,
+        x: dict[str, tf.Tensor],
+        y: tf.Tensor,
+        y_pred: list[tf.Tensor],
+        sample_weight: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        """Classification loss + weight x embedding loss."""
+        probabilities, embeddings = y_pred
+        if embeddings.shape.rank == 3:
+            extra = losses.embedding_loss(
+                self._embedding_loss, y, embeddings, binary=self._binary
+            )
+        else:
+            extra = losses.single_embedding_loss(
+                self._embedding_loss, y, embeddings
+            )
+        self._tracker.update_state(extra)
+        loss = super().compute_loss(x, y, probabilities, sample_weight)
+        # The replicas' losses are added up, and Keras has scaled its own.
+        num_replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        return loss + self._weight * extra / num_replicas
+
+    def compute_metrics(
+        self,
+        x: dict[str, tf.Tensor],
+        y: tf.Tensor,
+        y_pred: list[tf.Tensor],
+        sample_weight: tf.Tensor | None,
+    ) -> dict[str, tf.Tensor]:
+        """Scores the probabilities."""
+        logs = super().compute_metrics(x, y, y_pred[0], sample_weight)
+        return {**logs, self._tracker.name: self._tracker.result()}
+
+
+def with_embedding_loss(
+    model: tf.keras.Model,
+    inputs: dict[str, tf.Tensor],
+    ready: dict[str, tf.Tensor],
+    *,
+    loss: str,
+    weight: float,
+    binary: bool,
+) -> ModelWithEmbeddingLoss:
+    """Makes the model to compile, on the layers of a network.
+
+    Args:
+      model: From `models.make_model`.
+      inputs: Keras inputs of the new model.
+      ready: What the network takes, made of them.
+      loss: One of `losses.EMBEDDING_LOSSES` with a shared space, else of
+        `losses.SINGLE_EMBEDDING_LOSSES`.
+      weight: Weight of that loss beside the classifier's.
+      binary: Whether signs of the embeddings are a code.
+    """
+    names = {layer.name for layer in model.layers}
+    by_sensor = names >= {"s1_embedding", "s2_embedding"}
+    embedding_names = (
+        ("s1_embedding", "s2_embedding") if by_sensor else ("embedding",)
+    )
+    network = tf.keras.Model(
+        model.input,
+        [
+            model.output,
+            *(model.get_layer(name).output for name in embedding_names),
+        ],
+    )
+    probabilities, *embeddings = network(ready)
+    joined = tf.keras.layers.Lambda(
+        lambda tensors: tf.stack(tensors, axis=1) if by_sensor else tensors[0],
+        dtype="float32",
+        name="embeddings",
+    )(embeddings)
+    return ModelWithEmbeddingLoss(
+        tf.keras.Model(inputs, [probabilities, joined]),
+        loss=loss,
+        weight=weight,
+        binary=binary,
+    )

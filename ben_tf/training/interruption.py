@@ -1,0 +1,89 @@
+"""SIGTERM, by which schedulers announce the end: save, then stop."""
+
+import signal
+import threading
+import types
+
+import tensorflow as tf
+
+from ben_tf.training import checkpoints as checkpoints_lib
+
+# What a shell reports for a process that SIGTERM has ended.
+EXIT_CODE = 128 + signal.SIGTERM
+
+
+class Terminated(Exception):
+    """The run was asked to stop, and can go on later."""
+
+
+class StopOnSigterm(tf.keras.callbacks.Callback):
+    """Saves after the step during which SIGTERM arrives, and stops `fit`.
+
+    In validation it stops without saving: the run goes on from the checkpoint
+    before. So it does with several workers, who can only save together.
+    """
+
+    def __init__(
+        self, checkpoints: checkpoints_lib.Checkpoints, *, saves: bool = True
+    ):
+        super().__init__()
+        self._checkpoints = checkpoints
+        self._saves = saves
+        self._is_terminated = False
+
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        """Takes the signal over; Python allows it in the main thread only."""
+        if threading.current_thread() is threading.main_thread():
+            self._previous = signal.signal(signal.SIGTERM, self._note)
+
+    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
+        """Gives the signal back."""
+        self.release()
+
+    def release(self) -> None:
+        """Gives the signal back to whoever had it."""
+        if getattr(self, "_previous", None) is not None:
+            signal.signal(signal.SIGTERM, self._previous)
+            self._previous = None
+
+    def on_train_batch_end(
+        self, batch: int, logs: dict[str, float] | None = None
+    ) -> None:
+        """Saves and stops.
+
+        Raises:
+          Terminated: After the signal.
+        """
+        if not self._is_terminated:
+            return
+        if self._saves and not self._checkpoints.is_between_epochs:
+            self._checkpoints.save()
+            raise Terminated(
+                f"Stopped by SIGTERM after step {self._checkpoints.steps_done}"
+                ", saved. The same command goes on from there."
+            )
+        if not self._saves:
+            self._stop()
+
+    def on_test_batch_end(
+        self, batch: int, logs: dict[str, float] | None = None
+    ) -> None:
+        """Stops."""
+        if self._is_terminated:
+            self._stop()
+
+    def on_epoch_end(
+        self, epoch: int, logs: dict[str, float] | None = None
+    ) -> None:
+        """Stops; the epoch's checkpoint is written."""
+        if self._is_terminated:
+            self._stop()
+
+    def _stop(self) -> None:
+        raise Terminated(
+            "Stopped by SIGTERM. The same command goes on from the last "
+            "checkpoint."
+        )
+
+    def _note(self, signal_number: int, frame: types.FrameType | None) -> None:
+        self._is_terminated = True

@@ -1,0 +1,191 @@
+"""GeoTIFF bytes against rasterio: equal arrays, or the declared error."""
+
+import itertools
+import pickle
+import random
+
+import numpy as np
+import pytest
+import rasterio
+from rasterio import io as rasterio_io
+
+from ben_tf import bigearthnet
+from ben_tf import errors
+from ben_tf.archive import geotiff
+
+GRIDS = bigearthnet.GRIDS
+# The full number of damaged files runs in benchmarks/build.py.
+NUM_DAMAGED = 2_000
+
+
+def real_files(real_archive):
+    for path in sorted(real_archive.glob("*/*/*.tif")):
+        band = path.stem.rsplit("_", 1)[1]
+        yield path, bigearthnet.grid_of_band(band)
+
+
+def write_tiff(pixels, *, epsg=32633, transform=None, **options) -> bytes:
+    """Writes what rasterio writes by default, or with other options."""
+    pixels = np.atleast_3d(pixels)
+    transform = transform or rasterio.Affine(20, 0, 400_000, 0, -20, 5_000_000)
+    with rasterio_io.MemoryFile() as file:
+        with file.open(
+            driver="GTiff",
+            height=pixels.shape[0],
+            width=pixels.shape[1],
+            count=pixels.shape[2],
+            dtype=pixels.dtype,
+            crs=epsg and f"EPSG:{epsg}",
+            transform=transform,
+            **options,
+        ) as dataset:
+            dataset.write(np.moveaxis(pixels, -1, 0))
+        return file.read()
+
+
+@pytest.fixture
+def pixels():
+    return np.random.default_rng(0).integers(0, 20_000, (60, 60), np.uint16)
+
+
+def refuse_rasterio(*args):
+    raise AssertionError("The general path was taken.")
+
+
+def test_real_files_take_the_fast_path_and_equal_rasterio(
+    real_archive, monkeypatch
+):
+    monkeypatch.setattr(geotiff, "_decode_with_rasterio", refuse_rasterio)
+    num_files = 0
+    for path, grid in real_files(real_archive):
+        raster = geotiff.decode(path.read_bytes(), place=path.name, grid=grid)
+        with rasterio.open(path) as dataset:
+            expected = dataset.read(1)
+            assert raster.epsg == dataset.crs.to_epsg()
+            assert raster.upper_left == (
+                dataset.bounds.left,
+                dataset.bounds.top,
+            )
+        assert raster.pixels.dtype == expected.dtype
+        assert raster.pixels.tobytes() == expected.tobytes()
+        num_files += 1
+    assert num_files == 6 * 14
+
+
+def test_both_paths_give_the_same(real_archive, monkeypatch):
+    files = [(p.read_bytes(), grid) for p, grid in real_files(real_archive)]
+    fast = [geotiff.decode(data, place="", grid=grid) for data, grid in files]
+    monkeypatch.setattr(
+        geotiff, "_parse_plain_header", lambda *args, **kwargs: None
+    )
+    for (data, grid), raster in zip(files, fast, strict=True):
+        general = geotiff.decode(data, place="", grid=grid)
+        assert general[1:] == raster[1:]
+        np.testing.assert_array_equal(general.pixels, raster.pixels)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"compress": "deflate", "predictor": 2},
+        {"compress": "lzw"},
+        {"tiled": True, "blockxsize": 16, "blockysize": 16},
+        {"BIGTIFF": "YES"},
+        {"ENDIANNESS": "BIG"},
+        {"nodata": 0},
+    ],
+    ids=str,
+)
+def test_other_layouts_are_read_as_well(pixels, options):
+    raster = geotiff.decode(
+        write_tiff(pixels, **options), place="x.tif", grid=GRIDS["s2_20m"]
+    )
+    np.testing.assert_array_equal(raster.pixels, pixels)
+    assert raster.pixels.dtype == pixels.dtype
+    assert (raster.epsg, raster.upper_left) == (32633, (400_000, 5_000_000))
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (lambda p: write_tiff(p)[:-1], "cannot be read"),
+        (lambda p: write_tiff(p)[:3000], "cannot be read"),
+        (lambda p: b"", "is empty"),
+        (lambda p: b"not a TIFF", "cannot be read"),
+        (lambda p: write_tiff(p[:59]), r"1 band\(s\) of 59 x 60 pixels"),
+        (lambda p: write_tiff(np.dstack([p, p])), r"2 band\(s\)"),
+        (lambda p: write_tiff(p.astype(np.int16)), "int16"),
+        (lambda p: write_tiff(p.astype(np.float32)), "float32"),
+        (lambda p: write_tiff(p, epsg=None), "projection"),
+        (
+            lambda p: write_tiff(
+                p, transform=rasterio.Affine(10, 0, 0, 0, -10, 0)
+            ),
+            "pixels of 10.0 m",
+        ),
+        (
+            lambda p: write_tiff(
+                p, transform=rasterio.Affine(20, 1, 0, 0, -20, 0)
+            ),
+            "north-up",
+        ),
+    ],
+)
+def test_anything_else_is_refused_with_file_and_reason(pixels, make, reason):
+    with pytest.raises(errors.ArchiveError, match=reason) as caught:
+        geotiff.decode(make(pixels), place="p/x.tif", grid=GRIDS["s2_20m"])
+    assert str(caught.value).startswith("p/x.tif ")
+
+
+def test_references_to_other_files_are_not_followed(pixels, tmp_path):
+    tiff = tmp_path / "x.tif"
+    tiff.write_bytes(write_tiff(pixels))
+    vrt = (
+        '<VRTDataset rasterXSize="60" rasterYSize="60">'
+        '<VRTRasterBand dataType="UInt16" band="1"><SimpleSource>'
+        f"<SourceFilename>{tiff}</SourceFilename></SimpleSource>"
+        "</VRTRasterBand></VRTDataset>"
+    )
+    with pytest.raises(errors.ArchiveError, match="cannot be read"):
+        geotiff.decode(vrt.encode(), place="x", grid=GRIDS["s2_20m"])
+
+
+def damage(data: bytes, generator: random.Random) -> bytes:
+    """Cuts, grows, flips bits or overwrites, mostly in the header."""
+    damaged = bytearray(data)
+    kind = generator.randrange(4)
+    if kind == 0:
+        del damaged[generator.randrange(len(damaged)) :]
+    elif kind == 1:
+        at = generator.randrange(len(damaged))
+        damaged[at:at] = generator.randbytes(generator.randrange(1, 100))
+    else:
+        end = generator.choice([420, len(damaged)])
+        for _ in range(generator.choice([1, 2, 8, 64])):
+            at = generator.randrange(min(end, len(damaged)))
+            damaged[at] = generator.randrange(256)
+    return bytes(damaged)
+
+
+def test_damaged_files_raise_only_the_declared_error(real_archive):
+    generator = random.Random(0)
+    files = [(p.read_bytes(), grid) for p, grid in real_files(real_archive)]
+    num_refused = 0
+    for data, grid in itertools.islice(itertools.cycle(files), NUM_DAMAGED):
+        try:
+            raster = geotiff.decode(
+                damage(data, generator), place="x.tif", grid=grid
+            )
+        except errors.ArchiveError:
+            num_refused += 1
+        else:
+            assert raster.pixels.shape == grid.shape[:2]
+            assert raster.pixels.dtype == grid.dtype
+    assert num_refused > NUM_DAMAGED / 4
+
+
+def test_the_error_survives_a_process_boundary():
+    error = pickle.loads(pickle.dumps(errors.ArchiveError("a.tif", "is bad.")))
+    assert (error.place, error.reason) == ("a.tif", "is bad.")
+    assert str(error) == "a.tif is bad."

@@ -1,0 +1,288 @@
+"""Tarballs in every order and dialect give the bytes of the folders."""
+
+import gzip
+import io
+import pathlib
+import random
+import shutil
+import tarfile
+
+import pytest
+
+from ben_tf import errors
+from ben_tf.archive import open_archive
+from ben_tf.archive import patch_sources
+from ben_tf.archive import tar_index
+from ben_tf.archive import tarball
+from tfrecords_builder import build as build_lib
+
+FOLDERS = {"S1": "BigEarthNet-S1-v1.0", "S2": "BigEarthNet-v1.0"}
+TARBALLS = {"S1": "BigEarthNet-S1-v1.0", "S2": "BigEarthNet-S2-v1.0"}
+
+
+def pack(
+    archive_dir: pathlib.Path,
+    target: pathlib.Path,
+    *,
+    suffix=".tar.gz",
+    order=sorted,
+    tar_format=tarfile.GNU_FORMAT,
+) -> pathlib.Path:
+    """Packs both sensors; `order` arranges the files."""
+    target.mkdir()
+    for sensor, folder in FOLDERS.items():
+        mode = "w:gz" if suffix.endswith("gz") else "w"
+        path = target / (TARBALLS[sensor] + suffix)
+        with tarfile.open(path, mode, format=tar_format) as tar:
+            # As in the official ones, folders are members too.
+            tar.add(archive_dir / folder, folder, recursive=False)
+            for file in order(list((archive_dir / folder).glob("*/*"))):
+                tar.add(file, file.relative_to(archive_dir))
+    return target
+
+
+def open_tarball(path, sensor, scratch) -> tarball.TarSource:
+    return tarball.TarSource(
+        path, sensor, scratch=scratch, progress=lambda num_bytes: None
+    )
+
+
+def backwards(files):
+    return sorted(files, reverse=True)
+
+
+def mixed(files):
+    return random.Random(0).sample(files, len(files))
+
+
+def shards(data_dir: pathlib.Path) -> dict[str, bytes]:
+    return {p.name: p.read_bytes() for p in data_dir.rglob("*.tfrecord-*")}
+
+
+@pytest.fixture(scope="module")
+def from_folders(real_archive, tmp_path_factory) -> dict[str, bytes]:
+    data_dir = tmp_path_factory.mktemp("folders")
+    build_lib.build(archive_dir=real_archive, data_dir=data_dir, num_workers=1)
+    return shards(data_dir)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "order", "tar_format"),
+    [
+        (".tar.gz", sorted, tarfile.GNU_FORMAT),
+        (".tar.gz", mixed, tarfile.PAX_FORMAT),
+        (".tar", mixed, tarfile.USTAR_FORMAT),
+        (".tar", backwards, tarfile.GNU_FORMAT),
+    ],
+)
+def test_records_equal_those_from_folders(
+    real_archive, tmp_path, from_folders, suffix, order, tar_format
+):
+    archive_dir = pack(
+        real_archive,
+        tmp_path / "archive",
+        suffix=suffix,
+        order=order,
+        tar_format=tar_format,
+    )
+    build_lib.build(
+        archive_dir=archive_dir, data_dir=tmp_path / "data", num_workers=2
+    )
+    assert shards(tmp_path / "data") == from_folders
+    # Nothing extracted, nothing left.
+    assert not list(tmp_path.rglob("*.tif"))
+    assert not list(tmp_path.rglob("*scratch*"))
+
+
+def test_a_folder_and_a_tarball_may_be_mixed(
+    real_archive, tmp_path, from_folders
+):
+    archive_dir = pack(real_archive, tmp_path / "archive")
+    (archive_dir / f"{TARBALLS['S1']}.tar.gz").unlink()
+    shutil.copytree(real_archive / FOLDERS["S1"], archive_dir / FOLDERS["S1"])
+    build_lib.build(archive_dir=archive_dir, data_dir=tmp_path / "data")
+    assert shards(tmp_path / "data") == from_folders
+
+
+def member(name: str, kind: bytes = tarfile.REGTYPE, **attributes):
+    info = tarfile.TarInfo(name)
+    info.type = kind
+    for key, value in attributes.items():
+        setattr(info, key, value)
+    return info
+
+
+PATCH = "BigEarthNet-v1.0/S2A_MSIL2A_20170613T101031_87_48"
+HOSTILE = {
+    "parent folder": member("../../evil.tif"),
+    "parent folder within": member(f"{PATCH}/../../../evil.tif"),
+    "absolute path": member("/tmp/evil.tif"),
+    "symbolic link": member(f"{PATCH}/x", tarfile.SYMTYPE, linkname="/etc"),
+    "hard link": member(f"{PATCH}/x", tarfile.LNKTYPE, linkname="/etc/passwd"),
+    "character device": member(f"{PATCH}/x", tarfile.CHRTYPE),
+    "block device": member(f"{PATCH}/x", tarfile.BLKTYPE),
+    "pipe": member(f"{PATCH}/x", tarfile.FIFOTYPE),
+    "no patch": member("evil.tif"),
+    "too deep": member(f"{PATCH}/x/evil.tif"),
+    "long name": member("BigEarthNet-v1.0/" + 200 * "x" + "/evil.tif"),
+}
+
+
+@pytest.mark.parametrize("info", HOSTILE.values(), ids=HOSTILE.keys())
+@pytest.mark.parametrize(
+    "tar_format", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT], ids=["gnu", "pax"]
+)
+@pytest.mark.parametrize("on_error", ["raise", "skip"])
+def test_hostile_members_are_refused_by_name(
+    real_archive, tmp_path, info, tar_format, on_error
+):
+    archive_dir = tmp_path / "archive"
+    archive_dir.mkdir()
+    for sensor, stem in TARBALLS.items():
+        with tarfile.open(
+            archive_dir / f"{stem}.tar", "w", format=tar_format
+        ) as tar:
+            if sensor == "S2":
+                tar.addfile(info)
+    name = info.name[:200].replace(".", r"\.")
+    with pytest.raises(errors.UserError, match=f"tar member '{name}"):
+        build_lib.build(
+            archive_dir=archive_dir,
+            data_dir=tmp_path / "data",
+            on_error=on_error,
+        )
+    assert not list(tmp_path.rglob("evil*"))
+    assert not list((tmp_path / "data").rglob("*.npy"))
+
+
+def test_a_member_that_occurs_twice_is_refused(tmp_path):
+    path = tmp_path / "x.tar"
+    with tarfile.open(path, "w") as tar:
+        name = f"{PATCH}/{PATCH.rsplit('/', 1)[1]}_B01.tif"
+        tar.addfile(member(name))
+        tar.addfile(member(name))
+    with pytest.raises(errors.ArchiveError, match="there twice"):
+        open_tarball(path, "S2", tmp_path)
+
+
+def cut(path: pathlib.Path, share: float) -> None:
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * share)])
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.999])
+@pytest.mark.parametrize("suffix", [".tar", ".tar.gz"])
+def test_truncated_tarballs_are_named(real_archive, tmp_path, share, suffix):
+    archive_dir = pack(real_archive, tmp_path / "archive", suffix=suffix)
+    # The end of a tar file is padding; cut within the last member.
+    if suffix == ".tar":
+        share = share * 0.9
+    cut(archive_dir / f"{TARBALLS['S2']}{suffix}", share)
+    with pytest.raises(errors.UserError, match="truncated"):
+        build_lib.build(
+            archive_dir=archive_dir,
+            data_dir=tmp_path / "data",
+            on_error="skip",
+        )
+    assert not list((tmp_path / "data").rglob("S*.tar"))
+
+
+def test_a_damaged_gzip_is_named(real_archive, tmp_path):
+    archive_dir = pack(real_archive, tmp_path / "archive")
+    path = archive_dir / f"{TARBALLS['S2']}.tar.gz"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    path.write_bytes(data)
+    with pytest.raises(errors.UserError, match="damaged"):
+        build_lib.build(archive_dir=archive_dir, data_dir=tmp_path / "data")
+
+
+def test_a_gzip_that_inflates_too_far_is_stopped(tmp_path, monkeypatch):
+    monkeypatch.setitem(tarball.LARGEST_TAR_BYTES, "S1", 2_000_000)
+    source = tmp_path / "x.tar.gz"
+    source.write_bytes(gzip.compress(bytes(5_000_000)))
+    with pytest.raises(errors.UserError, match="inflates to more than"):
+        open_tarball(source, "S1", tmp_path)
+    assert (tmp_path / "S1.tar").stat().st_size <= 2_000_000
+
+
+def test_tarballs_need_a_folder_for_scratch_files(tmp_path):
+    for name in ("BigEarthNet-S1-v1.0.tar", "BigEarthNet-S2-v1.0.tar"):
+        (tmp_path / name).touch()
+    with pytest.raises(ValueError, match="scratch_dir"):
+        open_archive.open_archive(tmp_path)
+
+
+def test_entries_that_no_patch_has_are_named_as_in_folders(
+    archive_dir, tmp_path
+):
+    s2 = archive_dir / FOLDERS["S2"]
+    patch = s2 / PATCH.split("/")[1]
+    (patch / "notes.txt").touch()
+    (patch / "sub").mkdir()
+    (patch / ".hidden").touch()
+    (s2 / "README").touch()
+    (s2 / "empty").mkdir()
+    path = tmp_path / "x.tar.gz"
+    with tarfile.open(path, "w:gz") as tar:
+        tar.add(s2, s2.name)
+    packed = open_tarball(path, "S2", tmp_path)
+    folder = patch_sources.FolderSource(s2)
+    assert set(packed.patch_names()) == set(folder.patch_names())
+    assert {"README", "empty"} < set(packed.patch_names())
+    for name in folder.patch_names():
+        assert set(packed.file_names(name)) == set(folder.file_names(name))
+    assert {"notes.txt", "sub"} < set(packed.file_names(patch.name))
+
+
+def test_too_many_entries_that_no_patch_has_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(tar_index, "_MAX_SURPLUS", 2)
+    path = tmp_path / "x.tar"
+    with tarfile.open(path, "w") as tar:
+        for number in range(3):
+            tar.addfile(member(f"{PATCH}/{number}.txt"))
+    with pytest.raises(errors.ArchiveError, match=r"2\.txt' is one of very"):
+        open_tarball(path, "S2", tmp_path)
+
+
+def test_random_bytes_raise_only_declared_errors(real_archive, tmp_path):
+    """Damaged headers: refused, or an index of what can be found."""
+    archive_dir = pack(
+        real_archive,
+        tmp_path / "archive",
+        suffix=".tar",
+        tar_format=tarfile.PAX_FORMAT,
+    )
+    path = archive_dir / f"{TARBALLS['S1']}.tar"
+    original = path.read_bytes()
+    with tarfile.open(fileobj=io.BytesIO(original)) as tar:
+        headers = [info.offset for info in tar]
+    generator = random.Random(0)
+    for _ in range(300):
+        data = bytearray(original)
+        at = generator.choice(headers)
+        for _ in range(generator.choice([1, 4])):
+            data[at + generator.randrange(2048)] = generator.randrange(256)
+        path.write_bytes(data)
+        try:
+            source = open_tarball(path, "S1", tmp_path)
+            for patch_name in source.patch_names():
+                for file_name in source.file_names(patch_name):
+                    source.read_file(patch_name, file_name)
+        except errors.UserError:
+            pass
+
+
+def test_too_little_disk_is_said_before_the_start(
+    real_archive, tmp_path, monkeypatch
+):
+    archive_dir = pack(real_archive, tmp_path / "archive")
+    monkeypatch.setattr(
+        open_archive.shutil,
+        "disk_usage",
+        lambda path: shutil._ntuple_diskusage(10, 9, 1),
+    )
+    with pytest.raises(
+        errors.UserError, match=r"GB needed, 0\.0 GB free in .*scratch"
+    ):
+        build_lib.build(archive_dir=archive_dir, data_dir=tmp_path / "data")

@@ -1,0 +1,101 @@
+"""Config refuses bad values, becomes flags, and survives the workdir."""
+
+import dataclasses
+import json
+
+import pytest
+from absl import flags
+
+from ben_tf import config as config_lib
+from ben_tf import errors
+from ben_tf import models
+from ben_tf import workdir as workdir_lib
+from ben_tf.config import config_flags
+
+
+def test_round_trip_through_the_workdir(tmp_path):
+    config = config_lib.Config(model="vgg16", num_classes=43, augment=True)
+    workdir_lib.write(config, tmp_path)
+    assert workdir_lib.read(tmp_path) == config
+    assert json.loads((tmp_path / "config.json").read_text())["augment"] is True
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "expected"),
+    [
+        ("model", "resnet18", "one of k_branch_cnn"),
+        ("num_classes", 20, "one of 19, 43"),
+        ("batch_size", 0, "at least 1"),
+        ("learning_rate", float("nan"), "at least 0"),
+        ("learning_rate", "fast", "type float"),
+        ("epochs", True, "type int"),
+    ],
+)
+def test_bad_values_are_refused(field, value, expected):
+    with pytest.raises(errors.UserError, match=f"--{field}.*{expected}"):
+        config_lib.Config(**{field: value})
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"fusion": "shared", "modality": "S1"}, "--modality=MM"),
+        ({"embedding_loss": "contrastive"}, "--fusion=shared"),
+        ({"embedding_loss": "triplet", "fusion": "shared"}, "n_pairs or"),
+        ({"weight_averaging": 1.0}, "less than 1"),
+        ({"hash_bits": 64}, "--fusion=shared"),
+        ({"modality": "S1", "bands_60m": "on"}, "--modality=S2 or MM"),
+        ({"modality": "S2", "duplicate_vv": True}, "--modality=S1 or MM"),
+    ],
+)
+def test_fields_that_do_not_go_together(fields, expected):
+    with pytest.raises(errors.UserError, match=expected):
+        config_lib.Config(**fields)
+
+
+def test_models_are_those_of_the_table():
+    fields = {f.name: f for f in dataclasses.fields(config_lib.Config)}
+    assert set(fields["model"].metadata["choices"]) == set(models.MODELS)
+    assert set(fields["fusion"].metadata["choices"]) == set(models.FUSIONS)
+
+
+def test_flags_give_the_defaults_and_carry_values():
+    parsed = flags.FlagValues()
+    names = [field.name for field in dataclasses.fields(config_lib.Config)]
+    config_flags.define_flags(parsed)
+    parsed(["program"])
+    assert config_flags.from_flags(parsed) == config_lib.Config()
+    parsed(["program", "--model=vgg19", "--noaugment", "--seed=7"])
+    assert config_flags.from_flags(parsed) == config_lib.Config(
+        model="vgg19", seed=7
+    )
+    assert all(parsed[name].help for name in names)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (None, "no workdir"),
+        ("{", "cannot be read"),
+        ("[1]", "unknown fields"),
+        ('{"model": "resnet50", "colour": 1}', r"unknown fields \['colour'\]"),
+        ('{"model": "resnet18"}', "--model"),
+    ],
+)
+def test_damaged_files_are_refused(tmp_path, content, expected):
+    if content is not None:
+        (tmp_path / "config.json").write_text(content)
+    with pytest.raises(errors.UserError, match=expected):
+        workdir_lib.read(tmp_path)
+
+
+def test_another_configuration_is_refused(tmp_path):
+    config = config_lib.Config(batch_size=8)
+    workdir_lib.write(config, tmp_path)
+    workdir_lib.check_same(
+        dataclasses.replace(config, epochs=200, data_dir="elsewhere"), tmp_path
+    )
+    with pytest.raises(errors.UserError, match="--batch_size is 16, was 8"):
+        workdir_lib.check_same(
+            dataclasses.replace(config, batch_size=16), tmp_path
+        )

@@ -1,0 +1,83 @@
+"""Every flagfile is complete, parses, and trains a step."""
+
+import math
+import re
+
+import pytest
+import tensorflow as tf
+
+from ben_tf import errors
+from ben_tf import models
+from ben_tf.config import config_flags
+from ben_tf.data import built_dataset
+from ben_tf.evaluation import paper
+from ben_tf.training import runs
+
+FLAGFILES = sorted(config_flags.EXPERIMENTS.glob("*.flags"))
+
+
+@pytest.mark.parametrize("path", FLAGFILES, ids=lambda path: path.stem)
+def test_the_header_says_what_to_expect(path):
+    lines = path.read_text().splitlines()
+    comments = " ".join(x.lstrip("# ") for x in lines if x.startswith("#"))
+    assert "Expected: " in comments
+    assert "Cost: " in comments
+    assert f"--flagfile=ben_tf/experiments/{path.name} " in comments
+    assert f"--workdir=runs/{path.stem}" in comments
+    assert max(map(len, lines)) <= 80
+    # The command decides where; the file decides what.
+    assert not any(x.startswith(("--data_dir", "--workdir")) for x in lines)
+    config_flags.from_experiment(path.stem)
+
+
+def test_all_rows_and_all_models_are_there():
+    configs = {
+        path.stem: config_flags.from_experiment(path.stem) for path in FLAGFILES
+    }
+    for name in ("vgg16", "vgg19", "resnet50", "resnet101", "resnet152"):
+        config = configs[f"table2_{name}"]
+        assert (config.model, config.modality) == (name, "MM")
+        assert (config.fusion, config.num_classes) == ("early", 19)
+        assert config.batch_size == (256 if name == "resnet152" else 500)
+        assert (config.epochs, config.learning_rate) == (100, 1e-3)
+    values = configs.values()
+    assert {x.model for x in values} == set(models.MODELS)
+    assert {x.modality for x in values} == {"S1", "S2", "MM"}
+    assert {x.fusion for x in values} == {"early", "late"}
+    assert {x.num_classes for x in values} == {19, 43}
+    assert {x.bands_60m for x in values} == {"auto", "on", "off"}
+
+
+def test_published_figures_are_those_of_the_paper():
+    for model, row in paper.TABLE_2.items():
+        file = config_flags.EXPERIMENTS / f"table2_{model}.flags"
+        text = file.read_text()
+        figures = {float(x) for x in re.findall(r"\d+\.\d+", text)}
+        for metric, value in row.items():
+            percent = 1 if metric == "hamming_loss" else 100
+            assert round(percent * value, 3) in figures
+
+
+@pytest.mark.parametrize("path", FLAGFILES, ids=lambda path: path.stem)
+def test_a_step_on_the_sample_data(path, data_dir):
+    config = config_flags.from_experiment(
+        path.stem,
+        data_dir=str(data_dir),
+        batch_size=2,
+        epochs=1,
+        train_split="train[:2]",
+        shuffle_buffer=2,
+        jit_compile="off",
+    )
+    builder = built_dataset.open_dataset(data_dir)
+    runs.make_repeatable(0)
+    run = runs.make_run(config, builder, strategy=tf.distribute.get_strategy())
+    # Tracing and optimising a graph takes far longer than one step does.
+    run.fitted.run_eagerly = True
+    history = run.fitted.fit(run.training_data(0), verbose=0)
+    assert math.isfinite(history.history["loss"][0])
+
+
+def test_an_unknown_experiment_is_refused_with_those_there_are():
+    with pytest.raises(errors.UserError, match="table2_vgg16"):
+        config_flags.from_experiment("table2_vgg61")

@@ -1,0 +1,72 @@
+"""Bootstrap intervals against SciPy's and against resampling by hand."""
+
+import numpy as np
+import scipy.stats
+import sklearn.metrics
+
+from ben_tf.metrics import bootstrap
+from ben_tf.metrics import scoring
+
+
+def _predictions(num_samples=400):
+    random = np.random.default_rng(1)
+    labels = random.random((num_samples, 6)) < 0.3
+    labels[:, 5] = False
+    probabilities = np.clip(
+        0.6 * random.random(labels.shape) + 0.3 * labels, 0, 1
+    ).astype(np.float32)
+    return labels, probabilities
+
+
+def test_intervals_of_sample_means_equal_scipy():
+    labels, probabilities = _predictions()
+    ours = bootstrap.intervals(labels, probabilities, num_replicates=4000)
+    per_sample, _ = scoring.samples_and_counts(labels, probabilities)
+    for name in bootstrap.SAMPLE_METRICS:
+        theirs = scipy.stats.bootstrap(
+            [per_sample[name]],
+            np.mean,
+            n_resamples=4000,
+            method="percentile",
+            rng=0,
+        ).confidence_interval
+        spread = theirs.high - theirs.low
+        np.testing.assert_allclose(ours[name], theirs, atol=0.1 * spread)
+
+
+def test_intervals_of_class_scores_equal_resampling_by_hand():
+    labels, probabilities = _predictions(100)
+    ours = bootstrap.intervals(labels, probabilities, num_replicates=2000)
+    random = np.random.default_rng(7)
+    replicates = []
+    for _ in range(2000):
+        rows = random.integers(100, size=100)
+        replicates.append(
+            sklearn.metrics.f1_score(
+                labels[rows, :5],
+                probabilities[rows, :5] >= 0.5,
+                average="macro",
+            )
+        )
+    # The class that never occurs and is sometimes predicted has F1 0.
+    false = (probabilities[:, 5] >= 0.5).any()
+    expected = np.percentile(replicates, [2.5, 97.5]) * (5 / 6 if false else 1)
+    spread = expected[1] - expected[0]
+    np.testing.assert_allclose(ours["macro_f1"], expected, atol=0.15 * spread)
+
+
+def test_undefined_class_has_no_interval():
+    labels = np.array([[True, False], [True, False]])
+    probabilities = np.array([[0.9, 0.1], [0.1, 0.1]], np.float32)
+    ours = bootstrap.intervals(labels, probabilities, num_replicates=50)
+    assert np.isnan(ours["per_class_f2"][:, 1]).all()
+    np.testing.assert_array_equal(ours["per_class_f2"][:, 0], [0, 1])
+
+
+def test_same_seed_gives_the_same_intervals():
+    labels, probabilities = _predictions(50)
+    first, second = (
+        bootstrap.intervals(labels, probabilities, num_replicates=20, seed=3)
+        for _ in range(2)
+    )
+    np.testing.assert_equal(first, second)

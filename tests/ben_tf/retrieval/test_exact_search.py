@@ -1,0 +1,129 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import settings
+from hypothesis import strategies
+from sklearn import metrics
+
+from ben_tf import errors
+from ben_tf.retrieval import chi_square
+from ben_tf.retrieval import distances
+from ben_tf.retrieval import exact_search
+
+
+def oracle(name, queries, embeddings):
+    """All distances in float64, by scikit-learn."""
+    queries, embeddings = np.float64(queries), np.float64(embeddings)
+    if name == distances.CHI_SQUARE:
+        return -metrics.pairwise.additive_chi2_kernel(queries, embeddings)
+    return metrics.pairwise_distances(queries, embeddings, metric=name)
+
+
+def features(shape, seed=0):
+    """Like features behind a ReLU: about half of them zero."""
+    values = np.random.default_rng(seed).standard_normal(shape, np.float32)
+    return np.maximum(values, 0)
+
+
+@pytest.mark.parametrize("name", distances.DISTANCES)
+def test_distance_agrees_with_scikit_learn(name):
+    queries, embeddings = features((5, 16)), features((9, 16), seed=1)
+    result = distances.distance(name, queries[:, None], embeddings)
+    np.testing.assert_allclose(
+        result, oracle(name, queries, embeddings), rtol=1e-5, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("name", distances.DISTANCES)
+def test_finds_nothing_among_nothing(name):
+    found, rows = exact_search.nearest(
+        name, features((3, 8)), np.empty((0, 8), np.float32), k=5
+    )
+    assert found.shape == rows.shape == (3, 0)
+
+
+@pytest.mark.parametrize("name", distances.DISTANCES)
+@pytest.mark.parametrize("num_rows", [1, 70, 1500])
+def test_finds_the_nearest(name, num_rows, monkeypatch):
+    # Small blocks, so that several, and an incomplete last one, are merged.
+    monkeypatch.setattr(exact_search, "_CHI_SQUARE_TILES", 2)
+    monkeypatch.setattr(chi_square, "_TILE_BYTES", 256 * 24 * 4)
+    monkeypatch.setattr(exact_search, "_COSINE_BLOCK_BYTES", 512 * 24 * 4)
+    queries, embeddings = features((67, 24)), features((num_rows, 24), seed=1)
+    found, rows = exact_search.nearest(name, queries, embeddings, k=40)
+    expected = oracle(name, queries, embeddings)
+    order = np.argsort(expected, axis=1)[:, :40]
+    np.testing.assert_allclose(
+        found,
+        np.take_along_axis(expected, order, axis=1),
+        rtol=1e-4,
+        atol=1e-5,
+    )
+    # Every row is named once, with its own distance.
+    np.testing.assert_allclose(
+        found,
+        np.take_along_axis(expected, rows, axis=1),
+        rtol=1e-4,
+        atol=1e-5,
+    )
+    assert all(len(set(line)) == len(line) for line in rows)
+
+
+@pytest.mark.parametrize("name", distances.DISTANCES)
+def test_equal_distances_come_in_row_order(name):
+    # 300 rows, only 3 different ones: far more ties than spare candidates.
+    embeddings = np.repeat(np.eye(3, 8, dtype=np.float32), 100, axis=0)
+    embeddings = embeddings[np.random.default_rng(0).permutation(300)]
+    query = np.eye(1, 8, dtype=np.float32)
+    _, rows = exact_search.nearest(name, query, embeddings, k=150)
+    expected = np.argsort(oracle(name, query, embeddings)[0], kind="stable")
+    np.testing.assert_array_equal(rows[0], expected[:150])
+
+
+@pytest.mark.parametrize("name", distances.DISTANCES)
+def test_answer_does_not_depend_on_the_batch(name):
+    queries, embeddings = features((40, 64)), features((500, 64), seed=1)
+    found, rows = exact_search.nearest(name, queries, embeddings, k=10)
+    for number in (0, 39):
+        alone = exact_search.nearest(
+            name, queries[number : number + 1], embeddings, k=10
+        )
+        np.testing.assert_array_equal(alone[0][0], found[number])
+        np.testing.assert_array_equal(alone[1][0], rows[number])
+
+
+@settings(max_examples=25, deadline=None)
+@given(strategies.integers(0, 2**32 - 1))
+def test_whole_numbers_give_exact_order(seed):
+    # Few distinct values, so most distances have company.
+    generator = np.random.default_rng(seed)
+    queries = generator.integers(0, 3, (3, 4)).astype(np.float32)
+    embeddings = generator.integers(0, 3, (60, 4)).astype(np.float32)
+    for name in distances.DISTANCES:
+        _, rows = exact_search.nearest(name, queries, embeddings, k=20)
+        full = distances.distance(name, queries[:, None], embeddings)
+        expected = np.argsort(full, axis=1, kind="stable")[:, :20]
+        np.testing.assert_array_equal(rows, expected)
+
+
+def test_chi_square_of_zeros_is_zero():
+    zeros = np.zeros((1, 4), np.float32)
+    found, _ = exact_search.nearest("chi_square", zeros, zeros, k=1)
+    assert found == 0
+
+
+def test_cosine_of_zero_vector_is_one():
+    found = distances.distance(
+        "cosine", np.zeros(4, np.float32), np.ones(4, np.float32)
+    )
+    assert found == 1
+
+
+def test_unknown_distance_lists_the_choices():
+    with pytest.raises(ValueError, match=r"chi_square.*Received: 'l1'"):
+        distances.distance("l1", np.zeros(1), np.zeros(1))
+
+
+def test_chi_square_refuses_negative_values():
+    with pytest.raises(errors.UserError, match="without negative"):
+        distances.check_non_negative(-0.5, what="the query")

@@ -1,0 +1,81 @@
+"""Strategies are what their names say."""
+
+import os
+import sys
+import types
+
+import pytest
+import tensorflow as tf
+
+from ben_tf import errors
+from ben_tf.training import devices
+
+
+def test_one_device():
+    strategy = devices.make_strategy("one_device")
+    assert isinstance(strategy, tf.distribute.OneDeviceStrategy)
+    assert strategy.num_replicas_in_sync == 1
+
+
+def test_no_tpu_is_one_sentence(monkeypatch):
+    monkeypatch.delenv("TPU_NAME", raising=False)
+
+    def no_tpu():
+        raise ValueError("Please provide a TPU Name to connect to.")
+
+    monkeypatch.setattr(
+        tf.distribute.cluster_resolver, "TPUClusterResolver", no_tpu
+    )
+    with pytest.raises(errors.UserError, match=r"finds no TPU.*TPU_NAME"):
+        devices.make_strategy("tpu")
+
+
+def test_unknown_strategy():
+    with pytest.raises(ValueError, match="'ring'"):
+        devices.make_strategy("ring")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        "{",
+        '{"cluster": {"worker": ["a:1"]}}',
+        '{"cluster": {"worker": ["a:1"]}, "task": {"type": "ps", "index": 0}}',
+        '{"cluster": {"worker": ["a:1"]},'
+        ' "task": {"type": "worker", "index": 1}}',
+    ],
+)
+def test_no_usable_tf_config_is_one_sentence(monkeypatch, value):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    if value is not None:
+        monkeypatch.setenv("TF_CONFIG", value)
+    with pytest.raises(errors.UserError, match=r"needs.*TF_CONFIG"):
+        devices.make_strategy("multi_worker")
+
+
+def test_batches_are_shared_evenly():
+    strategy = types.SimpleNamespace(num_replicas_in_sync=2)
+    devices.check_batches(strategy, 4)
+    with pytest.raises(errors.UserError, match="a multiple of 2"):
+        devices.check_batches(strategy, 5)
+
+
+def test_no_compilation_for_several_cpus():
+    strategy = types.SimpleNamespace(num_replicas_in_sync=2)
+    devices.check_compilation(strategy, "auto")
+    with pytest.raises(errors.UserError, match="auto or off"):
+        devices.check_compilation(strategy, "on")
+
+
+def test_starts_anew_with_the_same_command_but_not_for_ever(monkeypatch):
+    monkeypatch.setenv("BEN_TF_STARTS_ANEW", "0")
+    commands = []
+    monkeypatch.setattr(os, "execv", lambda *command: commands.append(command))
+    error = tf.errors.UnavailableError(None, None, "Worker 1 is gone.")
+    for _ in range(20):
+        devices.start_anew(error)
+    expected = (sys.executable, [sys.executable, *sys.orig_argv[1:]])
+    assert commands == [expected] * 20
+    with pytest.raises(errors.UserError, match="Worker 1 is gone"):
+        devices.start_anew(error)

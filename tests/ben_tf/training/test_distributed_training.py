@@ -1,0 +1,177 @@
+"""Several devices, and several workers, train what one device trains.
+
+They add the same numbers in another order. A float32 sum of some hundred terms
+differs by about 1e-6 of its value then, and Adam's quotient passes that on to
+the weights, so losses and scores of the epochs have to agree to 1e-5.
+"""
+
+import csv
+import dataclasses
+import json
+import os
+import pathlib
+import re
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from ben_tf import config as config_lib
+from ben_tf.training import interruption
+
+_SCRIPT = pathlib.Path(__file__).with_name("distributed_training.py")
+_TIMEOUT_S = 120
+
+
+@pytest.fixture(scope="module")
+def config(tiny_config) -> config_lib.Config:
+    """Two epochs of four steps; the last batch of validation is smaller."""
+    return dataclasses.replace(
+        tiny_config,
+        modality="S1",
+        epochs=2,
+        batch_size=4,
+        validation_split="validation[:5]",
+        checkpoint_every_steps=1,
+        strategy="one_device",
+    )
+
+
+def _start(config, workdir, *options, **variables) -> subprocess.Popen:
+    return subprocess.Popen(
+        [
+            sys.executable,
+            str(_SCRIPT),
+            json.dumps(config_lib.differences_from_default(config)),
+            str(workdir),
+            *options,
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.getcwd(), **variables},
+    )
+
+
+def _end(*processes: subprocess.Popen, expected: int = 0) -> list[str]:
+    """Waits for processes; returns what each printed."""
+    try:
+        outputs = [x.communicate(timeout=_TIMEOUT_S) for x in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    for process, (_, errors) in zip(processes, outputs, strict=True):
+        assert process.returncode == expected, errors
+    return [output for output, _ in outputs]
+
+
+def _history(workdir: pathlib.Path) -> list[dict[str, float]]:
+    with (workdir / "history.csv").open(newline="") as file:
+        rows = [
+            {name: float(value) for name, value in row.items()}
+            for row in csv.DictReader(file)
+        ]
+    for row in rows:
+        del row["seconds"]
+    return rows
+
+
+def _assert_same_curves(workdir, expected) -> None:
+    rows = _history(workdir)
+    assert len(rows) == len(expected) == 2
+    for row, expected_row in zip(rows, expected, strict=True):
+        assert row == pytest.approx(expected_row, rel=1e-5)
+
+
+@pytest.fixture(scope="module")
+def one_device(config, tmp_path_factory) -> list[dict[str, float]]:
+    """The history of one device."""
+    workdir = tmp_path_factory.mktemp("one_device")
+    _end(_start(config, workdir))
+    return _history(workdir)
+
+
+def test_two_devices_train_as_one(config, one_device, tmp_path):
+    config = dataclasses.replace(config, strategy="mirrored")
+    _end(_start(config, tmp_path, "--num_devices=2"))
+    _assert_same_curves(tmp_path, one_device)
+
+
+def test_a_dry_run_on_two_devices(config, tmp_path):
+    config = dataclasses.replace(config, strategy="mirrored")
+    workdir = tmp_path / "run"
+    (output,) = _end(_start(config, workdir, "--num_devices=2", "--dry_run"))
+    assert "4 of 4 patches an epoch, 8 in all 2 epochs" in output
+    assert re.search(r"time +about .* of 3 measured", output)
+    assert not workdir.exists()
+
+
+def _clusters() -> list[str]:
+    """TF_CONFIG of each of two workers on free ports of this machine."""
+    with socket.socket() as first, socket.socket() as second:
+        addresses = []
+        for sock in (first, second):
+            sock.bind(("localhost", 0))
+            addresses.append(f"localhost:{sock.getsockname()[1]}")
+    return [
+        json.dumps(
+            {
+                "cluster": {"worker": addresses},
+                "task": {"type": "worker", "index": index},
+            }
+        )
+        for index in range(2)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("ended", "signal_number", "exit_code"),
+    [
+        (1, signal.SIGKILL, -signal.SIGKILL),
+        (0, signal.SIGKILL, -signal.SIGKILL),
+        (1, signal.SIGTERM, interruption.EXIT_CODE),
+    ],
+    ids=["killed", "chief_killed", "terminated"],
+)
+def test_a_lost_worker_comes_back_and_two_train_as_one(
+    config, one_device, tmp_path, ended, signal_number, exit_code
+):
+    workdir, temporary = tmp_path / "run", tmp_path / "temporary"
+    temporary.mkdir()
+    config = dataclasses.replace(config, strategy="multi_worker")
+    variables = [
+        {"TF_CONFIG": cluster, "TMPDIR": str(temporary)}
+        for cluster in _clusters()
+    ]
+    other = _start(config, workdir, **variables[1 - ended])
+    try:
+        # In the second epoch.
+        lost = _start(
+            config,
+            workdir,
+            "--end_after_step=6",
+            f"--signal={signal_number:d}",
+            **variables[ended],
+        )
+        _end(lost, expected=exit_code)
+        again = _start(config, workdir, **variables[ended])
+        outputs = _end(other, again)
+    finally:
+        other.kill()
+    assert outputs[0].count("Lost a worker. Waiting for it") == 1
+    # Whether the sixth step was saved depends on how far the chief was.
+    going_on = [re.findall(r"going on after step (\d)", x) for x in outputs]
+    assert going_on in ([["5"], ["5"]], [["6"], ["6"]])
+    _assert_same_curves(workdir, one_device)
+    assert (workdir / "saved_model" / "saved_model.pb").exists()
+    names = {path.name for path in workdir.iterdir()}
+    assert names == {
+        "checkpoints",
+        "config.json",
+        "data.json",
+        "history.csv",
+        "logs",
+        "saved_model",
+    }

@@ -1,0 +1,178 @@
+"""A dry run says what hand arithmetic says, and leaves nothing."""
+
+import dataclasses
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+import tensorflow as tf
+
+from ben_tf import bigearthnet
+from ben_tf import errors
+from ben_tf.data import built_dataset
+from ben_tf.training import dry_run
+from ben_tf.training import runs
+
+_BATCH_SIZE = 5
+
+
+@pytest.fixture(scope="module")
+def run(tiny_config) -> runs.Run:
+    """Sentinel-1 alone, in steps of 5 patches of the whole training split."""
+    config = dataclasses.replace(
+        tiny_config,
+        modality="S1",
+        batch_size=_BATCH_SIZE,
+        epochs=3,
+        train_split="train",
+    )
+    runs.make_repeatable(config.seed)
+    return runs.make_run(
+        config,
+        built_dataset.open_dataset(config.data_dir),
+        strategy=tf.distribute.get_strategy(),
+    )
+
+
+def test_parameters_and_memory(run):
+    plan = dry_run.plan(run)
+    shapes = [weight.shape for weight in run.model.get_weights()]
+    num_parameters = sum(
+        int(tf.reduce_prod(tf.constant(shape, tf.int64))) for shape in shapes
+    )
+    assert plan.weight_bytes == 4 * num_parameters
+    assert plan.trainable_parameters + plan.other_parameters == num_parameters
+    # Mean and variance of what batch normalisation scales and shifts.
+    assert 0 < plan.other_parameters < plan.trainable_parameters
+    assert plan.gradient_bytes == 4 * plan.trainable_parameters
+    # Adam keeps two moments.
+    assert plan.slot_bytes == 2 * plan.gradient_bytes
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "per_weight"),
+    [("sgd", 1), ("adamw", 2), ("lamb", 2), ("lookahead_adam", 3)],
+)
+def test_memory_of_optimisers(tiny_config, optimizer, per_weight):
+    if optimizer in ("lamb", "lookahead_adam"):
+        pytest.importorskip("tensorflow_addons")
+    config = dataclasses.replace(
+        tiny_config, modality="S1", optimizer=optimizer
+    )
+    plan = dry_run.plan(
+        runs.make_run(
+            config,
+            built_dataset.open_dataset(config.data_dir),
+            strategy=tf.distribute.get_strategy(),
+        )
+    )
+    assert plan.slot_bytes == per_weight * plan.gradient_bytes
+
+
+def test_activations_of_a_network_counted_by_hand():
+    inputs = tf.keras.Input((6, 6, 2))
+    shared = tf.keras.layers.Conv2D(3, 3)
+    # 4 x 4 x 3, twice; 2 x 2 x 3; 12; 5.
+    x = shared(inputs) + shared(inputs)
+    x = tf.keras.layers.MaxPool2D()(x)
+    x = tf.keras.layers.Flatten()(x)
+    model = tf.keras.Model(inputs, tf.keras.layers.Dense(5)(x))
+    # The sum of the two is a layer of its own.
+    numbers = 6 * 6 * 2 + 3 * (4 * 4 * 3) + 2 * 2 * 3 + 12 + 5
+    assert dry_run._bytes_per_patch(model) == 4 * numbers
+
+
+def test_steps_and_bytes_read(run):
+    plan = dry_run.plan(run)
+    (folder,) = built_dataset.built_versions(run.config.data_dir)
+    splits = run.builder.info.splits
+    num_patches = splits["train"].num_examples
+    assert num_patches % _BATCH_SIZE
+    assert plan.steps_per_epoch == num_patches // _BATCH_SIZE
+    assert plan.total_steps == 3 * plan.steps_per_epoch
+    for split, num_bytes in (
+        ("train", plan.training_bytes),
+        ("validation", plan.validation_bytes),
+    ):
+        files = folder.glob(f"*-{split}.tfrecord*")
+        assert num_bytes == sum(path.stat().st_size for path in files)
+    # A record holds at least its arrays.
+    array_bytes = sum(
+        grid.size_px**2 * len(grid.bands) * (4 if grid.sensor == "S1" else 2)
+        for grid in bigearthnet.GRIDS.values()
+    )
+    assert plan.training_bytes > num_patches * array_bytes
+    part = dry_run._bytes_read(run.builder, "train[:10]")
+    assert part == pytest.approx(
+        plan.training_bytes * 10 / num_patches, rel=0.01
+    )
+
+
+def test_measured_steps_leave_out_the_first(run):
+    seconds = dry_run.measure(run, num_steps=2)
+    assert len(seconds) == 2
+    # Fewer where the split has fewer.
+    seconds = dry_run.measure(run)
+    assert len(seconds) == run.steps_per_epoch - 1
+    assert min(seconds) > 0
+
+
+def test_time_is_the_mean_step_times_the_steps(run):
+    plan = dataclasses.replace(
+        dry_run.plan(run), steps_per_epoch=100, epochs=36
+    )
+    # 3,600 steps of 2 s are 2 hours.
+    line = dry_run.describe_time(plan, [1.0, 3.0])
+    assert "about 2.0 h; an estimate" in line
+    assert "2 s with reading, of 2 measured" in line
+    assert "about 6 min" in dry_run.describe_time(plan, [0.1])
+    assert "no estimate" in dry_run.describe_time(plan, [])
+
+
+def test_too_little_memory_is_one_sentence(run, monkeypatch):
+    def fail(*args, **kwargs):
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM: 1 TB\nmore")
+
+    monkeypatch.setattr(run.fitted, "fit", fail)
+    with pytest.raises(
+        errors.UserError, match=r"step of 5 patches: OOM: 1 TB\. Lower"
+    ):
+        dry_run.measure(run)
+
+
+def test_unknown_validation_split(run):
+    config = dataclasses.replace(run.config, validation_split="nonsense")
+    with pytest.raises(errors.UserError, match="no patch in split"):
+        dry_run.plan(dataclasses.replace(run, config=config))
+
+
+def test_the_command_prints_the_plan_and_leaves_nothing(tiny_config, tmp_path):
+    process = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "ben_tf.train",
+            "--dry_run",
+            f"--data_dir={tiny_config.data_dir}",
+            "--workdir=run",
+            "--model=k_branch_cnn",
+            "--modality=S1",
+            "--loss=class_weighted",
+            "--batch_size=8",
+            "--epochs=7",
+            "--train_split=train[:16]",
+        ],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.getcwd()},
+    )
+    assert process.returncode == 0, process.stderr
+    assert "2 of 8 patches an epoch, 14 in all 7 epochs" in process.stdout
+    assert re.search(
+        r"time +about [\d.]+ (s|min); .* of 1 measured", process.stdout
+    )
+    assert "measuring" in process.stderr
+    assert not list(tmp_path.iterdir())

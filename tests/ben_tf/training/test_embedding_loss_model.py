@@ -1,0 +1,129 @@
+"""A shared space lets one sensor find the other. The data are synthetic."""
+
+import collections
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from ben_tf import errors
+from ben_tf import models
+from ben_tf import quickstart
+from ben_tf import saved_model
+from ben_tf.evaluation import evaluation
+from ben_tf.retrieval import index
+from ben_tf.retrieval import index_builder
+from ben_tf.retrieval import index_evaluation
+from ben_tf.retrieval import query
+from ben_tf.training import trainer
+from tfrecords_builder import signatures
+
+
+@pytest.fixture(scope="module")
+def trained(larger_data_dir, tmp_path_factory):
+    """A model of one space for both sensors."""
+    config = dataclasses.replace(
+        quickstart.make_config(larger_data_dir),
+        fusion="shared",
+        embedding_loss="n_pairs",
+        batch_size=32,
+        epochs=16,
+        validation_split="validation[:40]",
+    )
+    return trainer.train(config, tmp_path_factory.mktemp("shared"))
+
+
+@pytest.fixture(scope="module")
+def untrained(tmp_path_factory):
+    tf.keras.utils.set_random_seed(0)
+    return saved_model.save(
+        models.make_model(
+            "k_branch_cnn",
+            fusion="shared",
+        ),
+        tmp_path_factory.mktemp("untrained") / "saved_model",
+        name="k_branch_cnn",
+        layout="native",
+        modality="MM",
+        trained_on_synthetic=True,
+    )
+
+
+def _mean_average_precision(model, data_dir, folder, *, search="flat"):
+    """mAP@10 of Sentinel-1 queries against Sentinel-2 patches."""
+    for modality in ("S1", "S2"):
+        index_builder.build_index(
+            saved_model=model,
+            data_dir=data_dir,
+            output_dir=folder / modality,
+            modality=modality,
+            distance="cosine",
+            search=search if modality == "S2" else "flat",
+            num_bits=64,
+        )
+    result = index_evaluation.evaluate(
+        queries=folder / "S1", archive=folder / "S2", ks=(10,)
+    )
+    assert result["direction"] == "S1->S2"
+    return result["scores"]["average_precision"]["10"]
+
+
+def test_sensors_find_each_other(trained, untrained, larger_data_dir, tmp_path):
+    ours = _mean_average_precision(trained, larger_data_dir, tmp_path / "a")
+    # Patches of an untrained model come in an order without meaning: chance.
+    chance = _mean_average_precision(untrained, larger_data_dir, tmp_path / "b")
+    codes = _mean_average_precision(
+        trained, larger_data_dir, tmp_path / "c", search="binary"
+    )
+    assert ours > chance + 0.2
+    assert codes >= 0.9 * ours
+
+    # One patch after the other, as people ask, answers what was scored.
+    asked, archive = (
+        index.Index.open(tmp_path / "c" / modality) for modality in ("S1", "S2")
+    )
+    names = list(archive.names[:3])
+    expected = archive.search(
+        asked.embeddings[asked.rows_of(names)],
+        k=10,
+        fingerprint=archive.manifest.fingerprint,
+        modality="S1",
+        exclude=names,
+    )
+    answer = query.query(
+        index=tmp_path / "c" / "S2",
+        names=names,
+        data_dir=larger_data_dir,
+        modality="S1",
+    )
+    np.testing.assert_array_equal(answer.hits.distances, expected.distances)
+    with pytest.raises(errors.UserError, match="S1 of 3 of 3 patches is"):
+        query.query(index=tmp_path / "c" / "S2", names=names, modality="S1")
+
+
+def test_classes_of_both_sensors_are_learned(trained, larger_data_dir):
+    """By average precision; that of a class in random order is its share."""
+    result = evaluation.evaluate(
+        workdir=trained.parent, data_dir=larger_data_dir
+    )
+    learned = collections.defaultdict(list)
+    for name, value, positives in zip(
+        result["class_names"],
+        result["per_class"]["average_precision"],
+        result["per_class"]["num_positives"],
+        strict=True,
+    ):
+        share = positives / result["num_samples"]
+        learned[signatures.sensors_of(name)].append(value - share)
+    for sensors in ({"S1"}, {"S2"}, {"S1", "S2"}):
+        assert np.mean(learned[frozenset(sensors)]) > 0.3
+
+
+def test_each_sensor_is_embedded_alone(trained, larger_data_dir):
+    served = saved_model.load(trained)
+    assert served.embeddings == ("MM", "S1", "S2")
+    assert served.inputs_of("S1") == ("s1",)
+    assert served.embedding_size == 128
+    with pytest.raises(ValueError, match="no embedding of S3"):
+        served.inputs_of("S3")

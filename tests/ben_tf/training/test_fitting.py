@@ -1,0 +1,171 @@
+"""What ends a run early, on a network of one layer and data in memory."""
+
+import json
+import resource
+import types
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from ben_tf import config as config_lib
+from ben_tf import errors
+from ben_tf.metrics import streaming
+from ben_tf.training import checkpoints as checkpoints_lib
+from ben_tf.training import fitting
+from ben_tf.training import optimizers
+
+_STEPS = 3
+
+
+def _run(**fields) -> types.SimpleNamespace:
+    """What `fitting.fit` needs of a `training.Run`, with 4 patches a step."""
+    config = config_lib.Config(batch_size=4, **fields)
+    tf.keras.utils.set_random_seed(0)
+    inputs = tf.keras.Input((8,))
+    model = tf.keras.Model(
+        inputs, tf.keras.layers.Dense(19, activation="sigmoid")(inputs)
+    )
+    running_metrics = [
+        streaming.streaming_metric("macro_average_precision", 19)
+    ]
+    running_metrics.append(streaming.streaming_metric("macro_f1", 19))
+    model.compile(
+        optimizers.make_optimizer(
+            config.optimizer,
+            learning_rate=config.learning_rate,
+            clip_norm=config.clip_norm,
+            weight_averaging=config.weight_averaging,
+        ),
+        loss="binary_crossentropy",
+        metrics=running_metrics,
+    )
+    model.optimizer.build(model.trainable_variables)
+    random = np.random.default_rng(0)
+    x = random.normal(size=(4 * _STEPS, 8)).astype(np.float32)
+    y = (random.random((4 * _STEPS, 19)) < 0.5).astype(np.float32)
+    data = tf.data.Dataset.from_tensor_slices((x, y)).batch(4)
+    return types.SimpleNamespace(
+        model=model,
+        fitted=model,
+        optimizer=model.optimizer,
+        strategy=tf.distribute.get_strategy(),
+        epoch_metrics=[model.compiled_loss._total_loss_mean, *running_metrics],
+        steps_per_epoch=_STEPS,
+        config=config,
+        inputs=x,
+        training_data=lambda epoch, step: data.repeat().skip(step),
+        validation_data=lambda: data,
+        training_patch_names=lambda epoch, step: [f"e{epoch}_s{step}", "b"],
+    )
+
+
+def _checkpoints(run, workdir) -> checkpoints_lib.Checkpoints:
+    return checkpoints_lib.Checkpoints(
+        workdir,
+        model=run.model,
+        optimizer=run.optimizer,
+        metrics=run.epoch_metrics,
+        steps_per_epoch=_STEPS,
+        every_steps=run.config.checkpoint_every_steps,
+        patience=run.config.early_stopping_patience,
+    )
+
+
+def test_loss_that_is_no_number_names_step_and_patches(tmp_path):
+    run = _run(epochs=2, checkpoint_every_steps=1)
+    # The second batch of the first epoch.
+    run.inputs[5] = np.nan
+    y = np.zeros((4 * _STEPS, 19), np.float32)
+    data = tf.data.Dataset.from_tensor_slices((run.inputs, y)).batch(4)
+    run.training_data = lambda epoch, step: data.repeat().skip(step)
+    checkpoints = _checkpoints(run, tmp_path)
+    with pytest.raises(errors.UserError, match=r"step 2 of epoch 1.*e0_s1, b"):
+        fitting.fit(run, checkpoints, tmp_path)
+    content = json.loads((tmp_path / "not_finite.json").read_text())
+    assert content["patches"] == ["e0_s1", "b"]
+    # The weights that the batch has spoilt are not saved.
+    again = _run(epochs=2)
+    assert _checkpoints(again, tmp_path).restore_last() == 1
+    assert np.all(np.isfinite(again.model.get_weights()[0]))
+
+
+def test_full_disk_keeps_the_last_checkpoint(tmp_path):
+    run = _run()
+    checkpoints = _checkpoints(run, tmp_path)
+    checkpoints.save()
+    expected = run.model.get_weights()[0]
+    run.model.set_weights([np.zeros_like(x) for x in run.model.get_weights()])
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(errors.UserError, match="Cannot write a checkpoint"):
+            checkpoints.save()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    again = _run()
+    _checkpoints(again, tmp_path).restore_last()
+    np.testing.assert_array_equal(again.model.get_weights()[0], expected)
+
+
+def test_history_that_cannot_be_written_is_one_sentence(tmp_path):
+    run = _run(epochs=1)
+    (tmp_path / "history.csv").mkdir()
+    with pytest.raises(errors.UserError, match="Cannot write to the"):
+        fitting.fit(run, _checkpoints(run, tmp_path), tmp_path)
+
+
+def test_patience_is_remembered_by_the_next_process(tmp_path, capsys):
+    # A rate of 0: the first epoch stays the best.
+    options = {"learning_rate": 0.0, "early_stopping_patience": 2}
+    run = _run(epochs=2, **options)
+    fitting.fit(run, _checkpoints(run, tmp_path), tmp_path)
+    assert "Stopped early" not in capsys.readouterr().out
+    for _ in range(2):
+        run = _run(epochs=9, **options)
+        checkpoints = _checkpoints(run, tmp_path)
+        checkpoints.restore_last()
+        fitting.fit(run, checkpoints, tmp_path)
+        assert checkpoints.steps_done == 3 * _STEPS
+        assert "Stopped early" in capsys.readouterr().out
+
+
+def test_best_weights_are_the_average_of_all_steps(tmp_path):
+    run = _run(epochs=1, weight_averaging=0.5, learning_rate=0.1)
+    seen = [run.model.get_weights()[0]]
+    checkpoints = _checkpoints(run, tmp_path)
+    count = checkpoints.on_train_batch_end
+
+    def look(batch, logs=None):
+        seen.append(run.model.get_weights()[0])
+        count(batch, logs)
+
+    checkpoints.on_train_batch_end = look
+    fitting.fit(run, checkpoints, tmp_path)
+    expected = seen[0]
+    for weights in seen[1:]:
+        expected = 0.5 * expected + 0.5 * weights
+    best, last = (_run(weight_averaging=0.5) for _ in range(2))
+    checkpoints_lib.restore_best(tmp_path, best.model)
+    np.testing.assert_allclose(
+        best.model.get_weights()[0], expected, rtol=1e-5, atol=1e-7
+    )
+    # The run itself goes on with the weights of its last step.
+    _checkpoints(last, tmp_path).restore_last()
+    np.testing.assert_array_equal(last.model.get_weights()[0], seen[-1])
+
+
+def test_too_little_memory_is_one_sentence(tmp_path, monkeypatch):
+    run = _run(epochs=1)
+
+    def fail(*args, **kwargs):
+        raise tf.errors.ResourceExhaustedError(
+            None, None, "OOM when allocating tensor\nand where"
+        )
+
+    monkeypatch.setattr(run.fitted, "fit", fail)
+    with pytest.raises(
+        errors.UserError,
+        match=r"step of 4 patches: OOM when allocating tensor\. Lower --batch",
+    ):
+        fitting.fit(run, _checkpoints(run, tmp_path), tmp_path)

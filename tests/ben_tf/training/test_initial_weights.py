@@ -1,0 +1,238 @@
+"""Training starts from ImageNet weights, or from two networks."""
+
+import dataclasses
+import pathlib
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from ben_tf import config as config_lib
+from ben_tf import errors
+from ben_tf import saved_model
+from ben_tf import workdir as workdir_lib
+from ben_tf.training import checkpoints
+from ben_tf.training import configured_model
+from ben_tf.training import initial_weights
+from ben_tf.training import slim_checkpoint
+from ben_tf.training import trainer
+from tests.ben_tf.training import slim_networks
+
+FINE_TUNED = config_lib.Config(
+    model="resnet50",
+    modality="S2",
+    initial_weights="imagenet",
+    trainable="head",
+)
+
+
+def test_the_stem_of_grey_images_is_unchanged():
+    random = np.random.default_rng(0)
+    kernel = random.normal(size=(7, 7, 3, 4)).astype(np.float32)
+    std = np.float32([58.393, 57.12, 57.375])
+    grey = np.einsum("hwcf,c->hwf", kernel, std)
+    for bands in (("VV", "VH"), ("B02", "B03", "B04", "B08", "B05")):
+        adapted = initial_weights.adapt_stem(kernel, bands)
+        assert adapted.shape == (7, 7, len(bands), 4)
+        if "B04" in bands:
+            np.testing.assert_allclose(adapted.sum(axis=2), grey, rtol=1e-3)
+            np.testing.assert_allclose(
+                adapted[:, :, 2], kernel[:, :, 0] * std[0] * 3 / 5, rtol=1e-5
+            )
+        else:
+            np.testing.assert_allclose(
+                adapted[:, :, 0], grey / 2, rtol=1e-3, atol=1e-3
+            )
+
+
+@pytest.fixture(scope="module")
+def imagenet(tmp_path_factory) -> pathlib.Path:
+    """A home folder with TF-Slim's ResNet50 in its cache; random weights."""
+    home = tmp_path_factory.mktemp("home")
+    pixels = np.random.default_rng(0).normal(size=(1, 120, 120, 3)) * 50
+    file = home / ".keras" / "models" / "resnet_v1_50.ckpt"
+    file.parent.mkdir(parents=True)
+    slim_networks.save(
+        file,
+        "resnet50",
+        pixels.astype(np.float32),
+        num_classes=1000,
+        first_format=True,
+    )
+    return home
+
+
+def test_the_backbone_becomes_that_of_imagenet(imagenet, monkeypatch):
+    """And only the classifier is trained."""
+    monkeypatch.setenv("HOME", str(imagenet))
+    file = imagenet / ".keras" / "models" / "resnet_v1_50.ckpt"
+    model = configured_model.make_model(FINE_TUNED)
+    initial_weights.load_initial_weights(model, FINE_TUNED)
+    reader = tf.train.load_checkpoint(str(file))
+    variables = slim_checkpoint.backbone_variables(model, backbone="s2")
+    stem = "resnet_v1_50/conv1/weights"
+    for name, variable in variables.items():
+        if name != stem:
+            np.testing.assert_array_equal(variable, reader.get_tensor(name))
+    np.testing.assert_array_equal(
+        variables[stem],
+        initial_weights.adapt_stem(
+            reader.get_tensor(stem),
+            ("B02", "B03", "B04", "B08", *("other",) * 6),
+        ),
+    )
+    configured_model.freeze_features(model)
+    assert {x.name.split("/")[0] for x in model.trainable_variables} == {
+        "logits"
+    }
+
+
+def test_from_imagenet_to_the_fusion_of_two_sensors(
+    imagenet, tiny_config, tmp_path, monkeypatch
+):
+    """The three runs of the paper, on features that stay ImageNet's."""
+    monkeypatch.setenv("HOME", str(imagenet))
+    common = dataclasses.replace(
+        FINE_TUNED,
+        data_dir=tiny_config.data_dir,
+        train_split="train[:8]",
+        validation_split="validation[:4]",
+        batch_size=4,
+        epochs=1,
+    )
+    folders = {name: tmp_path / name for name in ("S1", "S2", "MM")}
+    for sensor in ("S1", "S2"):
+        trainer.train(
+            dataclasses.replace(common, modality=sensor), folders[sensor]
+        )
+    fused = dataclasses.replace(
+        common,
+        modality="MM",
+        initial_weights="random",
+        branch_workdirs=f"{folders['S1']},{folders['S2']}",
+    )
+    trainer.train(fused, folders["MM"])
+    # Nothing is read again where a run goes on.
+    shutil.rmtree(folders["S1"])
+    trainer.train(dataclasses.replace(fused, epochs=2), folders["MM"])
+
+    model = configured_model.make_model(fused)
+    checkpoints.restore_best(folders["MM"], model)
+    reader = tf.train.load_checkpoint(
+        str(imagenet / ".keras" / "models" / "resnet_v1_50.ckpt")
+    )
+    stem = "resnet_v1_50/conv1/weights"
+    for backbone in ("s1", "s2"):
+        variables = slim_checkpoint.backbone_variables(model, backbone=backbone)
+        assert stem in variables
+        for name in variables.keys() - {stem}:
+            np.testing.assert_array_equal(
+                variables[name], reader.get_tensor(name), err_msg=name
+            )
+    exported = saved_model.load(folders["MM"] / "saved_model")
+    assert exported.fingerprint
+    rows = (folders["MM"] / "history.csv").read_text().splitlines()
+    assert len(rows) == 1 + 2
+
+
+def test_without_weights_it_says_where_to_get_them(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    model = configured_model.make_model(FINE_TUNED)
+    with pytest.raises(errors.UserError) as error:
+        initial_weights.load_initial_weights(model, FINE_TUNED)
+    for words in (
+        "download.tensorflow.org/models/resnet_v1_50_2016_08_28.tar.gz",
+        str(tmp_path / ".keras" / "models" / "resnet_v1_50.ckpt"),
+        "--imagenet_weights",
+    ):
+        assert words in str(error.value)
+
+
+def test_weights_of_keras_do_not_fit():
+    config = dataclasses.replace(
+        FINE_TUNED,
+        imagenet_weights="resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5",
+    )
+    model = configured_model.make_model(config)
+    with pytest.raises(
+        errors.UserError, match=r"file of Keras.*resnet_v1_50\.ckpt"
+    ):
+        initial_weights.load_initial_weights(model, config)
+
+
+@pytest.fixture(scope="module")
+def branches(tmp_path_factory) -> dict[str, pathlib.Path]:
+    """A workdir for each sensor with random weights."""
+    folders = {}
+    for sensor in ("S1", "S2"):
+        tf.keras.backend.clear_session()
+        folders[sensor] = tmp_path_factory.mktemp(sensor)
+        config = config_lib.Config(model="resnet50", modality=sensor)
+        workdir_lib.write(config, folders[sensor])
+        checkpoints.save_best(
+            folders[sensor], configured_model.make_model(config)
+        )
+    return folders
+
+
+def test_fusion_begins_as_the_mean_of_both(branches):
+    config = config_lib.Config(
+        model="resnet50",
+        branch_workdirs=f"{branches['S1']}, {branches['S2']}",
+        trainable="head",
+    )
+    model = configured_model.make_model(config)
+    initial_weights.load_initial_weights(model, config)
+    random = np.random.default_rng(0)
+    inputs = {
+        name: random.normal(size=(2, *x.shape[1:])).astype(np.float32)
+        for name, x in model.input.items()
+    }
+
+    def logits(network):
+        return tf.keras.Model(
+            network.input, network.get_layer("logits").output
+        )({name: inputs[name] for name in network.input})
+
+    alone = []
+    for folder in branches.values():
+        network = configured_model.make_model(workdir_lib.read(folder))
+        checkpoints.restore_best(folder, network)
+        alone.append(logits(network))
+    mean = np.mean(alone, axis=0)
+    # Random networks give logits in the thousands, sums of 2,048 products.
+    np.testing.assert_allclose(
+        logits(model), mean, rtol=1e-4, atol=1e-5 * np.abs(mean).max()
+    )
+
+
+@pytest.mark.parametrize(
+    ("order", "changes", "expected"),
+    [
+        ("S2,S1", {}, "--modality=S2, expected S1"),
+        ("S1,S2", {"num_classes": 43}, "--num_classes=19, expected 43"),
+        ("S1", {}, "Expected two workdirs"),
+    ],
+)
+def test_branches_that_do_not_fit(branches, order, changes, expected):
+    config = config_lib.Config(
+        branch_workdirs=",".join(str(branches[x]) for x in order.split(","))
+    )
+    config = dataclasses.replace(config, **changes)
+    with pytest.raises(errors.UserError, match=expected):
+        initial_weights.load_initial_weights(
+            configured_model.make_model(config), config
+        )
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"model": "k_branch_cnn", "initial_weights": "imagenet"},
+        {"branch_workdirs": "a,b", "fusion": "early"},
+    ],
+)
+def test_fields_that_do_not_go_together(fields):
+    with pytest.raises(errors.UserError, match="Expected"):
+        config_lib.Config(**fields)

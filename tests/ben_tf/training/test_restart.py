@@ -1,0 +1,149 @@
+"""A run that is ended at bad moments ends up where an unbroken one does."""
+
+import csv
+import dataclasses
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from ben_tf import config as config_lib
+from ben_tf.training import checkpoints
+from ben_tf.training import interruption
+from ben_tf.training import trainer
+
+_SCRIPT = pathlib.Path(__file__).with_name("interrupted_training.py")
+
+
+@pytest.fixture(scope="module")
+def config(tiny_config) -> config_lib.Config:
+    """Two epochs of four steps, with all that draws random numbers."""
+    return dataclasses.replace(
+        tiny_config,
+        modality="S1",
+        augment=True,
+        batch_size=4,
+        epochs=2,
+        checkpoint_every_steps=1,
+    )
+
+
+def _history(workdir: pathlib.Path) -> list[dict[str, str]]:
+    with (workdir / "history.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        del row["seconds"]
+    return rows
+
+
+def _state(workdir: pathlib.Path, folder: str) -> dict[str, np.ndarray]:
+    reader = tf.train.load_checkpoint(str(workdir / "checkpoints" / folder))
+    return {
+        name: reader.get_tensor(name)
+        for name in reader.get_variable_to_shape_map()
+        # How often this process has saved; the names of its objects.
+        if "save_counter" not in name and "OBJECT_GRAPH" not in name
+    }
+
+
+def test_a_run_goes_on_from_any_moment(config, tmp_path):
+    broken, whole = tmp_path / "broken", tmp_path / "whole"
+    process = subprocess.run(
+        [
+            sys.executable,
+            str(_SCRIPT),
+            json.dumps(config_lib.differences_from_default(config)),
+            str(broken),
+        ],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.getcwd()},
+    )
+    assert process.returncode == 0, process.stderr
+    lines = process.stdout.splitlines()
+    assert json.loads(lines[-1]) == [interruption.EXIT_CODE, -9, -9, -9], (
+        process.stderr
+    )
+    going_on = [line for line in lines if "going on" in line]
+    assert [line.split()[-1] for line in going_on] == ["1", "1", "1"]
+    assert any("after step 1, saved. The same command" in x for x in lines)
+
+    trainer.train(config, broken)
+    trainer.train(config, whole)
+    _assert_same_run(broken, whole)
+
+
+@pytest.fixture
+def terminated(monkeypatch):
+    """Makes a run end by SIGTERM in its first step."""
+
+    def end(config, workdir) -> None:
+        count = checkpoints.Checkpoints.on_train_batch_end
+
+        def count_after_signal(self, batch, logs=None):
+            os.kill(os.getpid(), signal.SIGTERM)
+            count(self, batch, logs)
+
+        with monkeypatch.context() as patches:
+            patches.setattr(
+                checkpoints.Checkpoints,
+                "on_train_batch_end",
+                count_after_signal,
+            )
+            with pytest.raises(interruption.Terminated, match="after step 1,"):
+                trainer.train(config, workdir)
+
+    yield end
+    tf.keras.mixed_precision.set_global_policy("float32")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {
+            "precision": "mixed_float16",
+            "optimizer": "adamw",
+            "schedule": "cosine",
+            "warmup_epochs": 1.0,
+            "clip_norm": 1.0,
+            "weight_averaging": 0.5,
+        },
+        {
+            "modality": "MM",
+            "fusion": "shared",
+            "embedding_loss": "n_pairs",
+            "hash_bits": 16,
+            "loss": "class_weighted",
+        },
+    ],
+    ids=["averaged_half_precision", "binary_embeddings"],
+)
+def test_so_does_one_with_more_state(config, terminated, tmp_path, fields):
+    broken, whole = tmp_path / "broken", tmp_path / "whole"
+    config = dataclasses.replace(
+        config,
+        train_split="train[:8]",
+        validation_split="validation[:4]",
+        **fields,
+    )
+    terminated(config, broken)
+    trainer.train(config, broken)
+    trainer.train(config, whole)
+    _assert_same_run(broken, whole)
+
+
+def _assert_same_run(broken: pathlib.Path, whole: pathlib.Path) -> None:
+    assert _history(broken) == _history(whole)
+    for folder in ("last", "best"):
+        expected, state = _state(whole, folder), _state(broken, folder)
+        assert state.keys() == expected.keys()
+        for name in expected:
+            np.testing.assert_array_equal(
+                state[name], expected[name], err_msg=name
+            )

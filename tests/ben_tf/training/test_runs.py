@@ -1,0 +1,69 @@
+"""Half precision computes in half, and keeps in full."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from ben_tf.data import built_dataset
+from ben_tf.training import runs
+
+
+@pytest.fixture
+def make_run(tiny_config):
+    """Runs on Sentinel-1 with a given precision; float32 again after it."""
+
+    def make(**fields) -> runs.Run:
+        config = dataclasses.replace(
+            tiny_config, modality="S1", batch_size=4, **fields
+        )
+        runs.make_repeatable(config.seed)
+        return runs.make_run(
+            config,
+            built_dataset.open_dataset(config.data_dir),
+            strategy=tf.distribute.get_strategy(),
+        )
+
+    yield make
+    tf.keras.mixed_precision.set_global_policy("float32")
+
+
+@pytest.mark.parametrize(
+    ("precision", "computed_in", "scales_loss"),
+    [
+        ("mixed_float16", tf.float16, True),
+        ("mixed_bfloat16", tf.bfloat16, False),
+    ],
+)
+def test_half_precision(make_run, precision, computed_in, scales_loss):
+    run = make_run(precision=precision)
+    convolutions = [
+        layer
+        for layer in run.model.layers
+        if isinstance(layer, tf.keras.layers.Conv2D)
+    ]
+    assert convolutions
+    assert all(layer.output.dtype == computed_in for layer in convolutions)
+    assert run.model.output.dtype == tf.float32
+    is_scaling = isinstance(
+        run.optimizer, tf.keras.mixed_precision.LossScaleOptimizer
+    )
+    assert is_scaling == scales_loss
+
+    before = run.model.get_weights()[0]
+    history = run.fitted.fit(
+        run.training_data(0), steps_per_epoch=1, verbose=0
+    ).history
+    assert np.isfinite(history["loss"][0])
+    assert run.model.variables[0].dtype == tf.float32
+    assert np.any(run.model.get_weights()[0] != before)
+    variables = [
+        *run.model.variables,
+        *(v for metric in run.epoch_metrics for v in metric.variables),
+    ]
+    assert all(
+        variable.dtype in (tf.float32, tf.float64)
+        for variable in variables
+        if variable.dtype.is_floating
+    )
