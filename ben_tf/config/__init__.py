@@ -26,8 +26,11 @@ class Config:
     )
     model: str = fields.field(
         "resnet50",
-        "Network.",
+        "Network: the paper's (VGG, ResNet), the authors' K-Branch CNN, or "
+        "small_cnn, a small one of ours for laptops and trials, not the "
+        "paper's.",
         choices=(
+            "small_cnn",
             "k_branch_cnn",
             "vgg16",
             "vgg19",
@@ -78,7 +81,8 @@ class Config:
     bands_60m: str = fields.field(
         "auto",
         "Sentinel-2 bands 1 and 9: 'auto' as the authors have it, with them in "
-        "k_branch_cnn and without them in the others, where 'on' adds them to "
+        "small_cnn and k_branch_cnn and without them in the others, where "
+        "'on' adds them to "
         "the stack, upsampled like the 20 m bands.",
         choices=("auto", "on", "off"),
     )
@@ -228,13 +232,13 @@ class Config:
                 "--fusion=shared maps both sensors into one space. Expected "
                 f"--modality=MM. Received: --modality={self.modality}"
             )
-        if self.model == "k_branch_cnn" and (
+        if self.model in ("small_cnn", "k_branch_cnn") and (
             self.initial_weights == "imagenet" or self.branch_workdirs
         ):
             raise errors.UserError(
                 "--initial_weights=imagenet and --branch_workdirs start from "
-                "weights that k_branch_cnn does not have. Expected a VGG or "
-                "ResNet with them. Received: --model=k_branch_cnn"
+                f"weights that {self.model} does not have. Expected a VGG or "
+                f"ResNet with them. Received: --model={self.model}"
             )
         if self.branch_workdirs and (self.fusion, self.modality) != (
             "late",

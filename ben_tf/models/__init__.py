@@ -11,6 +11,7 @@ from ben_tf.data import preprocessing
 from ben_tf.models import branches
 from ben_tf.models import k_branch
 from ben_tf.models import resnet
+from ben_tf.models import small_cnn
 from ben_tf.models import vgg
 
 FUSIONS = ("late", "early", "shared")
@@ -46,6 +47,7 @@ def _vgg(num_convolutions: tuple[int, int, int, int, int]) -> Architecture:
 
 
 MODELS = {
+    "small_cnn": Architecture(small_cnn.small_cnn, layout="native"),
     "k_branch_cnn": Architecture(
         k_branch.k_branch_cnn,
         layout="native",
@@ -78,8 +80,8 @@ def make_model(
         branch for each sensor, and both end in one space, in which a patch can
         be looked up by either sensor.
       num_classes: 19 or 43.
-      bands_60m: Whether bands 1 and 9 take part; None: in K-Branch CNN they
-        do, in the others they do not, as the authors have it.
+      bands_60m: Whether bands 1 and 9 take part; None: in networks of native
+        grids they do; in the others they do not, as the authors have it.
       embedding_size: Dimensions of the shared space; other fusions take the
         features as the network gives them.
       binary_embedding: Whether the signs of a shared embedding are a code.

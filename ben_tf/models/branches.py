@@ -45,11 +45,31 @@ def fuse_stacks(
         )
         ordered = [("s2_s1", stack)]
     features = [backbone(tensor, name=name) for name, tensor in ordered]
-    return features[0] if len(features) == 1 else join(features, name="fusion")
+    return join(features, name="fusion")
+
+
+def native_grids(
+    inputs: dict[str, tf.Tensor], *, fusion: str
+) -> dict[str, tf.Tensor]:
+    """Which grids get a branch of their own in a network of native grids.
+
+    Args:
+      inputs: Standardised grids (B, size, size, bands) by name.
+      fusion: "late": every grid; "early": S1 is stacked behind the 10 m bands
+        of Sentinel-2, whose grid it shares, as "s2_10m_s1".
+    """
+    grids = dict(inputs)
+    if fusion == "early" and {"s1", "s2_10m"} <= set(grids):
+        grids["s2_10m_s1"] = tf.keras.layers.Concatenate(name="stack")(
+            [grids.pop("s2_10m"), grids.pop("s1")]
+        )
+    return grids
 
 
 def join(features: list[tf.Tensor], *, name: str) -> tf.Tensor:
-    """Concatenates feature vectors [(B, D1), (B, D2), ...]."""
+    """Concatenates feature vectors [(B, D1), (B, D2), ...]; one stays."""
+    if len(features) == 1:
+        return features[0]
     return tf.keras.layers.Concatenate(name=name)(features)
 
 

@@ -59,17 +59,9 @@ def k_branch_cnn(
     Returns:
       (B, 128) float32, not negative.
     """
-    grids = dict(inputs)
-    if fusion == "early" and {"s1", "s2_10m"} <= set(grids):
-        grids["s2_10m_s1"] = tf.keras.layers.Concatenate(name="stack")(
-            [grids.pop("s2_10m"), grids.pop("s1")]
-        )
+    grids = branches.native_grids(inputs, fusion=fusion)
     features = [_branch(grids[grid], name=grid) for grid in sorted(grids)]
-    x = (
-        features[0]
-        if len(features) == 1
-        else branches.join(features, name=f"{name}branches")
-    )
+    x = branches.join(features, name=f"{name}branches")
     x = _dense_block(x, name=f"{name}fusion")
     return tf.keras.layers.Dropout(0.25, name=f"{name}fusion_dropout")(x)
 

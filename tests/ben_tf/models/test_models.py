@@ -14,6 +14,11 @@ from ben_tf.models import branches
 # K-Branch CNN on S2 and of early fusion are the authors'; with two branches a
 # ResNet or VGG has twice the backbone and a wider classifier.
 SIZES = {
+    # Ours, counted by hand.
+    ("small_cnn", "S1", "late", 19): 39_987,
+    ("small_cnn", "S2", "late", 43): 119_451,
+    ("small_cnn", "MM", "late", 19): 156_579,
+    ("small_cnn", "MM", "early", 19): 119_091,
     ("k_branch_cnn", "S2", "late", 19): 16_523_251,
     ("k_branch_cnn", "S2", "late", 43): 16_526_347,
     ("k_branch_cnn", "S1", "late", 19): 7_438_419,
@@ -73,7 +78,7 @@ def test_the_60_m_bands_can_be_chosen(name, choice, expected):
     ("name", "modality", "fusion"),
     list(
         itertools.product(
-            ("k_branch_cnn", "resnet50"),
+            ("small_cnn", "k_branch_cnn", "resnet50"),
             ("S1", "S2", "MM"),
             ("late", "early"),
         )
@@ -91,7 +96,7 @@ def test_inputs_and_layers(name, modality, fusion):
     assert model.get_layer("logits").output.shape[-1] == 19
 
 
-@pytest.mark.parametrize("name", ["k_branch_cnn", "resnet50"])
+@pytest.mark.parametrize("name", ["small_cnn", "k_branch_cnn", "resnet50"])
 def test_sensors_have_branches_of_their_own(name):
     """With late fusion a weight sees one sensor, unless it comes after."""
     model = _make(name, "MM", "late", 19)
@@ -107,13 +112,14 @@ def test_sensors_have_branches_of_their_own(name):
     assert shared <= {"fusion", "fusion_bn", "logits"}
 
 
-def test_embedding_and_probabilities_of_a_forward_pass():
+@pytest.mark.parametrize("name", ["small_cnn", "k_branch_cnn"])
+def test_embedding_and_probabilities_of_a_forward_pass(name):
     tf.keras.utils.set_random_seed(0)
-    model = _make("k_branch_cnn", "MM", "late", 43)
+    model = _make(name, "MM", "late", 43)
     random = np.random.default_rng(0)
     inputs = {
-        name: random.normal(size=(3, *shape)).astype(np.float32)
-        for name, shape in preprocessing.model_input_shapes(
+        grid: random.normal(size=(3, *shape)).astype(np.float32)
+        for grid, shape in preprocessing.model_input_shapes(
             "native", modality="MM"
         ).items()
     }
