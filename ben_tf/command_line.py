@@ -12,6 +12,7 @@ import contextlib
 import inspect
 import logging
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable
@@ -62,7 +63,7 @@ def run(command: Command, *, uses_tensorflow: bool = False) -> None:
         except errors.UserError as error:
             if _VERBOSE.value:
                 raise
-            print(f"error: {error}", file=sys.stderr)
+            print(f"error: {with_flags(str(error))}", file=sys.stderr)
             sys.exit(1)
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)
@@ -98,6 +99,19 @@ def run_command(
     del sys.argv[1]
     entry_point.__doc__ = inspect.getdoc(commands[name])
     run(commands[name], uses_tensorflow=uses_tensorflow)
+
+
+def with_flags(message: str) -> str:
+    """Shows arguments as flags: `split` becomes --split where it is a flag."""
+    return re.sub(
+        r"`(\w+)(=[^`]*)?`",
+        lambda match: (
+            f"--{match[1]}{match[2] or ''}"
+            if match[1] in flags.FLAGS
+            else match[0]
+        ),
+        message,
+    )
 
 
 def _silence_python() -> None:

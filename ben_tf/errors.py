@@ -5,7 +5,9 @@ class UserError(ValueError):
     """An error that the user can mend.
 
     The message says in one or two sentences what happened, what was expected
-    and how to fix it. `run` prints it without a traceback and exits with 1.
+    and how to fix it. It names arguments in backticks, `batch_size` or
+    `fusion=late`; commands show them as the flags --batch_size and
+    --fusion=late, print the message without a traceback and exit with 1.
     """
 
 
@@ -25,3 +27,14 @@ class ArchiveError(UserError):
 
     def __str__(self) -> str:
         return f"{self.place} {self.reason}"
+
+
+def first_line(error: Exception) -> str:
+    """What a foreign error says, in a line; TensorFlow's run over pages.
+
+    Returns:
+      The first line of the message without a full stop, cut at 200 characters;
+      the name of the error's class where it has no message.
+    """
+    lines = str(error).strip().splitlines()
+    return (lines[0] if lines else type(error).__name__)[:200].rstrip(". ")

@@ -1,12 +1,21 @@
-"""Files that are either complete or not there.
-
-Standard library only.
-"""
+"""Files that are either complete or not there, and JSON that is checked."""
 
 import contextlib
+import json
 import os
 import pathlib
 from collections.abc import Iterator
+from typing import Any
+from typing import TypeVar
+
+import msgspec
+
+from ben_tf import errors
+
+Content = TypeVar("Content")
+
+# No file of ours comes near it; a hostile one would fill the memory.
+_MAX_JSON_BYTES = 64 << 20
 
 
 def write(path: str | os.PathLike, content: bytes | str) -> pathlib.Path:
@@ -41,3 +50,42 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def write_json(path: str | os.PathLike, value: Any) -> pathlib.Path:
+    """Writes a dataclass, a struct or plain values as JSON, indented.
+
+    Raises:
+      ValueError: A float is NaN or infinite, which JSON cannot hold.
+    """
+    plain = msgspec.to_builtins(value)
+    text = json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False)
+    return write(path, text + "\n")
+
+
+def read_json(
+    path: str | os.PathLike, content: type[Content], *, remedy: str
+) -> Content:
+    """Reads a JSON file and checks it against a type.
+
+    Args:
+      path: The file.
+      content: What it must hold: a dataclass, a `msgspec.Struct`, or a type
+        such as dict[str, float].
+      remedy: A sentence that says how to get a file that is whole.
+
+    Raises:
+      UserError: The file is missing, damaged or holds something else.
+    """
+    path = pathlib.Path(path)
+    try:
+        if path.stat().st_size > _MAX_JSON_BYTES:
+            raise ValueError(f"it is larger than {_MAX_JSON_BYTES:,} bytes")
+        return msgspec.json.decode(path.read_bytes(), type=content)
+    except FileNotFoundError as error:
+        raise errors.UserError(f"No file {path}. {remedy}") from error
+    # Malformed JSON, wrong types, text that is not UTF-8, deep nesting.
+    except (OSError, ValueError, RecursionError) as error:
+        raise errors.UserError(
+            f"{path} cannot be read: {errors.first_line(error)}. {remedy}"
+        ) from error

@@ -1,89 +1,210 @@
-"""What a run leaves in its workdir: file names, config.json, data.json."""
+"""The workdir: where a run leaves what, its configuration and its data."""
 
 import dataclasses
-import json
 import os
 import pathlib
+from typing import Any
+
+import msgspec
 
 from ben_tf import config as config_lib
 from ben_tf import errors
 from ben_tf import files
 
-FILE_NAME = "config.json"
-DATA_FILE = "data.json"
-SAVED_MODEL_FOLDER = "saved_model"
 
+class DataDescription(msgspec.Struct, frozen=True):
+    """data.json: which dataset the run saw.
 
-def write(config: config_lib.Config, workdir: str | os.PathLike) -> None:
-    """Writes config.json, atomically."""
-    path = pathlib.Path(workdir) / FILE_NAME
-    content = json.dumps(dataclasses.asdict(config), indent=2)
-    files.write(path, content + "\n")
-
-
-def read(workdir: str | os.PathLike) -> config_lib.Config:
-    """Reads config.json.
-
-    Raises:
-      UserError: No such file, no JSON, an unknown field or a bad value.
+    Attributes:
+      name: Full name of the dataset, such as "bigearthnet_mm/v1/1.0.0".
+      synthetic: Whether its patches are synthetic.
+      patches: Split -> number of patches; empty for imported weights, which
+        saw none of ours.
     """
-    path = pathlib.Path(workdir) / FILE_NAME
-    try:
-        values = json.loads(path.read_text())
-    except FileNotFoundError as error:
-        raise errors.UserError(
-            f"{workdir} is no workdir of a training run: it has no "
-            f"{FILE_NAME}. Train one with python -m ben_tf.train "
-            f"--workdir={workdir}, or correct --workdir."
-        ) from error
-    except (OSError, ValueError) as error:
-        raise errors.UserError(
-            f"{path} cannot be read: {error}. Expected the JSON that "
-            "ben_tf.train wrote."
-        ) from error
-    names = {field.name for field in dataclasses.fields(config_lib.Config)}
-    if not isinstance(values, dict) or set(values) - names:
-        unknown = (
-            sorted(set(values) - names) if isinstance(values, dict) else ""
-        )
-        raise errors.UserError(
-            f"{path} holds unknown fields {unknown}. Expected {sorted(names)}."
-        )
-    return config_lib.Config(**values)
+
+    name: str
+    synthetic: bool
+    patches: dict[str, int]
 
 
-def check_same(config: config_lib.Config, workdir: str | os.PathLike) -> None:
-    """Refuses to go on in a workdir that holds another configuration.
+@dataclasses.dataclass(frozen=True)
+class Workdir:
+    """The folder of a run; every file name in it stands here.
 
-    Raises:
-      UserError: A field differs that must not change during a run.
+    Attributes:
+      path: The folder; need not exist yet.
     """
-    stored = read(workdir)
-    differences = [
-        f"--{field.name} is {getattr(config, field.name)!r}, was "
-        f"{getattr(stored, field.name)!r}"
-        for field in dataclasses.fields(config_lib.Config)
-        if not field.metadata["may_change"]
-        and getattr(config, field.name) != getattr(stored, field.name)
-    ]
-    if differences:
-        raise errors.UserError(
-            f"The workdir {workdir} holds a run with another configuration: "
-            f"{'; '.join(differences)}. Repeat its flags to go on with it, or "
-            "choose another --workdir."
+
+    path: pathlib.Path
+
+    def __init__(self, path: str | os.PathLike):
+        object.__setattr__(self, "path", pathlib.Path(path))
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    @property
+    def config_file(self) -> pathlib.Path:
+        """The configuration; marks the folder as a run's."""
+        return self.path / "config.json"
+
+    @property
+    def data_file(self) -> pathlib.Path:
+        """The `DataDescription`."""
+        return self.path / "data.json"
+
+    @property
+    def class_weights_file(self) -> pathlib.Path:
+        """Weights of the class-weighted loss, counted once."""
+        return self.path / "class_weights.json"
+
+    @property
+    def history_file(self) -> pathlib.Path:
+        """Loss and metrics, a row an epoch."""
+        return self.path / "history.csv"
+
+    @property
+    def not_finite_file(self) -> pathlib.Path:
+        """The patches of the step whose loss was NaN or infinite."""
+        return self.path / "not_finite.json"
+
+    @property
+    def logs(self) -> pathlib.Path:
+        """TensorBoard's folder."""
+        return self.path / "logs"
+
+    @property
+    def last_checkpoints(self) -> pathlib.Path:
+        """Checkpoints from which the run resumes."""
+        return self.path / "checkpoints" / "last"
+
+    @property
+    def best_checkpoints(self) -> pathlib.Path:
+        """Weights of the best epoch."""
+        return self.path / "checkpoints" / "best"
+
+    @property
+    def saved_model(self) -> pathlib.Path:
+        """The exported model."""
+        return self.path / "saved_model"
+
+    @property
+    def index(self) -> pathlib.Path:
+        """The retrieval index whose answers the report shows."""
+        return self.path / "index"
+
+    @property
+    def report(self) -> pathlib.Path:
+        """The HTML page about the run."""
+        return self.path / "report.html"
+
+    def metrics_file(self, split: str) -> pathlib.Path:
+        """Scores on a split."""
+        return self.path / "metrics" / f"{_file_name(split)}.json"
+
+    def predictions_file(self, split: str) -> pathlib.Path:
+        """Labels and probabilities of a split."""
+        return self.path / "predictions" / f"{_file_name(split)}.npz"
+
+    def read_config(self) -> config_lib.Config:
+        """Reads config.json; fields of later versions take their defaults.
+
+        Raises:
+          UserError: No such file, damaged, an unknown field or a bad value.
+        """
+        if not self.config_file.exists():
+            raise errors.UserError(
+                f"{self} is not the workdir of a training run: it has no "
+                f"{self.config_file.name}. Train one with python -m "
+                f"ben_tf.train --workdir={self}, or correct `workdir`."
+            )
+        remedy = "Expected the JSON that python -m ben_tf.train wrote."
+        values = files.read_json(
+            self.config_file, dict[str, Any], remedy=remedy
+        )
+        names = {field.name for field in dataclasses.fields(config_lib.Config)}
+        if unknown := sorted(values.keys() - names):
+            raise errors.UserError(
+                f"{self.config_file} holds unknown fields {unknown}. Expected "
+                f"{sorted(names)}."
+            )
+        try:
+            return msgspec.convert(values, config_lib.Config)
+        except msgspec.ValidationError as error:
+            raise errors.UserError(
+                f"{self.config_file} cannot be read: "
+                f"{errors.first_line(error)}. {remedy}"
+            ) from error
+
+    def write_config(self, config: config_lib.Config) -> None:
+        """Writes config.json, whole or not at all.
+
+        Raises:
+          UserError: The folder cannot be created or written.
+        """
+        self._write_json(self.config_file, config)
+
+    def check_same_run(self, config: config_lib.Config) -> None:
+        """Refuses to resume in a workdir that holds another configuration.
+
+        Raises:
+          UserError: A field differs that must not change during a run.
+        """
+        if not self.config_file.exists():
+            return
+        stored = self.read_config()
+        differences = [
+            f"`{field.name}` is {getattr(config, field.name)!r}, was "
+            f"{getattr(stored, field.name)!r}"
+            for field in dataclasses.fields(config_lib.Config)
+            if not field.metadata["may_change"]
+            and getattr(config, field.name) != getattr(stored, field.name)
+        ]
+        if differences:
+            raise errors.UserError(
+                f"The workdir {self} holds a run with another configuration: "
+                f"{'; '.join(differences)}. Repeat its settings to resume it, "
+                "or choose another `workdir`."
+            )
+
+    def read_data(self) -> DataDescription:
+        """Reads data.json.
+
+        Raises:
+          UserError: No such file, or it is damaged.
+        """
+        return files.read_json(
+            self.data_file,
+            DataDescription,
+            remedy="Expected the JSON that python -m ben_tf.train wrote.",
         )
 
+    def write_data(self, data: DataDescription) -> None:
+        """Writes data.json.
 
-def write_data_description(description: dict, workdir: pathlib.Path) -> None:
-    """Writes data.json: which dataset the run saw.
+        Raises:
+          UserError: The folder holds imported weights, which training would
+            overwrite, or it cannot be written.
+        """
+        if self.data_file.exists() and not self.read_data().patches:
+            raise errors.UserError(
+                f"The workdir {self} holds imported weights, which training "
+                "would overwrite. Choose another `workdir`."
+            )
+        self._write_json(self.data_file, data)
 
-    Raises:
-      UserError: The folder holds imported weights, which saw none of ours.
-    """
-    path = workdir / DATA_FILE
-    if path.exists() and not json.loads(path.read_text())["patches"]:
-        raise errors.UserError(
-            f"The workdir {workdir} holds imported weights, which training "
-            "would overwrite. Choose another --workdir."
-        )
-    files.write(path, json.dumps(description, indent=2) + "\n")
+    def _write_json(self, path: pathlib.Path, value: Any) -> None:
+        try:
+            files.write_json(path, value)
+        except OSError as error:
+            raise errors.UserError(
+                f"Cannot write to the workdir {self}: {error.strerror}. "
+                "Expected a folder that can be created and written. Choose "
+                "another `workdir`."
+            ) from error
+
+
+def _file_name(split: str) -> str:
+    """A name for files about a split: "test[:100]" becomes "test_100"."""
+    words = "".join(c if c.isalnum() else " " for c in split).split()
+    return "_".join(words)

@@ -52,5 +52,5 @@ def check(field: dataclasses.Field, value: object) -> None:
         expected = f"at least {minimum}"
     if expected:
         raise errors.UserError(
-            f"Invalid --{field.name}. Expected {expected}. Received: {value!r}"
+            f"Invalid `{field.name}`. Expected {expected}. Received: {value!r}"
         )

@@ -55,18 +55,6 @@ def built_versions(data_dir: str | os.PathLike) -> list[pathlib.Path]:
     )
 
 
-def describe(builder: tfds.core.DatasetBuilder) -> dict:
-    """Name, origin and split sizes of a dataset, for a workdir's data.json."""
-    return {
-        "name": builder.info.full_name,
-        "synthetic": is_synthetic(builder),
-        "patches": {
-            name: split.num_examples
-            for name, split in sorted(builder.info.splits.items())
-        },
-    }
-
-
 def is_synthetic(builder: tfds.core.DatasetBuilder) -> bool:
     """Whether the records come from the synthetic sample archive."""
     return bool((builder.info.metadata or {}).get("synthetic", False))

@@ -1,10 +1,8 @@
 """Scores a trained model on a split, and keeps the scores in its workdir."""
 
 import hashlib
-import json
 import math
 import os
-import pathlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +12,7 @@ from ben_tf import bigearthnet
 from ben_tf import errors
 from ben_tf import files
 from ben_tf import saved_model
+from ben_tf import workdir as workdir_lib
 from ben_tf.data import built_dataset
 from ben_tf.evaluation import predictions
 from ben_tf.metrics import bootstrap
@@ -56,14 +55,14 @@ def evaluate(
     Raises:
       UserError: No such workdir, saved model, dataset or split.
     """
-    workdir = pathlib.Path(workdir)
-    if not workdir.is_dir():
+    run = workdir_lib.Workdir(workdir)
+    if not run.path.is_dir():
         raise errors.UserError(
             f"No folder {workdir}. Expected the --workdir of a training run; "
             "start one with python -m ben_tf.train."
         )
     builder = built_dataset.open_dataset(data_dir)
-    model = saved_model.load(workdir / "saved_model")
+    model = saved_model.load(run.saved_model)
     predicted = {}
     for name in ["validation", split] if thresholds == "tuned" else [split]:
         predicted[name] = predictions.predict(
@@ -71,7 +70,7 @@ def evaluate(
         )
         predictions.save(
             predicted[name],
-            workdir / "predictions" / f"{predictions.file_name(name)}.npz",
+            run.predictions_file(name),
         )
     result = {
         "split": split,
@@ -104,8 +103,7 @@ def evaluate(
             "thresholds": tuned.tolist(),
         } | _scores(predicted[split], tuned)
     result = without_nan(result)
-    path = workdir / "metrics" / f"{predictions.file_name(split)}.json"
-    files.write(path, json.dumps(result, indent=2, allow_nan=False))
+    files.write_json(run.metrics_file(split), result)
     return result
 
 

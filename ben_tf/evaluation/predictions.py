@@ -144,9 +144,3 @@ def load(path: str | os.PathLike) -> Predictions:
             "again with python -m ben_tf.evaluate."
         ) from error
     return Predictions(**arrays)
-
-
-def file_name(split: str) -> str:
-    """A name for files about a split: "test[:100]" becomes "test_100"."""
-    words = "".join(c if c.isalnum() else " " for c in split).split()
-    return "_".join(words)

@@ -9,6 +9,7 @@ from typing import Any
 
 from ben_tf import errors
 from ben_tf import files
+from ben_tf import workdir as workdir_lib
 from ben_tf.evaluation import predictions
 from ben_tf.metrics import scoring
 from ben_tf.report import charts
@@ -46,11 +47,9 @@ def write_report(
       UserError: The run was not evaluated on this split, a file of it is
         damaged, or there is no such dataset or index.
     """
-    workdir = pathlib.Path(workdir)
-    result = read_metrics(workdir, split)
-    predicted = predictions.load(
-        workdir / "predictions" / f"{predictions.file_name(split)}.npz"
-    )
+    run = workdir_lib.Workdir(workdir)
+    result = read_metrics(run, split)
+    predicted = predictions.load(run.predictions_file(split))
     if list(predicted.labels.shape) != [
         result["num_samples"],
         len(result["class_names"]),
@@ -59,14 +58,14 @@ def write_report(
             f"Metrics and predictions in {workdir} are not of the same "
             "evaluation. Run python -m ben_tf.evaluate again."
         )
-    config = _read_json(workdir / "config.json", default={})
+    config = _read_json(run.config_file, default={})
 
     per_sample, _ = scoring.samples_and_counts(
         predicted.labels.astype(bool), predicted.probabilities
     )
     sample_f2 = per_sample["sample_f2"]
     chosen = patches.choose(predicted, sample_f2, num_patches)
-    index_path = pathlib.Path(index) if index else workdir / "index"
+    index_path = pathlib.Path(index) if index else run.index
     hits = None
     if index or index_path.is_dir():
         hits = patches.nearest(index_path, predicted, _NUM_HITS)
@@ -79,7 +78,7 @@ def write_report(
         chosen=chosen,
         hits=hits,
     )
-    history = read_history(workdir / "history.csv")
+    history = read_history(run.history_file)
     titles = {"headlines": "Headlines"}
     parts = [
         '<h2 id="headlines">Headline metrics</h2>' + sections.headlines(result)
@@ -114,7 +113,7 @@ def write_report(
         main="\n".join(parts),
         footer=sections.footer(),
     )
-    return files.write(output or workdir / "report.html", page)
+    return files.write(output or run.report, page)
 
 
 def write_comparison(
@@ -136,7 +135,7 @@ def write_comparison(
     Raises:
       UserError: A run was not evaluated on this split.
     """
-    results = [read_metrics(pathlib.Path(run), split) for run in runs]
+    results = [read_metrics(workdir_lib.Workdir(run), split) for run in runs]
     names = run_comparison.short_names(runs)
     page = html_parts.page(
         "Comparison of runs",
@@ -150,13 +149,13 @@ def write_comparison(
     )
 
 
-def read_metrics(workdir: pathlib.Path, split: str) -> dict:
+def read_metrics(workdir: workdir_lib.Workdir, split: str) -> dict:
     """Reads what evaluate wrote.
 
     Raises:
       UserError: It is not there, or damaged.
     """
-    path = workdir / "metrics" / f"{predictions.file_name(split)}.json"
+    path = workdir.metrics_file(split)
     if not path.is_file():
         raise errors.UserError(
             f"No metrics found. Expected {path}. Write it with python -m "

@@ -2,9 +2,7 @@
 
 import csv
 import io
-import json
 import math
-import pathlib
 import time
 from collections.abc import Callable
 
@@ -13,10 +11,8 @@ import tqdm
 
 from ben_tf import errors
 from ben_tf import files
+from ben_tf import workdir as workdir_lib
 from ben_tf.training import checkpoints
-
-HISTORY_FILE = "history.csv"
-NOT_FINITE_FILE = "not_finite.json"
 
 
 class History(tf.keras.callbacks.Callback):
@@ -28,9 +24,9 @@ class History(tf.keras.callbacks.Callback):
     of the whole epoch; its seconds count from the interruption.
     """
 
-    def __init__(self, workdir: pathlib.Path, *, num_epochs_done: int):
+    def __init__(self, workdir: workdir_lib.Workdir, *, num_epochs_done: int):
         super().__init__()
-        self._path = workdir / HISTORY_FILE
+        self._path = workdir.history_file
         self._rows: list[dict[str, float | str]] = []
         if num_epochs_done and self._path.exists():
             with self._path.open(newline="") as file:
@@ -75,7 +71,7 @@ class NotFinite(tf.keras.callbacks.Callback):
 
     def __init__(
         self,
-        workdir: pathlib.Path,
+        workdir: workdir_lib.Workdir,
         *,
         first_step: int,
         patch_names: Callable[[int, int], list[str]],
@@ -88,7 +84,7 @@ class NotFinite(tf.keras.callbacks.Callback):
           patch_names: From epoch and step within it, both from 0, to names.
         """
         super().__init__()
-        self._path = workdir / NOT_FINITE_FILE
+        self._path = workdir.not_finite_file
         self._first_step = first_step
         self._patch_names = patch_names
 
@@ -110,7 +106,7 @@ class NotFinite(tf.keras.callbacks.Callback):
             "loss": str(logs["loss"]),
             "patches": names,
         }
-        files.write(self._path, json.dumps(content, indent=2) + "\n")
+        files.write_json(self._path, content)
         raise errors.UserError(
             f"The loss is {logs['loss']} since step {step + 1} of epoch "
             f"{self._epoch + 1}, whose {len(names)} patches are "

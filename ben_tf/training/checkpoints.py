@@ -3,13 +3,13 @@
 import contextlib
 import math
 import os
-import pathlib
 from collections.abc import Iterator
 from collections.abc import Sequence
 
 import tensorflow as tf
 
 from ben_tf import errors
+from ben_tf import workdir as workdir_lib
 from ben_tf.training import devices
 from ben_tf.training import weight_averaging
 
@@ -17,14 +17,11 @@ from ben_tf.training import weight_averaging
 # well the probabilities are calibrated early in training.
 MONITOR = "val_macro_average_precision"
 
-_LAST_FOLDER = "checkpoints/last"
-_BEST_FOLDER = "checkpoints/best"
 
-
-def has_state(workdir: pathlib.Path) -> bool:
+def has_state(workdir: workdir_lib.Workdir) -> bool:
     """Whether a run has saved a state from which it would go on."""
     return (
-        tf.train.latest_checkpoint(os.fspath(workdir / _LAST_FOLDER))
+        tf.train.latest_checkpoint(os.fspath(workdir.last_checkpoints))
         is not None
     )
 
@@ -44,7 +41,7 @@ class Checkpoints(tf.keras.callbacks.Callback):
 
     def __init__(
         self,
-        workdir: pathlib.Path,
+        workdir: workdir_lib.Workdir,
         *,
         model: tf.keras.Model,
         optimizer: tf.keras.optimizers.Optimizer,
@@ -52,7 +49,7 @@ class Checkpoints(tf.keras.callbacks.Callback):
         steps_per_epoch: int,
         every_steps: int = 0,
         patience: int = 0,
-        written_to: pathlib.Path | None = None,
+        written_to: workdir_lib.Workdir | None = None,
     ):
         """Finds the checkpoints of a run.
 
@@ -65,7 +62,7 @@ class Checkpoints(tf.keras.callbacks.Callback):
           every_steps: Steps between two checkpoints within an epoch; 0: none.
           patience: Epochs without a better `MONITOR` after which training
             stops; 0: it does not.
-          written_to: Folder to write to instead of `workdir`, for workers that
+          written_to: Where to write instead of `workdir`, for workers that
             write only because all must take part.
         """
         super().__init__()
@@ -90,11 +87,11 @@ class Checkpoints(tf.keras.callbacks.Callback):
         self._resumed_from = None
         written_to = written_to or workdir
         self._last_manager = tf.train.CheckpointManager(
-            self._last, os.fspath(written_to / _LAST_FOLDER), max_to_keep=2
+            self._last, os.fspath(written_to.last_checkpoints), max_to_keep=2
         )
         self._best_manager = tf.train.CheckpointManager(
             tf.train.Checkpoint(model=model),
-            os.fspath(written_to / _BEST_FOLDER),
+            os.fspath(written_to.best_checkpoints),
             max_to_keep=1,
         )
 
@@ -105,7 +102,7 @@ class Checkpoints(tf.keras.callbacks.Callback):
           UserError: It holds other variables than this program's.
         """
         path = tf.train.latest_checkpoint(
-            os.fspath(self._workdir / _LAST_FOLDER)
+            os.fspath(self._workdir.last_checkpoints)
         )
         if path is not None:
             with _explained_mismatch(self._workdir):
@@ -188,7 +185,7 @@ class Checkpoints(tf.keras.callbacks.Callback):
 
 
 @contextlib.contextmanager
-def _explained_failures(workdir: pathlib.Path) -> Iterator[None]:
+def _explained_failures(workdir: workdir_lib.Workdir) -> Iterator[None]:
     """Says in one sentence that a checkpoint could not be written."""
     try:
         yield
@@ -204,7 +201,7 @@ def _explained_failures(workdir: pathlib.Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _explained_mismatch(workdir: pathlib.Path) -> Iterator[None]:
+def _explained_mismatch(workdir: workdir_lib.Workdir) -> Iterator[None]:
     """Says in one sentence that a checkpoint holds something else."""
     try:
         yield
@@ -231,7 +228,7 @@ def _random_generators(model: tf.keras.Model) -> list[tf.random.Generator]:
     return generators
 
 
-def save_best(workdir: pathlib.Path, model: tf.keras.Model) -> None:
+def save_best(workdir: workdir_lib.Workdir, model: tf.keras.Model) -> None:
     """Writes weights that come from elsewhere as the best ones of a workdir.
 
     Raises:
@@ -239,26 +236,26 @@ def save_best(workdir: pathlib.Path, model: tf.keras.Model) -> None:
     """
     manager = tf.train.CheckpointManager(
         tf.train.Checkpoint(model=model),
-        os.fspath(workdir / _BEST_FOLDER),
+        os.fspath(workdir.best_checkpoints),
         max_to_keep=1,
     )
     with _explained_failures(workdir):
         manager.save(checkpoint_number=0)
 
 
-def restore_best(workdir: pathlib.Path, model: tf.keras.Model) -> None:
+def restore_best(workdir: workdir_lib.Workdir, model: tf.keras.Model) -> None:
     """Loads the best weights of a run into a model of its architecture.
 
     Raises:
       UserError: The run has not finished an epoch, or its weights are not of
         this architecture.
     """
-    path = tf.train.latest_checkpoint(os.fspath(workdir / _BEST_FOLDER))
+    path = tf.train.latest_checkpoint(os.fspath(workdir.best_checkpoints))
     if path is None:
         raise errors.UserError(
             f"The run in {workdir} has no checkpoint yet. Expected one in "
-            f"{_BEST_FOLDER}, written after the first epoch. Let python -m "
-            "ben_tf.train finish an epoch."
+            f"{workdir.best_checkpoints}, written after the first "
+            "epoch. Let python -m ben_tf.train finish an epoch."
         )
     with _explained_mismatch(workdir):
         tf.train.Checkpoint(model=model).restore(

@@ -1,25 +1,35 @@
 """How much the positives of each class count in the class-weighted loss."""
 
-import json
-import pathlib
-
+import msgspec
 import numpy as np
 import tensorflow_datasets as tfds
 import tqdm
 
 from ben_tf import config as config_lib
 from ben_tf import files
+from ben_tf import workdir as workdir_lib
 from ben_tf.data import built_dataset
 from ben_tf.data import input_pipeline
 
-FILE_NAME = "class_weights.json"
 LARGEST_WEIGHT = 100.0
+
+
+class ClassWeights(msgspec.Struct, frozen=True):
+    """class_weights.json: the training split's labels, counted once.
+
+    Attributes:
+      patches: Patches with each class.
+      weights: Weight of each class's positives.
+    """
+
+    patches: list[float]
+    weights: list[float]
 
 
 def of_run(
     config: config_lib.Config,
     builder: tfds.core.DatasetBuilder,
-    workdir: pathlib.Path | None,
+    workdir: workdir_lib.Workdir | None,
 ) -> list[float] | None:
     """The weights for `--loss=class_weighted`; None for other losses.
 
@@ -28,8 +38,12 @@ def of_run(
     """
     if config.loss != "class_weighted":
         return None
-    if workdir is not None and (workdir / FILE_NAME).exists():
-        return json.loads((workdir / FILE_NAME).read_text())["weights"]
+    if workdir is not None and workdir.class_weights_file.exists():
+        return files.read_json(
+            workdir.class_weights_file,
+            ClassWeights,
+            remedy="Delete it, and the labels are counted again.",
+        ).weights
     counts = np.zeros(config.num_classes)
     batches = input_pipeline.native_batches(
         builder, config.train_split, grids=(), num_classes=config.num_classes
@@ -41,8 +55,10 @@ def of_run(
     num_patches = built_dataset.num_examples(builder, config.train_split)
     weights = positive_weights(counts, num_patches).tolist()
     if workdir is not None:
-        content = {"patches": counts.tolist(), "weights": weights}
-        files.write(workdir / FILE_NAME, json.dumps(content, indent=2) + "\n")
+        files.write_json(
+            workdir.class_weights_file,
+            ClassWeights(patches=counts.tolist(), weights=weights),
+        )
     return weights
 
 

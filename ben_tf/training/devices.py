@@ -15,7 +15,6 @@ again, all go on from the last checkpoint.
 import contextlib
 import json
 import os
-import pathlib
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ from collections.abc import Iterator
 import tensorflow as tf
 
 from ben_tf import errors
+from ben_tf import workdir as workdir_lib
 
 # What TensorFlow raises in the others when a worker is lost.
 LOST_WORKER = (tf.errors.UnavailableError, tf.errors.AbortedError)
@@ -109,8 +109,8 @@ def wait_for_all(strategy: tf.distribute.Strategy) -> None:
 
 @contextlib.contextmanager
 def folder_to_write(
-    strategy: tf.distribute.Strategy, workdir: pathlib.Path
-) -> Iterator[pathlib.Path]:
+    strategy: tf.distribute.Strategy, workdir: workdir_lib.Workdir
+) -> Iterator[workdir_lib.Workdir]:
     """The workdir; for workers beside the chief a folder that vanishes.
 
     All must take part in writing a checkpoint, whose files would collide.
@@ -119,7 +119,7 @@ def folder_to_write(
         yield workdir
         return
     with tempfile.TemporaryDirectory() as folder:
-        yield pathlib.Path(folder)
+        yield workdir_lib.Workdir(folder)
 
 
 def start_anew(error: tf.errors.OpError) -> None:

@@ -1,6 +1,5 @@
 """Exports the best checkpoint of a run as a SavedModel."""
 
-import json
 import os
 import pathlib
 
@@ -11,25 +10,29 @@ from ben_tf.training import checkpoints
 from ben_tf.training import configured_model
 
 
-def export_best(workdir: str | os.PathLike) -> pathlib.Path:
+def export_best(path: str | os.PathLike) -> pathlib.Path:
     """Exports the best checkpoint of a run as WORKDIR/saved_model.
+
+    Args:
+      path: The workdir.
+
+    Returns:
+      The folder of the SavedModel.
 
     Raises:
       UserError: The folder holds no run, or none that finished an epoch.
     """
-    workdir = pathlib.Path(workdir)
-    config = workdir_lib.read(workdir)
+    workdir = workdir_lib.Workdir(path)
+    config = workdir.read_config()
     model = configured_model.make_model(config)
     checkpoints.restore_best(workdir, model)
     return saved_model.save(
         model,
-        workdir / workdir_lib.SAVED_MODEL_FOLDER,
+        workdir.saved_model,
         name=config.model,
         layout=models.MODELS[config.model].layout,
         modality=config.modality,
         bands_60m=configured_model.bands_60m(config),
         duplicate_vv=config.duplicate_vv,
-        trained_on_synthetic=json.loads(
-            (workdir / workdir_lib.DATA_FILE).read_text()
-        )["synthetic"],
+        trained_on_synthetic=workdir.read_data().synthetic,
     )

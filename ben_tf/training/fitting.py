@@ -1,11 +1,11 @@
 """Takes the steps of a run, from where its checkpoints stand to the end."""
 
 import os
-import pathlib
 
 import tensorflow as tf
 
 from ben_tf import errors
+from ben_tf import workdir as workdir_lib
 from ben_tf.training import callbacks
 from ben_tf.training import checkpoints as checkpoints_lib
 from ben_tf.training import devices
@@ -17,7 +17,7 @@ from ben_tf.training import weight_averaging
 def fit(
     run: runs.Run,
     checkpoints: checkpoints_lib.Checkpoints,
-    workdir: pathlib.Path,
+    workdir: workdir_lib.Workdir,
 ) -> None:
     """Trains until the last epoch, or until patience is spent.
 
@@ -48,7 +48,7 @@ def fit(
 def _fit(
     run: runs.Run,
     checkpoints: checkpoints_lib.Checkpoints,
-    workdir: pathlib.Path,
+    workdir: workdir_lib.Workdir,
     epochs: range,
     first_step: int,
 ) -> None:
@@ -59,7 +59,7 @@ def _fit(
     results = [
         callbacks.History(workdir, num_epochs_done=epochs.start),
         tf.keras.callbacks.TensorBoard(
-            os.fspath(workdir / "logs"), write_graph=False
+            os.fspath(workdir.logs), write_graph=False
         ),
     ]
     progress = callbacks.Progress(

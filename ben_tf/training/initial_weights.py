@@ -141,7 +141,8 @@ def _read_branch(
     sensor: str, folder: str, config: config_lib.Config
 ) -> tf.keras.Model:
     """The network of one sensor with its best weights."""
-    branch_config = workdir_lib.read(folder)
+    workdir = workdir_lib.Workdir(folder)
+    branch_config = workdir.read_config()
     expected = {
         "model": config.model,
         "modality": sensor,
@@ -165,5 +166,5 @@ def _read_branch(
             "this order, trained with the same options."
         )
     branch = configured_model.make_model(branch_config)
-    checkpoints.restore_best(pathlib.Path(folder), branch)
+    checkpoints.restore_best(workdir, branch)
     return branch

@@ -1,12 +1,10 @@
 """Makes a workdir of a model that the paper's authors released."""
 
-import json
 import os
 import pathlib
 
 from ben_tf import config as config_lib
 from ben_tf import errors
-from ben_tf import files
 from ben_tf import workdir as workdir_lib
 from ben_tf.training import checkpoints
 from ben_tf.training import configured_model
@@ -48,29 +46,21 @@ def import_checkpoint(
         num_classes=num_classes,
         duplicate_vv=duplicate_vv,
     )
-    workdir = pathlib.Path(workdir)
-    _check_unused(workdir)
+    _check_unused(pathlib.Path(workdir))
+    run = workdir_lib.Workdir(workdir)
     # Before the network, which takes seconds to build.
     slim_checkpoint.open_checkpoint(checkpoint)
     network = configured_model.make_model(config)
     slim_checkpoint.read_model(checkpoint, network, modality=modality)
-    try:
-        workdir_lib.write(config, workdir)
-        source = {
-            "name": f"bigearthnet (imported: {pathlib.Path(checkpoint).name})",
-            "synthetic": False,
-            "patches": {},
-        }
-        files.write(
-            workdir / workdir_lib.DATA_FILE, json.dumps(source, indent=2) + "\n"
+    run.write_config(config)
+    run.write_data(
+        workdir_lib.DataDescription(
+            name=f"bigearthnet (imported: {pathlib.Path(checkpoint).name})",
+            synthetic=False,
+            patches={},
         )
-    except OSError as error:
-        raise errors.UserError(
-            f"Cannot write to the workdir {workdir}: {error.strerror}. "
-            "Expected a folder that can be created and written. Choose another "
-            "--workdir."
-        ) from error
-    checkpoints.save_best(workdir, network)
+    )
+    checkpoints.save_best(run, network)
     return exports.export_best(workdir)
 
 

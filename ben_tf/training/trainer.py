@@ -3,8 +3,9 @@
 import os
 import pathlib
 
+import tensorflow_datasets as tfds
+
 from ben_tf import config as config_lib
-from ben_tf import errors
 from ben_tf import workdir as workdir_lib
 from ben_tf.data import built_dataset
 from ben_tf.training import checkpoints as checkpoints_lib
@@ -17,14 +18,12 @@ from ben_tf.training import initial_weights
 from ben_tf.training import runs
 
 
-def train(
-    config: config_lib.Config, workdir: str | os.PathLike
-) -> pathlib.Path:
+def train(config: config_lib.Config, path: str | os.PathLike) -> pathlib.Path:
     """Trains, or goes on with, the run that `config` describes.
 
     Args:
       config: What to train, on which data.
-      workdir: Folder for the results; new, or of the same run.
+      path: The workdir, for the results; new, or of the same run.
 
     Returns:
       The folder of the SavedModel with the best weights.
@@ -33,15 +32,14 @@ def train(
       UserError: No dataset, a workdir with another configuration, a split that
         is empty or smaller than a batch, or an optimiser that is not to be had.
     """
-    workdir = pathlib.Path(workdir)
+    workdir = workdir_lib.Workdir(path)
     strategy = devices.make_strategy(config.strategy)
     is_chief = devices.is_chief(strategy)
     builder = built_dataset.open_dataset(config.data_dir)
     if is_chief:
-        _prepare_workdir(config, workdir)
-        workdir_lib.write_data_description(
-            built_dataset.describe(builder), workdir
-        )
+        workdir.check_same_run(config)
+        workdir.write_config(config)
+        workdir.write_data(_describe(builder))
     runs.make_repeatable(config.seed)
     run = runs.make_run(
         config,
@@ -76,10 +74,10 @@ def train(
         devices.wait_for_all(strategy)
         fitting.fit(run, checkpoints, workdir)
     if is_chief:
-        exports.export_best(workdir)
+        exports.export_best(workdir.path)
     # To the chief, a worker that has left would seem lost.
     devices.wait_for_all(strategy)
-    return workdir / workdir_lib.SAVED_MODEL_FOLDER
+    return workdir.saved_model
 
 
 def dry_run(config: config_lib.Config) -> None:
@@ -109,16 +107,15 @@ def dry_run(config: config_lib.Config) -> None:
     print(dry_run_lib.describe_time(plan, dry_run_lib.measure(run)))
 
 
-def _prepare_workdir(config: config_lib.Config, workdir: pathlib.Path) -> None:
-    """Creates the workdir, or makes sure that it belongs to this run."""
-    if (workdir / workdir_lib.FILE_NAME).exists():
-        workdir_lib.check_same(config, workdir)
-    try:
-        workdir.mkdir(parents=True, exist_ok=True)
-        workdir_lib.write(config, workdir)
-    except OSError as error:
-        raise errors.UserError(
-            f"Cannot write to the workdir {workdir}: {error.strerror}. "
-            "Expected a folder that can be created and written. Choose another "
-            "--workdir."
-        ) from error
+def _describe(
+    builder: tfds.core.DatasetBuilder,
+) -> workdir_lib.DataDescription:
+    """What data.json keeps of a dataset."""
+    return workdir_lib.DataDescription(
+        name=builder.info.full_name,
+        synthetic=built_dataset.is_synthetic(builder),
+        patches={
+            name: split.num_examples
+            for name, split in sorted(builder.info.splits.items())
+        },
+    )

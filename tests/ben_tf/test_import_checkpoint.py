@@ -76,7 +76,7 @@ def test_from_their_checkpoint_to_our_scores(raw, data_dir, tmp_path):
         served.serve(raw), tf.math.sigmoid(logits), atol=1e-4
     )
     assert not served.trained_on_synthetic
-    assert workdir_lib.read(workdir).duplicate_vv
+    assert workdir_lib.Workdir(workdir).read_config().duplicate_vv
     assert (
         "iteration-7" in json.loads((workdir / "data.json").read_text())["name"]
     )
@@ -90,7 +90,9 @@ def test_from_their_checkpoint_to_our_scores(raw, data_dir, tmp_path):
     )
     # Training would overwrite what was imported.
     config = dataclasses.replace(
-        workdir_lib.read(workdir), data_dir=str(data_dir), batch_size=500
+        workdir_lib.Workdir(workdir).read_config(),
+        data_dir=str(data_dir),
+        batch_size=500,
     )
     with pytest.raises(errors.UserError, match="imported weights"):
         trainer.train(config, workdir)

@@ -36,7 +36,7 @@ def _run(*arguments, cwd=None) -> subprocess.CompletedProcess:
 
 
 def test_the_workdir_holds_what_the_design_says(workdir, tiny_config):
-    assert workdir_lib.read(workdir) == tiny_config
+    assert workdir_lib.Workdir(workdir).read_config() == tiny_config
     assert json.loads((workdir / "data.json").read_text())["synthetic"] is True
     assert (workdir / "saved_model" / "saved_model.pb").exists()
     assert list((workdir / "logs").rglob("events.*"))

@@ -1,7 +1,6 @@
 """Config refuses bad values, becomes flags, and survives the workdir."""
 
 import dataclasses
-import json
 
 import pytest
 from absl import flags
@@ -9,21 +8,13 @@ from absl import flags
 from ben_tf import config as config_lib
 from ben_tf import errors
 from ben_tf import models
-from ben_tf import workdir as workdir_lib
 from ben_tf.config import config_flags
-
-
-def test_round_trip_through_the_workdir(tmp_path):
-    config = config_lib.Config(model="vgg16", num_classes=43, augment=True)
-    workdir_lib.write(config, tmp_path)
-    assert workdir_lib.read(tmp_path) == config
-    assert json.loads((tmp_path / "config.json").read_text())["augment"] is True
 
 
 @pytest.mark.parametrize(
     ("field", "value", "expected"),
     [
-        ("model", "resnet18", "one of k_branch_cnn"),
+        ("model", "resnet18", "one of small_cnn"),
         ("num_classes", 20, "one of 19, 43"),
         ("batch_size", 0, "at least 1"),
         ("learning_rate", float("nan"), "at least 0"),
@@ -32,7 +23,7 @@ def test_round_trip_through_the_workdir(tmp_path):
     ],
 )
 def test_bad_values_are_refused(field, value, expected):
-    with pytest.raises(errors.UserError, match=f"--{field}.*{expected}"):
+    with pytest.raises(errors.UserError, match=f"`{field}`.*{expected}"):
         config_lib.Config(**{field: value})
 
 
@@ -70,32 +61,3 @@ def test_flags_give_the_defaults_and_carry_values():
         model="vgg19", seed=7
     )
     assert all(parsed[name].help for name in names)
-
-
-@pytest.mark.parametrize(
-    ("content", "expected"),
-    [
-        (None, "no workdir"),
-        ("{", "cannot be read"),
-        ("[1]", "unknown fields"),
-        ('{"model": "resnet50", "colour": 1}', r"unknown fields \['colour'\]"),
-        ('{"model": "resnet18"}', "--model"),
-    ],
-)
-def test_damaged_files_are_refused(tmp_path, content, expected):
-    if content is not None:
-        (tmp_path / "config.json").write_text(content)
-    with pytest.raises(errors.UserError, match=expected):
-        workdir_lib.read(tmp_path)
-
-
-def test_another_configuration_is_refused(tmp_path):
-    config = config_lib.Config(batch_size=8)
-    workdir_lib.write(config, tmp_path)
-    workdir_lib.check_same(
-        dataclasses.replace(config, epochs=200, data_dir="elsewhere"), tmp_path
-    )
-    with pytest.raises(errors.UserError, match="--batch_size is 16, was 8"):
-        workdir_lib.check_same(
-            dataclasses.replace(config, batch_size=16), tmp_path
-        )

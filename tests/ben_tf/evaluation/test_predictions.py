@@ -64,9 +64,3 @@ def test_damaged_file(content, tmp_path):
     path.write_bytes(content)
     with pytest.raises(errors.UserError, match="cannot be read"):
         predictions.load(path)
-
-
-def test_file_names_of_parts_of_a_split():
-    assert predictions.file_name("test") == "test"
-    assert predictions.file_name("test[:10%]") == "test_10"
-    assert predictions.file_name("../../x") == "x"

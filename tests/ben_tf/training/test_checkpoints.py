@@ -4,6 +4,7 @@ import pytest
 import tensorflow as tf
 
 from ben_tf import errors
+from ben_tf import workdir as workdir_lib
 from ben_tf.training import checkpoints as checkpoints_lib
 
 
@@ -20,7 +21,10 @@ def _model(*sizes: int) -> tf.keras.Model:
 
 def _checkpoints(model, workdir) -> checkpoints_lib.Checkpoints:
     return checkpoints_lib.Checkpoints(
-        workdir, model=model, optimizer=model.optimizer, steps_per_epoch=1
+        workdir_lib.Workdir(workdir),
+        model=model,
+        optimizer=model.optimizer,
+        steps_per_epoch=1,
     )
 
 
@@ -28,13 +32,15 @@ def _checkpoints(model, workdir) -> checkpoints_lib.Checkpoints:
 @pytest.mark.parametrize("sizes", [(2, 2), (4,)])
 def test_checkpoint_of_another_version(sizes, tmp_path):
     _checkpoints(_model(2), tmp_path).save()
-    checkpoints_lib.save_best(tmp_path, _model(2))
+    checkpoints_lib.save_best(workdir_lib.Workdir(tmp_path), _model(2))
     assert _checkpoints(_model(2), tmp_path).restore_last() == 0
-    checkpoints_lib.restore_best(tmp_path, _model(2))
+    checkpoints_lib.restore_best(workdir_lib.Workdir(tmp_path), _model(2))
     with pytest.raises(errors.UserError, match="does not fit"):
         _checkpoints(_model(*sizes), tmp_path).restore_last()
     with pytest.raises(errors.UserError, match="does not fit"):
-        checkpoints_lib.restore_best(tmp_path, _model(*sizes))
+        checkpoints_lib.restore_best(
+            workdir_lib.Workdir(tmp_path), _model(*sizes)
+        )
 
 
 def test_checkpoint_of_another_optimiser(tmp_path):

@@ -6,15 +6,17 @@ import json
 import numpy as np
 import tensorflow_datasets as tfds
 
+from ben_tf import workdir as workdir_lib
 from ben_tf.data import built_dataset
 from ben_tf.training import class_weights
 
 
 def test_weights_of_a_run_are_counted_once(data_dir, tiny_config, tmp_path):
     builder = built_dataset.open_dataset(data_dir)
-    assert class_weights.of_run(tiny_config, builder, tmp_path) is None
+    workdir = workdir_lib.Workdir(tmp_path)
+    assert class_weights.of_run(tiny_config, builder, workdir) is None
     config = dataclasses.replace(tiny_config, loss="class_weighted")
-    weights = class_weights.of_run(config, builder, tmp_path)
+    weights = class_weights.of_run(config, builder, workdir)
     examples = tfds.as_numpy(builder.as_dataset(split=config.train_split))
     counts = np.zeros(19)
     for example in examples:
@@ -27,7 +29,7 @@ def test_weights_of_a_run_are_counted_once(data_dir, tiny_config, tmp_path):
     stored = json.loads((tmp_path / "class_weights.json").read_text())
     assert stored["weights"] == weights
     # The second time nothing is read.
-    assert class_weights.of_run(config, None, tmp_path) == weights
+    assert class_weights.of_run(config, None, workdir) == weights
 
 
 def test_weights_balance_each_class():

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from ben_tf import config as config_lib
 from ben_tf import errors
+from ben_tf import workdir as workdir_lib
 from ben_tf.metrics import streaming
 from ben_tf.training import checkpoints as checkpoints_lib
 from ben_tf.training import fitting
@@ -62,7 +63,7 @@ def _run(**fields) -> types.SimpleNamespace:
 
 def _checkpoints(run, workdir) -> checkpoints_lib.Checkpoints:
     return checkpoints_lib.Checkpoints(
-        workdir,
+        workdir_lib.Workdir(workdir),
         model=run.model,
         optimizer=run.optimizer,
         metrics=run.epoch_metrics,
@@ -81,7 +82,7 @@ def test_loss_that_is_no_number_names_step_and_patches(tmp_path):
     run.training_data = lambda epoch, step: data.repeat().skip(step)
     checkpoints = _checkpoints(run, tmp_path)
     with pytest.raises(errors.UserError, match=r"step 2 of epoch 1.*e0_s1, b"):
-        fitting.fit(run, checkpoints, tmp_path)
+        fitting.fit(run, checkpoints, workdir_lib.Workdir(tmp_path))
     content = json.loads((tmp_path / "not_finite.json").read_text())
     assert content["patches"] == ["e0_s1", "b"]
     # The weights that the batch has spoilt are not saved.
@@ -112,20 +113,22 @@ def test_history_that_cannot_be_written_is_one_sentence(tmp_path):
     run = _run(epochs=1)
     (tmp_path / "history.csv").mkdir()
     with pytest.raises(errors.UserError, match="Cannot write to the"):
-        fitting.fit(run, _checkpoints(run, tmp_path), tmp_path)
+        fitting.fit(
+            run, _checkpoints(run, tmp_path), workdir_lib.Workdir(tmp_path)
+        )
 
 
 def test_patience_is_remembered_by_the_next_process(tmp_path, capsys):
     # A rate of 0: the first epoch stays the best.
     options = {"learning_rate": 0.0, "early_stopping_patience": 2}
     run = _run(epochs=2, **options)
-    fitting.fit(run, _checkpoints(run, tmp_path), tmp_path)
+    fitting.fit(run, _checkpoints(run, tmp_path), workdir_lib.Workdir(tmp_path))
     assert "Stopped early" not in capsys.readouterr().out
     for _ in range(2):
         run = _run(epochs=9, **options)
         checkpoints = _checkpoints(run, tmp_path)
         checkpoints.restore_last()
-        fitting.fit(run, checkpoints, tmp_path)
+        fitting.fit(run, checkpoints, workdir_lib.Workdir(tmp_path))
         assert checkpoints.steps_done == 3 * _STEPS
         assert "Stopped early" in capsys.readouterr().out
 
@@ -141,12 +144,12 @@ def test_best_weights_are_the_average_of_all_steps(tmp_path):
         count(batch, logs)
 
     checkpoints.on_train_batch_end = look
-    fitting.fit(run, checkpoints, tmp_path)
+    fitting.fit(run, checkpoints, workdir_lib.Workdir(tmp_path))
     expected = seen[0]
     for weights in seen[1:]:
         expected = 0.5 * expected + 0.5 * weights
     best, last = (_run(weight_averaging=0.5) for _ in range(2))
-    checkpoints_lib.restore_best(tmp_path, best.model)
+    checkpoints_lib.restore_best(workdir_lib.Workdir(tmp_path), best.model)
     np.testing.assert_allclose(
         best.model.get_weights()[0], expected, rtol=1e-5, atol=1e-7
     )
@@ -168,4 +171,6 @@ def test_too_little_memory_is_one_sentence(tmp_path, monkeypatch):
         errors.UserError,
         match=r"step of 4 patches: OOM when allocating tensor\. Lower --batch",
     ):
-        fitting.fit(run, _checkpoints(run, tmp_path), tmp_path)
+        fitting.fit(
+            run, _checkpoints(run, tmp_path), workdir_lib.Workdir(tmp_path)
+        )

@@ -118,7 +118,7 @@ def test_from_imagenet_to_the_fusion_of_two_sensors(
     trainer.train(dataclasses.replace(fused, epochs=2), folders["MM"])
 
     model = configured_model.make_model(fused)
-    checkpoints.restore_best(folders["MM"], model)
+    checkpoints.restore_best(workdir_lib.Workdir(folders["MM"]), model)
     reader = tf.train.load_checkpoint(
         str(imagenet / ".keras" / "models" / "resnet_v1_50.ckpt")
     )
@@ -169,9 +169,10 @@ def branches(tmp_path_factory) -> dict[str, pathlib.Path]:
         tf.keras.backend.clear_session()
         folders[sensor] = tmp_path_factory.mktemp(sensor)
         config = config_lib.Config(model="resnet50", modality=sensor)
-        workdir_lib.write(config, folders[sensor])
+        workdir_lib.Workdir(folders[sensor]).write_config(config)
         checkpoints.save_best(
-            folders[sensor], configured_model.make_model(config)
+            workdir_lib.Workdir(folders[sensor]),
+            configured_model.make_model(config),
         )
     return folders
 
@@ -197,8 +198,10 @@ def test_fusion_begins_as_the_mean_of_both(branches):
 
     alone = []
     for folder in branches.values():
-        network = configured_model.make_model(workdir_lib.read(folder))
-        checkpoints.restore_best(folder, network)
+        network = configured_model.make_model(
+            workdir_lib.Workdir(folder).read_config()
+        )
+        checkpoints.restore_best(workdir_lib.Workdir(folder), network)
         alone.append(logits(network))
     mean = np.mean(alone, axis=0)
     # Random networks give logits in the thousands, sums of 2,048 products.
