@@ -129,6 +129,17 @@ for name in {modules!r}:
     subprocess.run([fresh_python, "-c", code], cwd=tmp_path, check=True)
 
 
+def test_templates_style_and_script_come_with_the_wheel(fresh_python, tmp_path):
+    code = """
+from ben_tf.pages import page
+empty = page.Table([], [])
+text = page.render("comparison", evaluations={}, reasons={}, headlines=empty,
+                   classes=empty, paper_source="the paper")
+assert "</html>" in text and "addEventListener" in text and "--ink" in text
+"""
+    subprocess.run([fresh_python, "-c", code], cwd=tmp_path, check=True)
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_commands_explain_themselves(fresh_python, tmp_path, command):
     result = subprocess.run(

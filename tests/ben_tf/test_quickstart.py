@@ -41,7 +41,7 @@ def test_a_sensor_learns_what_it_shows_and_nothing_of_the_other(
     )
     trainer.train(config, tmp_path)
     result = evaluation.evaluate(workdir=tmp_path, data_dir=larger_data_dir)
-    values = result["per_class"]["average_precision"]
+    values = result.per_class["average_precision"]
     assert _mean(values, sensor) > _mean(values, other) + 0.2
 
 
