@@ -71,10 +71,10 @@ def histograms(
             axes.locator_params(axis="x", nbins=3)
             axes.spines["left"].set_visible(False)
             axes.grid(axis="y", visible=False)
-        sheet.figure.supxlabel(
+        sheet.label_all_panels(
             "VV, VH: backscatter in dB; others: surface reflectance x 10,000. "
             "Line and band: mean and standard deviation of the whole archive",
-            fontsize=8.5,
+            size=8.5,
         )
     return sheet.picture
 

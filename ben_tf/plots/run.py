@@ -218,7 +218,7 @@ def precision_recall(
             axes.set_yticks([0, 0.5, 1], ["0", "0.5", "1"], fontsize=8)
         for axes in panels[len(class_names) :]:
             axes.set_visible(False)
-        sheet.figure.supxlabel("recall", fontsize=10)
+        sheet.label_all_panels("recall", size=10)
         sheet.figure.supylabel("precision", fontsize=10)
     return sheet.picture
 

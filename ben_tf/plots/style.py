@@ -133,9 +133,14 @@ class Sheet:
       picture: The file, once the block has ended.
     """
 
-    def __init__(self, drawn: figure.Figure):
+    def __init__(self, drawn: figure.Figure, bottom: float):
         self.figure = drawn
         self.picture = Picture()
+        self._bottom = bottom
+
+    def label_all_panels(self, text: str, *, size: float) -> None:
+        """Says what all horizontal axes measure, above the mark."""
+        self.figure.supxlabel(text, y=self._bottom, fontsize=size)
 
 
 @contextlib.contextmanager
@@ -178,7 +183,7 @@ def chart(
                 fontweight="bold",
                 color="#9a3412",
             )
-        sheet = Sheet(drawn)
+        sheet = Sheet(drawn, share + 0.01)
         yield sheet
         _settle(drawn)
         buffer = io.BytesIO()
