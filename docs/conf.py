@@ -18,6 +18,8 @@ author = "The ben_tf contributors"
 release = ben_tf.__version__
 html_title = project
 html_theme = "furo"
+html_static_path = ["static"]
+html_css_files = ["narrow.css"]
 html_copy_source = False
 html_show_copyright = False
 
@@ -57,7 +59,7 @@ napoleon_use_ivar = True
 nitpicky = True
 nitpick_ignore_regex = [
     (r"py:(class|exc|obj)", r"(?!(ben_tf|tfrecords_builder)\b).*"),
-    (r"py:class", r".*\.(_\w+|Task|Result|Value)"),
+    (r"py:class", r".*\.(_\w+|Content|Task|Result|Value)"),
 ]
 # "--" starts an option here more often than it is a dash.
 smartquotes = False
@@ -95,6 +97,14 @@ def _features_table(info) -> str:
     return _table(header, rows)
 
 
+def _help(field: dataclasses.Field) -> str:
+    """The help of a field's flag, with its choices."""
+    text = field.metadata["help"]
+    if choices := field.metadata["choices"]:
+        text += f" One of: {', '.join(map(str, choices))}."
+    return text
+
+
 _info = bigearthnet_mm_dataset_builder.Builder(data_dir=os.devnull).info
 myst_substitutions = {
     "dataset": f"`{_info.full_name}`",
@@ -122,6 +132,17 @@ myst_substitutions = {
             for band in grid.bands
         ],
     ),
+    "config_flags": _table(
+        ["flag", "default", "what it does"],
+        [
+            [
+                f"`--{field.name}`",
+                f"`{field.default}`" if field.default != "" else "",
+                _help(field),
+            ]
+            for field in dataclasses.fields(config_lib.Config)
+        ],
+    ),
     "classes": _table(
         ["index", "class of 43", "index", "class of 19"],
         [
@@ -146,9 +167,7 @@ def _describe_fields(app, what, name, obj, options, lines) -> None:
         return
     described = ["Attributes:"]
     for field in dataclasses.fields(obj):
-        choices = field.metadata["choices"]
-        one_of = f" One of: {', '.join(map(str, choices))}." if choices else ""
-        described.append(f"  {field.name}: {field.metadata['help']}{one_of}")
+        described.append(f"  {field.name}: {_help(field)}")
     lines[:0] = [lines.pop(0), "", *described]
 
 
