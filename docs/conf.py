@@ -19,7 +19,7 @@ release = ben_tf.__version__
 html_title = project
 html_theme = "furo"
 html_static_path = ["static"]
-html_css_files = ["narrow.css"]
+html_css_files = ["pages.css"]
 html_copy_source = False
 html_show_copyright = False
 
