@@ -66,6 +66,8 @@ def test_sdist_holds_tests_and_all_that_they_need(built):
             "benchmarks/*.py",
             "docs/*.md",
             "docs/*.py",
+            "docs/*/*.css",
+            "docs/*/*.jpg",
             "notebooks/*.ipynb",
             "tests/**/*.py",
         )
