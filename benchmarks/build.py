@@ -132,9 +132,9 @@ def pack(root: pathlib.Path, target: pathlib.Path, *, compress: bool) -> None:
 
 def build_ours(archive_dir: pathlib.Path, data_dir: pathlib.Path) -> None:
     """Converts with all cores."""
-    from tfrecords_builder import build
+    from tfrecords_builder import dataset
 
-    build.build(archive_dir=archive_dir, data_dir=data_dir)
+    dataset.build(archive_dir=archive_dir, data_dir=data_dir)
 
 
 def build_usual_way(archive_dir: pathlib.Path, data_dir: pathlib.Path) -> None:
@@ -220,10 +220,10 @@ def copy_bytes(archive_dir: pathlib.Path, target: pathlib.Path) -> None:
 
 def verify_ours(archive_dir: pathlib.Path, target: pathlib.Path) -> None:
     """Checks all pairs with all cores."""
-    from tfrecords_builder import verify
+    from tfrecords_builder import verification
 
     target.mkdir()
-    report = verify.verify(
+    report = verification.verify(
         archive_dir, csv_path=target / "faults.csv", partial=True
     )
     assert report.is_well

@@ -14,7 +14,7 @@ from ben_tf.archive import open_archive
 from ben_tf.archive import patch_sources
 from ben_tf.archive import tar_index
 from ben_tf.archive import tarball
-from tfrecords_builder import build as build_lib
+from tfrecords_builder import dataset
 
 FOLDERS = {"S1": "BigEarthNet-S1-v1.0", "S2": "BigEarthNet-v1.0"}
 TARBALLS = {"S1": "BigEarthNet-S1-v1.0", "S2": "BigEarthNet-S2-v1.0"}
@@ -62,7 +62,7 @@ def shards(data_dir: pathlib.Path) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def from_folders(real_archive, tmp_path_factory) -> dict[str, bytes]:
     data_dir = tmp_path_factory.mktemp("folders")
-    build_lib.build(archive_dir=real_archive, data_dir=data_dir, num_workers=1)
+    dataset.build(archive_dir=real_archive, data_dir=data_dir, num_workers=1)
     return shards(data_dir)
 
 
@@ -85,7 +85,7 @@ def test_records_equal_those_from_folders(
         order=order,
         tar_format=tar_format,
     )
-    build_lib.build(
+    dataset.build(
         archive_dir=archive_dir, data_dir=tmp_path / "data", num_workers=2
     )
     assert shards(tmp_path / "data") == from_folders
@@ -100,7 +100,7 @@ def test_a_folder_and_a_tarball_may_be_mixed(
     archive_dir = pack(real_archive, tmp_path / "archive")
     (archive_dir / f"{TARBALLS['S1']}.tar.gz").unlink()
     shutil.copytree(real_archive / FOLDERS["S1"], archive_dir / FOLDERS["S1"])
-    build_lib.build(archive_dir=archive_dir, data_dir=tmp_path / "data")
+    dataset.build(archive_dir=archive_dir, data_dir=tmp_path / "data")
     assert shards(tmp_path / "data") == from_folders
 
 
@@ -146,7 +146,7 @@ def test_hostile_members_are_refused_by_name(
                 tar.addfile(info)
     name = info.name[:200].replace(".", r"\.")
     with pytest.raises(errors.UserError, match=f"tar member '{name}"):
-        build_lib.build(
+        dataset.build(
             archive_dir=archive_dir,
             data_dir=tmp_path / "data",
             on_error=on_error,
@@ -179,7 +179,7 @@ def test_truncated_tarballs_are_named(real_archive, tmp_path, share, suffix):
         share = share * 0.9
     cut(archive_dir / f"{TARBALLS['S2']}{suffix}", share)
     with pytest.raises(errors.UserError, match="truncated"):
-        build_lib.build(
+        dataset.build(
             archive_dir=archive_dir,
             data_dir=tmp_path / "data",
             on_error="skip",
@@ -194,7 +194,7 @@ def test_a_damaged_gzip_is_named(real_archive, tmp_path):
     data[len(data) // 2] ^= 0xFF
     path.write_bytes(data)
     with pytest.raises(errors.UserError, match="damaged"):
-        build_lib.build(archive_dir=archive_dir, data_dir=tmp_path / "data")
+        dataset.build(archive_dir=archive_dir, data_dir=tmp_path / "data")
 
 
 def test_a_gzip_that_inflates_too_far_is_stopped(tmp_path, monkeypatch):
@@ -285,4 +285,4 @@ def test_too_little_disk_is_said_before_the_start(
     with pytest.raises(
         errors.UserError, match=r"GB needed, 0\.0 GB free in .*scratch"
     ):
-        build_lib.build(archive_dir=archive_dir, data_dir=tmp_path / "data")
+        dataset.build(archive_dir=archive_dir, data_dir=tmp_path / "data")
