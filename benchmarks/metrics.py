@@ -29,7 +29,7 @@ from ben_tf.metrics import scoring
 _NUM_PATCHES = bigearthnet.SPLIT_SIZES["test"]
 
 
-def _random_predictions(num_classes: int):
+def _random_predictions(num_classes: int) -> tuple[np.ndarray, np.ndarray]:
     """About three labels a patch, at least one; informative scores."""
     random = np.random.default_rng(0)
     labels = random.random((_NUM_PATCHES, num_classes)) < 3 / num_classes
@@ -39,7 +39,9 @@ def _random_predictions(num_classes: int):
     return labels, (1 / (1 + np.exp(-(noise + 3 * labels)))).astype(np.float32)
 
 
-def _scikit_learn(labels, probabilities) -> dict[str, float]:
+def _scikit_learn(
+    labels: np.ndarray, probabilities: np.ndarray
+) -> dict[str, float]:
     """The metrics that scikit-learn has, under our names."""
     predictions = probabilities >= 0.5
     scores = {
