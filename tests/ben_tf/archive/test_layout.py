@@ -57,8 +57,7 @@ def test_names_of_a_patch_are_those_of_the_real_ones(real_archive):
             assert set(names) == {path.name for path in patch.iterdir()}
 
 
-def test_only_a_sample_says_that_it_is_synthetic(
-    real_archive, sample_archive_dir
-):
+def test_a_marker_makes_an_archive_synthetic(real_archive, tmp_path):
     assert not layout.is_synthetic(real_archive)
-    assert layout.is_synthetic(sample_archive_dir)
+    (tmp_path / "SYNTHETIC.txt").touch()
+    assert layout.is_synthetic(tmp_path)

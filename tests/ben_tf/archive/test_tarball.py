@@ -1,6 +1,7 @@
 """Tarballs in every order and dialect give the bytes of the folders."""
 
 import gzip
+import io
 import pathlib
 import random
 import shutil
@@ -213,3 +214,19 @@ def test_entries_that_no_patch_has_are_named_as_in_folders(
     for name in folder.patch_names():
         assert set(packed.file_names(name)) == set(folder.file_names(name))
     assert {"notes.txt", "sub"} < set(packed.file_names(patch.name))
+
+
+def test_a_file_is_refused_that_is_missing_or_too_large(tmp_path):
+    name = PATCH.split("/")[1]
+    path = tmp_path / "x.tar"
+    with tarfile.open(path, "w") as tar:
+        size = patch_sources.MAX_FILE_BYTES + 1
+        info = member(f"{PATCH}/{name}_B01.tif", size=size)
+        tar.addfile(info, io.BytesIO(bytes(size)))
+    source = open_tarball(path, "S2", tmp_path)
+    with pytest.raises(errors.ArchiveError, match=r"_B01\.tif is too large"):
+        source.read_file(name, f"{name}_B01.tif")
+    with pytest.raises(errors.ArchiveError, match=r"_B02\.tif is missing"):
+        source.read_file(name, f"{name}_B02.tif")
+    with pytest.raises(errors.ArchiveError, match="is missing"):
+        source.read_file("another", "another_B02.tif")
