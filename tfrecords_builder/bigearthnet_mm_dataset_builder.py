@@ -179,23 +179,27 @@ class Builder(tfds_internals.SplitWriter):
         dl_manager: tfds.download.DownloadManager,
         download_config: tfds.download.DownloadConfig,
     ) -> list[tfds.core.SplitInfo]:
+        def shard_path(split: str, index: int, num_shards: int) -> epath.Path:
+            template = tfds_internals.filename_template(self, split)
+            return template.sharded_filepath(
+                shard_index=index, num_shards=num_shards
+            )
+
         converted = conversion.convert(
             self._open_archive(dl_manager),
             folder=self.data_path,
-            shard_path=functools.partial(tfds_internals.shard_path, self),
-            num_shards=functools.partial(
-                tfds_internals.num_shards, download_config
-            ),
+            shard_path=shard_path,
+            num_shards=download_config.get_shard_config().get_number_shards,
             runner=self._runner(download_config),
             skip_damaged=self._skip_damaged,
             max_pairs_per_split=download_config.max_examples_per_split,
         )
         return [
-            tfds_internals.split_info(
-                self,
-                split,
+            tfds.core.SplitInfo(
+                name=split,
                 shard_lengths=result.shard_lengths,
                 num_bytes=result.num_bytes,
+                filename_template=tfds_internals.filename_template(self, split),
             )
             for split, result in converted.items()
         ]

@@ -11,9 +11,9 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
 
-from ben_tf import bigearthnet
 from ben_tf.archive import patch_pair
 from ben_tf.data import geography
+from tfrecords_builder import record
 
 FILE_NAME = "patches.parquet"
 
@@ -59,22 +59,12 @@ def _rows(pairs: Sequence[patch_pair.PatchPair]) -> list[dict[str, object]]:
     )
     return [
         {
-            "patch_name": pair.official.s2_name,
-            "s1_name": pair.official.s1_name,
+            **record.example(pair),
             "split": pair.official.split,
-            "labels_43": list(pair.labels),
-            "labels_19": list(bigearthnet.labels_43_to_19(pair.labels)),
-            "country": pair.official.country,
-            "season": pair.official.season,
-            "seasonal_snow": pair.official.seasonal_snow,
-            "cloud_or_shadow": pair.official.cloud_or_shadow,
-            "epsg": pair.epsg,
             "easting": pair.upper_left[0],
             "northing": pair.upper_left[1],
             "longitude": longitude,
             "latitude": latitude,
-            "s1_time": pair.s1_time,
-            "s2_time": pair.s2_time,
         }
         for pair, longitude, latitude in zip(
             pairs, longitudes, latitudes, strict=True

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from collections.abc import Sequence
 
 import tensorflow_datasets as tfds
-from etils import epath
 
 # TFDS builds in `incomplete.<six characters>_<version>`, next to the versions,
 # and renames that folder at the very end. It takes no name that begins with
@@ -43,7 +42,7 @@ class SplitWriter(  # type: ignore[call-arg] # Its base has no types.
         dl_manager: tfds.download.DownloadManager,
         download_config: tfds.download.DownloadConfig,
     ) -> Sequence[tfds.core.SplitInfo]:
-        """Writes all files to `data_path`; returns `split_info` of each."""
+        """Writes all files to `data_path`; returns their description."""
 
     def write_splits_as_tfds(
         self,
@@ -61,56 +60,14 @@ class SplitWriter(  # type: ignore[call-arg] # Its base has no types.
         return self.write_splits(dl_manager, download_config)
 
 
-def shard_path(
-    builder: tfds.core.DatasetBuilder, split: str, index: int, num_shards: int
-) -> epath.Path:
-    """Returns the path of a shard of a dataset that is being built.
+def filename_template(
+    builder: tfds.core.DatasetBuilder, split: str
+) -> tfds.core.ShardedFileTemplate:
+    """Returns what names the shards of a split that is being written.
 
-    Relied on: `_get_filename_template` names the files that TFDS reads.
+    Relied on: `_get_filename_template` gives the names that TFDS reads.
     """
-    return builder._get_filename_template(split).sharded_filepath(
-        shard_index=index, num_shards=num_shards
-    )
-
-
-def split_info(
-    builder: tfds.core.DatasetBuilder,
-    split: str,
-    *,
-    shard_lengths: Sequence[int],
-    num_bytes: int,
-) -> tfds.core.SplitInfo:
-    """Describes a split whose shards lie at `shard_path`.
-
-    Relied on: as for `shard_path`.
-
-    Args:
-      builder: The builder of the dataset.
-      split: Name of the split.
-      shard_lengths: Number of records of each shard.
-      num_bytes: Size of all records without their framing.
-    """
-    return tfds.core.SplitInfo(
-        name=split,
-        shard_lengths=list(shard_lengths),
-        num_bytes=num_bytes,
-        filename_template=builder._get_filename_template(split),
-    )
-
-
-def num_shards(
-    download_config: tfds.download.DownloadConfig,
-    num_bytes: int,
-    num_records: int,
-) -> int:
-    """Returns the number of shards that TFDS would give a split.
-
-    Relied on: `get_shard_config().get_number_shards` takes the number of the
-    download config, if it has one, or else one that suits the size.
-    """
-    return download_config.get_shard_config().get_number_shards(
-        num_bytes, num_records
-    )
+    return builder._get_filename_template(split)
 
 
 def shard_boundaries(

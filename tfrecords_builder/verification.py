@@ -5,6 +5,7 @@ import csv
 import os
 import pathlib
 import tempfile
+from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -88,7 +89,7 @@ def verify(
         official = official_lists.official_patches()
         found = inventory.take(archive, official)
         num_faults = collections.Counter(missing=0, surplus=0, broken=0)
-        counts = _count([])
+        whole = []
         writer = csv.writer(file)
         writer.writerow(pair_check.Fault._fields)
 
@@ -103,11 +104,11 @@ def verify(
         ):
             record(faults)
             if not faults:
-                _count([pair], counts)
+                whole.append(pair)
     return Report(
         num_pairs=len(found.pairs),
         num_faults=num_faults,
-        counts=counts,
+        counts=_count(whole),
         expected=_count(found.pairs if partial else official.values()),
         csv_path=pathlib.Path(csv_path),
         is_sample=layout.is_synthetic(archive_dir),
@@ -147,28 +148,20 @@ def _inventory_faults(
         for problem in problems:
             yield pair_check.Fault(kind, problem.place, problem.reason)
     if not partial:
-        present = {pair.s2_name for pair in found.pairs}
-        halves = {problem.place for problem in found.halves}
+        there = {pair.s2_name for pair in found.pairs}
+        there |= {problem.place for problem in found.halves}
         for pair in official.values():
-            if pair.s2_name not in present and not halves & {
-                pair.s2_name,
-                pair.s1_name,
-            }:
+            if not there & {pair.s2_name, pair.s1_name}:
                 yield pair_check.Fault(
                     "missing", pair.s2_name, "is missing with its S1 patch."
                 )
 
 
-def _count(
-    pairs: Iterable[official_lists.OfficialPatch], counts: Counts | None = None
-) -> Counts:
-    """Adds pairs to `counts`, or counts from zero."""
-    if counts is None:
-        counts = {field: collections.Counter() for field in _FIELDS}
-    for pair in pairs:
-        for field, counter in counts.items():
-            counter[getattr(pair, field)] += 1
-    return counts
+def _count(pairs: Collection[official_lists.OfficialPatch]) -> Counts:
+    return {
+        field: collections.Counter(getattr(pair, field) for pair in pairs)
+        for field in _FIELDS
+    }
 
 
 def summary(report: Report) -> str:

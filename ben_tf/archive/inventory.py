@@ -32,47 +32,39 @@ def take(
     official: Mapping[str, official_lists.OfficialPatch],
 ) -> Inventory:
     """Compares what is there with the official pairs; opens no file."""
-    s2_names = set(archive["S2"].patch_names())
-    s1_names = set(archive["S1"].patch_names())
-    pairs = []
-    halves = []
-    unknown = []
-    for s2_name in sorted(s2_names):
-        patch = official.get(s2_name)
-        if patch is None:
-            unknown.append(_unknown_patch(s2_name))
-        elif patch.s1_name in s1_names:
-            pairs.append(patch)
-            s1_names.remove(patch.s1_name)
+    s1_left = set(archive["S1"].patch_names())
+    pairs, halves, unknown = [], [], []
+    for name in sorted(archive["S2"].patch_names()):
+        pair = official.get(name)
+        if pair is None:
+            unknown.append(_unknown(name))
+        elif pair.s1_name in s1_left:
+            pairs.append(pair)
+            s1_left.remove(pair.s1_name)
         else:
-            halves.append(
-                errors.ArchiveError(
-                    s2_name,
-                    f"has no S1 patch. Expected {patch.s1_name} next to it; "
-                    "extract the S1 archive again.",
-                )
-            )
-    if s1_names:
-        s2_of_s1 = {
-            patch.s1_name: patch.s2_name
-            for patch in official.values()
-            if patch.s1_name in s1_names
-        }
-        for s1_name in sorted(s1_names):
-            if s1_name not in s2_of_s1:
-                unknown.append(_unknown_patch(s1_name))
-                continue
-            halves.append(
-                errors.ArchiveError(
-                    s1_name,
-                    f"has no S2 patch. Expected {s2_of_s1[s1_name]} next to "
-                    "it; extract the S2 archive again.",
-                )
-            )
+            halves.append(_half(name, "S1", pair.s1_name))
+    s2_of_s1 = {
+        pair.s1_name: pair.s2_name
+        for pair in official.values()
+        if pair.s1_name in s1_left
+    }
+    for name in sorted(s1_left):
+        if name in s2_of_s1:
+            halves.append(_half(name, "S2", s2_of_s1[name]))
+        else:
+            unknown.append(_unknown(name))
     return Inventory(pairs, halves, unknown)
 
 
-def _unknown_patch(name: str) -> errors.ArchiveError:
+def _half(name: str, sensor: str, partner: str) -> errors.ArchiveError:
+    return errors.ArchiveError(
+        name,
+        f"has no {sensor} patch. Expected {partner} next to it; extract the "
+        f"{sensor} archive again.",
+    )
+
+
+def _unknown(name: str) -> errors.ArchiveError:
     return errors.ArchiveError(
         name,
         "is not a patch of BigEarthNet v1.0. Expected only names on the "

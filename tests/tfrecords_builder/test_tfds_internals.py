@@ -3,7 +3,6 @@
 import os
 import pathlib
 
-import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
@@ -40,16 +39,17 @@ class Tiny(tfds_internals.SplitWriter, skip_registration=True):
 
     def write_splits(self, dl_manager, download_config):
         self.calls.append(pathlib.Path(self.data_path))
+        template = tfds_internals.filename_template(self, "train")
         for index in range(2):
-            path = tfds_internals.shard_path(self, "train", index, 2)
+            path = template.sharded_filepath(shard_index=index, num_shards=2)
             with tf.io.TFRecordWriter(str(path)) as writer:
                 for name in NAMES[index :: 10 + index]:
                     example = {"name": name}
                     writer.write(self.info.features.serialize_example(example))
         return [
-            tfds_internals.split_info(
-                self,
-                "train",
+            tfds.core.SplitInfo(
+                name="train",
+                filename_template=template,
                 shard_lengths=[len(NAMES[0::10]), len(NAMES[1::11])],
                 num_bytes=123,
             )
@@ -85,7 +85,7 @@ def test_write_splits_is_called_once_in_the_unfinished_folder(tmp_path):
     assert final.is_dir()
 
 
-def test_files_at_shard_path_are_what_tfds_reads(tmp_path):
+def test_files_named_by_the_template_are_what_tfds_reads(tmp_path):
     prepare(Tiny, tmp_path)
     builder = Tiny(data_dir=str(tmp_path))
     assert names(builder) == [*NAMES[0::10], *NAMES[1::11]]
@@ -152,15 +152,15 @@ def test_tfds_cuts_its_shards_at_the_boundaries(tmp_path):
     assert lengths == [end - first for first, end in ranges]
 
 
-def test_num_shards_is_what_tfds_chooses(tmp_path):
-    config = tfds.download.DownloadConfig()
-    assert tfds_internals.num_shards(config, 1000, 50) == 1
+def test_the_shard_config_gives_the_number_that_tfds_writes(tmp_path):
+    def num_shards(num_bytes: int, num_records: int, **options) -> int:
+        config = tfds.download.DownloadConfig(**options).get_shard_config()
+        return config.get_number_shards(num_bytes, num_records)
+
+    assert num_shards(1000, 50) == 1
     # Files of 64 MiB to 1 GiB.
-    number = tfds_internals.num_shards(config, 162 << 30, 590_326)
-    assert 64 << 20 < (162 << 30) / number < 1 << 30
-    assert np.log2(number) % 1 == 0
-    config = tfds.download.DownloadConfig(num_shards=7)
-    assert tfds_internals.num_shards(config, 1000, 50) == 7
+    assert 64 << 20 < (162 << 30) / num_shards(162 << 30, 590_326) < 1 << 30
+    assert num_shards(1000, 50, num_shards=7) == 7
     builder = prepare(TinyByTfds, tmp_path, num_shards=7)
     assert len(builder.info.splits["train"].shard_lengths) == 7
     assert len(os.listdir(builder.data_path)) >= 7
