@@ -58,6 +58,8 @@ from absl import flags
 
 from ben_tf import bigearthnet
 from ben_tf import command_line
+from ben_tf import errors
+from ben_tf.archive import geotiff
 from ben_tf.archive import layout
 from ben_tf.archive import official_lists
 
@@ -139,7 +141,7 @@ def build_ours(archive_dir: pathlib.Path, data_dir: pathlib.Path) -> None:
 
 
 def build_usual_way(archive_dir: pathlib.Path, data_dir: pathlib.Path) -> None:
-    """One `rasterio.open` a band inside a TFDS generator."""
+    """Opens each band with rasterio, inside a TFDS generator."""
     import rasterio
     import tensorflow_datasets as tfds
 
@@ -341,9 +343,6 @@ def measure_official_lists() -> float:
 
 def decode_damaged(num_files: int) -> None:
     """Decodes damaged TIFFs; anything but the declared error ends the run."""
-    from ben_tf import errors
-    from ben_tf.archive import geotiff
-
     files = [
         (data, bigearthnet.grid_of_band(suffix[1:].removesuffix(".tif")))
         for example in read_examples()

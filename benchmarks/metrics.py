@@ -1,4 +1,4 @@
-"""How long all metrics take at full scale, on one core.
+"""Measures all metrics at full scale, on one core.
 
     python benchmarks/metrics.py
 
@@ -30,7 +30,7 @@ _NUM_PATCHES = bigearthnet.SPLIT_SIZES["test"]
 
 
 def _random_predictions(num_classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """About three labels a patch, at least one; informative scores."""
+    """Draws one or more labels a patch, about three, and telling scores."""
     random = np.random.default_rng(0)
     labels = random.random((_NUM_PATCHES, num_classes)) < 3 / num_classes
     rows = np.flatnonzero(~labels.any(axis=1))
@@ -42,7 +42,7 @@ def _random_predictions(num_classes: int) -> tuple[np.ndarray, np.ndarray]:
 def _scikit_learn(
     labels: np.ndarray, probabilities: np.ndarray
 ) -> dict[str, float]:
-    """The metrics that scikit-learn has, under our names."""
+    """Returns the metrics that scikit-learn has, under our names."""
     predictions = probabilities >= 0.5
     scores = {
         "hamming_loss": sklearn.metrics.hamming_loss(labels, predictions),

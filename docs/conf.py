@@ -1,4 +1,4 @@
-"""How Sphinx builds the documentation: `make docs`, warnings are errors."""
+"""Configures Sphinx for `make docs`; warnings are errors."""
 
 import dataclasses
 import os
@@ -78,7 +78,7 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def _features_table(info: tfds.core.DatasetInfo) -> str:
-    """What TFDS itself documents about the features of a record."""
+    """Returns as a table what TFDS documents about the features of a record."""
     rows = []
     order = list(info.features)
     for feature in sorted(
@@ -174,7 +174,7 @@ def _mark_literal_blocks(
     options: object,
     lines: Lines,
 ) -> None:
-    """Makes a docstring as it reads in the source reStructuredText.
+    """Turns a docstring as it reads in the source into reStructuredText.
 
     Commands, formulas and tables, which stand indented or between bars after
     an empty line, would otherwise be quotations or verses; |y| and S2A_ would
@@ -218,6 +218,6 @@ def _escape(line: str) -> str:
 
 
 def setup(app: Sphinx) -> None:
-    """Both come before napoleon, which reads the sections of a docstring."""
+    """Connects both before napoleon, which reads a docstring's sections."""
     app.connect("autodoc-process-docstring", _mark_literal_blocks, priority=400)
     app.connect("autodoc-process-docstring", _describe_fields, priority=450)

@@ -71,7 +71,7 @@ def _caption(labels: list[str]) -> str:
 
 
 def _panels() -> tuple[figure.Figure, np.ndarray]:
-    """Squares in three rows, with room for captions below the last two."""
+    """Returns squares in three rows, with captions below two of them."""
     side, gap, left = 1.42, 0.06, 0.28  # Inches.
     bottoms = [0.36, 0.36 + side + 0.64, 0.36 + 2 * side + 0.64 + gap]
     width = left + _NUM_COLUMNS * (side + gap)

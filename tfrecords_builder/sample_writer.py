@@ -227,12 +227,12 @@ def _write_json(
 
 
 def _prefix(name: str) -> str:
-    """A name without the two indices at its end."""
+    """Returns a patch name without the two indices at its end."""
     return name.rsplit("_", 2)[0]
 
 
 def _time(name: str, *, separator: str) -> str:
-    """The time in a patch name as ISO 8601.
+    """Returns the time in a patch name as ISO 8601.
 
     Names of Sentinel-2 patches may lack the leading zero of the hour and may
     have second 60 or 61, as in 94160; such seconds become 59 here.

@@ -50,7 +50,7 @@ class SkippedPair(NamedTuple):
 
 
 class ShardResult(NamedTuple):
-    """What became of a `ShardTask`.
+    """What a `ShardTask` resulted in.
 
     Attributes:
       split: Name of the split.

@@ -24,7 +24,7 @@ from ben_tf import errors
 
 
 class Raster(NamedTuple):
-    """One band.
+    """One band of a patch.
 
     Attributes:
       pixels: (height, width), dtype and shape of the band's grid; read-only.
@@ -108,7 +108,7 @@ _USER_DEFINED = 32767
 def _parse_plain_header(
     header: bytes, *, size_px: int, bits: int, sample_format: int
 ) -> _Georeference | None:
-    """Returns the georeference, or None if anything is not as promised."""
+    """Returns the georeference; None unless the layout is the archive's."""
     try:
         tags = _read_tags(header)
         promised = {

@@ -31,7 +31,7 @@ def take(
     archive: patch_sources.Archive,
     official: Mapping[str, official_lists.OfficialPatch],
 ) -> Inventory:
-    """Compares what is there with the official pairs; opens no file."""
+    """Compares the names that are there with the official ones."""
     s1_left = set(archive["S1"].patch_names())
     pairs, halves, unknown = [], [], []
     for name in sorted(archive["S2"].patch_names()):

@@ -15,7 +15,7 @@ from ben_tf.archive import patch_sources
 
 
 class Fault(NamedTuple):
-    """A line of the report.
+    """One thing that is wrong with an archive.
 
     Attributes:
       kind: "missing", "surplus" or "broken".
@@ -32,7 +32,7 @@ def check_pairs(
     pairs: Sequence[official_lists.OfficialPatch],
     archive: patch_sources.Archive,
 ) -> list[list[Fault]]:
-    """Returns the faults of each pair."""
+    """Returns the faults of each pair; what a worker process runs."""
     return [check_pair(pair, archive) for pair in pairs]
 
 

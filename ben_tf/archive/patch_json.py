@@ -51,7 +51,7 @@ _DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
 class PatchJson(NamedTuple):
-    """What the JSON of one patch says.
+    """The checked content of the JSON file of a patch.
 
     Attributes:
       labels: Names of the 43-class nomenclature, in the order of CLASSES_43.

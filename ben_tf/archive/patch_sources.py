@@ -1,4 +1,4 @@
-"""Where the files of a patch are read from: extracted folders, for a start.
+"""What reads the files of a patch: the protocol, and extracted folders.
 
 `tarball.TarSource` is the other source.
 """

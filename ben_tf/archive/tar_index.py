@@ -51,7 +51,7 @@ def columns(sensor: str) -> dict[str, int]:
 
 
 def make(read_at: ReadAt, tar_name: str, sensor: str) -> TarIndex:
-    """Reads all headers.
+    """Indexes a tar file by reading all its headers.
 
     Args:
       read_at: Reads the tar file; called with growing positions.
