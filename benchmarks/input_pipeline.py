@@ -36,7 +36,6 @@ from absl import flags
 from ben_tf import bigearthnet
 from ben_tf import command_line
 
-_LAYOUT = "stacked"
 _GRIDS = ("s1", "s2_10m", "s2_20m")
 # Slow contestants are linear: a part of the pairs is enough.
 _RASTERIO_PAIRS = 200
@@ -54,10 +53,9 @@ def ours(builder, *, batch_size: int, passes: int) -> Iterator[int]:
 
 def _ready(builder, batch_size: int):
     from ben_tf.data import input_pipeline
+    from ben_tf.data import preprocessing
 
-    content = input_pipeline.Content(
-        grids=_GRIDS, layout=_LAYOUT, num_classes=19
-    )
+    content = input_pipeline.Content(preprocessing.Preprocessing())
     return input_pipeline.validation_batches(
         builder, "all", content, batch_size=batch_size
     )

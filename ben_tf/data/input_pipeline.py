@@ -13,7 +13,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from ben_tf.data import built_dataset
-from ben_tf.data import preprocessing
+from ben_tf.data import preprocessing as preprocessing_lib
 from ben_tf.data import records
 
 # File names, records to skip and records to take of a split's files.
@@ -25,30 +25,24 @@ class Content:
     """What a batch for a network holds.
 
     Attributes:
-      grids: Which arrays to parse, keys of `bigearthnet.GRIDS`.
-      layout: One of `preprocessing.LAYOUTS` for model-ready batches, or None
-        for raw native grids (preprocessing then runs on the device).
+      preprocessing: Which arrays to parse, and how to make them ready.
       num_classes: Nomenclature of the labels, 19 or 43.
-      duplicate_vv: As in `preprocessing.to_model_inputs`.
+      on_device: Whether to leave the arrays raw, since `preprocessing` runs in
+        front of the network on the device.
     """
 
-    grids: Sequence[str]
-    layout: str | None
-    num_classes: int
-    duplicate_vv: bool = False
+    preprocessing: preprocessing_lib.Preprocessing
+    num_classes: int = 19
+    on_device: bool = False
 
     def prepare(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Raw grids become what `layout` says."""
-        if self.layout is None:
-            return inputs
-        return preprocessing.to_model_inputs(
-            inputs, layout=self.layout, duplicate_vv=self.duplicate_vv
-        )
+        """Raw grids become what the batch holds."""
+        return inputs if self.on_device else self.preprocessing(inputs)
 
 
 @dataclasses.dataclass(frozen=True)
 class Order:
-    """Which patches come together in training, and when.
+    """How training goes through the patches.
 
     Attributes:
       batch_size: Patches in a batch. An epoch has num_examples // batch_size
@@ -56,11 +50,13 @@ class Order:
         another program for it; the shuffle makes it other patches every time.
       seed: Any integer.
       shuffle_buffer: Records in the buffer, about 275 kB each.
+      augment: Whether to flip and turn patches.
     """
 
     batch_size: int
     seed: int
     shuffle_buffer: int
+    augment: bool = False
 
 
 def native_batches(
@@ -112,13 +108,12 @@ def training_batches(
     *,
     epochs: range,
     first_step: int = 0,
-    augment: bool = False,
     part: tuple[int, int] = (0, 1),
 ) -> tf.data.Dataset:
     """Shuffled batches of the given epochs, one after the other.
 
     The order of patches and their augmentation are functions of the seed and
-    the number of the epoch, so training that stops after epoch 7 goes on with
+    the number of the epoch, so training that stops after epoch 7 resumes with
     `epochs=range(7, 100)` as if nothing had happened. Patches are shuffled
     three times: by the builder when it writes, by file, and in a buffer.
 
@@ -126,10 +121,9 @@ def training_batches(
       builder: From `open_dataset`.
       split: TFDS split.
       content: What a batch holds.
-      order: Which patches, and when.
+      order: How to go through the patches.
       epochs: Numbers of the epochs.
       first_step: Batches of the first epoch to leave out.
-      augment: Whether to flip and turn.
       part: (index, count): of each batch only this one of `count` equal parts.
         All parts read all records, so that together they are the batches that
         one machine would see, but each parses only its own.
@@ -155,7 +149,9 @@ def training_batches(
         step: tf.Tensor, serialized: tf.Tensor
     ) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
         batch = records.parse_batch(
-            serialized, grids=content.grids, num_classes=content.num_classes
+            serialized,
+            grids=content.preprocessing.raw_grids,
+            num_classes=content.num_classes,
         )
         return compute(batch["inputs"], step), batch["labels"]
 
@@ -163,10 +159,10 @@ def training_batches(
     def compute(
         inputs: dict[str, tf.Tensor], step: tf.Tensor
     ) -> dict[str, tf.Tensor]:
-        if augment:
-            # A part moves its patches by itself: with one part as it always
-            # did, and no two parts alike.
-            inputs = preprocessing.augment(
+        if order.augment:
+            # Mix the part's index into the seed, so that parts augment
+            # differently; a single part keeps the plain step.
+            inputs = preprocessing_lib.augment(
                 inputs, seed=[order.seed, step * num_parts + index]
             )
         return content.prepare(inputs)
@@ -224,9 +220,9 @@ def _shuffled_batches(
     shards = _shards(builder, split)
 
     def one_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
-        # The seed of this function's graph, which shuffle() combines with its
-        # own: the order is no matter of tf.random.set_seed, with whose 0 a
-        # seed that is a tensor could not be combined.
+        # shuffle() combines its seed with that of this function's graph. Set
+        # here, it makes the order independent of tf.random.set_seed, whose 0
+        # cannot be combined with a seed that is a tensor.
         tf.compat.v1.set_random_seed(1)
         places = tf.random.experimental.stateless_shuffle(
             tf.range(len(shards[0])), seed=[order.seed, epoch]
@@ -267,7 +263,7 @@ def validation_batches(
         native_batches(
             builder,
             split,
-            grids=content.grids,
+            grids=content.preprocessing.raw_grids,
             num_classes=content.num_classes,
             batch_size=batch_size,
         )
@@ -289,7 +285,7 @@ def _shards(builder: tfds.core.DatasetBuilder, split: str) -> _Shards:
 
 
 def _records(shards: _Shards) -> tf.data.Dataset:
-    """Serialized records, several files side by side, in a fixed order."""
+    """Serialized records, several files interleaved, in a fixed order."""
     return tf.data.Dataset.from_tensor_slices(shards).interleave(
         lambda path, skip, take: (
             tf.data.TFRecordDataset(path).skip(skip).take(take)

@@ -14,6 +14,7 @@ import tensorflow as tf
 from ben_tf import config as config_lib
 from ben_tf import errors
 from ben_tf import workdir as workdir_lib
+from ben_tf.data import layer_names
 from ben_tf.data import preprocessing
 from ben_tf.training import checkpoints
 from ben_tf.training import configured_model
@@ -127,12 +128,12 @@ def _fuse_branches(model: tf.keras.Model, config: config_lib.Config) -> None:
     for sensor, folder in zip(("S1", "S2"), folders, strict=True):
         branch = _read_branch(sensor, folder, config)
         for layer in branch.layers:
-            if layer.weights and layer.name != "logits":
+            if layer.weights and layer.name != layer_names.LOGITS:
                 model.get_layer(layer.name).set_weights(layer.get_weights())
-        heads[sensor] = branch.get_layer("logits").get_weights()
+        heads[sensor] = branch.get_layer(layer_names.LOGITS).get_weights()
     # The order of `branches.fuse_stacks`: Sentinel-2 first.
     kernels, biases = zip(heads["S2"], heads["S1"], strict=True)
-    model.get_layer("logits").set_weights(
+    model.get_layer(layer_names.LOGITS).set_weights(
         [np.concatenate(kernels) / 2, np.mean(biases, axis=0)]
     )
 

@@ -9,7 +9,6 @@ import tensorflow_datasets as tfds
 
 from ben_tf import config as config_lib
 from ben_tf import errors
-from ben_tf import models
 from ben_tf.data import built_dataset
 from ben_tf.data import input_pipeline
 from ben_tf.metrics import streaming
@@ -77,7 +76,6 @@ class Run:
                 self._order,
                 epochs=range(first_epoch, self.config.epochs),
                 first_step=first_step,
-                augment=self.config.augment,
                 part=(context.input_pipeline_id, num_parts),
             )
             # One of the worker's devices takes one element.
@@ -120,12 +118,10 @@ class Run:
     @property
     def _content(self) -> input_pipeline.Content:
         """What a batch holds, in training as in validation."""
-        layout = models.MODELS[self.config.model].layout
         return input_pipeline.Content(
-            grids=configured_model.raw_grids(self.config),
-            layout=layout if self.config.preprocessing == "host" else None,
+            configured_model.preprocessing_of(self.config),
             num_classes=self.config.num_classes,
-            duplicate_vv=self.config.duplicate_vv,
+            on_device=self.config.preprocessing == "device",
         )
 
     @property
@@ -134,6 +130,7 @@ class Run:
             batch_size=self.config.batch_size,
             seed=self.config.seed,
             shuffle_buffer=self.config.shuffle_buffer,
+            augment=self.config.augment,
         )
 
 

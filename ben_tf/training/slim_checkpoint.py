@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from ben_tf import bigearthnet
 from ben_tf import errors
+from ben_tf.data import layer_names
 from ben_tf.data import preprocessing
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def read_model(
     backbone = {"S1": "s1", "S2": "s2", "MM": "s2_s1"}[modality]
     variables = backbone_variables(model, backbone=backbone)
     variables |= _layer_variables(
-        _head_scope(model.name), model.get_layer("logits")
+        _head_scope(model.name), model.get_layer(layer_names.LOGITS)
     )
     _refuse_left_over(
         set(variables),

@@ -33,8 +33,8 @@ def examples(data_dir):
     }
 
 
-READY = input_pipeline.Content(grids=("s1",), layout="stacked", num_classes=19)
-RAW = dataclasses.replace(READY, layout=None)
+READY = input_pipeline.Content(preprocessing.Preprocessing("S1"))
+RAW = dataclasses.replace(READY, on_device=True)
 
 
 def _training(
@@ -44,10 +44,11 @@ def _training(
     batch_size=5,
     seed=0,
     shuffle_buffer=100,
+    augment=True,
     **options,
 ):
-    order = input_pipeline.Order(batch_size, seed, shuffle_buffer)
-    options = {"epochs": range(2), "augment": True} | options
+    order = input_pipeline.Order(batch_size, seed, shuffle_buffer, augment)
+    options = {"epochs": range(2)} | options
     return input_pipeline.training_batches(
         builder, "train", content, order, **options
     )
@@ -178,18 +179,16 @@ def test_the_global_seed_changes_nothing(builder, global_seed):
 
 def test_host_preprocessing_equals_preprocessing_afterwards(builder):
     content = input_pipeline.Content(
-        grids=preprocessing.raw_grids("stacked", modality="MM"),
-        layout="stacked",
-        num_classes=43,
+        preprocessing.Preprocessing("MM"), num_classes=43
     )
     ready, raw = (
         input_pipeline.validation_batches(builder, "test", x, batch_size=4)
-        for x in (content, dataclasses.replace(content, layout=None))
+        for x in (content, dataclasses.replace(content, on_device=True))
     )
     for (inputs, labels), (raw_inputs, raw_labels) in zip(
         ready, raw, strict=True
     ):
-        expected = preprocessing.to_model_inputs(raw_inputs, layout="stacked")
+        expected = content.preprocessing(raw_inputs)
         assert set(inputs) == set(expected) == {"s1", "s2"}
         for name in inputs:
             np.testing.assert_allclose(inputs[name], expected[name], atol=1e-5)
