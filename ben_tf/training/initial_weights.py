@@ -1,4 +1,4 @@
-"""Where training starts: ImageNet weights, or two networks of one sensor each.
+"""Where training starts: ImageNet weights, or a network for each sensor.
 
 The paper's column "ImageNet" (Table I) takes both steps: the final layer of a
 network with ImageNet weights is trained on each sensor by itself, then the two
@@ -11,6 +11,7 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
+from ben_tf import bigearthnet
 from ben_tf import config as config_lib
 from ben_tf import errors
 from ben_tf import workdir as workdir_lib
@@ -83,7 +84,7 @@ def _load_imagenet(model: tf.keras.Model, config: config_lib.Config) -> None:
         height, width, num_bands, filters = shapes[stem]
         shapes[stem] = (height, width, len(_RGB), filters)
         values = slim_checkpoint.read_backbone(path, model.name, shapes)
-        s1 = ("VV", "VH")
+        s1 = bigearthnet.S1_BANDS
         s2 = preprocessing.S2_STACK_BANDS
         bands = {
             "s1": s1,
@@ -110,7 +111,7 @@ def _find_imagenet(config: config_lib.Config) -> pathlib.Path:
         raise errors.UserError(
             f"No ImageNet weights for {config.model} in {path}. Download "
             f"{_URL.format(name)}, unpack {name}.ckpt from it to {cached}, or "
-            "name it with --imagenet_weights=PATH."
+            "name it with `imagenet_weights=PATH`."
         )
     return path
 
@@ -120,7 +121,7 @@ def _fuse_branches(model: tf.keras.Model, config: config_lib.Config) -> None:
     folders = [x.strip() for x in config.branch_workdirs.split(",")]
     if len(folders) != 2:
         raise errors.UserError(
-            "Invalid --branch_workdirs. Expected two workdirs, of Sentinel-1 "
+            "Invalid `branch_workdirs`. Expected two workdirs, of Sentinel-1 "
             f"and Sentinel-2: FOLDER,FOLDER. Received: "
             f"{config.branch_workdirs!r}"
         )
@@ -156,13 +157,13 @@ def _read_branch(
         else {"bands_60m": config.bands_60m}
     )
     wrong = [
-        f"--{name}={getattr(branch_config, name)}, expected {value}"
+        f"`{name}={getattr(branch_config, name)}`, expected {value}"
         for name, value in expected.items()
         if getattr(branch_config, name) != value
     ]
     if wrong:
         raise errors.UserError(
-            f"The workdir {folder} of --branch_workdirs does not fit: "
+            f"The workdir {folder} of `branch_workdirs` does not fit: "
             f"{'; '.join(wrong)}. Name those of Sentinel-1 and Sentinel-2, in "
             "this order, trained with the same options."
         )

@@ -106,7 +106,7 @@ def read_backbone(
         name
         for name in reader.get_variable_to_shape_map()
         if not _TRAINING_STATE.fullmatch(name)
-        # Some of TF-Slim's networks keep the mean pixel beside the weights.
+        # Some of TF-Slim's networks keep the mean pixel next to the weights.
         and name.rpartition("/")[2] != "mean_rgb"
         and not name.startswith(f"{head}/")
     }
@@ -216,7 +216,7 @@ def read_values(
     if wrong:
         raise errors.UserError(
             f"The checkpoint {path} is of another network: {_listed(wrong)}. "
-            "Check --model, --modality and --num_classes."
+            "Check `model`, `modality` and `num_classes`."
         )
     values = {}
     for name, shape in shapes.items():
@@ -288,7 +288,7 @@ def _order_of_bands(modality: str) -> list[int]:
 
 
 def _find_prefix(path: pathlib.Path) -> pathlib.Path:
-    """What TensorFlow wants to be told of a checkpoint."""
+    """The prefix by which TensorFlow opens a checkpoint."""
     if path.is_dir():
         found = sorted(path.glob("*.index"))
         if len(found) != 1:
@@ -315,22 +315,21 @@ def _find_prefix(path: pathlib.Path) -> pathlib.Path:
 def _refuse_left_over(
     expected: set[str], found: set[str], path: str | os.PathLike
 ) -> None:
-    """Names what either side has alone."""
+    """Names the variables that only one side has."""
     if expected == found:
         return
     missing, unknown = sorted(expected - found), sorted(found - expected)
     raise errors.UserError(
         f"The checkpoint {path} is of another network. Variables that it "
         f"lacks: {', '.join(missing) or 'none'}. Variables that the network "
-        f"lacks: {', '.join(unknown) or 'none'}. Check --model."
+        f"lacks: {', '.join(unknown) or 'none'}. Check `model`."
     )
 
 
 def _damaged(path: str | os.PathLike, error: Exception) -> errors.UserError:
-    first_line = (str(error).splitlines() or [type(error).__name__])[0]
     return errors.UserError(
-        f"The checkpoint {path} is damaged or no TensorFlow checkpoint: "
-        f"{first_line[:200]} Download it again."
+        f"The checkpoint {path} is damaged or not one of TensorFlow: "
+        f"{errors.first_line(error)}. Download it again."
     )
 
 

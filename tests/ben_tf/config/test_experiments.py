@@ -4,13 +4,13 @@ import math
 import re
 
 import pytest
-import tensorflow as tf
 
 from ben_tf import errors
 from ben_tf import models
 from ben_tf.config import config_flags
 from ben_tf.data import built_dataset
 from ben_tf.evaluation import paper
+from ben_tf.training import devices
 from ben_tf.training import runs
 
 FLAGFILES = sorted(config_flags.EXPERIMENTS.glob("*.flags"))
@@ -68,10 +68,10 @@ def test_a_step_on_the_sample_data(path, data_dir):
         train_split="train[:2]",
         shuffle_buffer=2,
         jit_compile="off",
+        seed=0,
     )
     builder = built_dataset.open_dataset(data_dir)
-    runs.make_repeatable(0)
-    run = runs.make_run(config, builder, strategy=tf.distribute.get_strategy())
+    run = runs.make_run(config, builder, devices.make_devices("one_device"))
     # Tracing and optimising a graph takes far longer than one step does.
     run.fitted.run_eagerly = True
     history = run.fitted.fit(run.training_data(0), verbose=0)
