@@ -55,10 +55,10 @@ def _ready(builder, batch_size: int):
     from ben_tf.data import input_pipeline
     from ben_tf.data import preprocessing
 
-    content = input_pipeline.Content(preprocessing.Preprocessing())
-    return input_pipeline.validation_batches(
-        builder, "all", content, batch_size=batch_size
+    spec = input_pipeline.BatchSpec(
+        preprocessing.Preprocessing(), batch_size=batch_size
     )
+    return input_pipeline.validation_batches(builder, "all", spec)
 
 
 def native(builder, *, batch_size: int, passes: int) -> Iterator[int]:

@@ -5,7 +5,8 @@ flags, and what a workdir keeps as config.json.
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Sequence
 
 from ben_tf import bigearthnet
 from ben_tf import errors
@@ -229,94 +230,75 @@ class Config:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             fields.check(field, getattr(self, field.name))
-        for rule in _RULES:
-            if rule.is_broken(self):
-                received = [f"`{x}={getattr(self, x)}`" for x in rule.received]
+        for is_broken, message, names in _rules(self):
+            if is_broken:
+                values = [f"`{name}={getattr(self, name)}`" for name in names]
                 raise errors.UserError(
-                    f"{rule.message} Received: {', '.join(received)}"
+                    f"{message} Received: {', '.join(values)}"
                 )
 
 
-@dataclasses.dataclass(frozen=True)
-class _Rule:
-    """Which values do not go together, and what to say then.
+def _rules(config: Config) -> Iterator[tuple[bool, str, Sequence[str]]]:
+    """Which values do not go together.
 
-    Attributes:
-      is_broken: Whether a configuration has such values.
-      message: What is wrong, and what was expected.
-      received: Fields whose values the message ends with.
+    Yields:
+      Whether a rule is broken, what to say then, and the fields to name.
     """
-
-    is_broken: Callable[[Config], bool]
-    message: str
-    received: tuple[str, ...]
-
-
-_RULES = (
-    _Rule(
-        lambda config: config.fusion == "shared" and config.modality != "MM",
+    is_shared = config.fusion == "shared"
+    yield (
+        is_shared and config.modality != "MM",
         "`fusion=shared` maps both sensors into one space. Expected "
         "`modality=MM`.",
-        ("modality",),
-    ),
-    _Rule(
-        lambda config: (
-            config.model not in SLIM_MODELS
-            and (
-                config.initial_weights == "imagenet"
-                or bool(config.branch_workdirs)
-            )
-        ),
+        ["modality"],
+    )
+    loads_weights = (
+        config.initial_weights == "imagenet" or config.branch_workdirs != ""
+    )
+    yield (
+        loads_weights and config.model not in SLIM_MODELS,
         "`initial_weights=imagenet` and `branch_workdirs` start from weights "
         "that only VGGs and ResNets have. Expected one of "
         f"{', '.join(SLIM_MODELS)} with them.",
-        ("model",),
-    ),
-    _Rule(
-        lambda config: (
-            bool(config.branch_workdirs)
-            and (config.fusion, config.modality) != ("late", "MM")
-        ),
+        ["model"],
+    )
+    yield (
+        config.branch_workdirs != ""
+        and (config.fusion, config.modality) != ("late", "MM"),
         "`branch_workdirs` joins the networks of two sensors. Expected "
         "`fusion=late` and `modality=MM` with it.",
-        ("fusion", "modality"),
-    ),
-    _Rule(
-        lambda config: config.modality == "S1" and config.bands_60m == "on",
+        ["fusion", "modality"],
+    )
+    yield (
+        config.modality == "S1" and config.bands_60m == "on",
         "`bands_60m=on` adds bands of Sentinel-2. Expected `modality=S2` or MM "
         "with it.",
-        ("modality",),
-    ),
-    _Rule(
-        lambda config: config.modality == "S2" and config.duplicate_vv,
+        ["modality"],
+    )
+    yield (
+        config.modality == "S2" and config.duplicate_vv,
         "`duplicate_vv` changes bands of Sentinel-1. Expected `modality=S1` or "
         "MM with it.",
-        ("modality",),
-    ),
-    _Rule(
-        lambda config: (
-            config.fusion != "shared"
-            and (config.embedding_loss == "contrastive" or config.hash_bits > 0)
-        ),
+        ["modality"],
+    )
+    yield (
+        not is_shared
+        and (config.embedding_loss == "contrastive" or config.hash_bits > 0),
         "`embedding_loss=contrastive` and `hash_bits` train a space that both "
         "sensors share. Expected `fusion=shared` with them.",
-        ("fusion",),
-    ),
-    _Rule(
-        lambda config: (
-            config.fusion == "shared" and config.embedding_loss == "triplet"
-        ),
-        "With `fusion=shared` a patch has an embedding by each sensor, and "
-        "triplets are of one. Expected n_pairs or contrastive.",
-        ("embedding_loss",),
-    ),
-    _Rule(
-        lambda config: config.weight_averaging >= 1,
+        ["fusion"],
+    )
+    yield (
+        is_shared and config.embedding_loss == "triplet",
+        "`embedding_loss=triplet` is for the one embedding of a patch. "
+        "Expected n_pairs or contrastive with `fusion=shared`.",
+        ["embedding_loss"],
+    )
+    yield (
+        config.weight_averaging >= 1,
         "`weight_averaging` is the share that the average keeps in each step. "
         "Expected less than 1.",
-        ("weight_averaging",),
-    ),
-)
+        ["weight_averaging"],
+    )
 
 
 def differences_from_default(

@@ -1,7 +1,6 @@
 """The optimisers and learning rate schedules of `Config`."""
 
 import functools
-import types
 from collections.abc import Callable
 from collections.abc import Mapping
 from typing import TypeAlias
@@ -16,25 +15,18 @@ from ben_tf.training import fused_adam
 _Rate: TypeAlias = "float | tf.keras.optimizers.schedules.LearningRateSchedule"
 
 
-def _lamb(
-    optimizers: types.ModuleType, rate: _Rate, **options: float | None
-) -> tf.keras.optimizers.legacy.Optimizer:
-    return optimizers.LAMB(rate, **options)
-
-
-def _lookahead_adam(
-    optimizers: types.ModuleType, rate: _Rate, **options: float | None
-) -> tf.keras.optimizers.legacy.Optimizer:
-    adam = tf.keras.optimizers.legacy.Adam(rate)
-    return optimizers.Lookahead(adam, **options)
-
-
 _OF_KERAS: Mapping[str, Callable[..., tf.keras.optimizers.Optimizer]] = {
     "adam": fused_adam.FusedAdam,
     "adamw": functools.partial(fused_adam.FusedAdam, weight_decay=1e-4),
     "sgd": functools.partial(tf.keras.optimizers.SGD, momentum=0.9),
 }
-_OF_ADDONS = {"lamb": _lamb, "lookahead_adam": _lookahead_adam}
+# Both are of Keras' older interface.
+_OF_ADDONS: Mapping[str, Callable[..., tf.keras.optimizers.Optimizer]] = {
+    "lamb": lambda module, rate, **options: module.LAMB(rate, **options),
+    "lookahead_adam": lambda module, rate, **options: module.Lookahead(
+        tf.keras.optimizers.legacy.Adam(rate), **options
+    ),
+}
 OPTIMIZERS = (*_OF_KERAS, *_OF_ADDONS)
 
 
@@ -67,7 +59,6 @@ def make_optimizer(
         )
     options = {"global_clipnorm": clip_norm or None}
     if name in _OF_ADDONS:
-        # Both are of Keras' older interface.
         if weight_averaging:
             raise errors.UserError(
                 f"`optimizer={name}` keeps no average of the weights. Expected "

@@ -69,8 +69,7 @@ class Run:
             return input_pipeline.training_batches(
                 self.builder,
                 self.config.train_split,
-                self._content,
-                self._order,
+                self._batches,
                 epochs=range(first_epoch, self.config.epochs),
                 first_step=first_step,
                 part=part,
@@ -83,7 +82,7 @@ class Run:
         return input_pipeline.training_patch_names(
             self.builder,
             self.config.train_split,
-            self._order,
+            self._batches,
             epoch=epoch,
             step=step,
         )
@@ -100,26 +99,21 @@ class Run:
         return input_pipeline.validation_batches(
             self.builder,
             self.config.validation_split,
-            self._content,
-            batch_size=self.config.batch_size,
+            self._batches,
         ).with_options(options)
 
     @property
-    def _content(self) -> input_pipeline.Content:
+    def _batches(self) -> input_pipeline.BatchSpec:
         """What a batch holds, in training as in validation."""
-        return input_pipeline.Content(
-            configured_model.preprocessing_of(self.config),
-            num_classes=self.config.num_classes,
-            on_device=self.config.preprocessing == "device",
-        )
-
-    @property
-    def _order(self) -> input_pipeline.Order:
-        return input_pipeline.Order(
-            batch_size=self.config.batch_size,
-            seed=self.config.seed,
-            shuffle_buffer=self.config.shuffle_buffer,
-            augment=self.config.augment,
+        config = self.config
+        return input_pipeline.BatchSpec(
+            configured_model.preprocessing_of(config),
+            batch_size=config.batch_size,
+            num_classes=config.num_classes,
+            on_device=config.preprocessing == "device",
+            seed=config.seed,
+            shuffle_buffer=config.shuffle_buffer,
+            augment=config.augment,
         )
 
 
