@@ -68,7 +68,7 @@ def preprocessing_of(
     bands_60m: bool | None = None,
     duplicate_vv: bool = False,
 ) -> preprocessing_lib.Preprocessing:
-    """What has to stand in front of a model; arguments as in `Preprocessing`.
+    """The preprocessing that a model needs; arguments as in `Preprocessing`.
 
     Raises:
       ValueError: Unknown name or modality.

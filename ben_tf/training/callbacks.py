@@ -16,7 +16,7 @@ from ben_tf.training import checkpoints
 
 
 class History(tf.keras.callbacks.Callback):
-    """Keeps history.csv: one row an epoch, complete after every epoch.
+    """Keeps history.csv: one row per epoch, complete after every epoch.
 
     Columns: epoch (from 1), seconds, learning_rate, then loss, metrics and
     their validation counterparts. A resumed run keeps the rows of the epochs
@@ -76,7 +76,7 @@ class NotFinite(tf.keras.callbacks.Callback):
         first_step: int,
         patch_names: Callable[[int, int], list[str]],
     ):
-        """Gets ready to look up a batch.
+        """Watches the loss of each step.
 
         Args:
           workdir: Where to write not_finite.json.
@@ -91,11 +91,11 @@ class NotFinite(tf.keras.callbacks.Callback):
     def on_epoch_begin(
         self, epoch: int, logs: dict[str, float] | None = None
     ) -> None:
-        """Remembers the epoch; only the first one begins in its middle."""
+        """Remembers the epoch; only the first one may begin midway."""
         self._epoch = epoch
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
-        """Looks at the loss."""
+        """Stops if the loss is NaN or infinite."""
         if math.isfinite(logs["loss"]):
             return
         step = self._first_step + batch

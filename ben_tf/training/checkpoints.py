@@ -92,7 +92,7 @@ class Checkpoints(tf.keras.callbacks.Callback):
         steps_per_epoch: int,
         every_steps: int = 0,
     ):
-        """Gets ready to write.
+        """Puts together the state to save.
 
         Args:
           workdir: The run's folder.

@@ -13,7 +13,7 @@ from ben_tf.training import embedding_loss_model
 def preprocessing_of(
     config: config_lib.Config,
 ) -> preprocessing_lib.Preprocessing:
-    """What stands in front of the network that a configuration describes."""
+    """The preprocessing in front of the network of a configuration."""
     return models.preprocessing_of(
         config.model,
         modality=config.modality,
@@ -35,7 +35,7 @@ def make_model(config: config_lib.Config) -> tf.keras.Model:
 
 
 def freeze_features(model: tf.keras.Model) -> None:
-    """Leaves only what comes after the embedding to be trained.
+    """Freezes all but what comes after the embedding.
 
     Frozen batch normalisation uses its stored statistics, in training too.
     """

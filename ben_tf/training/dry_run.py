@@ -166,7 +166,7 @@ def describe_time(plan: Plan, step_seconds: list[float]) -> str:
 
 
 class _Clock(tf.keras.callbacks.Callback):
-    """Notes when each step ends, and shows progress."""
+    """Records when each step ends, and shows progress."""
 
     def __init__(self, num_steps: int):
         super().__init__()

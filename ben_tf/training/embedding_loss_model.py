@@ -42,7 +42,7 @@ class ModelWithEmbeddingLoss(tf.keras.Model):
 
     @property
     def metrics(self) -> list[tf.keras.metrics.Metric]:
-        """All metrics; `fit` resets them with every epoch."""
+        """All metrics; `fit` resets them every epoch."""
         return [*super().metrics, self._tracker]
 
     def compute_loss(

@@ -1,4 +1,4 @@
-"""Takes the steps of a run, from where its checkpoints stand to the end."""
+"""Trains a run from its last checkpoint to the end."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Adam whose step is one operation a variable."""
+"""Adam whose step is one operation per variable."""
 
 import tensorflow as tf
 

@@ -33,7 +33,7 @@ _RGB = ("B04", "B03", "B02")
 def load_initial_weights(
     model: tf.keras.Model, config: config_lib.Config
 ) -> None:
-    """Gives a new model the weights that its training starts from.
+    """Loads the weights that training starts from into a new model.
 
     Args:
       model: From `configured_model.make_model(config)`.
@@ -50,7 +50,7 @@ def load_initial_weights(
 
 
 def adapt_stem(kernel: np.ndarray, bands: tuple[str, ...]) -> np.ndarray:
-    """A first kernel for red, green and blue becomes one for other bands.
+    """Turns a first kernel for red, green and blue into one for other bands.
 
     B04, B03 and B02 keep their slices, every other band gets the mean of the
     three. All are scaled to standardised bands and by 3 / bands, so that an

@@ -71,7 +71,7 @@ CLASSIFICATION_LOSSES = {
 def single_embedding_loss(
     name: str, labels: tf.Tensor, embeddings: tf.Tensor
 ) -> tf.Tensor:
-    """The loss on one embedding a patch, from TensorFlow Addons.
+    """The loss on one embedding per patch, from TensorFlow Addons.
 
     "n_pairs" (Sohn, NeurIPS 2016, for several labels): each patch is to pick
     those that share its labels, by the inner product of unit vectors / 0.1.
@@ -197,7 +197,7 @@ def cross_modal_contrastive(
 
 
 def hashing(embeddings: tf.Tensor) -> tf.Tensor:
-    """Makes signs of embeddings good binary codes.
+    """Penalises embeddings whose signs make poor binary codes.
 
     Quantisation, the mean of (|h| - 1)^2, keeps values away from 0, so that
     signs lose little; balance, the mean over bits of (mean of h)^2, lets each

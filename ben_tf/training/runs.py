@@ -143,14 +143,7 @@ def make_run(
     """
     devices.patches_per_device(config.batch_size)
     jit_compile = devices.jit_compile(config.jit_compile)
-    num_patches = built_dataset.num_examples(builder, config.train_split)
-    steps_per_epoch = num_patches // config.batch_size
-    if not steps_per_epoch:
-        raise errors.UserError(
-            f"Split {config.train_split!r} has {num_patches} patches, fewer "
-            f"than one batch of {config.batch_size}. Lower `batch_size` or use "
-            "a larger split."
-        )
+    steps_per_epoch = _steps_per_epoch(config, builder)
     _make_repeatable(config.seed)
     tf.keras.mixed_precision.set_global_policy(config.precision)
     with devices.strategy.scope():
@@ -190,6 +183,20 @@ def make_run(
         config=config,
         builder=builder,
     )
+
+
+def _steps_per_epoch(
+    config: config_lib.Config, builder: tfds.core.DatasetBuilder
+) -> int:
+    """Whole batches of the training split; at least one."""
+    num_patches = built_dataset.num_examples(builder, config.train_split)
+    if num_patches < config.batch_size:
+        raise errors.UserError(
+            f"Split {config.train_split!r} has {num_patches} patches, fewer "
+            f"than one batch of {config.batch_size}. Lower `batch_size` or use "
+            "a larger split."
+        )
+    return num_patches // config.batch_size
 
 
 def _make_repeatable(seed: int) -> None:

@@ -62,23 +62,13 @@ def read_model(
       UserError: A damaged checkpoint, a variable without a counterpart on
         either side, or one of another shape. The model is unchanged then.
     """
-    reader = open_checkpoint(path)
     backbone = {"S1": "s1", "S2": "s2", "MM": "s2_s1"}[modality]
     variables = backbone_variables(model, backbone=backbone)
     variables |= _layer_variables(
         _head_scope(model.name), model.get_layer(layer_names.LOGITS)
     )
-    _refuse_left_over(
-        set(variables),
-        {
-            name
-            for name in reader.get_variable_to_shape_map()
-            if not _TRAINING_STATE.fullmatch(name)
-        },
-        path,
-    )
-    values = read_values(
-        reader, {name: x.shape for name, x in variables.items()}, path
+    values = _read_all(
+        path, {name: tuple(x.shape) for name, x in variables.items()}
     )
     stem = stem_name(model.name)
     values[stem] = values[stem][:, :, _order_of_bands(modality)]
@@ -100,15 +90,22 @@ def read_backbone(
     Raises:
       UserError: A damaged checkpoint, or one without some of the variables.
     """
+    # Some of TF-Slim's networks keep the mean pixel next to the weights.
+    ignored = re.compile(rf"{_head_scope(model_name)}/.*|(.*/)?mean_rgb")
+    return _read_all(path, shapes, ignored)
+
+
+def _read_all(
+    path: str | os.PathLike,
+    shapes: Mapping[str, tuple[int, ...]],
+    ignored: re.Pattern[str] = _TRAINING_STATE,
+) -> dict[str, np.ndarray]:
+    """Reads a checkpoint whose other variables are all to be ignored."""
     reader = open_checkpoint(path)
-    head = _head_scope(model_name)
     found = {
         name
         for name in reader.get_variable_to_shape_map()
-        if not _TRAINING_STATE.fullmatch(name)
-        # Some of TF-Slim's networks keep the mean pixel next to the weights.
-        and name.rpartition("/")[2] != "mean_rgb"
-        and not name.startswith(f"{head}/")
+        if not _TRAINING_STATE.fullmatch(name) and not ignored.fullmatch(name)
     }
     _refuse_left_over(set(shapes), found, path)
     return read_values(reader, shapes, path)

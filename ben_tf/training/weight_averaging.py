@@ -1,4 +1,4 @@
-"""Uses the running average of the weights in place of the last ones.
+"""Validates and saves the running average of the weights.
 
 The optimiser keeps the average (`use_ema` of Keras). Statistics of batch
 normalisation are running means already and stay as they are.

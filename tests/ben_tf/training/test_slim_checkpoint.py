@@ -204,7 +204,7 @@ def test_values_that_are_not_finite_are_refused(tmp_path):
         ((), "", "Found 0"),
         (("a.index", "b.index"), "", "Found 2 .*a; b"),
         ((), "iteration-7", "No checkpoint found"),
-        (("iteration-7",), "iteration-7", "damaged or not oneFlow"),
+        (("iteration-7",), "iteration-7", "damaged or not one"),
     ],
 )
 def test_paths_that_lead_nowhere(tmp_path, names, path, expected):
