@@ -66,7 +66,7 @@ def test_preprocessing_on_the_device_gives_the_same_loss(
 
 def test_another_configuration_in_the_workdir(workdir, tiny_config):
     with pytest.raises(
-        errors.UserError, match=r"--fusion is 'early', was 'late'"
+        errors.UserError, match=r"`fusion` is 'early', was 'late'"
     ):
         trainer.train(dataclasses.replace(tiny_config, fusion="early"), workdir)
 
@@ -86,7 +86,7 @@ def test_workdir_that_cannot_be_made(tiny_config, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["--workdir=w", "--model=resnet18"], "one of k_branch_cnn"),
+        (["--workdir=w", "--model=resnet18"], "one of small_cnn"),
         (["--workdir=w", "--data_dir=nowhere"], "No dataset found"),
         (["--workdir=w", "stray"], "Unexpected arguments"),
         ([], "--workdir"),

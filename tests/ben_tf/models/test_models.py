@@ -7,7 +7,6 @@ import pytest
 import tensorflow as tf
 
 from ben_tf import models
-from ben_tf.data import preprocessing
 from ben_tf.models import branches
 
 # (model, modality, fusion, classes) -> trainable parameters. Those of
@@ -68,7 +67,11 @@ def test_number_of_trainable_parameters(arguments):
 )
 def test_the_60_m_bands_can_be_chosen(name, choice, expected):
     tf.keras.backend.clear_session()
-    model = models.make_model(name, fusion="early", bands_60m=choice)
+    model = models.make_model(
+        name,
+        fusion="early",
+        preprocessing=models.preprocessing_of(name, bands_60m=choice),
+    )
     assert sum(w.shape.num_elements() for w in model.trainable_variables) == (
         expected
     )
@@ -86,9 +89,7 @@ def test_the_60_m_bands_can_be_chosen(name, choice, expected):
 )
 def test_inputs_and_layers(name, modality, fusion):
     model = _make(name, modality, fusion, 19)
-    shapes = preprocessing.model_input_shapes(
-        models.MODELS[name].layout, modality=modality
-    )
+    shapes = models.preprocessing_of(name, modality=modality).input_shapes
     assert {x.name: tuple(x.shape[1:]) for x in model.inputs} == shapes
     assert model.output_shape == (None, 19)
     assert len(model.get_layer("embedding").output.shape) == 2
@@ -119,9 +120,7 @@ def test_embedding_and_probabilities_of_a_forward_pass(name):
     random = np.random.default_rng(0)
     inputs = {
         grid: random.normal(size=(3, *shape)).astype(np.float32)
-        for grid, shape in preprocessing.model_input_shapes(
-            "native", modality="MM"
-        ).items()
+        for grid, shape in models.preprocessing_of(name).input_shapes.items()
     }
     both = tf.keras.Model(
         model.inputs, [model.get_layer("embedding").output, *model.outputs]
@@ -143,8 +142,26 @@ def test_the_loss_does_not_saturate():
 
 
 @pytest.mark.parametrize(
-    "arguments", [("resnet18", "MM", "late", 19), ("vgg16", "MM", "mid", 19)]
+    ("arguments", "message"),
+    [
+        (("resnet18", "MM", "late", 19), "Expected a model of"),
+        (("vgg16", "MM", "mid", 19), "Expected a fusion of"),
+        (("vgg16", "S1", "shared", 19), "Expected modality='MM'"),
+    ],
 )
-def test_unknown_names_are_refused(arguments):
-    with pytest.raises(ValueError, match="Expected a model of"):
+def test_unknown_names_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
         _make(*arguments)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"modality": "S1"}, {"name": "k_branch_cnn"}],
+    ids=["twice", "of another model"],
+)
+def test_preprocessing_that_does_not_fit_is_refused(arguments):
+    preprocessing = models.preprocessing_of("vgg16", modality="S1")
+    with pytest.raises(ValueError, match="Expected preprocessing for"):
+        models.make_model(
+            **{"name": "vgg16", "preprocessing": preprocessing} | arguments
+        )

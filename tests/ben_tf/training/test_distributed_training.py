@@ -162,8 +162,8 @@ def test_a_lost_worker_comes_back_and_two_train_as_one(
         other.kill()
     assert outputs[0].count("Lost a worker. Waiting for it") == 1
     # Whether the sixth step was saved depends on how far the chief was.
-    going_on = [re.findall(r"going on after step (\d)", x) for x in outputs]
-    assert going_on in ([["5"], ["5"]], [["6"], ["6"]])
+    resumed = [re.findall(r"resuming after step (\d)", x) for x in outputs]
+    assert resumed in ([["5"], ["5"]], [["6"], ["6"]])
     _assert_same_curves(workdir, one_device)
     assert (workdir / "saved_model" / "saved_model.pb").exists()
     names = {path.name for path in workdir.iterdir()}

@@ -43,9 +43,8 @@ def untrained(tmp_path_factory):
             fusion="shared",
         ),
         tmp_path_factory.mktemp("untrained") / "saved_model",
+        preprocessing=models.preprocessing_of("k_branch_cnn"),
         name="k_branch_cnn",
-        layout="native",
-        modality="MM",
         trained_on_synthetic=True,
     )
 
