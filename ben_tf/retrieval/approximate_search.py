@@ -11,15 +11,12 @@ their exact distance, which also repairs most of what compression loses.
 
 import math
 import os
-from typing import TYPE_CHECKING
 
+import faiss
 import numpy as np
 
 from ben_tf import errors
 from ben_tf.retrieval import distances
-
-if TYPE_CHECKING:
-    import faiss
 
 KINDS = ("ivf", "hnsw", "pq")
 
@@ -35,7 +32,7 @@ _PQ_MAX_BYTES = 64
 _ROWS_PER_CENTROID = 39
 
 
-def build(kind: str, distance: str, embeddings: np.ndarray) -> "faiss.Index":
+def build(kind: str, distance: str, embeddings: np.ndarray) -> faiss.Index:
     """Builds a structure over all rows.
 
     Args:
@@ -47,8 +44,6 @@ def build(kind: str, distance: str, embeddings: np.ndarray) -> "faiss.Index":
     Returns:
       A FAISS index.
     """
-    import faiss
-
     num_rows, size = embeddings.shape
     if kind == "ivf":
         cells = num_cells(num_rows)
@@ -74,23 +69,19 @@ def build(kind: str, distance: str, embeddings: np.ndarray) -> "faiss.Index":
     return index
 
 
-def save(index: "faiss.Index", path: str | os.PathLike) -> None:
+def save(index: faiss.Index, path: str | os.PathLike) -> None:
     """Writes what `build` returned."""
-    import faiss
-
     faiss.write_index(index, os.fspath(path))
 
 
 def load(
     path: str | os.PathLike, kind: str, *, num_rows: int, dimension: int
-) -> "faiss.Index":
+) -> faiss.Index:
     """Reads what `save` wrote; the caller has checked the file's digest.
 
     Raises:
       UserError: The file holds another structure than the manifest says.
     """
-    import faiss
-
     try:
         index = faiss.read_index(os.fspath(path))
     except RuntimeError as error:
@@ -109,7 +100,7 @@ def load(
 
 
 def nearest(
-    index: "faiss.Index",
+    index: faiss.Index,
     distance: str,
     queries: np.ndarray,
     embeddings: np.ndarray,
@@ -126,8 +117,8 @@ def nearest(
       k: Number of rows wanted.
 
     Returns:
-      (distances, rows), (Q, k) float32 and int64, as `exact.nearest`; where
-      fewer than k rows were found, distance infinity and row -1 fill up.
+      (distances, rows), (Q, k) float32 and int64, as `exact_search.nearest`;
+      where fewer than k rows were found, distance infinity and row -1 fill up.
     """
     k = min(k, index.ntotal)
     kind = _kind(index)
@@ -158,10 +149,8 @@ def num_sub_vectors(size: int) -> int:
     return max(m for m in range(1, most + 1) if size % m == 0)
 
 
-def _kind(index: "faiss.Index") -> str:
+def _kind(index: faiss.Index) -> str:
     """Which of `KINDS` a FAISS index is; "" for any other."""
-    import faiss
-
     kinds = {
         faiss.IndexIVFFlat: "ivf",
         faiss.IndexHNSWSQ: "hnsw",
