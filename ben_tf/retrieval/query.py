@@ -78,8 +78,8 @@ def query(
         names += (pathlib.Path(folder).resolve().name,)
     if not queries:
         raise errors.UserError(
-            "No query. Expected the name of a patch (`patch`, `names_file`), "
-            "or its folders (`s1_folder`, `s2_folder`)."
+            "No query. Expected names of patches, or the folders of one: "
+            "`s1_folder` and `s2_folder`."
         )
     return Answer(
         query_names=names,
