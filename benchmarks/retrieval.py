@@ -340,8 +340,8 @@ def compare(
 ) -> tuple[float, float]:
     """Median seconds of each, taken in turns after a warm-up.
 
-    Who begins alternates. Medians, since the best of one next to an ordinary
-    round of the other has shown more than is possible.
+    They take turns in going first. Medians, since the best round of one against
+    an ordinary round of the other has shown impossible ratios.
     """
     functions = (first, second)
     seconds: tuple[list[float], list[float]] = ([], [])

@@ -10,8 +10,6 @@
 """
 
 from collections.abc import Callable
-from typing import Literal
-from typing import overload
 
 from absl import flags
 
@@ -107,7 +105,7 @@ def query() -> Callable[[], None]:
     s2_folder = flags.DEFINE_string(
         "s2_folder", None, "Folder of an S2 patch of the extracted archive."
     )
-    data_dir = _define_data_dir()
+    data_dir = _define_data_dir(required=False)
     saved_model = _define_model()
     modality = _define_modality(
         "What of the queries to look at; by default that of the index. With a "
@@ -258,15 +256,7 @@ def _define_index() -> flags.FlagHolder[str]:
     )
 
 
-@overload
-def _define_data_dir() -> flags.FlagHolder[str | None]: ...
-
-
-@overload
-def _define_data_dir(*, required: Literal[True]) -> flags.FlagHolder[str]: ...
-
-
-def _define_data_dir(*, required: bool = False) -> flags.FlagHolder[str | None]:
+def _define_data_dir(*, required: bool) -> flags.FlagHolder:
     return flags.DEFINE_string(
         "data_dir",
         None,

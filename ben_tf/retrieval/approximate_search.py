@@ -1,7 +1,7 @@
 """Approximate search in FAISS, with parameters that follow from the size.
 
-Each structure only proposes candidates; `distances.rank` then orders them by
-their exact distance, which also repairs most of what compression loses.
+Each structure only proposes candidates. `distances.rank` then orders them by
+their exact distance, which also recovers most of what compression loses.
 
 - "ivf" looks only into the cells nearest to the query.
 - "hnsw" walks a graph of neighbours: fastest to ask, slowest to build. Its
@@ -28,8 +28,9 @@ _SCALAR_TRAINING_ROWS = 20_000
 # Compressed distances are rough: more candidates are worth looking at.
 _CANDIDATES_PER_HIT = {"ivf": 1, "hnsw": 1.5, "pq": 10}
 _PQ_MAX_BYTES = 64
-# FAISS asks for so many training rows for each centroid.
+# Below this many training rows for each centroid FAISS warns.
 _ROWS_PER_CENTROID = 39
+_BUILD_AGAIN = "Build the index again with python -m ben_tf.retrieval build."
 
 
 def build(kind: str, distance: str, embeddings: np.ndarray) -> faiss.Index:
@@ -86,15 +87,13 @@ def load(
         index = faiss.read_index(os.fspath(path))
     except RuntimeError as error:
         raise errors.UserError(
-            f"{path} is damaged: FAISS cannot read it. Build the index again "
-            "with python -m ben_tf.retrieval build."
+            f"{path} is damaged: FAISS cannot read it. {_BUILD_AGAIN}"
         ) from error
     found = (_kind(index), index.ntotal, index.d)
     if found != (kind, num_rows, dimension):
         raise errors.UserError(
             f"{path} does not belong to this index. Expected {kind} with "
-            f"{num_rows} x {dimension} embeddings. Build the index again with "
-            "python -m ben_tf.retrieval build."
+            f"{num_rows} x {dimension} embeddings. {_BUILD_AGAIN}"
         )
     return index
 

@@ -90,11 +90,11 @@ def rank(
       name: One of `DISTANCES`.
       queries: (Q, D) float32.
       embeddings: (N, D) float32; may be memory-mapped.
-      candidates: (Q, M) integer rows of `embeddings`; -1 marks an empty place.
+      candidates: (Q, M) integer rows of `embeddings`; -1 marks an empty slot.
       k: How many to keep.
 
     Returns:
-      (distances, rows), (Q, min(k, M)) float32 and int64; empty places come
+      (distances, rows), (Q, min(k, M)) float32 and int64; empty slots come
       last, with distance infinity and row -1.
     """
     num_queries, num_candidates = candidates.shape
@@ -120,7 +120,7 @@ def order(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The k smallest of (Q, M) distances, equal distances by row.
 
-    A row of -1 is an empty place: it comes last, with distance infinity.
+    A row of -1 is an empty slot: it comes last, with distance infinity.
 
     Returns:
       (distances, rows), (Q, min(k, M)); rows are int64.

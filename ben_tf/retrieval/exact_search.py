@@ -2,8 +2,8 @@
 
 Chi-square runs as an XLA-compiled TensorFlow function, Euclidean and cosine
 in FAISS. Both give candidates only; `distances.rank` orders them, and where
-the last candidate does not clearly lie beyond the k-th, more are fetched. So
-rounding and equal distances cannot change an answer.
+the last candidate is not clearly farther than the k-th hit, more are fetched,
+so that neither rounding nor ties can change an answer.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ import numpy as np
 
 from ben_tf.retrieval import distances
 
-# Chi-square compares so many queries with so many tiles at once.
+# Queries and tiles that chi-square compares at once.
 _CHI_SQUARE_QUERIES = 64
 _CHI_SQUARE_TILES = 32
 # Cosine needs a copy of unit length: of a block, not of the whole archive.

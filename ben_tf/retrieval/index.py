@@ -29,7 +29,7 @@ from ben_tf.retrieval import store
 if TYPE_CHECKING:
     from ben_tf import saved_model as saved_models
 
-EMPTY = -1  # Row of a place for which an approximate search found nothing.
+EMPTY = -1  # Row of a slot for which an approximate search found nothing.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,10 +37,10 @@ class Hits:
     """The nearest patches of each query, nearest first.
 
     Attributes:
-      names: (Q, k) str; "" for an empty place.
+      names: (Q, k) str; "" for an empty slot.
       distances: (Q, k) float32, ascending; equal distances by name.
       labels: (Q, k, classes) uint8, multi-hot.
-      rows: (Q, k) int64, rows of the index; `EMPTY` for an empty place, which
+      rows: (Q, k) int64, rows of the index; `EMPTY` for an empty slot, which
         only an approximate search leaves.
     """
 
@@ -87,12 +87,7 @@ class Index(embedding.Embedded):
                 manifest, saved_model=os.fspath(saved_model)
             )
         rows, size = manifest.num_patches, manifest.dimension
-
-        def read(name: str, dtype: str, *shape: int) -> np.ndarray:
-            return store.read_array(
-                path, manifest, name, dtype=dtype, shape=shape
-            )
-
+        read = functools.partial(store.read_array, path, manifest)
         names = read(store.NAMES, "str", rows)
         if not (names[1:] > names[:-1]).all():
             raise errors.UserError(
@@ -297,10 +292,7 @@ def _read_codes(
 ) -> binary.CodeSearch:
     size, bits = manifest.dimension, manifest.num_bits
     modalities = manifest.query_modalities
-
-    def read(name: str, dtype: str, *shape: int) -> np.ndarray:
-        return store.read_array(path, manifest, name, dtype=dtype, shape=shape)
-
+    read = functools.partial(store.read_array, path, manifest)
     means = read(store.MEANS, "float32", len(modalities), size)
     return binary.CodeSearch(
         read(store.CODES, "uint8", manifest.num_patches, bits // 8),

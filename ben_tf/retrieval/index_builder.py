@@ -110,10 +110,7 @@ def embed_splits(
     splits = provenance.splits
     counts = [built_dataset.num_examples(builder, split) for split in splits]
     embeddings = np.lib.format.open_memmap(
-        pathlib.Path(path),
-        "w+",
-        np.float32,
-        (sum(counts), model.embedding_size),
+        path, "w+", np.float32, (sum(counts), model.embedding_size)
     )
     collected: dict[str, list[np.ndarray]] = {
         name: [] for name in ("labels", *_METADATA)

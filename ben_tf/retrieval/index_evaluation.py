@@ -6,6 +6,7 @@ index twice; a query's own patch never counts as a hit. S1->S2 and the other
 directions: indexes of the two sensors, embedded by one model.
 """
 
+import itertools
 import os
 import pathlib
 from collections.abc import Sequence
@@ -66,26 +67,22 @@ def write_scores(
     ks: Sequence[int] = DEFAULT_KS,
     output_file: str | os.PathLike | None = None,
 ) -> pathlib.Path:
-    """Scores every pair of indexes; prints a table for each as it is ready.
+    """Evaluates every pair of indexes; prints each table as it is ready.
 
     Args:
       archives: Index folders that are searched.
       queries: Index folders whose patches are the queries.
       ks: As for `evaluate`.
-      output_file: JSON file to write, a list of `Scores`; None for
-        scores.json in the first archive's folder.
+      output_file: JSON file for the list of `Scores`; by default scores.json
+        in the first archive's folder.
 
     Returns:
       The file.
-
-    Raises:
-      UserError: As for `evaluate`.
     """
     results = []
-    for archive in archives:
-        for query in queries:
-            results.append(evaluate(archive=archive, queries=query, ks=ks))
-            print(format_table(results[-1]), flush=True)
+    for archive, asked in itertools.product(archives, queries):
+        results.append(evaluate(archive=archive, queries=asked, ks=ks))
+        print(format_table(results[-1]), flush=True)
     return files.write_json(
         output_file or pathlib.Path(archives[0], "scores.json"), results
     )

@@ -41,10 +41,11 @@ def from_dataset(
     builder = built_dataset.open_dataset(data_dir)
     wanted = set(names)
     found: dict[str, Grids] = {}
-    for split in splits or list(builder.info.splits):
+    sizes = {n: info.num_examples for n, info in builder.info.splits.items()}
+    for split in splits or sizes:
         if len(found) == len(wanted):
             break
-        if not built_dataset.num_examples(builder, split):
+        if sizes.get(split) == 0:
             continue
         batches = input_pipeline.native_batches(
             builder, split, grids=grids, metadata=("patch_name",)
@@ -86,10 +87,8 @@ def from_folders(
     """Reads a patch from the folders of the extracted archive.
 
     Args:
-      s1_folder: Folder of the S1 patch, with <name>_VV.tif and <name>_VH.tif;
-        None if `grids` has no S1.
-      s2_folder: Folder of the S2 patch, with <name>_B02.tif and so on; None if
-        `grids` has no S2.
+      s1_folder: Folder of the S1 patch; None if `grids` has no S1.
+      s2_folder: Folder of the S2 patch; None if `grids` has no S2.
       grids: Which arrays to read, keys of `bigearthnet.GRIDS`.
 
     Returns:

@@ -14,8 +14,6 @@ from ben_tf.retrieval import embedding
 from ben_tf.retrieval import index as index_lib
 from ben_tf.retrieval import patch_source
 
-_MAX_NAMES_FILE_BYTES = 256 << 20
-
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
@@ -24,14 +22,12 @@ class Answer:
     Attributes:
       query_names: (Q,) names of the queries.
       hits: The nearest patches of each; never the query itself.
-      distance: Name of the distance.
-      class_names: Columns of the hits' labels.
+      index: The index that was searched.
     """
 
     query_names: tuple[str, ...]
     hits: index_lib.Hits
-    distance: str
-    class_names: tuple[str, ...]
+    index: index_lib.Index
 
 
 def query(
@@ -90,8 +86,7 @@ def query(
             modality=modality,
             exclude=names,
         ),
-        distance=index.distance,
-        class_names=index.manifest.class_names,
+        index=index,
     )
 
 
@@ -99,15 +94,12 @@ def read_names(path: str | os.PathLike | None) -> list[str]:
     """Reads a text file with a name a line; None gives no names.
 
     Raises:
-      UserError: No such file, too large, or not UTF-8.
+      UserError: No such file, or not UTF-8.
     """
     if path is None:
         return []
-    path = pathlib.Path(path)
     try:
-        if path.stat().st_size > _MAX_NAMES_FILE_BYTES:
-            raise ValueError("it is too large")
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = pathlib.Path(path).read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError) as error:
         raise errors.UserError(
             f"The names in {path} cannot be read: {errors.first_line(error)}. "
@@ -118,31 +110,27 @@ def read_names(path: str | os.PathLike | None) -> list[str]:
 
 def format_answer(answer: Answer) -> str:
     """An answer as text: a block a query, a line a hit."""
+    class_names, hits = answer.index.manifest.class_names, answer.hits
     blocks = []
-    hits = answer.hits
-    for query_name, names, distances, labels in zip(
-        answer.query_names, hits.names, hits.distances, hits.labels, strict=True
-    ):
-        rows = [
-            (
-                place,
-                distance,
-                name,
-                "; ".join(itertools.compress(answer.class_names, present)),
-            )
-            for place, (name, distance, present) in enumerate(
-                zip(names, distances, labels, strict=True), start=1
-            )
-            if name
+    for row, query_name in enumerate(answer.query_names):
+        found = hits.names[row] != ""
+        labels = [
+            "; ".join(itertools.compress(class_names, present))
+            for present in hits.labels[row, found]
         ]
-        blocks.append(f"{query_name}: most similar patches ({answer.distance})")
+        table = tabulate.tabulate(
+            {
+                "distance": hits.distances[row, found],
+                "patch": hits.names[row, found],
+                "labels": labels,
+            },
+            tablefmt="plain",
+            floatfmt=".4f",
+            showindex=range(1, len(labels) + 1),
+        )
         blocks.append(
-            tabulate.tabulate(
-                rows,
-                tablefmt="plain",
-                floatfmt=".4f",
-                disable_numparse=[2, 3],
-            )
+            f"{query_name}: most similar patches ({answer.index.distance})\n"
+            f"{table}"
         )
     return "\n".join(blocks)
 

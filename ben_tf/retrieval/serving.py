@@ -112,10 +112,9 @@ class Retriever(tf.Module):
         self.names = tf.Variable(names.astype(object), trainable=False)
         self._distance = distance
         self._num_rows = num_rows
-        chi_square = distance == distances.CHI_SQUARE
-        block_bytes = (
-            _CHI_SQUARE_BLOCK_BYTES if chi_square else _MATMUL_BLOCK_BYTES
-        )
+        block_bytes = _MATMUL_BLOCK_BYTES
+        if distance == distances.CHI_SQUARE:
+            block_bytes = _CHI_SQUARE_BLOCK_BYTES
         self._block = min(num_rows, max(64, block_bytes // (4 * size)))
         self.lengths = tf.Variable(
             np.sqrt(np.einsum("nd,nd->n", embeddings, embeddings)),

@@ -17,7 +17,6 @@ import re
 import secrets
 import shutil
 from collections.abc import Iterator
-from collections.abc import Sequence
 from typing import Annotated
 from typing import Any
 
@@ -183,9 +182,8 @@ def read_array(
     path: str | os.PathLike,
     manifest: Manifest,
     name: str,
-    *,
     dtype: str,
-    shape: Sequence[int],
+    *shape: int,
 ) -> np.ndarray:
     """Opens an array of the index, memory-mapped and read-only.
 
@@ -194,7 +192,7 @@ def read_array(
       manifest: From `read_manifest`.
       name: File name, such as `NAMES`.
       dtype: Expected kind, such as "float32"; "str" for any unicode width.
-      shape: Expected shape.
+      *shape: Expected shape.
 
     Raises:
       UserError: The file is missing, damaged or not as expected.
@@ -203,10 +201,9 @@ def read_array(
     try:
         array = np.load(file, mmap_mode="r", allow_pickle=False)
         kind = "str" if array.dtype.kind == "U" else array.dtype.name
-        if (kind, array.shape) != (dtype, tuple(shape)):
+        if (kind, array.shape) != (dtype, shape):
             raise ValueError(
-                f"expected {dtype} {tuple(shape)}, received {kind} "
-                f"{array.shape}"
+                f"expected {dtype} {shape}, received {kind} {array.shape}"
             )
         if not array.flags.c_contiguous:
             raise ValueError("expected C order")

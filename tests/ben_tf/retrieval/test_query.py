@@ -132,6 +132,14 @@ def test_unknown_name(opened, data_dir):
         query.query(opened, names=["nobody"], data_dir=data_dir)
 
 
+def test_empty_splits_are_passed_over(monkeypatch):
+    splits = {"train": types.SimpleNamespace(num_examples=0)}
+    builder = types.SimpleNamespace(info=types.SimpleNamespace(splits=splits))
+    monkeypatch.setattr(built_dataset, "open_dataset", lambda path: builder)
+    with pytest.raises(errors.UserError, match="1 of 1 patches are not"):
+        patch_source.from_dataset("data", ["nobody"], grids=("s1",))
+
+
 def test_no_query(opened):
     with pytest.raises(errors.UserError, match="No query"):
         query.query(opened)
