@@ -6,20 +6,25 @@
 
 `BEN_DATA_DIR=/path/to/data` in front runs them on that dataset instead of the
 synthetic sample. Runs that are trained are kept in notebooks/runs and resumed;
-delete the folder to train them anew. A check takes a tiny sample in a temporary
-folder and one process for all notebooks: it finds code that fails, not charts
-that have changed.
+delete the folder to train them anew. A check takes one epoch of a tiny sample,
+in a temporary folder and one process for all notebooks: it finds code that
+fails, not charts that have changed.
 """
 
 import argparse
 import contextlib
+import dataclasses
 import os
 import pathlib
 import tempfile
 import time
+from collections.abc import Iterator
+from unittest import mock
 
 import nbclient
 import nbformat
+
+from ben_tf.config import Config
 
 FOLDER = pathlib.Path(__file__).parent
 # A cell that trains on the real archive takes as long as it takes.
@@ -98,14 +103,7 @@ def main() -> None:
         parser.error(f"no notebook begins with {arguments.prefixes}")
     # The kernels inherit it: no notes about processors and missing GPUs.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with contextlib.ExitStack() as stack:
-        if arguments.check:
-            from tfrecords_builder import sample_data
-
-            folder = stack.enter_context(tempfile.TemporaryDirectory())
-            stack.enter_context(contextlib.chdir(folder))
-            # Where the notebooks look for it.
-            sample_data.make_sample_data("sample", num_pairs=_CHECK_PAIRS)
+    with _few_patches() if arguments.check else contextlib.nullcontext():
         for path in paths:
             start = time.monotonic()
             if arguments.check:
@@ -113,6 +111,27 @@ def main() -> None:
             else:
                 nbformat.write(execute(path), path)
             print(f"{path.name}: {time.monotonic() - start:.0f} s", flush=True)
+
+
+@contextlib.contextmanager
+def _few_patches() -> Iterator[None]:
+    """A folder with a tiny sample, in which a run has one epoch."""
+    from ben_tf.training import trainer
+    from tfrecords_builder import sample_data
+
+    train = trainer.train
+
+    def train_briefly(config: Config, path: pathlib.Path) -> pathlib.Path:
+        return train(dataclasses.replace(config, epochs=1), path)
+
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        contextlib.chdir(folder),
+        mock.patch.object(trainer, "train", train_briefly),
+    ):
+        # Where the notebooks look for it.
+        sample_data.make_sample_data("sample", num_pairs=_CHECK_PAIRS)
+        yield
 
 
 if __name__ == "__main__":
