@@ -22,6 +22,7 @@ from absl import flags
 from ben_tf import command_line
 from ben_tf import config as config_lib
 from ben_tf.config import config_flags
+from tfrecords_builder import sample_data
 
 flags.adopt_module_key_flags(command_line)
 
@@ -29,13 +30,17 @@ MODEL = "small_cnn"
 
 
 def quickstart(
-    output_dir: str | os.PathLike, *, model: str = MODEL
+    output_dir: str | os.PathLike,
+    *,
+    model: str = MODEL,
+    num_pairs: int = sample_data.NUM_PAIRS,
 ) -> pathlib.Path:
     """Runs every stage that `output_dir` does not hold already.
 
     Args:
       output_dir: Folder for the archive, the dataset and the run.
       model: Name of the network to train.
+      num_pairs: Size of the sample archive.
 
     Returns:
       The report, an HTML page.
@@ -47,7 +52,6 @@ def quickstart(
     from ben_tf.retrieval import index_builder
     from ben_tf.retrieval import query
     from ben_tf.training import trainer
-    from tfrecords_builder import sample_data
 
     output_dir = pathlib.Path(output_dir)
     workdir = output_dir / "run"
@@ -57,11 +61,11 @@ def quickstart(
         "Sample archive, six real pairs and synthetic ones, and its TFRecords",
         "tfrecords_builder.sample_archive "
         f"--output_dir={output_dir / 'archive'} "
-        f"--num_pairs={sample_data.NUM_PAIRS}",
+        f"--num_pairs={num_pairs}",
         f"tfrecords_builder.build --archive_dir={output_dir / 'archive'} "
         f"--data_dir={config.data_dir}",
     ):
-        data_dir = sample_data.make_sample_data(output_dir)
+        data_dir = sample_data.make_sample_data(output_dir, num_pairs=num_pairs)
     with _stage(
         f"Train {model} on both sensors and export the best weights",
         f"ben_tf.train --workdir={workdir} {flags_of(config)}",

@@ -129,6 +129,7 @@ def _few_patches() -> Iterator[None]:
         contextlib.chdir(folder),
         mock.patch.object(trainer, "train", train_briefly),
     ):
+        os.environ.pop("BEN_DATA_DIR", None)
         # Where the notebooks look for it.
         sample_data.make_sample_data("sample", num_pairs=_CHECK_PAIRS)
         yield

@@ -3,9 +3,7 @@
 import os
 import pathlib
 
-from tfrecords_builder import bigearthnet_mm_dataset_builder
 from tfrecords_builder import build
-from tfrecords_builder import sample_archive
 
 NUM_PAIRS = 1600
 
@@ -22,6 +20,9 @@ def make_sample_data(
     Returns:
       The folder with the dataset.
     """
+    from tfrecords_builder import bigearthnet_mm_dataset_builder
+    from tfrecords_builder import sample_archive
+
     archive_dir = pathlib.Path(output_dir) / "archive"
     data_dir = pathlib.Path(output_dir) / "data"
     if not archive_dir.exists():
