@@ -1,12 +1,16 @@
-"""How Sphinx builds the documentation: `make docs`, warnings are errors."""
+"""Configures Sphinx for `make docs`; warnings are errors."""
 
 import dataclasses
 import os
 import re
+from collections.abc import Iterable
+from collections.abc import Sequence
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # Before TensorFlow is imported.
 
 import tensorflow as tf
+import tensorflow_datasets as tfds
+from sphinx.application import Sphinx
 
 import ben_tf
 from ben_tf import bigearthnet
@@ -66,14 +70,17 @@ smartquotes = False
 myst_enable_extensions = ["substitution"]
 myst_heading_anchors = 3
 
+# The lines of a docstring, which are changed in place.
+Lines = list[str]
 
-def _table(header: list[str], rows: list[list]) -> str:
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
 
 
-def _features_table(info) -> str:
-    """What TFDS itself documents about the features of a record."""
+def _features_table(info: tfds.core.DatasetInfo) -> str:
+    """Returns as a table what TFDS documents about the features of a record."""
     rows = []
     order = list(info.features)
     for feature in sorted(
@@ -160,7 +167,14 @@ myst_substitutions = {
 }
 
 
-def _describe_fields(app, what, name, obj, options, lines) -> None:
+def _describe_fields(
+    app: Sphinx,
+    what: str,
+    name: str,
+    obj: object,
+    options: object,
+    lines: Lines,
+) -> None:
     """Lists the fields of the configuration with the help of their flags."""
     del app, what, name, options
     if obj is not config_lib.Config:
@@ -171,15 +185,23 @@ def _describe_fields(app, what, name, obj, options, lines) -> None:
     lines[:0] = [lines.pop(0), "", *described]
 
 
-def _mark_literal_blocks(app, what, name, obj, options, lines) -> None:
-    """Makes a docstring as it reads in the source reStructuredText.
+def _mark_literal_blocks(
+    app: Sphinx,
+    what: str,
+    name: str,
+    obj: object,
+    options: object,
+    lines: Lines,
+) -> None:
+    """Turns a docstring as it reads in the source into reStructuredText.
 
     Commands, formulas and tables, which stand indented or between bars after
     an empty line, would otherwise be quotations or verses; |y| and S2A_ would
     be references.
     """
     del app, what, name, obj, options
-    marked, block_indent, last = [], None, ""
+    marked: Lines = []
+    block_indent, last = None, ""
     for number, line in enumerate(lines):
         indent = len(line) - len(line.lstrip())
         if not line.strip():
@@ -214,7 +236,7 @@ def _escape(line: str) -> str:
     return "`".join(parts)
 
 
-def setup(app) -> None:
-    """Both come before napoleon, which reads the sections of a docstring."""
+def setup(app: Sphinx) -> None:
+    """Connects both before napoleon, which reads a docstring's sections."""
     app.connect("autodoc-process-docstring", _mark_literal_blocks, priority=400)
     app.connect("autodoc-process-docstring", _describe_fields, priority=450)
