@@ -218,9 +218,8 @@ def _measure_model(folder: pathlib.Path, name: str) -> float:
     saved_model.save(
         models.make_model(name),
         folder / name,
+        preprocessing=models.preprocessing_of(name),
         name=name,
-        layout=models.MODELS[name].layout,
-        modality="MM",
         trained_on_synthetic=True,
     )
     model = saved_model.load(folder / name)

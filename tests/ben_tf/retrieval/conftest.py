@@ -7,7 +7,6 @@ import pytest
 
 from ben_tf import bigearthnet
 from ben_tf.retrieval import embedding
-from ben_tf.retrieval import index_builder
 from ben_tf.retrieval import index_writer
 
 FINGERPRINT = "ab" * 32
@@ -74,13 +73,3 @@ def write(tmp_path, archive):
         )
 
     return write
-
-
-@pytest.fixture(scope="session")
-def test_index(workdir, data_dir, tmp_path_factory):
-    """An index of the sample archive's test split; read-only by agreement."""
-    return index_builder.build_index(
-        saved_model=workdir / "saved_model",
-        data_dir=data_dir,
-        output_dir=tmp_path_factory.mktemp("index") / "test",
-    )

@@ -15,8 +15,8 @@ from ben_tf.retrieval import query
 
 
 @pytest.fixture(scope="module")
-def opened(test_index):
-    return index.Index.open(test_index)
+def opened(sample_index):
+    return index.Index.open(sample_index)
 
 
 @pytest.fixture(scope="module")
@@ -182,11 +182,11 @@ def test_names_file_that_cannot_be_read(tmp_path, content):
         query.read_names(file)
 
 
-def test_another_model_is_refused(test_index, monkeypatch):
+def test_another_model_is_refused(sample_index, monkeypatch):
     other = types.SimpleNamespace(fingerprint="ef" * 32)
     monkeypatch.setattr(saved_model, "load", lambda path: other)
     with pytest.raises(errors.UserError, match="another model"):
-        index.Index.open(test_index).model  # noqa: B018
+        index.Index.open(sample_index).model  # noqa: B018
 
 
 def test_missing_modality_is_refused(workdir, data_dir, tmp_path):

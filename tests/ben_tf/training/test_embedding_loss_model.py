@@ -1,15 +1,14 @@
 """A shared space lets one sensor find the other. The data are synthetic."""
 
 import collections
-import dataclasses
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from ben_tf import config as config_lib
 from ben_tf import errors
 from ben_tf import models
-from ben_tf import quickstart
 from ben_tf import saved_model
 from ben_tf.evaluation import evaluation
 from ben_tf.retrieval import index
@@ -24,13 +23,19 @@ from tfrecords_builder import signatures
 @pytest.fixture(scope="module")
 def trained(larger_data_dir, tmp_path_factory):
     """A model of one space for both sensors."""
-    config = dataclasses.replace(
-        quickstart.make_config(larger_data_dir),
+    config = config_lib.Config(
+        data_dir=str(larger_data_dir),
+        model="small_cnn",
         fusion="shared",
         embedding_loss="n_pairs",
         batch_size=32,
-        epochs=16,
+        epochs=12,
+        learning_rate=4e-3,
+        schedule="cosine",
+        augment=True,
         validation_split="validation[:40]",
+        checkpoint_every_steps=0,
+        jit_compile="off",
     )
     return trainer.train(config, tmp_path_factory.mktemp("shared"))
 
@@ -39,14 +44,10 @@ def trained(larger_data_dir, tmp_path_factory):
 def untrained(tmp_path_factory):
     tf.keras.utils.set_random_seed(0)
     return saved_model.save(
-        models.make_model(
-            "k_branch_cnn",
-            fusion="shared",
-        ),
+        models.make_model("small_cnn", fusion="shared"),
         tmp_path_factory.mktemp("untrained") / "saved_model",
-        name="k_branch_cnn",
-        layout="native",
-        modality="MM",
+        preprocessing=models.preprocessing_of("small_cnn"),
+        name="small_cnn",
         trained_on_synthetic=True,
     )
 
