@@ -28,6 +28,7 @@ import tempfile
 import time
 from collections.abc import Callable
 
+import msgspec
 import numpy as np
 from absl import app
 from absl import flags
@@ -53,7 +54,7 @@ _DISTANCE = flags.DEFINE_string(
 _NUM_CLUSTERS = 1000
 
 
-def main(_) -> None:
+def main(_: list[str]) -> None:
     """Prints the figures."""
     logging.set_verbosity(logging.ERROR)
     if _METADATA.value:
@@ -84,7 +85,9 @@ def measure_search() -> dict[str, float]:
     }
 
 
-def measure_chi_square(embeddings, queries) -> dict[str, float]:
+def measure_chi_square(
+    embeddings: np.ndarray, queries: np.ndarray
+) -> dict[str, float]:
     """XLA against NumPy."""
     from ben_tf.retrieval import exact_search
 
@@ -98,7 +101,9 @@ def measure_chi_square(embeddings, queries) -> dict[str, float]:
     return {"chi2_vs_numpy": (numpys / len(few)) / (ours / len(batch))}
 
 
-def measure_flat(embeddings, queries) -> dict[str, float]:
+def measure_flat(
+    embeddings: np.ndarray, queries: np.ndarray
+) -> dict[str, float]:
     """Exact Euclidean search against FAISS."""
     import faiss
 
@@ -115,7 +120,9 @@ def measure_flat(embeddings, queries) -> dict[str, float]:
     return {"flat_vs_faiss": ours / bare}
 
 
-def measure_graph(embeddings, queries) -> dict[str, float]:
+def measure_graph(
+    embeddings: np.ndarray, queries: np.ndarray
+) -> dict[str, float]:
     """HNSW against exact search, 10 hits each."""
     from ben_tf.retrieval import approximate_search
     from ben_tf.retrieval import exact_search
@@ -124,12 +131,12 @@ def measure_graph(embeddings, queries) -> dict[str, float]:
     graph = approximate_search.build("hnsw", "euclidean", embeddings)
     print(f"HNSW built in {time.perf_counter() - start:.0f} s")
 
-    def ours():
+    def ours() -> tuple[np.ndarray, np.ndarray]:
         return approximate_search.nearest(
             graph, "euclidean", queries, embeddings, k=10
         )
 
-    def flat():
+    def flat() -> tuple[np.ndarray, np.ndarray]:
         return exact_search.nearest("euclidean", queries, embeddings, k=10)
 
     seconds, flat_seconds = compare(ours, flat)
@@ -138,7 +145,9 @@ def measure_graph(embeddings, queries) -> dict[str, float]:
     return {"ann_vs_flat": flat_seconds / seconds, "ann_recall": recall}
 
 
-def measure_codes(embeddings, queries) -> dict[str, float]:
+def measure_codes(
+    embeddings: np.ndarray, queries: np.ndarray
+) -> dict[str, float]:
     """64-bit codes against exact search."""
     from ben_tf.retrieval import binary
     from ben_tf.retrieval import exact_search
@@ -156,7 +165,9 @@ def measure_codes(embeddings, queries) -> dict[str, float]:
     return {"binary_vs_flat": flat / ours}
 
 
-def measure_serving(embeddings, batch) -> dict[str, float]:
+def measure_serving(
+    embeddings: np.ndarray, batch: np.ndarray
+) -> dict[str, float]:
     """The search of the serving model against FAISS."""
     import faiss
     import tensorflow as tf
@@ -201,6 +212,7 @@ def _measure_model(folder: pathlib.Path, name: str) -> float:
     from ben_tf.data import built_dataset
     from ben_tf.data import input_pipeline
     from ben_tf.retrieval import embedding
+    from ben_tf.retrieval import index_builder
 
     batch_size = 64
     saved_model.save(
@@ -224,12 +236,20 @@ def _measure_model(folder: pathlib.Path, name: str) -> float:
         for _ in range(count // batch_size):
             model.embed(inputs).numpy()
 
+    provenance = embedding.Provenance(
+        modality="MM",
+        splits=(split,),
+        class_names=model.class_names,
+        fingerprint=model.fingerprint,
+        saved_model=str(folder / name),
+        synthetic=True,
+    )
+
     def ours() -> None:
-        embedding.embed_split(
+        index_builder.embed_splits(
             model,
             builder,
-            (split,),
-            modality="MM",
+            provenance,
             path=folder / "embeddings.npy",
             batch_size=batch_size,
         )
@@ -244,8 +264,9 @@ def evaluate_all(metadata: str, distance: str) -> None:
     from pyarrow import parquet
 
     from ben_tf import bigearthnet
-    from ben_tf.retrieval import index_builder
+    from ben_tf.retrieval import embedding
     from ben_tf.retrieval import index_evaluation
+    from ben_tf.retrieval import index_writer
 
     table = parquet.read_table(
         metadata, columns=["patch_id", "labels", "split"]
@@ -262,20 +283,25 @@ def evaluate_all(metadata: str, distance: str) -> None:
             for row, names in enumerate(part["labels"].to_pylist()):
                 labels[row, [column[name] for name in names]] = 1
             noise = generator.random((len(part), 128), np.float32)
-            index_builder.write_index(
-                pathlib.Path(folder, split),
+            embedded = embedding.Embedded(
                 names=np.array(part["patch_id"].to_pylist()),
                 labels=labels,
                 embeddings=labels.astype(np.float32) @ signature + 2 * noise,
                 epsg=np.zeros(len(part)),
                 upper_left=np.zeros((len(part), 2)),
-                modality="MM",
-                splits=(split,),
-                class_names=bigearthnet.CLASSES_19,
-                fingerprint="made up",
-                saved_model="made up",
-                synthetic=True,
-                distance=distance,
+                provenance=embedding.Provenance(
+                    modality="MM",
+                    splits=(split,),
+                    class_names=bigearthnet.CLASSES_19,
+                    fingerprint="made up",
+                    saved_model="made up",
+                    synthetic=True,
+                ),
+            )
+            index_writer.write_index(
+                pathlib.Path(folder, split),
+                embedded,
+                index_writer.IndexOptions(distance),
             )
         start = time.perf_counter()
         result = index_evaluation.evaluate(
@@ -284,16 +310,17 @@ def evaluate_all(metadata: str, distance: str) -> None:
             ks=tuple(range(1, 101)),
         )
         seconds = time.perf_counter() - start
-    shown = ("1", "10", "100")
-    result["ks"] = [int(k) for k in shown]
-    print(index_evaluation.format_table(result))
+    shown = msgspec.structs.replace(result, ks=(1, 10, 100))
+    print(index_evaluation.format_table(shown))
     # Kibibytes on Linux.
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(f"evaluation_minutes: {seconds / 60:.2f}")
     print(f"evaluation_peak_gib: {peak:.2f}")
 
 
-def numpy_chi_square(queries, embeddings, k: int) -> np.ndarray:
+def numpy_chi_square(
+    queries: np.ndarray, embeddings: np.ndarray, k: int
+) -> np.ndarray:
     """A careful NumPy version: blocked, in place, one pass a query."""
     found = np.empty((len(queries), len(embeddings)), np.float32)
     for start in range(0, len(embeddings), 1000):
@@ -312,11 +339,11 @@ def compare(
 ) -> tuple[float, float]:
     """Median seconds of each, taken in turns after a warm-up.
 
-    Who begins alternates. Medians, since the best of one beside an ordinary
-    round of the other has shown more than is possible.
+    They take turns in going first. Medians, since the best round of one against
+    an ordinary round of the other has shown impossible ratios.
     """
     functions = (first, second)
-    seconds = ([], [])
+    seconds: tuple[list[float], list[float]] = ([], [])
     first(), second()
     for turn in range(_ROUNDS.value):
         for number in (turn % 2, 1 - turn % 2):

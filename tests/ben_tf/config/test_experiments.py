@@ -1,5 +1,6 @@
 """Every flagfile is complete, parses, and trains a step."""
 
+import dataclasses
 import math
 import re
 
@@ -12,6 +13,7 @@ from ben_tf.data import built_dataset
 from ben_tf.evaluation import paper
 from ben_tf.training import devices
 from ben_tf.training import runs
+from tests.ben_tf.training import tiny_networks
 
 FLAGFILES = sorted(config_flags.EXPERIMENTS.glob("*.flags"))
 
@@ -60,9 +62,32 @@ def test_published_figures_are_those_of_the_paper():
 
 
 @pytest.mark.parametrize("path", FLAGFILES, ids=lambda path: path.stem)
-def test_a_step_on_the_sample_data(path, data_dir):
+def test_a_step_on_the_sample_data(path, data_dir, monkeypatch):
+    """With another network on the same inputs: for that of the file see below.
+
+    That the networks have inputs and layers as promised: test_models.py.
+    """
+    model = config_flags.from_experiment(path.stem).model
+    monkeypatch.setitem(
+        models.MODELS,
+        model,
+        dataclasses.replace(
+            models.MODELS[model], network=tiny_networks.stateful
+        ),
+    )
+    _take_a_step(path.stem, data_dir)
+
+
+@pytest.mark.parametrize(
+    "name", ["k_branch_late_fusion", "table2_vgg16", "table2_resnet50"]
+)
+def test_a_step_of_each_kind_of_network(name, data_dir):
+    _take_a_step(name, data_dir)
+
+
+def _take_a_step(name, data_dir):
     config = config_flags.from_experiment(
-        path.stem,
+        name,
         data_dir=str(data_dir),
         batch_size=2,
         epochs=1,
