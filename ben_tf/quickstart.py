@@ -21,8 +21,6 @@ from absl import flags
 from ben_tf import command_line
 from ben_tf import config as config_lib
 
-flags.adopt_module_key_flags(command_line)
-
 NUM_PAIRS = 1600
 
 
