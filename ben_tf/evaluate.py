@@ -16,8 +16,6 @@ from ben_tf import command_line
 if TYPE_CHECKING:
     pass
 
-flags.adopt_module_key_flags(command_line)
-
 
 def command() -> Callable[[], None]:
     """Defines the flags; returns what the command does."""

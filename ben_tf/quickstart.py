@@ -24,8 +24,6 @@ from ben_tf import config as config_lib
 from ben_tf.config import config_flags
 from tfrecords_builder import sample_data
 
-flags.adopt_module_key_flags(command_line)
-
 MODEL = "small_cnn"
 
 
