@@ -82,11 +82,13 @@ def training_step_program() -> bytes:
         inputs, labels = next(iter(run.training_data(0)))
     rows = tf.range(_BATCH_SIZE.value) % config.batch_size
 
-    def enlarge(tensor):
+    def enlarge(tensor: tf.Tensor) -> tf.Tensor:
         return tf.gather(tensor, rows)
 
     @tf.function(jit_compile=True)
-    def step(inputs, labels):
+    def step(
+        inputs: dict[str, tf.Tensor], labels: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
         return run.fitted.train_step((inputs, labels))
 
     program = step.experimental_get_compiler_ir(

@@ -53,7 +53,8 @@ ARROWS = {
         "retrieval",
         "workdir",
     },
-    "tfrecords_builder": {"archive", "command_line"},
+    # The table of patches gives their centres in degrees: data.geography.
+    "tfrecords_builder": {"archive", "command_line", "data"},
     "train": {"command_line", "config", "training"},
     "evaluate": {"command_line", "evaluation"},
     "export": {"command_line", "training"},
