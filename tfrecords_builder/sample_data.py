@@ -3,7 +3,9 @@
 import os
 import pathlib
 
+from tfrecords_builder import bigearthnet_mm_dataset_builder
 from tfrecords_builder import dataset
+from tfrecords_builder import sample_writer
 
 NUM_PAIRS = 1600
 
@@ -20,9 +22,6 @@ def make_sample_data(
     Returns:
       The folder with the dataset.
     """
-    from tfrecords_builder import bigearthnet_mm_dataset_builder
-    from tfrecords_builder import sample_writer
-
     archive_dir = pathlib.Path(output_dir) / "archive"
     data_dir = pathlib.Path(output_dir) / "data"
     if not archive_dir.exists():
