@@ -61,7 +61,6 @@ def test_another_seed_gives_other_weights_and_another_order(tiny_config):
 
 
 def _make_run(config) -> runs.Run:
-    runs.make_repeatable(config.seed)
     return runs.make_run(
         config,
         built_dataset.open_dataset(config.data_dir),
