@@ -145,3 +145,10 @@ def sample_index(workdir, data_dir, make_once) -> pathlib.Path:
             output_dir=folder,
         ),
     )
+
+
+def pytest_collection_modifyitems(items) -> None:
+    """Marks what learns something as slow."""
+    for item in items:
+        if "larger_data_dir" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)

@@ -84,6 +84,7 @@ def test_answers_equal_the_model(model, folder, raw):
     assert served.trained_on_synthetic
 
 
+@pytest.mark.slow
 def test_needs_only_tensorflow(folder, raw, tmp_path):
     np.savez(tmp_path / "raw.npz", **raw)
     # -I: neither the current folder nor PYTHONPATH. An installed ben_tf stays

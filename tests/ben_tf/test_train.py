@@ -1,6 +1,5 @@
 """Training repeats, resumes, leaves what it promises, and explains failures."""
 
-import csv
 import dataclasses
 import json
 import os
@@ -19,14 +18,7 @@ from ben_tf.training import devices
 from ben_tf.training import runs
 from ben_tf.training import trainer
 from tests import in_process
-
-
-def _history(workdir) -> list[dict[str, str]]:
-    with (workdir / "history.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    for row in rows:
-        del row["seconds"]
-    return rows
+from tests.ben_tf import history
 
 
 def test_the_workdir_holds_what_the_design_says(workdir, tiny_config):
@@ -34,15 +26,16 @@ def test_the_workdir_holds_what_the_design_says(workdir, tiny_config):
     assert json.loads((workdir / "data.json").read_text())["synthetic"] is True
     assert (workdir / "saved_model" / "saved_model.pb").exists()
     assert list((workdir / "logs").rglob("events.*"))
-    (row,) = _history(workdir)
+    (row,) = history.read(workdir)
     assert row["epoch"] == "1"
     assert {"loss", "val_loss", "val_macro_f1", checkpoints.MONITOR} <= set(row)
     assert saved_model.load(workdir / "saved_model").modality == "MM"
 
 
+@pytest.mark.slow
 def test_same_seed_gives_the_same_numbers(workdir, tiny_config, tmp_path):
     trainer.train(tiny_config, tmp_path / "again")
-    assert _history(tmp_path / "again") == _history(workdir)
+    assert history.read(tmp_path / "again") == history.read(workdir)
 
 
 def test_another_seed_gives_other_weights_and_another_order(tiny_config):
@@ -69,12 +62,13 @@ def _make_run(config) -> runs.Run:
     )
 
 
+@pytest.mark.slow
 def test_preprocessing_on_the_device_gives_the_same_loss(
     workdir, tiny_config, tmp_path
 ):
     config = dataclasses.replace(tiny_config, preprocessing="device")
     trainer.train(config, tmp_path)
-    (ours,), (theirs,) = _history(tmp_path), _history(workdir)
+    (ours,), (theirs,) = history.read(tmp_path), history.read(workdir)
     # Rounding differs between the host's program and the model's.
     assert float(ours["loss"]) == pytest.approx(float(theirs["loss"]), rel=1e-3)
 
@@ -115,6 +109,7 @@ def test_bad_flags_end_with_one_sentence(arguments, expected, tmp_path):
     assert process.stdout.count("\n") < 60
 
 
+@pytest.mark.slow
 def test_help_teaches_without_loading_tensorflow(tmp_path):
     process = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "ben_tf.train", "--help"],
@@ -128,6 +123,7 @@ def test_help_teaches_without_loading_tensorflow(tmp_path):
         assert f"{field.name}:" in process.stdout
 
 
+@pytest.mark.slow
 def test_the_console_shows_only_our_words(tiny_config, tmp_path):
     """A process of its own: most of the others' words are of C++."""
     process = subprocess.run(

@@ -174,6 +174,7 @@ def test_the_transfer_is_trained_in_turn_on_the_real_archive(
         trained.clear()
 
 
+@pytest.mark.slow
 def test_execute_keeps_results_and_drops_notes(tmp_path, capfd):
     execute = _execute_module()
     notebook = nbformat.v4.new_notebook(
@@ -191,6 +192,7 @@ def test_execute_keeps_results_and_drops_notes(tmp_path, capfd):
     assert value.data["text/plain"] == "6"
 
 
+@pytest.mark.slow
 def test_execute_fails_on_an_error(tmp_path):
     notebook = nbformat.v4.new_notebook(
         cells=[nbformat.v4.new_code_cell("1 / 0")]

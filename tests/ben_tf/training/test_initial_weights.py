@@ -100,6 +100,7 @@ def test_the_backbone_becomes_that_of_imagenet(imagenet, monkeypatch):
     }
 
 
+@pytest.mark.slow
 def test_from_imagenet_to_the_fusion_of_two_sensors(
     imagenet, tiny_config, tmp_path, monkeypatch
 ):

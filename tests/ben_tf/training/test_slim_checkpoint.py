@@ -75,6 +75,7 @@ def model() -> tf.keras.Model:
         return models.make_model("resnet50", fusion="early")
 
 
+@pytest.mark.slow
 def test_resnet_on_both_sensors(bands, tmp_path):
     """The network in full, as the authors released it."""
     expected = slim_networks.save(
@@ -108,6 +109,7 @@ def test_vgg_on_sentinel_2(small, bands, tmp_path):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["vgg19", "resnet101"])
 def test_every_variable_has_one_counterpart(name):
     model = models.make_model(name, fusion="early")
