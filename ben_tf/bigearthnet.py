@@ -82,6 +82,7 @@ S2_BANDS = tuple(
         for band in grid.bands
     )
 )
+BANDS = types.MappingProxyType({"S1": S1_BANDS, "S2": S2_BANDS})
 
 MODALITIES = types.MappingProxyType(
     {"S1": ("S1",), "S2": ("S2",), "MM": ("S1", "S2")}

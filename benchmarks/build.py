@@ -48,6 +48,9 @@ import tarfile
 import tempfile
 import threading
 import time
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
 from concurrent import futures
 
 import numpy as np
@@ -55,29 +58,31 @@ from absl import flags
 
 from ben_tf import bigearthnet
 from ben_tf import command_line
+from ben_tf import errors
+from ben_tf.archive import geotiff
+from ben_tf.archive import layout
+from ben_tf.archive import official_lists
 
-FOLDERS = {"S1": "BigEarthNet-S1-v1.0", "S2": "BigEarthNet-v1.0"}
+FOLDERS = {sensor: names[0] for sensor, names in layout.SENSOR_FOLDERS.items()}
 # The usual way is slow and linear: a part of the pairs is enough.
 USUAL_PAIRS = 500
 # The size that a larger one is compared with.
 FEW_PAIRS = 2000
 # Records and, from .tar.gz, the inflated tarballs.
 WRITTEN_BYTES_PER_PAIR = 620_000
-TARBALLS = {"S1": "BigEarthNet-S1-v1.0", "S2": "BigEarthNet-S2-v1.0"}
+TARBALLS = {sensor: names[0] for sensor, names in layout.TARBALL_STEMS.items()}
 
 
 def read_examples() -> list[dict[str, dict[str, bytes]]]:
     """Returns the files of the six real pairs: sensor -> suffix -> bytes."""
-    from ben_tf.archive import official_lists
-
-    files = {}
+    files: dict[tuple[str, str], dict[str, bytes]] = {}
     for sensor, tarball in official_lists.example_tarballs().items():
         with tarball.open("rb") as file, tarfile.open(fileobj=file) as tar:
             for info in tar:
-                if info.isreg():
+                if content := tar.extractfile(info):
                     _, patch, name = info.name.split("/")
                     suffix = name.removeprefix(patch)
-                    data = tar.extractfile(info).read()
+                    data = content.read()
                     files.setdefault((sensor, patch), {})[suffix] = data
     official = official_lists.official_patches()
     return [
@@ -92,8 +97,6 @@ def read_examples() -> list[dict[str, dict[str, bytes]]]:
 
 def make_archive(root: pathlib.Path, num_pairs: int) -> None:
     """Writes pairs under real names, drawn evenly from the official list."""
-    from ben_tf.archive import official_lists
-
     official = list(official_lists.official_patches().values())
     step = len(official) // num_pairs
     examples = itertools.cycle(read_examples())
@@ -132,22 +135,23 @@ def pack(root: pathlib.Path, target: pathlib.Path, *, compress: bool) -> None:
 
 def build_ours(archive_dir: pathlib.Path, data_dir: pathlib.Path) -> None:
     """Converts with all cores."""
-    from tfrecords_builder import build
+    from tfrecords_builder import dataset
 
-    build.build(archive_dir=archive_dir, data_dir=data_dir)
+    dataset.build(archive_dir=archive_dir, data_dir=data_dir)
 
 
 def build_usual_way(archive_dir: pathlib.Path, data_dir: pathlib.Path) -> None:
-    """One `rasterio.open` a band inside a TFDS generator."""
+    """Opens each band with rasterio, inside a TFDS generator."""
     import rasterio
     import tensorflow_datasets as tfds
 
-    from ben_tf.archive import official_lists
     from tfrecords_builder import bigearthnet_mm_dataset_builder as ours
 
     official = official_lists.official_patches()
 
-    def generate(patches):
+    def generate(
+        patches: Iterable[official_lists.OfficialPatch],
+    ) -> Iterator[tuple[str, dict[str, object]]]:
         for patch in patches:
             names = {"S1": patch.s1_name, "S2": patch.s2_name}
             arrays = {}
@@ -167,7 +171,7 @@ def build_usual_way(archive_dir: pathlib.Path, data_dir: pathlib.Path) -> None:
                         archive_dir
                         / FOLDERS[sensor]
                         / name
-                        / f"{name}_labels_metadata.json"
+                        / layout.json_name(name)
                     ).read_bytes()
                 )
                 for sensor, name in names.items()
@@ -192,7 +196,7 @@ def build_usual_way(archive_dir: pathlib.Path, data_dir: pathlib.Path) -> None:
                 },
             )
 
-    by_split = {}
+    by_split: dict[str, list[official_lists.OfficialPatch]] = {}
     for name in sorted(os.listdir(archive_dir / FOLDERS["S2"]))[:USUAL_PAIRS]:
         by_split.setdefault(official[name].split, []).append(official[name])
     schema = ours.Builder(data_dir=str(data_dir)).info.features
@@ -220,10 +224,10 @@ def copy_bytes(archive_dir: pathlib.Path, target: pathlib.Path) -> None:
 
 def verify_ours(archive_dir: pathlib.Path, target: pathlib.Path) -> None:
     """Checks all pairs with all cores."""
-    from tfrecords_builder import verify
+    from tfrecords_builder import verification
 
     target.mkdir()
-    report = verify.verify(
+    report = verification.verify(
         archive_dir, csv_path=target / "faults.csv", partial=True
     )
     assert report.is_well
@@ -233,7 +237,7 @@ def inflate(archive_dir: pathlib.Path, target: pathlib.Path) -> None:
     """Inflates both tarballs at a time and drops what they hold."""
     from isal import igzip
 
-    def read(path):
+    def read(path: pathlib.Path) -> None:
         with igzip.open(path) as file:
             while file.read(1 << 20):
                 pass
@@ -264,7 +268,10 @@ def settle(scratch: pathlib.Path, num_bytes: int) -> None:
 
 
 def measure_seconds(
-    function, archive_dir: pathlib.Path, scratch: pathlib.Path, num_pairs: int
+    function: Callable[[pathlib.Path, pathlib.Path], None],
+    archive_dir: pathlib.Path,
+    scratch: pathlib.Path,
+    num_pairs: int,
 ) -> float:
     """Returns the wall-clock time of a call; removes what it wrote."""
     target = scratch / "out"
@@ -279,20 +286,20 @@ def measure_seconds(
 class PeakMemory:
     """Samples the proportional memory of this process and its children."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.peak_mib = 0.0
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._sample, daemon=True)
 
-    def __enter__(self):
+    def __enter__(self) -> "PeakMemory":
         self._thread.start()
         return self
 
-    def __exit__(self, *error):
+    def __exit__(self, *error: object) -> None:
         self._done.set()
         self._thread.join()
 
-    def _sample(self):
+    def _sample(self) -> None:
         import psutil
 
         process = psutil.Process()
@@ -322,12 +329,11 @@ def measure_peak_mib(archive_dir: pathlib.Path, scratch: pathlib.Path) -> float:
 
 def measure_official_lists() -> float:
     """Returns the seconds for reading the lists and ordering all pairs."""
-    from ben_tf.archive import official_lists
     from tfrecords_builder import shards
 
     start = time.perf_counter()
     official = official_lists.official_patches()
-    by_split = {}
+    by_split: dict[str, list[official_lists.OfficialPatch]] = {}
     for pair in official.values():
         by_split.setdefault(pair.split, []).append(pair)
     ordered = [shards.in_record_order(*item) for item in by_split.items()]
@@ -337,9 +343,6 @@ def measure_official_lists() -> float:
 
 def decode_damaged(num_files: int) -> None:
     """Decodes damaged TIFFs; anything but the declared error ends the run."""
-    from ben_tf import errors
-    from ben_tf.archive import geotiff
-
     files = [
         (data, bigearthnet.grid_of_band(suffix[1:].removesuffix(".tif")))
         for example in read_examples()
@@ -365,7 +368,7 @@ def decode_damaged(num_files: int) -> None:
     print(f"damaged_files_refused: {num_refused}")
 
 
-def command():
+def command() -> Callable[[], None]:
     """Defines the flags; returns what the command does."""
     num_pairs = flags.DEFINE_integer("pairs", 5000, "Pairs of the archive.")
     num_rounds = flags.DEFINE_integer("rounds", 3, "Repetitions.")
@@ -421,7 +424,7 @@ def report(
             pack(folders, scratch / name, compress=name == "tar_gz")
             cases[name] = (build_ours, scratch / name, num_pairs)
         cases["inflating"] = (inflate, scratch / "tar_gz", num_pairs)
-    rates = {name: [] for name in cases}
+    rates: dict[str, list[float]] = {name: [] for name in cases}
     # The first build of a process imports modules and starts the processes.
     measure_seconds(build_ours, few, scratch, min(num_pairs, FEW_PAIRS))
     for _ in range(num_rounds):

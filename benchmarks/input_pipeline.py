@@ -29,6 +29,8 @@ import tempfile
 import time
 from collections.abc import Callable
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 from absl import flags
@@ -36,7 +38,12 @@ from absl import flags
 from ben_tf import bigearthnet
 from ben_tf import command_line
 
-_LAYOUT = "stacked"
+if TYPE_CHECKING:
+    import tensorflow as tf
+    import tensorflow_datasets as tfds
+
+# The folders of an S1 and an S2 patch.
+Pair = tuple[pathlib.Path, pathlib.Path]
 _GRIDS = ("s1", "s2_10m", "s2_20m")
 # Slow contestants are linear: a part of the pairs is enough.
 _RASTERIO_PAIRS = 200
@@ -46,24 +53,29 @@ _MAP_SIZE_BYTES = 2**34
 # --- Contestants: each yields the number of pairs of a batch ------------------
 
 
-def ours(builder, *, batch_size: int, passes: int) -> Iterator[int]:
+def ours(
+    builder: "tfds.core.DatasetBuilder", *, batch_size: int, passes: int
+) -> Iterator[int]:
     """Model-ready batches of (inputs, labels)."""
     for _, labels in _ready(builder, batch_size).repeat(passes):
         yield len(labels)
 
 
-def _ready(builder, batch_size: int):
+def _ready(
+    builder: "tfds.core.DatasetBuilder", batch_size: int
+) -> "tf.data.Dataset":
     from ben_tf.data import input_pipeline
+    from ben_tf.data import preprocessing
 
-    content = input_pipeline.Content(
-        grids=_GRIDS, layout=_LAYOUT, num_classes=19
+    spec = input_pipeline.BatchSpec(
+        preprocessing.Preprocessing(), batch_size=batch_size
     )
-    return input_pipeline.validation_batches(
-        builder, "all", content, batch_size=batch_size
-    )
+    return input_pipeline.validation_batches(builder, "all", spec)
 
 
-def native(builder, *, batch_size: int, passes: int) -> Iterator[int]:
+def native(
+    builder: "tfds.core.DatasetBuilder", *, batch_size: int, passes: int
+) -> Iterator[int]:
     """Batches of raw arrays and labels."""
     from ben_tf.data import input_pipeline
 
@@ -87,7 +99,7 @@ def bare(
         yield len(batch)
 
 
-def with_rasterio(pairs: list[tuple[pathlib.Path, pathlib.Path]]):
+def with_rasterio(pairs: list[Pair]) -> Iterator[int]:
     """Arrays of one pair at a time, each band opened by itself."""
     import rasterio
 
@@ -105,7 +117,9 @@ def with_rasterio(pairs: list[tuple[pathlib.Path, pathlib.Path]]):
         yield 1
 
 
-def with_lmdb(dataset, *, batch_size: int, passes: int) -> Iterator[int]:
+def with_lmdb(
+    dataset: "LmdbPatches", *, batch_size: int, passes: int
+) -> Iterator[int]:
     """A DataLoader with two workers."""
     import torch
 
@@ -127,17 +141,19 @@ class LmdbPatches:
     resolution, as the strongest converter of BigEarthNet writes them.
     """
 
-    def __init__(self, path: pathlib.Path, pairs: list, labels: list):
+    def __init__(
+        self, path: pathlib.Path, pairs: list[Pair], labels: list[np.ndarray]
+    ):
         self._path = os.fspath(path)
         self._pairs = [(s1.name, s2.name) for s1, s2 in pairs]
         self._labels = labels
-        self._environment = None
+        self._environment: Any = None
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._pairs)
 
     @functools.cached_property
-    def _statistics(self) -> dict:
+    def _statistics(self) -> dict[str, tuple[np.ndarray, ...]]:
         return {
             name: tuple(
                 np.array(
@@ -149,7 +165,7 @@ class LmdbPatches:
             for name in _GRIDS
         }
 
-    def __getitem__(self, index: int):
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
         import lmdb
         import safetensors.numpy
         import torch
@@ -159,7 +175,7 @@ class LmdbPatches:
                 self._path, readonly=True, lock=False, readahead=False
             )
         with self._environment.begin(buffers=True) as transaction:
-            bands = {}
+            bands: dict[str, np.ndarray] = {}
             for name in self._pairs[index]:
                 value = bytes(transaction.get(name.encode()))
                 bands |= safetensors.numpy.load(value)
@@ -181,7 +197,7 @@ class LmdbPatches:
 # --- Data ---------------------------------------------------------------------
 
 
-def write_lmdb(path: pathlib.Path, pairs: list) -> None:
+def write_lmdb(path: pathlib.Path, pairs: list[Pair]) -> None:
     """Writes every patch of both sensors as safetensors under its name."""
     import lmdb
     import rasterio
@@ -199,7 +215,9 @@ def write_lmdb(path: pathlib.Path, pairs: list) -> None:
             transaction.put(folder.name.encode(), safetensors.numpy.save(bands))
 
 
-def find_pairs(archive_dir: pathlib.Path, builder) -> tuple[list, list]:
+def find_pairs(
+    archive_dir: pathlib.Path, builder: "tfds.core.DatasetBuilder"
+) -> tuple[list[Pair], list[np.ndarray]]:
     """Folders (S1, S2) and labels of all pairs, in the order of the records."""
     from ben_tf.data import input_pipeline
 
@@ -223,7 +241,9 @@ def find_pairs(archive_dir: pathlib.Path, builder) -> tuple[list, list]:
     return pairs, labels
 
 
-def check_same_work(builder, dataset: LmdbPatches) -> None:
+def check_same_work(
+    builder: "tfds.core.DatasetBuilder", dataset: LmdbPatches
+) -> None:
     """The LMDB's images equal ours where nothing is interpolated."""
     inputs, labels = next(iter(_ready(builder, batch_size=4)))
     for index in range(4):
@@ -305,7 +325,7 @@ def command() -> Callable[[], None]:
                 # The first pass fills the page cache.
                 pairs_per_second(contestant)
             os.sync()
-            rates = {name: [] for name in contestants}
+            rates: dict[str, list[float]] = {name: [] for name in contestants}
             for _ in range(rounds.value):
                 for name, contestant in contestants.items():
                     rates[name].append(pairs_per_second(contestant))
@@ -329,7 +349,7 @@ def _print(rates: dict[str, list[float]], batch_size: int) -> None:
     }
     fastest = max(
         (name for name in medians if name.startswith("records")),
-        key=medians.get,
+        key=medians.__getitem__,
     )
     records, native_ms = milliseconds[fastest], milliseconds["native"]
     print(

@@ -1,4 +1,4 @@
-"""How long all metrics take at full scale, on one core.
+"""Measures all metrics at full scale, on one core.
 
     python benchmarks/metrics.py
 
@@ -29,8 +29,8 @@ from ben_tf.metrics import scoring
 _NUM_PATCHES = bigearthnet.SPLIT_SIZES["test"]
 
 
-def _random_predictions(num_classes: int):
-    """About three labels a patch, at least one; informative scores."""
+def _random_predictions(num_classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Draws one or more labels a patch, about three, and telling scores."""
     random = np.random.default_rng(0)
     labels = random.random((_NUM_PATCHES, num_classes)) < 3 / num_classes
     rows = np.flatnonzero(~labels.any(axis=1))
@@ -39,8 +39,10 @@ def _random_predictions(num_classes: int):
     return labels, (1 / (1 + np.exp(-(noise + 3 * labels)))).astype(np.float32)
 
 
-def _scikit_learn(labels, probabilities) -> dict[str, float]:
-    """The metrics that scikit-learn has, under our names."""
+def _scikit_learn(
+    labels: np.ndarray, probabilities: np.ndarray
+) -> dict[str, float]:
+    """Returns the metrics that scikit-learn has, under our names."""
     predictions = probabilities >= 0.5
     scores = {
         "hamming_loss": sklearn.metrics.hamming_loss(labels, predictions),

@@ -53,7 +53,7 @@ _DISTANCE = flags.DEFINE_string(
 _NUM_CLUSTERS = 1000
 
 
-def main(_) -> None:
+def main(_: list[str]) -> None:
     """Prints the figures."""
     logging.set_verbosity(logging.ERROR)
     if _METADATA.value:
@@ -84,7 +84,9 @@ def measure_search() -> dict[str, float]:
     }
 
 
-def measure_chi_square(embeddings, queries) -> dict[str, float]:
+def measure_chi_square(
+    embeddings: np.ndarray, queries: np.ndarray
+) -> dict[str, float]:
     """XLA against NumPy."""
     from ben_tf.retrieval import exact_search
 
@@ -98,7 +100,9 @@ def measure_chi_square(embeddings, queries) -> dict[str, float]:
     return {"chi2_vs_numpy": (numpys / len(few)) / (ours / len(batch))}
 
 
-def measure_flat(embeddings, queries) -> dict[str, float]:
+def measure_flat(
+    embeddings: np.ndarray, queries: np.ndarray
+) -> dict[str, float]:
     """Exact Euclidean search against FAISS."""
     import faiss
 
@@ -115,7 +119,9 @@ def measure_flat(embeddings, queries) -> dict[str, float]:
     return {"flat_vs_faiss": ours / bare}
 
 
-def measure_graph(embeddings, queries) -> dict[str, float]:
+def measure_graph(
+    embeddings: np.ndarray, queries: np.ndarray
+) -> dict[str, float]:
     """HNSW against exact search, 10 hits each."""
     from ben_tf.retrieval import approximate_search
     from ben_tf.retrieval import exact_search
@@ -124,12 +130,12 @@ def measure_graph(embeddings, queries) -> dict[str, float]:
     graph = approximate_search.build("hnsw", "euclidean", embeddings)
     print(f"HNSW built in {time.perf_counter() - start:.0f} s")
 
-    def ours():
+    def ours() -> tuple[np.ndarray, np.ndarray]:
         return approximate_search.nearest(
             graph, "euclidean", queries, embeddings, k=10
         )
 
-    def flat():
+    def flat() -> tuple[np.ndarray, np.ndarray]:
         return exact_search.nearest("euclidean", queries, embeddings, k=10)
 
     seconds, flat_seconds = compare(ours, flat)
@@ -138,7 +144,9 @@ def measure_graph(embeddings, queries) -> dict[str, float]:
     return {"ann_vs_flat": flat_seconds / seconds, "ann_recall": recall}
 
 
-def measure_codes(embeddings, queries) -> dict[str, float]:
+def measure_codes(
+    embeddings: np.ndarray, queries: np.ndarray
+) -> dict[str, float]:
     """64-bit codes against exact search."""
     from ben_tf.retrieval import binary
     from ben_tf.retrieval import exact_search
@@ -156,7 +164,9 @@ def measure_codes(embeddings, queries) -> dict[str, float]:
     return {"binary_vs_flat": flat / ours}
 
 
-def measure_serving(embeddings, batch) -> dict[str, float]:
+def measure_serving(
+    embeddings: np.ndarray, batch: np.ndarray
+) -> dict[str, float]:
     """The search of the serving model against FAISS."""
     import faiss
     import tensorflow as tf
@@ -206,9 +216,8 @@ def _measure_model(folder: pathlib.Path, name: str) -> float:
     saved_model.save(
         models.make_model(name),
         folder / name,
+        preprocessing=models.preprocessing_of(name),
         name=name,
-        layout=models.MODELS[name].layout,
-        modality="MM",
         trained_on_synthetic=True,
     )
     model = saved_model.load(folder / name)
@@ -294,7 +303,9 @@ def evaluate_all(metadata: str, distance: str) -> None:
     print(f"evaluation_peak_gib: {peak:.2f}")
 
 
-def numpy_chi_square(queries, embeddings, k: int) -> np.ndarray:
+def numpy_chi_square(
+    queries: np.ndarray, embeddings: np.ndarray, k: int
+) -> np.ndarray:
     """A careful NumPy version: blocked, in place, one pass a query."""
     found = np.empty((len(queries), len(embeddings)), np.float32)
     for start in range(0, len(embeddings), 1000):
@@ -317,7 +328,7 @@ def compare(
     round of the other has shown more than is possible.
     """
     functions = (first, second)
-    seconds = ([], [])
+    seconds: tuple[list[float], list[float]] = ([], [])
     first(), second()
     for turn in range(_ROUNDS.value):
         for number in (turn % 2, 1 - turn % 2):

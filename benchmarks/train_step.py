@@ -21,18 +21,26 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from absl import flags
 
 from ben_tf import command_line
 from ben_tf import config as config_lib
 
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from ben_tf.training import runs as runs_lib
+
 # Model -> patches in a step and steps of a measurement: some seconds each.
 _SIZES = {"resnet50": (16, 10), "k_branch_cnn": (64, 20)}
 _WARM_UP_STEPS = 3
 
 
-def measure(run, dataset, *, num_steps: int) -> float:
+def measure(
+    run: "runs_lib.Run", dataset: "tf.data.Dataset", *, num_steps: int
+) -> float:
     """Patches per second of training on a dataset, after some first steps."""
     step = run.fitted.make_train_function()
     batches = iter(dataset)
@@ -45,7 +53,7 @@ def measure(run, dataset, *, num_steps: int) -> float:
     return num_steps * run.config.batch_size / (time.perf_counter() - start)
 
 
-def in_memory(run, *, num_batches: int):
+def in_memory(run: "runs_lib.Run", *, num_batches: int) -> "tf.data.Dataset":
     """Some batches of the training data, over and over, as they are."""
     import tensorflow as tf
 
@@ -58,17 +66,16 @@ def compare(
     config: config_lib.Config, *, num_steps: int, rounds: int
 ) -> dict[str, list[float]]:
     """Contestant -> patches per second, by round."""
-    import tensorflow as tf
-
     from ben_tf.data import built_dataset
-    from ben_tf.training import runs
+    from ben_tf.training import devices
+    from ben_tf.training import runs as runs_lib
 
     builder = built_dataset.open_dataset(config.data_dir)
     runs = {
-        where: runs.make_run(
+        where: runs_lib.make_run(
             dataclasses.replace(config, preprocessing=where),
             builder,
-            strategy=tf.distribute.get_strategy(),
+            devices.make_devices("one_device"),
         )
         for where in ("host", "device")
     }
@@ -78,7 +85,7 @@ def compare(
         "host": (runs["host"], runs["host"].training_data(0)),
         "device": (runs["device"], runs["device"].training_data(0)),
     }
-    rates = {name: [] for name in contestants}
+    rates: dict[str, list[float]] = {name: [] for name in contestants}
     # The first round compiles and settles memory; it does not count.
     for is_measured in [False] + [True] * rounds:
         for name, (run, dataset) in contestants.items():

@@ -1,12 +1,16 @@
-"""How Sphinx builds the documentation: `make docs`, warnings are errors."""
+"""Configures Sphinx for `make docs`; warnings are errors."""
 
 import dataclasses
 import os
 import re
+from collections.abc import Iterable
+from collections.abc import Sequence
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # Before TensorFlow is imported.
 
 import tensorflow as tf
+import tensorflow_datasets as tfds
+from sphinx.application import Sphinx
 
 import ben_tf
 from ben_tf import bigearthnet
@@ -18,6 +22,8 @@ author = "The ben_tf contributors"
 release = ben_tf.__version__
 html_title = project
 html_theme = "furo"
+html_static_path = ["static"]
+html_css_files = ["pages.css"]
 html_copy_source = False
 html_show_copyright = False
 
@@ -57,21 +63,24 @@ napoleon_use_ivar = True
 nitpicky = True
 nitpick_ignore_regex = [
     (r"py:(class|exc|obj)", r"(?!(ben_tf|tfrecords_builder)\b).*"),
-    (r"py:class", r".*\.(_\w+|Task|Result|Value)"),
+    (r"py:class", r".*\.(_\w+|Content|Task|Result|Value)"),
 ]
 # "--" starts an option here more often than it is a dash.
 smartquotes = False
 myst_enable_extensions = ["substitution"]
 myst_heading_anchors = 3
 
+# The lines of a docstring, which are changed in place.
+Lines = list[str]
 
-def _table(header: list[str], rows: list[list]) -> str:
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
 
 
-def _features_table(info) -> str:
-    """What TFDS itself documents about the features of a record."""
+def _features_table(info: tfds.core.DatasetInfo) -> str:
+    """Returns as a table what TFDS documents about the features of a record."""
     rows = []
     order = list(info.features)
     for feature in sorted(
@@ -93,6 +102,14 @@ def _features_table(info) -> str:
             )
     header = ["feature", "TFDS type", "shape", "dtype", "what it is"]
     return _table(header, rows)
+
+
+def _help(field: dataclasses.Field) -> str:
+    """The help of a field's flag, with its choices."""
+    text = field.metadata["help"]
+    if choices := field.metadata["choices"]:
+        text += f" One of: {', '.join(map(str, choices))}."
+    return text
 
 
 _info = bigearthnet_mm_dataset_builder.Builder(data_dir=os.devnull).info
@@ -122,6 +139,17 @@ myst_substitutions = {
             for band in grid.bands
         ],
     ),
+    "config_flags": _table(
+        ["flag", "default", "what it does"],
+        [
+            [
+                f"`--{field.name}`",
+                f"`{field.default}`" if field.default != "" else "",
+                _help(field),
+            ]
+            for field in dataclasses.fields(config_lib.Config)
+        ],
+    ),
     "classes": _table(
         ["index", "class of 43", "index", "class of 19"],
         [
@@ -139,28 +167,41 @@ myst_substitutions = {
 }
 
 
-def _describe_fields(app, what, name, obj, options, lines) -> None:
+def _describe_fields(
+    app: Sphinx,
+    what: str,
+    name: str,
+    obj: object,
+    options: object,
+    lines: Lines,
+) -> None:
     """Lists the fields of the configuration with the help of their flags."""
     del app, what, name, options
     if obj is not config_lib.Config:
         return
     described = ["Attributes:"]
     for field in dataclasses.fields(obj):
-        choices = field.metadata["choices"]
-        one_of = f" One of: {', '.join(map(str, choices))}." if choices else ""
-        described.append(f"  {field.name}: {field.metadata['help']}{one_of}")
+        described.append(f"  {field.name}: {_help(field)}")
     lines[:0] = [lines.pop(0), "", *described]
 
 
-def _mark_literal_blocks(app, what, name, obj, options, lines) -> None:
-    """Makes a docstring as it reads in the source reStructuredText.
+def _mark_literal_blocks(
+    app: Sphinx,
+    what: str,
+    name: str,
+    obj: object,
+    options: object,
+    lines: Lines,
+) -> None:
+    """Turns a docstring as it reads in the source into reStructuredText.
 
     Commands, formulas and tables, which stand indented or between bars after
     an empty line, would otherwise be quotations or verses; |y| and S2A_ would
     be references.
     """
     del app, what, name, obj, options
-    marked, block_indent, last = [], None, ""
+    marked: Lines = []
+    block_indent, last = None, ""
     for number, line in enumerate(lines):
         indent = len(line) - len(line.lstrip())
         if not line.strip():
@@ -195,7 +236,7 @@ def _escape(line: str) -> str:
     return "`".join(parts)
 
 
-def setup(app) -> None:
-    """Both come before napoleon, which reads the sections of a docstring."""
+def setup(app: Sphinx) -> None:
+    """Connects both before napoleon, which reads a docstring's sections."""
     app.connect("autodoc-process-docstring", _mark_literal_blocks, priority=400)
     app.connect("autodoc-process-docstring", _describe_fields, priority=450)

@@ -13,11 +13,13 @@ import pathlib
 import textwrap
 
 import numpy as np
+import tensorflow_datasets as tfds
 from absl import app
 from absl import flags
 from matplotlib import figure
 
 from ben_tf import bigearthnet
+from ben_tf.archive import layout
 from ben_tf.data import built_dataset
 from ben_tf.data import input_pipeline
 from ben_tf.plots import pictures
@@ -38,11 +40,13 @@ _MAX_BYTES = 150_000
 
 
 def _real_names(archive_dir: pathlib.Path) -> list[str]:
-    text = (archive_dir / "SYNTHETIC.txt").read_text()
+    text = (archive_dir / layout.SYNTHETIC_MARKER).read_text()
     return text.partition("real pairs:")[2].split()[:_NUM_COLUMNS]
 
 
-def _labels_of(builder, names: list[str]) -> dict[str, list[str]]:
+def _labels_of(
+    builder: tfds.core.DatasetBuilder, names: list[str]
+) -> dict[str, list[str]]:
     found = {}
     for split in builder.info.splits:
         for batch in input_pipeline.native_batches(
@@ -67,7 +71,7 @@ def _caption(labels: list[str]) -> str:
 
 
 def _panels() -> tuple[figure.Figure, np.ndarray]:
-    """Squares in three rows, with room for captions below the last two."""
+    """Returns squares in three rows, with captions below two of them."""
     side, gap, left = 1.42, 0.06, 0.28  # Inches.
     bottoms = [0.36, 0.36 + side + 0.64, 0.36 + 2 * side + 0.64 + gap]
     width = left + _NUM_COLUMNS * (side + gap)
@@ -100,7 +104,7 @@ def draw(quickstart_dir: pathlib.Path) -> bytes:
         index.embeddings[:1],
         k=_NUM_COLUMNS - 1,
         fingerprint=index.manifest.fingerprint,
-        exclude=index.names[:1],
+        exclude=[query],
     )
     found = [str(name) for name in hits.names[0]]
     pixels = {

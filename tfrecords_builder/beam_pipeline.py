@@ -1,22 +1,20 @@
-"""Runs shard tasks on Apache Beam: Flink, Spark, Dataflow or this machine.
+"""Writes shards on Apache Beam: Flink, Spark, Dataflow or this machine.
 
-Each worker calls the same function as a local process does, so the files are
-the same. Archive and dataset must lie on a file system that all workers see.
-Tasks and results travel as small JSON files beside the shards, because the
-graph of a pipeline must stay small.
+A worker calls the same function as a local process does, so the files are the
+same. Archive and dataset must lie on a file system that all workers see. Tasks
+and results travel as small JSON files next to the shards, because the graph of
+a pipeline must stay small.
 """
 
-import json
 import types
 from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 from etils import epath
 
 from ben_tf import errors
-from ben_tf.archive import official_lists
-from ben_tf.archive import patch_pair
 from ben_tf.archive import patch_sources
 from tfrecords_builder import shards
 
@@ -28,7 +26,7 @@ def run(
     runner: Any,
     options: Any,
 ) -> Iterator[shards.ShardResult]:
-    """Runs the pipeline to its end, then yields the results in tasks' order.
+    """Runs a pipeline to its end, then yields the results in the tasks' order.
 
     Args:
       tasks: See `shards.write_shard`.
@@ -41,7 +39,7 @@ def run(
     """
     beam = import_beam()
     for task in tasks:
-        _task_file(task.path).write_text(_task_to_json(task))
+        _task_file(task.path).write_bytes(msgspec.json.encode(task))
     with beam.Pipeline(runner=runner, options=options) as pipeline:
         _ = (
             pipeline
@@ -52,13 +50,28 @@ def run(
     for task in tasks:
         _task_file(task.path).unlink()
         result_file = _result_file(task.path)
-        result = _result_from_json(result_file.read_text())
+        result = msgspec.json.decode(
+            result_file.read_bytes(), type=shards.ShardResult
+        )
         result_file.unlink()
         if result.skipped and not task.skip_damaged:
             raise errors.ArchiveError(
                 result.skipped[0].place, result.skipped[0].reason
             )
         yield result
+
+
+def parse_options(text: str | None) -> Any:
+    """Returns Beam's `PipelineOptions` for "name=value,name=value" or None.
+
+    Raises:
+      errors.UserError: Apache Beam is not installed.
+    """
+    options = import_beam().options.pipeline_options
+    names = (text or "").split(",")
+    return options.PipelineOptions(
+        flags=[f"--{name}" for name in names if name]
+    )
 
 
 def import_beam() -> types.ModuleType:
@@ -72,17 +85,19 @@ def import_beam() -> types.ModuleType:
     except ImportError as error:
         raise errors.UserError(
             "Apache Beam is not installed. Install it with pip install "
-            "'.[beam]', or leave out --beam_runner."
+            "'.[beam]', or leave out `beam_runner`."
         ) from error
     return apache_beam
 
 
 # Beam checks annotations and cannot check the protocol of an archive.
 def _write_shard(path: str, archive: Any) -> None:
-    task = _task_from_json(_task_file(path).read_text())
+    task = msgspec.json.decode(
+        _task_file(path).read_bytes(), type=shards.ShardTask
+    )
     # An exception would reach the user as text in a traceback of the runner.
     result = shards.write_shard(task._replace(skip_damaged=True), archive)
-    _result_file(path).write_text(_result_to_json(result))
+    _result_file(path).write_bytes(msgspec.json.encode(result))
 
 
 def _task_file(path: str) -> epath.Path:
@@ -91,42 +106,3 @@ def _task_file(path: str) -> epath.Path:
 
 def _result_file(path: str) -> epath.Path:
     return epath.Path(path + ".result.json")
-
-
-# Named tuples are JSON lists.
-
-
-def _task_to_json(task: shards.ShardTask) -> str:
-    return json.dumps(task)
-
-
-def _task_from_json(text: str) -> shards.ShardTask:
-    task = shards.ShardTask(*json.loads(text))
-    return task._replace(
-        pairs=[official_lists.OfficialPatch(*pair) for pair in task.pairs]
-    )
-
-
-def _result_to_json(result: shards.ShardResult) -> str:
-    return json.dumps(result)
-
-
-def _result_from_json(text: str) -> shards.ShardResult:
-    split, path, num_bytes, metadata, skipped = json.loads(text)
-    return shards.ShardResult(
-        split,
-        path,
-        num_bytes,
-        metadata=[_pair_from_json(values) for values in metadata],
-        skipped=[shards.SkippedPair(*row) for row in skipped],
-    )
-
-
-def _pair_from_json(values: list) -> patch_pair.PatchPair:
-    pair = patch_pair.PatchPair(*values)
-    easting, northing = pair.upper_left
-    return pair._replace(
-        official=official_lists.OfficialPatch(*pair.official),
-        labels=tuple(pair.labels),
-        upper_left=(easting, northing),
-    )

@@ -1,4 +1,4 @@
-"""The TFDS dataset `bigearthnet_mm`: schema, splits, records."""
+"""The TFDS builder of `bigearthnet_mm`: schema, splits, records."""
 
 import functools
 from collections.abc import Iterable
@@ -11,17 +11,20 @@ import tensorflow_datasets as tfds
 from etils import epath
 
 from ben_tf import bigearthnet
+from ben_tf.archive import layout
 from ben_tf.archive import official_lists
 from ben_tf.archive import open_archive
 from ben_tf.archive import patch_pair
 from ben_tf.archive import patch_sources
+from tfrecords_builder import beam_pipeline
 from tfrecords_builder import conversion
 from tfrecords_builder import record
 from tfrecords_builder import shards
+from tfrecords_builder import tfds_internals
 from tfrecords_builder import workers
 
 
-class Builder(tfds.core.GeneratorBasedBuilder):
+class Builder(tfds_internals.SplitWriter):
     """BigEarthNet-MM as TFRecords, pixels equal to the archive's bit for bit.
 
     The archive is the "manual dir" of TFDS. `python -m tfrecords_builder.build`
@@ -54,15 +57,15 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         """Prepares for building or reading; see `tfds.core.DatasetBuilder`.
 
         Args:
-          num_workers: Processes that convert; default: one a core.
+          num_workers: Number of worker processes; default: one a core.
           on_error: "raise" stops at the first damaged pair; "skip" leaves it
-            out and lists it in `skipped.csv` beside the records.
+            out and lists it in `skipped.csv` next to the records.
           **kwargs: As in TFDS: data_dir, config, version.
         """
         self._num_workers = num_workers or workers.default_num_workers()
         if on_error not in ("raise", "skip"):
             raise ValueError(
-                "Unknown on_error. Expected 'raise' or 'skip'. "
+                "Unknown `on_error`. Expected 'raise' or 'skip'. "
                 f"Received: {on_error!r}"
             )
         self._skip_damaged = on_error == "skip"
@@ -155,19 +158,18 @@ class Builder(tfds.core.GeneratorBasedBuilder):
                 record.example(patch_pair.read(archive, official)),
             )
 
-    def _generate_splits(
+    def write_splits(
         self,
         dl_manager: tfds.download.DownloadManager,
         download_config: tfds.download.DownloadConfig,
     ) -> Sequence[tfds.core.SplitInfo]:
-        """Writes the shards in parallel, with the records TFDS would write.
+        """Writes shards in parallel, with the records that TFDS would write.
 
-        Other file formats than TFRecord take the way of TFDS, which uses
-        `_split_generators`.
+        Other file formats than TFRecord are left to TFDS.
         """
         try:
             if self.info.file_format != tfds.core.FileFormat.TFRECORD:
-                return super()._generate_splits(dl_manager, download_config)
+                return self.write_splits_as_tfds(dl_manager, download_config)
             return self._convert(dl_manager, download_config)
         finally:
             self._scratch_dir.rmtree(missing_ok=True)
@@ -178,7 +180,8 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         download_config: tfds.download.DownloadConfig,
     ) -> list[tfds.core.SplitInfo]:
         def shard_path(split: str, index: int, num_shards: int) -> epath.Path:
-            return self._get_filename_template(split).sharded_filepath(
+            template = tfds_internals.filename_template(self, split)
+            return template.sharded_filepath(
                 shard_index=index, num_shards=num_shards
             )
 
@@ -196,7 +199,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
                 name=split,
                 shard_lengths=result.shard_lengths,
                 num_bytes=result.num_bytes,
-                filename_template=self._get_filename_template(split),
+                filename_template=tfds_internals.filename_template(self, split),
             )
             for split, result in converted.items()
         ]
@@ -205,9 +208,6 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         self, download_config: tfds.download.DownloadConfig
     ) -> conversion.Runner:
         if download_config.beam_runner or download_config.beam_options:
-            # Here, because Apache Beam is an extra.
-            from tfrecords_builder import beam_pipeline
-
             return functools.partial(
                 beam_pipeline.run,
                 runner=download_config.beam_runner,
@@ -224,9 +224,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         self, dl_manager: tfds.download.DownloadManager
     ) -> patch_sources.Archive:
         archive_dir = dl_manager.manual_dir
-        self.info.metadata["synthetic"] = patch_sources.is_synthetic(
-            archive_dir
-        )
+        self.info.metadata["synthetic"] = layout.is_synthetic(archive_dir)
         return open_archive.open_archive(
             archive_dir, scratch_dir=self._scratch_dir
         )

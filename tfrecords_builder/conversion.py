@@ -1,9 +1,10 @@
-"""From an open archive to the files of a dataset: plan, convert, finish."""
+"""Converts an open archive to the files of a dataset."""
 
 import csv
 import pathlib
 from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -12,11 +13,14 @@ from tqdm import auto as tqdm
 
 from ben_tf import bigearthnet
 from ben_tf import errors
+from ben_tf.archive import inventory
 from ben_tf.archive import official_lists
 from ben_tf.archive import open_archive
+from ben_tf.archive import patch_pair
 from ben_tf.archive import patch_sources
 from tfrecords_builder import record
 from tfrecords_builder import shards
+from tfrecords_builder import tfds_internals
 
 SKIPPED_FILE = "skipped.csv"
 
@@ -30,9 +34,20 @@ ShardPath = Callable[[str, int, int], epath.Path]
 
 
 class ConvertedSplit(NamedTuple):
-    """Number of records of each shard, and size of all records."""
+    """A split that was written.
+
+    Attributes:
+      shard_lengths: Number of records of each shard.
+      num_bytes: Size of all records without their framing.
+    """
 
     shard_lengths: list[int]
+    num_bytes: int
+
+
+class _WrittenShard(NamedTuple):
+    path: str
+    num_records: int
     num_bytes: int
 
 
@@ -46,25 +61,25 @@ def convert(
     skip_damaged: bool,
     max_pairs_per_split: int | None = None,
 ) -> dict[str, ConvertedSplit]:
-    """Writes the shards, the table of patches and the list of skipped ones.
+    """Writes the shards, the table of patches and the list of skipped pairs.
 
     Args:
       archive: The sources of both sensors.
       folder: Where everything goes; exists.
       shard_path: Names the files.
       num_shards: (bytes, records) of a split -> its number of shards.
-      runner: Where the work is done.
+      runner: Runs the tasks, on this machine or others.
       skip_damaged: Leave damaged pairs out and list them, instead of raising.
-      max_pairs_per_split: Convert only the first ones of each split.
+      max_pairs_per_split: Convert only so many pairs of each split.
 
     Returns:
-      What became of each split that has records.
+      The splits that have records.
 
     Raises:
       errors.ArchiveError: Something is damaged and `skip_damaged` is false.
       errors.UserError: The archive holds no pair, or the disk is full.
     """
-    # Here, because it takes a while and only a build needs it.
+    # Here, because pyarrow and rasterio take a while to import.
     from tfrecords_builder import patch_table
 
     pairs_of_split, skipped = plan_splits(archive, skip_damaged=skip_damaged)
@@ -80,25 +95,12 @@ def convert(
             num_pairs * record.APPROXIMATE_BYTES,
             f"the records of {num_pairs:,} pairs",
         )
-    tasks = []
-    for split, pairs in pairs_of_split.items():
-        total = num_shards(len(pairs) * record.APPROXIMATE_BYTES, len(pairs))
-        tasks += [
-            shards.ShardTask(
-                split=split,
-                path=str(shard_path(split, index, total)),
-                pairs=pairs[first:end],
-                skip_damaged=skip_damaged,
-            )
-            for index, (first, end) in enumerate(
-                shards.boundaries(len(pairs), total)
-            )
-        ]
-    written: dict[str, list[tuple[str, int, int]]] = {
+    tasks = _plan_shards(pairs_of_split, shard_path, num_shards, skip_damaged)
+    written: dict[str, list[_WrittenShard]] = {
         split: [] for split in pairs_of_split
     }
 
-    def finished_parts() -> Iterator[list]:
+    def finished_parts() -> Iterator[list[patch_pair.PatchPair]]:
         with tqdm.tqdm(
             desc="converting", total=num_pairs, unit=" pairs"
         ) as progress:
@@ -106,8 +108,11 @@ def convert(
                 progress.update(len(result.metadata) + len(result.skipped))
                 skipped.extend(result.skipped)
                 if result.metadata:
+                    # Without the pairs, so that memory stays flat.
                     written[result.split].append(
-                        (result.path, len(result.metadata), result.num_bytes)
+                        _WrittenShard(
+                            result.path, len(result.metadata), result.num_bytes
+                        )
                     )
                     yield result.metadata
 
@@ -121,6 +126,28 @@ def convert(
     }
 
 
+def _plan_shards(
+    pairs_of_split: Mapping[str, Sequence[official_lists.OfficialPatch]],
+    shard_path: ShardPath,
+    num_shards: Callable[[int, int], int],
+    skip_damaged: bool,
+) -> list[shards.ShardTask]:
+    tasks = []
+    for split, pairs in pairs_of_split.items():
+        total = num_shards(len(pairs) * record.APPROXIMATE_BYTES, len(pairs))
+        ranges = tfds_internals.shard_boundaries(len(pairs), total)
+        tasks += [
+            shards.ShardTask(
+                split=split,
+                path=str(shard_path(split, index, total)),
+                pairs=pairs[first:end],
+                skip_damaged=skip_damaged,
+            )
+            for index, (first, end) in enumerate(ranges)
+        ]
+    return tasks
+
+
 def plan_splits(
     archive: patch_sources.Archive, *, skip_damaged: bool
 ) -> tuple[
@@ -132,12 +159,10 @@ def plan_splits(
       errors.ArchiveError: A pair is not whole and `skip_damaged` is false.
       errors.UserError: There is no pair at all.
     """
-    inventory = patch_sources.take_inventory(
-        archive, official_lists.official_patches()
-    )
-    if inventory.problems and not skip_damaged:
-        raise inventory.problems[0]
-    if not inventory.pairs:
+    found = inventory.take(archive, official_lists.official_patches())
+    if found.problems and not skip_damaged:
+        raise found.problems[0]
+    if not found.pairs:
         raise errors.UserError(
             "The archive holds no pair of patches. Expected at least one S2 "
             "patch with its S1 patch."
@@ -145,7 +170,7 @@ def plan_splits(
     by_split: dict[str, list[official_lists.OfficialPatch]] = {
         split: [] for split in bigearthnet.SPLIT_SIZES
     }
-    for pair in inventory.pairs:
+    for pair in found.pairs:
         by_split[pair.split].append(pair)
     return (
         {
@@ -155,22 +180,22 @@ def plan_splits(
         },
         [
             shards.SkippedPair(problem.place, problem.place, problem.reason)
-            for problem in inventory.problems
+            for problem in found.problems
         ],
     )
 
 
 def _finish_split(
-    split: str, parts: list[tuple[str, int, int]], shard_path: ShardPath
+    split: str, parts: list[_WrittenShard], shard_path: ShardPath
 ) -> ConvertedSplit:
-    """Names the files by how many there are; skipping may have emptied some."""
-    for index, (path, _, _) in enumerate(parts):
+    """Renames the files by how many there are; skipping may empty some."""
+    for index, part in enumerate(parts):
         final_path = shard_path(split, index, len(parts))
-        if str(final_path) != path:
-            epath.Path(path).rename(final_path)
+        if str(final_path) != part.path:
+            epath.Path(part.path).rename(final_path)
     return ConvertedSplit(
-        [num_records for _, num_records, _ in parts],
-        sum(num_bytes for _, _, num_bytes in parts),
+        [part.num_records for part in parts],
+        sum(part.num_bytes for part in parts),
     )
 
 
@@ -181,10 +206,10 @@ def _write_skipped(path: epath.Path, skipped: list[shards.SkippedPair]) -> None:
         writer.writerows(sorted(skipped))
 
 
-def count_skipped(folder: epath.Path) -> int:
-    """Returns how many pairs the list of skipped ones has, 0 without one."""
+def count_skipped(folder: epath.Path) -> int | None:
+    """Returns how long the list of skipped pairs is; None without a list."""
     path = folder / SKIPPED_FILE
     if not path.exists():
-        return 0
+        return None
     with path.open("r") as file:
         return sum(1 for _ in csv.reader(file)) - 1

@@ -1,4 +1,4 @@
-"""Downloads the two tarballs: resumes, checks size and checksum."""
+"""Downloads the two tarballs, with resumption and checksums."""
 
 import hashlib
 import os
@@ -28,7 +28,7 @@ class RemoteFile(NamedTuple):
       url: Where it is; the last part is its name.
       md5: Its checksum.
       num_bytes: Its size; None where only the server knows it.
-      most_bytes: What to keep free if the server does not say either.
+      most_bytes: Bytes to keep free if the server does not say either.
     """
 
     url: str
@@ -61,13 +61,13 @@ def download_archive(
 ) -> None:
     """Downloads the files that are not there yet, and checks them.
 
-    A file has its final name only after its checksum was found right; until
-    then it is called `<name>.part`, from which a later call goes on.
+    A file gets its final name once its checksum is right; until then it is
+    called `<name>.part`, from which a later call resumes.
 
     Args:
-      archive_dir: Where to; made if need be.
-      files: What.
-      wait_s: Seconds before another attempt after a broken connection.
+      archive_dir: Folder for the files; created if missing.
+      files: What to download.
+      wait_s: Seconds to wait after a broken connection.
 
     Raises:
       errors.UserError: The server cannot be reached, the disk is too
@@ -87,7 +87,7 @@ def download_archive(
 
 
 def _fetch(file: RemoteFile, part: pathlib.Path, wait_s: float) -> None:
-    """Appends to `part` until it is whole."""
+    """Appends to `part` until it is complete."""
     num_fruitless = 0
     while True:
         size_before = part.stat().st_size if part.exists() else 0
@@ -96,19 +96,19 @@ def _fetch(file: RemoteFile, part: pathlib.Path, wait_s: float) -> None:
                 return
             problem = "the connection was cut"
         except requests.RequestException as error:
-            problem = str(error)
+            problem = errors.first_line(error)
         size = part.stat().st_size if part.exists() else 0
         num_fruitless = 0 if size > size_before else num_fruitless + 1
         if num_fruitless == _MAX_FRUITLESS_ATTEMPTS:
             raise errors.UserError(
                 f"{file.url} cannot be downloaded: {problem}. Run the command "
-                "again to go on where it stopped."
+                "again to resume."
             )
         time.sleep(wait_s)
 
 
 def _fetch_rest(file: RemoteFile, part: pathlib.Path) -> bool:
-    """Downloads what is missing in one go; returns whether it is whole."""
+    """Downloads the rest in one request; returns whether `part` is complete."""
     start = part.stat().st_size if part.exists() else 0
     with requests.get(
         file.url,
@@ -163,7 +163,7 @@ def _fetch_rest(file: RemoteFile, part: pathlib.Path) -> bool:
 
 
 def _check(file: RemoteFile, part: pathlib.Path) -> None:
-    """Compares the checksum; a wrong file is removed."""
+    """Compares the checksum; removes a wrong file."""
     digest = hashlib.md5(usedforsecurity=False)
     with (
         part.open("rb") as data,

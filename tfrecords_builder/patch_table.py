@@ -1,18 +1,19 @@
-"""The table of all patches beside the records: one row a patch, Parquet.
+"""Writes the table of all patches next to the records: Parquet, a row a patch.
 
 Readable with `pandas.read_parquet`; the official v1.0 has no such table.
 """
 
-import collections
 import os
 from collections.abc import Iterable
 from collections.abc import Sequence
 
+import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
 
-from ben_tf import bigearthnet
 from ben_tf.archive import patch_pair
+from ben_tf.data import geography
+from tfrecords_builder import record
 
 FILE_NAME = "patches.parquet"
 
@@ -52,52 +53,20 @@ def write(
 
 
 def _rows(pairs: Sequence[patch_pair.PatchPair]) -> list[dict[str, object]]:
+    longitudes, latitudes = geography.patch_centres(
+        np.array([pair.epsg for pair in pairs]),
+        np.array([pair.upper_left for pair in pairs]),
+    )
     return [
         {
-            "patch_name": pair.official.s2_name,
-            "s1_name": pair.official.s1_name,
+            **record.example(pair),
             "split": pair.official.split,
-            "labels_43": list(pair.labels),
-            "labels_19": list(bigearthnet.labels_43_to_19(pair.labels)),
-            "country": pair.official.country,
-            "season": pair.official.season,
-            "seasonal_snow": pair.official.seasonal_snow,
-            "cloud_or_shadow": pair.official.cloud_or_shadow,
-            "epsg": pair.epsg,
             "easting": pair.upper_left[0],
             "northing": pair.upper_left[1],
             "longitude": longitude,
             "latitude": latitude,
-            "s1_time": pair.s1_time,
-            "s2_time": pair.s2_time,
         }
-        for pair, (longitude, latitude) in zip(
-            pairs, _centres(pairs), strict=True
+        for pair, longitude, latitude in zip(
+            pairs, longitudes, latitudes, strict=True
         )
     ]
-
-
-def _centres(
-    pairs: Sequence[patch_pair.PatchPair],
-) -> list[tuple[float, float]]:
-    """Returns (longitude, latitude) of the centres."""
-    # Here, because it takes a while and only the end of a build needs it.
-    from rasterio import warp
-
-    rows_of_epsg = collections.defaultdict(list)
-    for row, pair in enumerate(pairs):
-        rows_of_epsg[pair.epsg].append(row)
-    half = bigearthnet.PATCH_SIZE_M / 2
-    centres = [(0.0, 0.0)] * len(pairs)
-    for epsg, rows in rows_of_epsg.items():
-        longitudes, latitudes = warp.transform(
-            f"EPSG:{epsg}",
-            "EPSG:4326",
-            [pairs[row].upper_left[0] + half for row in rows],
-            [pairs[row].upper_left[1] - half for row in rows],
-        )
-        for row, centre in zip(
-            rows, zip(longitudes, latitudes, strict=True), strict=True
-        ):
-            centres[row] = centre
-    return centres

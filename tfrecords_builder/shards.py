@@ -1,18 +1,14 @@
-"""Which pair goes into which TFRecord file, and writing one such file.
+"""Writes a TFRecord file of the dataset: one shard.
 
 A shard holds the pairs of a range of hashes and is written front to back by
 one process straight from the archive: no shuffling on disk, memory for one
 pair at a time, and the same bytes whatever the number of processes.
 """
 
-import hashlib
-import itertools
-import struct
 from collections.abc import Iterable
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import google_crc32c
 from etils import epath
 
 from ben_tf import errors
@@ -20,6 +16,7 @@ from ben_tf.archive import official_lists
 from ben_tf.archive import patch_pair
 from ben_tf.archive import patch_sources
 from tfrecords_builder import record
+from tfrecords_builder import tfds_internals
 
 
 class ShardTask(NamedTuple):
@@ -39,7 +36,7 @@ class ShardTask(NamedTuple):
 
 
 class SkippedPair(NamedTuple):
-    """A pair, or an entry that is none, that was left out.
+    """What was left out: a pair, or an entry that is not a patch.
 
     Attributes:
       patch_name: S2 name of the pair, or the name of the entry.
@@ -53,7 +50,7 @@ class SkippedPair(NamedTuple):
 
 
 class ShardResult(NamedTuple):
-    """What became of a `ShardTask`.
+    """What a `ShardTask` resulted in.
 
     Attributes:
       split: Name of the split.
@@ -73,21 +70,9 @@ class ShardResult(NamedTuple):
 def in_record_order(
     split: str, pairs: Iterable[official_lists.OfficialPatch]
 ) -> list[official_lists.OfficialPatch]:
-    """Orders pairs by the hash that TFDS shuffles with: the same every time."""
-    salt = hashlib.md5(split.encode(), usedforsecurity=False)
-
-    def hash_of(pair: official_lists.OfficialPatch) -> bytes:
-        digest = salt.copy()
-        digest.update(pair.s2_name.encode())
-        return digest.digest()
-
-    return sorted(pairs, key=hash_of)
-
-
-def boundaries(num_records: int, num_shards: int) -> list[tuple[int, int]]:
-    """Returns (first, end) of each shard, as TFDS cuts them."""
-    edges = [round(num_records * i / num_shards) for i in range(num_shards + 1)]
-    return list(itertools.pairwise(edges))
+    """Puts the pairs of a split in the order that TFDS would give them."""
+    order = tfds_internals.record_order(split)
+    return sorted(pairs, key=lambda pair: order(pair.s2_name))
 
 
 def write_shard(task: ShardTask, archive: patch_sources.Archive) -> ShardResult:
@@ -112,25 +97,9 @@ def write_shard(task: ShardTask, archive: patch_sources.Archive) -> ShardResult:
                 )
                 continue
             serialized = record.serialize(pair)
-            file.writelines(_frame(serialized))
+            file.writelines(record.frame(serialized))
             num_bytes += len(serialized)
             metadata.append(pair._replace(grids={}))
     if not metadata:
         path.unlink()
     return ShardResult(task.split, task.path, num_bytes, metadata, skipped)
-
-
-def _frame(data: bytes) -> tuple[bytes, bytes, bytes]:
-    """Returns the parts of a TFRecord: length, checksums, data."""
-    length = struct.pack("<Q", len(data))
-    return (
-        length + struct.pack("<I", _masked_crc(length)),
-        data,
-        struct.pack("<I", _masked_crc(data)),
-    )
-
-
-def _masked_crc(data: bytes) -> int:
-    """CRC-32C as TFRecord files store it: rotated, plus a constant."""
-    crc = google_crc32c.value(data)
-    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF

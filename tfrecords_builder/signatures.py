@@ -1,4 +1,4 @@
-"""The designed signal of the synthetic patches: which class shows where.
+"""Designs the signal of the synthetic patches: which class shows where.
 
 Every class changes the pixels of the regions it covers, and only in the bands
 named here, so the outcome of an ablation is known before it is run:
@@ -103,7 +103,7 @@ DROPPED = Signature(dict(B02=0.5, B03=0.5, B04=0.5, B05=0.5, B11=0.5, VV=0.4))
 
 
 def sensors_of(class_19: str) -> frozenset[str]:
-    """The sensors that show a class: "S1", "S2" or both."""
+    """Returns the sensors that show a class: "S1", "S2" or both."""
     signature = SIGNATURES[class_19]
     sensors = {
         bigearthnet.grid_of_band(band).sensor for band in signature.shift

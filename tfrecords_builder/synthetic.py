@@ -85,7 +85,7 @@ def draw_pixels(
 def _draw_regions(
     num_regions: int, *, size_px: int, random: np.random.Generator
 ) -> np.ndarray:
-    """Smooth partition of a patch: (regions, size, size) of 0 and 1.
+    """Draws a smooth partition of a patch: (regions, size, size) bool.
 
     Each region covers a similar area, at random places.
     """
@@ -111,7 +111,7 @@ def _texture(
     size_px: int,
     random: np.random.Generator,
 ) -> np.ndarray:
-    """(size, size) contrast with mean zero."""
+    """Draws a (size, size) contrast with mean zero."""
     pattern = np.zeros((size_px, size_px))
     if signature.rows:
         y, x = np.mgrid[:size_px, :size_px]
@@ -127,7 +127,7 @@ def _texture(
 def _measure(
     band: str, shift: np.ndarray, random: np.random.Generator
 ) -> np.ndarray:
-    """What the sensor would record: own grid, noise and unit."""
+    """Returns what the sensor would record, on its grid, with its noise."""
     grid = bigearthnet.grid_of_band(band)
     factor = shift.shape[0] // grid.size_px
     # A coarse pixel is the mean of what it covers.
@@ -148,7 +148,7 @@ def _measure(
 
 
 def _quantise(values: np.ndarray, *, grid: bigearthnet.Grid) -> np.ndarray:
-    """The dtype of the archive; whole numbers from 1 for Sentinel-2."""
+    """Rounds to the dtype of the archive; Sentinel-2 starts at 1."""
     if grid.sensor == "S2":
         values = np.clip(np.rint(values), 1, 20_000)
     return values.astype(grid.dtype)

@@ -1,8 +1,8 @@
-"""What an interrupted build leaves behind, and that two never run at once.
+"""Locks the dataset that is built and cleans up after interrupted builds.
 
-All of it lies beside the versions of a dataset, under names that TFDS takes
-for no version. A build begins anew: it takes minutes, and half a dataset of
-another archive or another --on_error must not become part of it.
+What is unfinished lies next to the versions of a dataset, under names that TFDS
+never loads. A build starts from scratch: it takes minutes, and half a dataset
+of another archive or another `on_error` must not become part of it.
 """
 
 import contextlib
@@ -13,16 +13,15 @@ import shutil
 from collections.abc import Iterator
 
 from ben_tf import errors
+from tfrecords_builder import tfds_internals
 
-# TFDS builds in a folder of such a name and renames it at the very end.
-_UNFINISHED = "incomplete.*_*"
-_NEW = "incomplete.NEW_"
-_OLD = "incomplete.OLD_"
+_NEW = tfds_internals.unfinished_prefix("NEW")
+_OLD = tfds_internals.unfinished_prefix("OLD")
 
 
 @contextlib.contextmanager
 def alone_in(dataset_dir: str | os.PathLike[str]) -> Iterator[None]:
-    """Holds a lock on the dataset's folder, which a killed process loses.
+    """Locks the dataset's folder; the lock ends with the process.
 
     Raises:
       errors.UserError: Another process holds it.
@@ -35,7 +34,7 @@ def alone_in(dataset_dir: str | os.PathLike[str]) -> Iterator[None]:
         except BlockingIOError as error:
             raise errors.UserError(
                 f"Another build is writing to {os.fspath(dataset_dir)}. Wait "
-                "for it or choose another --data_dir."
+                "for it or choose another `data_dir`."
             ) from error
         yield
     finally:
@@ -43,12 +42,13 @@ def alone_in(dataset_dir: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def clean_up(dataset_dir: str | os.PathLike[str]) -> Iterator[str]:
-    """Removes what is unfinished in all configs; yields what it did.
+    """Removes unfinished versions of all configs; yields what it did.
 
     A version that was being replaced is put back if the new one had not taken
     its place yet.
     """
-    for folder in sorted(pathlib.Path(dataset_dir).glob(f"*/{_UNFINISHED}")):
+    pattern = f"*/{tfds_internals.UNFINISHED_PATTERN}"
+    for folder in sorted(pathlib.Path(dataset_dir).glob(pattern)):
         final = folder.with_name(folder.name.removeprefix(_OLD))
         if folder != final and not final.exists():
             folder.rename(final)

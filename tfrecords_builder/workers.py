@@ -1,4 +1,4 @@
-"""Runs a function on many tasks in several processes, or in this one."""
+"""Runs a function on many tasks in worker processes, or in this one."""
 
 import multiprocessing
 import os
@@ -33,12 +33,12 @@ def run(
 ) -> Iterator[Result]:
     """Yields `function(task, shared)` for each task, in the tasks' order.
 
-    The first exception ends the iteration and gives up the open tasks.
+    The first exception ends the iteration and cancels the remaining tasks.
 
     Args:
       function: At the top level of a module, so that it can be pickled.
-      tasks: What differs from call to call.
-      shared: Sent once to each process.
+      tasks: The first argument of each call.
+      shared: The second argument of every call, sent once to each worker.
       num_workers: Number of processes; 1 runs in this process.
     """
     num_workers = min(num_workers, len(tasks))

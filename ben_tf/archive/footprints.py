@@ -1,4 +1,4 @@
-"""Where a patch lies, from its name alone."""
+"""Computes where a patch lies from its name alone."""
 
 import dataclasses
 import re
@@ -8,7 +8,13 @@ from ben_tf import bigearthnet
 
 @dataclasses.dataclass(frozen=True)
 class Footprint:
-    """Where a patch lies: UTM zone and upper left corner in metres."""
+    """Where a patch lies.
+
+    Attributes:
+      epsg: EPSG code of the UTM zone.
+      ulx: Easting of the upper left corner, in metres.
+      uly: Its northing, in metres.
+    """
 
     epsg: int
     ulx: int
@@ -16,11 +22,14 @@ class Footprint:
 
 
 def footprint_of(s1_name: str) -> Footprint:
-    """The footprint of a patch from the MGRS tile and indices of its S1 name.
+    """Computes a footprint from the MGRS tile and indices of an S1 name.
 
     A name ends in TILE_H_V. The tile is a square of 100 km of the Military
     Grid Reference System; Sentinel-2 widens it to multiples of 60 m; h counts
     patches to the east and v to the south of its upper left corner.
+
+    Raises:
+      ValueError: It is not such a name.
     """
     match = re.fullmatch(r".*_(\d\d)([S-X])([A-Z])([A-Z])_(\d+)_(\d+)", s1_name)
     if match is None:

@@ -1,10 +1,15 @@
-"""Bytes of a one-band GeoTIFF -> checked pixels and georeference.
+"""Decodes one-band GeoTIFFs: checked pixels and georeference.
 
 The archive's GeoTIFFs are uncompressed with all pixels at the end of the file.
-Their header is checked tag by tag and the pixels are then a view of the bytes,
-some 60 times faster than a TIFF library decodes them and 1,000 times faster
-than rasterio opens them. Any other valid GeoTIFF goes through rasterio. Both
-ways give identical arrays.
+Their header is checked tag by tag and the pixels are then a view of the bytes.
+Any other valid GeoTIFF goes through rasterio. Both ways give identical arrays.
+
+A TIFF parser of our own is here for its speed alone: some 60 times that of a
+TIFF library and 1,000 times that of opening a file with rasterio. With the
+other three that stand in for libraries (`tar_index` for tar headers and
+`tfrecords_builder.record` for protocol buffers and TFRecord frames) it makes a
+conversion 20 times as fast as one `rasterio.open` a band in a TFDS generator,
+0.61 times the speed of copying the bytes (`benchmarks/build.py`).
 """
 
 import functools
@@ -19,7 +24,7 @@ from ben_tf import errors
 
 
 class Raster(NamedTuple):
-    """One band.
+    """One band of a patch.
 
     Attributes:
       pixels: (height, width), dtype and shape of the band's grid; read-only.
@@ -47,7 +52,7 @@ def decode(data: bytes, *, place: str, grid: bigearthnet.Grid) -> Raster:
       grid: What the file must hold: size in pixels, dtype, pixel size.
 
     Raises:
-      errors.ArchiveError: The bytes are no such GeoTIFF.
+      errors.ArchiveError: The bytes are not such a GeoTIFF.
     """
     dtype = np.dtype(grid.dtype).newbyteorder("<")
     num_pixel_bytes = grid.size_px * grid.size_px * dtype.itemsize
@@ -103,7 +108,7 @@ _USER_DEFINED = 32767
 def _parse_plain_header(
     header: bytes, *, size_px: int, bits: int, sample_format: int
 ) -> _Georeference | None:
-    """Returns the georeference, or None if anything is not as promised."""
+    """Returns the georeference; None unless the layout is the archive's."""
     try:
         tags = _read_tags(header)
         promised = {

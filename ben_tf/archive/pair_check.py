@@ -1,4 +1,4 @@
-"""Every fault of one pair, instead of the first that stops a conversion."""
+"""Finds every fault of a pair, where a conversion stops at the first."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -7,6 +7,7 @@ import numpy as np
 
 from ben_tf import bigearthnet
 from ben_tf import errors
+from ben_tf.archive import layout
 from ben_tf.archive import official_lists
 from ben_tf.archive import patch_json
 from ben_tf.archive import patch_pair
@@ -14,7 +15,7 @@ from ben_tf.archive import patch_sources
 
 
 class Fault(NamedTuple):
-    """A line of the report.
+    """One thing that is wrong with an archive.
 
     Attributes:
       kind: "missing", "surplus" or "broken".
@@ -31,7 +32,7 @@ def check_pairs(
     pairs: Sequence[official_lists.OfficialPatch],
     archive: patch_sources.Archive,
 ) -> list[list[Fault]]:
-    """Returns the faults of each pair."""
+    """Returns the faults of each pair; what a worker process runs."""
     return [check_pair(pair, archive) for pair in pairs]
 
 
@@ -50,20 +51,23 @@ def check_pair(
         ("S1", official.s1_name),
         ("S2", official.s2_name),
     ):
-        present = set(archive[sensor].file_names(patch_name))
-        expected = patch_sources.expected_file_names(sensor, patch_name)
+        source = archive[sensor]
+        present = set(source.file_names(patch_name))
+        expected = set(layout.file_names(sensor, patch_name))
         faults += [
             Fault("missing", f"{patch_name}/{name}", "is missing.")
             for name in sorted(expected - present)
         ]
         faults += [
-            Fault("surplus", f"{patch_name}/{name}", "is no file of a patch.")
+            Fault(
+                "surplus", f"{patch_name}/{name}", "is not a file of a patch."
+            )
             for name in sorted(present - expected)
         ]
-        if patch_sources.json_name(patch_name) in present:
+        if layout.json_name(patch_name) in present:
             try:
                 metadata[sensor] = patch_pair.read_json(
-                    archive, sensor, patch_name
+                    source, sensor, patch_name
                 )
             except errors.ArchiveError as error:
                 faults.append(_broken(error))
@@ -72,9 +76,9 @@ def check_pair(
             if grid.sensor != sensor:
                 continue
             for band in grid.bands:
-                if patch_sources.band_name(patch_name, band) in present:
+                if layout.band_name(patch_name, band) in present:
                     faults += _check_band(
-                        archive, grid, band, official, metadata.get(sensor)
+                        source, patch_name, grid, band, metadata.get(sensor)
                     )
     if len(metadata) == 2:
         try:
@@ -85,25 +89,21 @@ def check_pair(
 
 
 def _check_band(
-    archive: patch_sources.Archive,
+    source: patch_sources.Source,
+    patch_name: str,
     grid: bigearthnet.Grid,
     band: str,
-    official: official_lists.OfficialPatch,
     metadata: patch_json.PatchJson | None,
 ) -> list[Fault]:
     try:
-        pixels = patch_pair.read_band(archive, grid, band, official, metadata)
+        pixels = patch_pair.read_band(
+            source, patch_name, grid, band, metadata=metadata
+        ).pixels
     except errors.ArchiveError as error:
         return [_broken(error)]
     if grid.dtype == "float32" and not np.isfinite(pixels).all():
-        name = patch_sources.band_name(official.s1_name, band)
-        return [
-            Fault(
-                "broken",
-                f"{official.s1_name}/{name}",
-                "holds NaN or infinite dB.",
-            )
-        ]
+        place = f"{patch_name}/{layout.band_name(patch_name, band)}"
+        return [Fault("broken", place, "holds NaN or infinite dB.")]
     return []
 
 

@@ -1,4 +1,4 @@
-"""New patches to predict: two folders, or an archive; broken ones reported."""
+"""Reads the patches to predict from their folders, or a whole archive."""
 
 import os
 import pathlib
@@ -11,9 +11,9 @@ import numpy as np
 
 from ben_tf import bigearthnet
 from ben_tf import errors
-from ben_tf.archive import geotiff
+from ben_tf.archive import layout
 from ben_tf.archive import open_archive
-from ben_tf.archive import patch_json
+from ben_tf.archive import patch_pair
 from ben_tf.archive import patch_sources
 from ben_tf.archive import plausibility
 
@@ -47,6 +47,12 @@ def from_folders(paths: list[str], grids: tuple[str, ...]) -> Iterator[Item]:
     Args:
       paths: One or two folders of patches.
       grids: Which arrays to read, keys of `bigearthnet.GRIDS`.
+
+    Yields:
+      The patch, or the error that keeps it from being read.
+
+    Raises:
+      errors.UserError: A folder is missing, or not one of a patch.
     """
     names: dict[str, str] = {}
     sources: dict[str, patch_sources.Source] = {}
@@ -55,7 +61,7 @@ def from_folders(paths: list[str], grids: tuple[str, ...]) -> Iterator[Item]:
         if not folder.is_dir():
             raise errors.UserError(
                 f"There is no folder {path}. Expected the folder of a patch, "
-                "or of an archive. Check --input."
+                "or of an archive. Check `input`."
             )
         sensor = folder.name[:2]
         if sensor not in ("S1", "S2") or sensor in names:
@@ -70,7 +76,7 @@ def from_folders(paths: list[str], grids: tuple[str, ...]) -> Iterator[Item]:
         if sensor not in names:
             raise errors.UserError(
                 f"The model looks at {sensor}. Expected the folder of the "
-                f"{sensor} patch as well: --input=S2_FOLDER,S1_FOLDER."
+                f"{sensor} patch as well: `input=S2_FOLDER,S1_FOLDER`."
             )
     yield _read(sources, names, grids)
 
@@ -81,14 +87,17 @@ def from_archive(
     *,
     scratch_dir: str | os.PathLike,
 ) -> Iterator[Item]:
-    """Reads all patches of an archive, extracted or tarballs.
+    """Reads all patches of an archive, extracted or in tarballs.
 
-    For both sensors the JSON of each S1 patch names its S2 partner.
+    Where both sensors are read, the JSON of an S1 patch names its S2 partner.
 
     Args:
-      archive_dir: The archive; a model of one sensor needs only that one.
+      archive_dir: The archive; for grids of one sensor, that sensor suffices.
       grids: Which arrays to read, keys of `bigearthnet.GRIDS`.
-      scratch_dir: For tarballs, see `open_archive`.
+      scratch_dir: Where tarballs are indexed, see `open_archive`.
+
+    Yields:
+      A patch, or the error that keeps it from being read.
     """
     sensors = _sensors(grids)
     sources: patch_sources.Archive
@@ -102,7 +111,8 @@ def from_archive(
         names = {sensors[0]: name}
         try:
             if len(sensors) == 2:
-                names["S2"] = _partner(sources["S1"], name)
+                s1 = patch_pair.read_json(sources["S1"], "S1", name)
+                names["S2"] = s1.s2_name
         except errors.UserError as error:
             yield error
             continue
@@ -110,7 +120,7 @@ def from_archive(
 
 
 def count(archive_dir: str | os.PathLike, grids: tuple[str, ...]) -> int | None:
-    """Number of patches of an extracted archive, for a progress bar."""
+    """Returns the number of patches, for a progress bar; None for tarballs."""
     try:
         sources = _one_sensor(archive_dir, _sensors(grids)[0])
     except errors.UserError:
@@ -127,12 +137,12 @@ def _one_sensor(
     archive_dir: str | os.PathLike, sensor: str
 ) -> dict[str, patch_sources.FolderSource]:
     root = pathlib.Path(archive_dir)
-    for name in patch_sources.SENSOR_FOLDERS[sensor]:
+    for name in layout.SENSOR_FOLDERS[sensor]:
         if (root / name).is_dir():
             return {sensor: patch_sources.FolderSource(root / name)}
     raise errors.UserError(
         f"The archive folder {root} holds no extracted {sensor} patches. "
-        f"Expected {' or '.join(patch_sources.SENSOR_FOLDERS[sensor])} in it."
+        f"Expected {' or '.join(layout.SENSOR_FOLDERS[sensor])} in it."
     )
 
 
@@ -141,21 +151,12 @@ def _sensors(grids: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted({bigearthnet.GRIDS[name].sensor for name in grids}))
 
 
-def _partner(source: patch_sources.Source, s1_name: str) -> str:
-    file_name = patch_sources.json_name(s1_name)
-    return patch_json.parse(
-        source.read_file(s1_name, file_name),
-        place=f"{s1_name}/{file_name}",
-        sensor="S1",
-    ).s2_name
-
-
 def _read(
     sources: patch_sources.Archive,
     names: Mapping[str, str],
     grids: tuple[str, ...],
 ) -> Item:
-    """Reads the bands of a patch; an error instead of raising it."""
+    """Reads the bands of a patch; returns an error instead of raising it."""
     arrays = {}
     places = set()
     try:
@@ -164,11 +165,8 @@ def _read(
             name = names[grid.sensor]
             array = np.empty(grid.shape, grid.dtype)
             for index, band in enumerate(grid.bands):
-                file_name = patch_sources.band_name(name, band)
-                raster = geotiff.decode(
-                    sources[grid.sensor].read_file(name, file_name),
-                    place=f"{name}/{file_name}",
-                    grid=grid,
+                raster = patch_pair.read_band(
+                    sources[grid.sensor], name, grid, band
                 )
                 array[..., index] = raster.pixels
                 places.add((raster.epsg, raster.upper_left))

@@ -1,4 +1,4 @@
-"""The JSON file of a patch -> checked labels, footprint and time."""
+"""Parses the JSON file of a patch: labels, footprint and time, all checked."""
 
 import datetime
 import functools
@@ -43,7 +43,7 @@ _NORTHING_RANGE = (0, 9_400_000)
 
 
 def _refuse_constant(text: str) -> None:
-    raise ValueError(f"{text} is no JSON")
+    raise ValueError(f"{text} is not JSON")
 
 
 # Python's decoder takes NaN and Infinity, which JSON does not know.
@@ -51,7 +51,7 @@ _DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
 class PatchJson(NamedTuple):
-    """What the JSON of one patch says.
+    """The checked content of the JSON file of a patch.
 
     Attributes:
       labels: Names of the 43-class nomenclature, in the order of CLASSES_43.
@@ -77,7 +77,7 @@ def parse(data: bytes, *, place: str, sensor: str) -> PatchJson:
       sensor: "S1" or "S2".
 
     Raises:
-      errors.ArchiveError: The file is no JSON, or a key, type, label or number
+      errors.ArchiveError: The file is not JSON, or a key, type, label or number
         is not what the archive promises.
     """
     try:
@@ -85,7 +85,9 @@ def parse(data: bytes, *, place: str, sensor: str) -> PatchJson:
     # A hostile file may also be nested too deeply.
     except (ValueError, RecursionError) as error:
         raise errors.ArchiveError(
-            place, f"is not valid JSON ({error}). Extract it again."
+            place,
+            f"is not valid JSON ({errors.first_line(error)}). "
+            "Extract it again.",
         ) from error
     expected_keys = _KEYS[sensor]
     if not isinstance(content, dict) or content.keys() != expected_keys:

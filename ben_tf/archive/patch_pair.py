@@ -1,4 +1,4 @@
-"""One pair of patches: 16 files read, checked against each other, stacked."""
+"""Reads a pair of patches: 16 files, checked against each other, stacked."""
 
 from typing import NamedTuple
 
@@ -7,6 +7,7 @@ import numpy as np
 from ben_tf import bigearthnet
 from ben_tf import errors
 from ben_tf.archive import geotiff
+from ben_tf.archive import layout
 from ben_tf.archive import official_lists
 from ben_tf.archive import patch_json
 from ben_tf.archive import patch_sources
@@ -38,23 +39,35 @@ class PatchPair(NamedTuple):
 def read(
     archive: patch_sources.Archive, official: official_lists.OfficialPatch
 ) -> PatchPair:
-    """Reads a pair and checks all that the archive promises about it.
+    """Reads a pair and checks that its files belong together.
+
+    Args:
+      archive: The sources of both sensors.
+      official: The pair on the official list.
 
     Raises:
       errors.ArchiveError: A file is missing, damaged or of another size or
         type, or the files contradict each other or the official pairing.
     """
-    s1 = read_json(archive, "S1", official.s1_name)
-    s2 = read_json(archive, "S2", official.s2_name)
+    names = {"S1": official.s1_name, "S2": official.s2_name}
+    metadata = {
+        sensor: read_json(archive[sensor], sensor, name)
+        for sensor, name in names.items()
+    }
+    s1, s2 = metadata["S1"], metadata["S2"]
     check_agreement(s1, s2, official)
     grids = {}
     for name, grid in bigearthnet.GRIDS.items():
         grids[name] = np.empty(grid.shape, grid.dtype)
-        metadata = {"S1": s1, "S2": s2}[grid.sensor]
         for index, band in enumerate(grid.bands):
-            grids[name][..., index] = read_band(
-                archive, grid, band, official, metadata
+            raster = read_band(
+                archive[grid.sensor],
+                names[grid.sensor],
+                grid,
+                band,
+                metadata=metadata[grid.sensor],
             )
+            grids[name][..., index] = raster.pixels
     return PatchPair(
         official=official,
         grids=grids,
@@ -67,16 +80,21 @@ def read(
 
 
 def read_json(
-    archive: patch_sources.Archive, sensor: str, patch_name: str
+    source: patch_sources.Source, sensor: str, patch_name: str
 ) -> patch_json.PatchJson:
-    """Reads the JSON of a patch.
+    """Reads and checks the JSON of a patch.
+
+    Args:
+      source: The patches of the sensor.
+      sensor: "S1" or "S2".
+      patch_name: Name of the patch.
 
     Raises:
       errors.ArchiveError: It is missing or unusable.
     """
-    file_name = patch_sources.json_name(patch_name)
+    file_name = layout.json_name(patch_name)
     return patch_json.parse(
-        archive[sensor].read_file(patch_name, file_name),
+        source.read_file(patch_name, file_name),
         place=f"{patch_name}/{file_name}",
         sensor=sensor,
     )
@@ -87,12 +105,12 @@ def check_agreement(
     s2: patch_json.PatchJson,
     official: official_lists.OfficialPatch,
 ) -> None:
-    """Compares the JSONs of a pair with each other and the official pairing.
+    """Compares the JSON files of a pair with each other and the official list.
 
     Raises:
       errors.ArchiveError: They differ.
     """
-    s1_file = f"{official.s1_name}/{patch_sources.json_name(official.s1_name)}"
+    s1_file = f"{official.s1_name}/{layout.json_name(official.s1_name)}"
     if s1.s2_name != official.s2_name:
         raise errors.ArchiveError(
             s1_file,
@@ -116,39 +134,38 @@ def check_agreement(
 
 
 def read_band(
-    archive: patch_sources.Archive,
+    source: patch_sources.Source,
+    patch_name: str,
     grid: bigearthnet.Grid,
     band: str,
-    official: official_lists.OfficialPatch,
-    metadata: patch_json.PatchJson | None,
-) -> np.ndarray:
-    """Reads the pixels of a band, (size_px, size_px), read-only.
+    *,
+    metadata: patch_json.PatchJson | None = None,
+) -> geotiff.Raster:
+    """Reads and checks a band of a patch.
 
     Args:
-      archive: The sources of both sensors.
+      source: The patches of the grid's sensor.
+      patch_name: Name of the patch.
       grid: The grid of the band.
       band: Name of the band.
-      official: The pair.
-      metadata: The JSON of the patch, to compare the place; None: do not.
+      metadata: The JSON of the patch, which must give the same place; None to
+        leave the place unchecked.
 
     Raises:
       errors.ArchiveError: The file is missing, damaged, of another size or
         type, or lies elsewhere than `metadata` says.
     """
-    patch_name = official.s1_name if grid.sensor == "S1" else official.s2_name
-    file_name = patch_sources.band_name(patch_name, band)
+    file_name = layout.band_name(patch_name, band)
     place = f"{patch_name}/{file_name}"
     raster = geotiff.decode(
-        archive[grid.sensor].read_file(patch_name, file_name),
-        place=place,
-        grid=grid,
+        source.read_file(patch_name, file_name), place=place, grid=grid
     )
+    found = (raster.epsg, raster.upper_left)
     expected = metadata and (metadata.epsg, metadata.upper_left)
-    if expected and (raster.epsg, raster.upper_left) != expected:
+    if expected and found != expected:
         raise errors.ArchiveError(
             place,
             "lies elsewhere than its JSON says. Expected EPSG code and upper "
-            f"left corner {expected}. Received: "
-            f"{(raster.epsg, raster.upper_left)}",
+            f"left corner {expected}. Received: {found}",
         )
-    return raster.pixels
+    return raster

@@ -1,6 +1,6 @@
-"""Are these pixels in the units that a model was trained on?
+"""Refuses pixels in other units than a model was trained on.
 
-A model gives an answer for any numbers. These checks catch the usual mistakes:
+A model answers any numbers. These checks catch the usual mistakes:
 linear backscatter instead of dB, reflectance from 0 to 1 instead of x 10,000.
 """
 
@@ -10,7 +10,7 @@ from ben_tf import errors
 
 
 def check_units(pixels: np.ndarray, sensor: str, place: str) -> None:
-    """Checks the values of one sensor.
+    """Refuses values that cannot be dB (S1) or reflectance x 10,000 (S2).
 
     Args:
       pixels: Any shape; NaN stands for no data.

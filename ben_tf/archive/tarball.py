@@ -1,4 +1,4 @@
-"""The patches in a tarball, read without extracting them.
+"""Reads patches from a tarball without extracting it.
 
 A compressed tarball is inflated into one scratch file, and an index on disk
 says where each file lies, so that members may come in any order and any
@@ -43,7 +43,7 @@ class TarSource:
 
         Raises:
           errors.ArchiveError: A member has no business in the archive.
-          command_line.UserError: The file is damaged or no whole tar file.
+          errors.UserError: The file is damaged or not a whole tar file.
         """
         self._tar_path = os.fspath(tar_path)
         if tar_path.suffix == ".gz":
@@ -87,7 +87,7 @@ class TarSource:
         ] + self._surplus.get(patch_name, [])
 
     def read_file(self, patch_name: str, file_name: str) -> bytes:
-        """Returns a whole file; see `archive.Source.read_file`."""
+        """Returns a whole file; see `patch_sources.Source.read_file`."""
         place = f"{patch_name}/{file_name}"
         row = self._find(patch_name)
         column = self._columns.get(file_name.removeprefix(patch_name))

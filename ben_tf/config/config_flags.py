@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+from typing import Any
 
 from absl import flags
 
@@ -16,7 +17,7 @@ def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
 
     `Config` itself checks choices and bounds.
     """
-    define = {
+    define: dict[Any, Any] = {
         bool: flags.DEFINE_bool,
         int: flags.DEFINE_integer,
         float: flags.DEFINE_float,
@@ -35,20 +36,19 @@ def from_flags(
     flag_values: flags.FlagValues = flags.FLAGS,
 ) -> config_lib.Config:
     """The configuration that the parsed flags describe."""
-    return config_lib.Config(
-        **{
-            field.name: flag_values[field.name].value
-            for field in dataclasses.fields(config_lib.Config)
-        }
-    )
+    values: dict[str, Any] = {
+        field.name: flag_values[field.name].value
+        for field in dataclasses.fields(config_lib.Config)
+    }
+    return config_lib.Config(**values)
 
 
-def from_experiment(name: str, **changes: object) -> config_lib.Config:
+def from_experiment(name: str, **changes: Any) -> config_lib.Config:
     """The configuration that a flagfile of `ben_tf/experiments` describes.
 
     Args:
       name: Of the file, such as "table2_resnet50".
-      **changes: Fields that shall differ, such as `data_dir`.
+      **changes: Fields that are to differ, such as `data_dir`.
 
     Raises:
       UserError: No experiment has this name, or a value is not allowed.

@@ -128,7 +128,7 @@ def test_nothing_is_written_for_a_bad_checkpoint(tmp_path):
 
 
 def test_sentinel_2_has_no_vv_to_duplicate(tmp_path):
-    with pytest.raises(errors.UserError, match="--duplicate_vv"):
+    with pytest.raises(errors.UserError, match="`duplicate_vv`"):
         released_weights.import_checkpoint(
             checkpoint="nowhere",
             workdir=tmp_path / "run",

@@ -54,11 +54,10 @@ def test_another_seed_gives_other_weights_and_another_order(tiny_config):
 
 
 def _make_run(config) -> runs.Run:
-    runs.make_repeatable(config.seed)
     return runs.make_run(
         config,
         built_dataset.open_dataset(config.data_dir),
-        strategy=devices.make_strategy(config.strategy),
+        devices.make_devices(config.strategy),
     )
 
 

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from ben_tf import errors
-from tfrecords_builder import build as build_lib
+from tfrecords_builder import dataset
 
 
 def shards(data_dir) -> dict[str, bytes]:
@@ -14,7 +14,7 @@ def shards(data_dir) -> dict[str, bytes]:
 
 
 def build_with_beam(archive_dir, data_dir, **kwargs):
-    build_lib.build(
+    dataset.build(
         archive_dir=archive_dir,
         data_dir=data_dir,
         beam_runner="DirectRunner",
@@ -24,7 +24,7 @@ def build_with_beam(archive_dir, data_dir, **kwargs):
 
 
 def test_files_equal_those_of_the_local_path(real_archive, tmp_path):
-    build_lib.build(archive_dir=real_archive, data_dir=tmp_path / "local")
+    dataset.build(archive_dir=real_archive, data_dir=tmp_path / "local")
     build_with_beam(real_archive, tmp_path / "beam")
     local, beam = shards(tmp_path / "local"), shards(tmp_path / "beam")
     assert len(local) == 3

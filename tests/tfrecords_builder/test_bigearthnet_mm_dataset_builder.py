@@ -15,3 +15,8 @@ def dummy_data(request, real_archive):
 class TestBuilder(tfds.testing.DatasetBuilderTestCase):
     DATASET_CLASS = builder_lib.Builder
     SPLITS = {"train": 4, "test": 1, "excluded": 1}  # noqa: RUF012
+
+
+def test_unknown_on_error_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="Expected 'raise' or 'skip'"):
+        builder_lib.Builder(data_dir=str(tmp_path), on_error="ignore")

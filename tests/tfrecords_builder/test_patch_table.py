@@ -7,12 +7,12 @@ import tensorflow_datasets as tfds
 from rasterio import warp
 
 from ben_tf import bigearthnet
-from tfrecords_builder import build as build_lib
+from tfrecords_builder import dataset
 
 
 @pytest.fixture(scope="module")
 def builder(real_archive, tmp_path_factory):
-    return build_lib.build(
+    return dataset.build(
         archive_dir=real_archive, data_dir=tmp_path_factory.mktemp("data")
     )
 

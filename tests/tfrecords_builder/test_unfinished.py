@@ -13,13 +13,13 @@ import pytest
 import tensorflow_datasets as tfds
 
 from ben_tf import errors
-from tfrecords_builder import build as build_lib
+from tfrecords_builder import dataset
 from tfrecords_builder import unfinished
 
 # Builds with two workers and stops for ever after the first pair.
 HANGING_BUILD = """
 import os, sys, threading
-from tfrecords_builder import build, patch_table
+from tfrecords_builder import dataset, patch_table
 
 def hang(path, parts):
     next(iter(parts))
@@ -28,7 +28,9 @@ def hang(path, parts):
 
 if __name__ == "__main__":
     patch_table.write = hang
-    build.build(archive_dir=sys.argv[1], data_dir=sys.argv[2], num_workers=2)
+    dataset.build(
+        archive_dir=sys.argv[1], data_dir=sys.argv[2], num_workers=2
+    )
 """
 
 
@@ -64,7 +66,7 @@ def test_a_killed_build_leaves_nothing_that_loads(
         assert process.stdout.readline() == "hanging\n"
         # While it runs, another build is refused.
         with pytest.raises(errors.UserError, match="Another build"):
-            build_lib.build(archive_dir=real_archive, data_dir=data_dir)
+            dataset.build(archive_dir=real_archive, data_dir=data_dir)
         assert len(processes_that_mention(marker)) > 2
     finally:
         os.kill(process.pid, signal.SIGKILL)
@@ -86,7 +88,7 @@ def test_a_killed_build_leaves_nothing_that_loads(
     # By now the workers have noticed that their parent is gone.
     assert processes_that_mention(marker) == []
 
-    builder = build_lib.build(archive_dir=real_archive, data_dir=data_dir)
+    builder = dataset.build(archive_dir=real_archive, data_dir=data_dir)
     assert "a build was interrupted. Starting anew." in capsys.readouterr().out
     assert builder.info.splits.total_num_examples == 6
     assert not list(data_dir.rglob("incomplete*"))
@@ -96,7 +98,7 @@ def test_a_killed_build_leaves_nothing_that_loads(
 def test_a_failed_build_leaves_nothing(archive_dir, tmp_path):
     next(archive_dir.glob("*/*/*_VH.tif")).unlink()
     with pytest.raises(errors.UserError):
-        build_lib.build(archive_dir=archive_dir, data_dir=tmp_path / "data")
+        dataset.build(archive_dir=archive_dir, data_dir=tmp_path / "data")
     left = [p for p in (tmp_path / "data").rglob("*") if p.is_file()]
     # TFDS notes which config is the default one.
     assert [p.name for p in left] == ["metadata.json"]
@@ -110,7 +112,8 @@ import os, pathlib, shutil, signal, sys
 import tensorflow_datasets as tfds
 from pyarrow import parquet
 
-from tfrecords_builder import build, patch_pair, splits, tar_index, unfinished
+from ben_tf.archive import official_lists, patch_pair, tar_index
+from tfrecords_builder import dataset
 
 def kill_at(owner, name, *, call=1, before=True):
     original = getattr(owner, name)
@@ -143,11 +146,11 @@ POINTS = {
 
 if __name__ == "__main__":
     archive_dir, data_dir, overwrite, *points = sys.argv[1:]
-    splits.official_patches()
+    official_lists.official_patches()
     for point in points:
         if os.fork() == 0:
             POINTS[point]()
-            build.build(
+            dataset.build(
                 archive_dir=archive_dir,
                 data_dir=f"{data_dir}/{point}",
                 num_workers=1,
@@ -202,7 +205,7 @@ def killed_overwrite_dir(real_archive, tarballs, tmp_path_factory):
     """The same for builds with overwrite, of a dataset with a mark in it."""
     folder = tmp_path_factory.mktemp("killed_overwrite")
     old = folder / "old"
-    builder = build_lib.build(archive_dir=real_archive, data_dir=old)
+    builder = dataset.build(archive_dir=real_archive, data_dir=old)
     (builder.data_path / "OLD").touch()
     for point in BUILDING + SWAPPING:
         shutil.copytree(old, folder / point)
@@ -238,7 +241,7 @@ def test_killed_anywhere_nothing_loads_and_the_next_build_finishes(
         tfds.core.read_only_builder.builder_from_files(
             "bigearthnet_mm", data_dir=data_dir
         )
-    build_lib.build(archive_dir=real_archive, data_dir=data_dir)
+    dataset.build(archive_dir=real_archive, data_dir=data_dir)
     assert f"{left[0]}: a build was interrupted" in capsys.readouterr().out
     assert versions(data_dir) == ["1.0.0"]
     assert not is_old(data_dir)
@@ -255,22 +258,22 @@ def test_a_killed_overwrite_loses_no_dataset(
     else:
         assert is_old(data_dir) == (point != "after the swap")
     with pytest.raises(errors.UserError, match="already a dataset"):
-        build_lib.build(archive_dir=real_archive, data_dir=data_dir)
+        dataset.build(archive_dir=real_archive, data_dir=data_dir)
     assert versions(data_dir) == ["1.0.0"]
     assert is_old(data_dir) == (point != "after the swap")
     said = capsys.readouterr().out
     assert "a build was interrupted" in said
     assert ("Put back" in said) == (point == "amid the swap")
-    build_lib.build(archive_dir=real_archive, data_dir=data_dir, overwrite=True)
+    dataset.build(archive_dir=real_archive, data_dir=data_dir, overwrite=True)
     assert versions(data_dir) == ["1.0.0"]
     assert not is_old(data_dir)
 
 
 def test_a_failed_overwrite_keeps_the_old_dataset(archive_dir, tmp_path):
-    build_lib.build(archive_dir=archive_dir, data_dir=tmp_path / "data")
+    dataset.build(archive_dir=archive_dir, data_dir=tmp_path / "data")
     next(archive_dir.glob("*/*/*_VH.tif")).unlink()
     with pytest.raises(errors.UserError, match="is missing"):
-        build_lib.build(
+        dataset.build(
             archive_dir=archive_dir,
             data_dir=tmp_path / "data",
             overwrite=True,

@@ -10,7 +10,6 @@ import pytest
 import tensorflow as tf
 
 from ben_tf import models
-from ben_tf.data import preprocessing
 from ben_tf.models import branches
 
 # (model, modality, fusion, classes) -> trainable parameters. Those of
@@ -61,10 +60,11 @@ def _structure(name, modality, fusion, num_classes, bands_60m=None):
     ):
         model = models.make_model(
             name,
-            modality=modality,
             fusion=fusion,
             num_classes=num_classes,
-            bands_60m=bands_60m,
+            preprocessing=models.preprocessing_of(
+                name, modality=modality, bands_60m=bands_60m
+            ),
         )
     return _Structure(
         num_trainable=sum(
@@ -115,8 +115,8 @@ def test_the_60_m_bands_can_be_chosen(name, choice, expected):
 )
 def test_inputs_and_layers(name, modality, fusion):
     structure = _structure(name, modality, fusion, 19)
-    assert structure.inputs == preprocessing.model_input_shapes(
-        models.MODELS[name].layout, modality=modality
+    assert structure.inputs == (
+        models.preprocessing_of(name, modality=modality).input_shapes
     )
     assert structure.output_shape == (None, 19)
     assert structure.embedding_rank == 2
@@ -146,9 +146,7 @@ def test_embedding_and_probabilities_of_a_forward_pass(name):
     random = np.random.default_rng(0)
     inputs = {
         grid: random.normal(size=(3, *shape)).astype(np.float32)
-        for grid, shape in preprocessing.model_input_shapes(
-            "native", modality="MM"
-        ).items()
+        for grid, shape in models.preprocessing_of(name).input_shapes.items()
     }
     both = tf.keras.Model(
         model.inputs, [model.get_layer("embedding").output, *model.outputs]
@@ -170,8 +168,26 @@ def test_the_loss_does_not_saturate():
 
 
 @pytest.mark.parametrize(
-    "arguments", [("resnet18", "MM", "late", 19), ("vgg16", "MM", "mid", 19)]
+    ("arguments", "message"),
+    [
+        (("resnet18", "MM", "late", 19), "Expected a model of"),
+        (("vgg16", "MM", "mid", 19), "Expected a fusion of"),
+        (("vgg16", "S1", "shared", 19), "Expected modality='MM'"),
+    ],
 )
-def test_unknown_names_are_refused(arguments):
-    with pytest.raises(ValueError, match="Expected a model of"):
+def test_unknown_names_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
         _structure(*arguments)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"modality": "S1"}, {"name": "k_branch_cnn"}],
+    ids=["twice", "of another model"],
+)
+def test_preprocessing_that_does_not_fit_is_refused(arguments):
+    preprocessing = models.preprocessing_of("vgg16", modality="S1")
+    with pytest.raises(ValueError, match="Expected preprocessing for"):
+        models.make_model(
+            **{"name": "vgg16", "preprocessing": preprocessing} | arguments
+        )

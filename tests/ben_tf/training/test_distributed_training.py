@@ -161,12 +161,12 @@ def test_lost_workers_come_back_and_two_train_as_one(
     assert lost == [2, 1, 0]
     # Whether a step was saved depends on how far the chief was when another
     # worker ended with it. What the chief did not live to say is not known.
-    going_on = [re.findall(r"going on after step (\d)", x) for x in outputs]
-    assert going_on[0][0] in ("1", "2")
-    assert going_on[0][1] in ("4", "5")
-    assert going_on[1][0] == going_on[0][1]
-    assert going_on[1][1] == going_on[2][0] in ("6", "7")
-    assert list(map(len, going_on)) == [2, 2, 1]
+    resumed = [re.findall(r"resuming after step (\d)", x) for x in outputs]
+    assert resumed[0][0] in ("1", "2")
+    assert resumed[0][1] in ("4", "5")
+    assert resumed[1][0] == resumed[0][1]
+    assert resumed[1][1] == resumed[2][0] in ("6", "7")
+    assert list(map(len, resumed)) == [2, 2, 1]
     _assert_same_curves(workdir, one_device)
     assert (workdir / "saved_model" / "saved_model.pb").exists()
     names = {path.name for path in workdir.iterdir()}

@@ -9,6 +9,7 @@ import tensorflow as tf
 from ben_tf import bigearthnet
 from ben_tf import errors
 from ben_tf.data import built_dataset
+from ben_tf.training import devices
 from ben_tf.training import dry_run
 from ben_tf.training import runs
 from tests import in_process
@@ -26,11 +27,10 @@ def run(tiny_config) -> runs.Run:
         epochs=3,
         train_split="train",
     )
-    runs.make_repeatable(config.seed)
     return runs.make_run(
         config,
         built_dataset.open_dataset(config.data_dir),
-        strategy=tf.distribute.get_strategy(),
+        devices.make_devices("one_device"),
     )
 
 
@@ -63,7 +63,7 @@ def test_memory_of_optimisers(tiny_config, optimizer, per_weight):
         runs.make_run(
             config,
             built_dataset.open_dataset(config.data_dir),
-            strategy=tf.distribute.get_strategy(),
+            devices.make_devices("one_device"),
         )
     )
     assert plan.slot_bytes == per_weight * plan.gradient_bytes

@@ -47,9 +47,8 @@ def untrained(tmp_path_factory):
     return saved_model.save(
         models.make_model("small_cnn", fusion="shared"),
         tmp_path_factory.mktemp("untrained") / "saved_model",
+        preprocessing=models.preprocessing_of("small_cnn"),
         name="small_cnn",
-        layout="native",
-        modality="MM",
         trained_on_synthetic=True,
     )
 

@@ -130,7 +130,7 @@ def test_from_imagenet_to_the_fusion_of_two_sensors(
         branch_workdirs=f"{folders['S1']},{folders['S2']}",
     )
     trainer.train(fused, folders["MM"])
-    # Nothing is read again where a run resumes.
+    # A resumed run does not read them again.
     shutil.rmtree(folders["S1"])
     trainer.train(dataclasses.replace(fused, epochs=2), folders["MM"])
 
@@ -237,8 +237,8 @@ def test_fusion_begins_as_the_mean_of_both(branches):
 @pytest.mark.parametrize(
     ("order", "changes", "expected"),
     [
-        ("S2,S1", {}, "--modality=S2, expected S1"),
-        ("S1,S2", {"num_classes": 43}, "--num_classes=19, expected 43"),
+        ("S2,S1", {}, "`modality=S2`, expected S1"),
+        ("S1,S2", {"num_classes": 43}, "`num_classes=19`, expected 43"),
         ("S1", {}, "Expected two workdirs"),
     ],
 )

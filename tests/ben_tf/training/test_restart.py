@@ -79,8 +79,8 @@ def test_a_run_resumes_from_any_moment(config, tmp_path):
     assert json.loads(lines[-1]) == [interruption.EXIT_CODE, -9, -9, -9], (
         process.stderr
     )
-    going_on = [line for line in lines if "going on" in line]
-    assert [line.split()[-1] for line in going_on] == ["1", "1", "1"]
+    resumed = [line for line in lines if "resuming" in line]
+    assert [line.split()[-1] for line in resumed] == ["1", "1", "1"]
     assert any("after step 1, saved. The same command" in x for x in lines)
 
     trainer.train(config, broken)

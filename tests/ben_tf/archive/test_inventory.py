@@ -1,0 +1,52 @@
+"""What an archive holds against the official pairs."""
+
+from ben_tf.archive import inventory
+from ben_tf.archive import official_lists
+
+
+class Names:
+    """A source that knows names only."""
+
+    def __init__(self, names):
+        self._names = names
+
+    def patch_names(self):
+        return self._names
+
+
+def take(s1_names, s2_names) -> inventory.Inventory:
+    return inventory.take(
+        {"S1": Names(s1_names), "S2": Names(s2_names)},
+        official_lists.official_patches(),
+    )
+
+
+def test_whole_pairs_come_in_the_order_of_their_names(real_pairs):
+    found = take(
+        [pair.s1_name for pair in real_pairs],
+        [pair.s2_name for pair in real_pairs[::-1]],
+    )
+    assert found.pairs == real_pairs
+    assert found.problems == []
+
+
+def test_each_half_names_its_partner(real_pairs):
+    first, second, *_ = real_pairs
+    found = take([first.s1_name], [second.s2_name])
+    assert found.pairs == []
+    assert [(half.place, half.reason[:11]) for half in found.halves] == [
+        (second.s2_name, "has no S1 p"),
+        (first.s1_name, "has no S2 p"),
+    ]
+    assert second.s1_name in found.halves[0].reason
+    assert first.s2_name in found.halves[1].reason
+    assert found.problems == found.halves
+
+
+def test_names_of_no_list_are_unknown_in_both_sensors(real_pairs):
+    found = take(
+        ["README", real_pairs[0].s1_name], [real_pairs[0].s2_name, "x"]
+    )
+    assert found.pairs == real_pairs[:1]
+    assert [problem.place for problem in found.unknown] == ["x", "README"]
+    assert "official list" in found.unknown[0].reason

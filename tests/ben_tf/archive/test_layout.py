@@ -1,0 +1,63 @@
+"""Finding the sensors of an archive, and the names of a patch's files."""
+
+import pytest
+
+from ben_tf import errors
+from ben_tf.archive import layout
+
+NAMES = [
+    (sensor, name)
+    for sensor, names in layout.SENSOR_FOLDERS.items()
+    for name in names
+]
+TARBALLS = [
+    (sensor, stem + suffix)
+    for sensor, stems in layout.TARBALL_STEMS.items()
+    for stem in stems
+    for suffix in layout.TAR_SUFFIXES
+]
+OTHER = {"S1": "BigEarthNet-S2-v1.0", "S2": "BigEarthNet-S1-v1.0"}
+
+
+@pytest.mark.parametrize(("sensor", "name"), NAMES)
+def test_a_folder_is_found_and_wins_over_a_tarball(tmp_path, sensor, name):
+    (tmp_path / OTHER[sensor]).mkdir()
+    (tmp_path / f"{layout.TARBALL_STEMS[sensor][0]}.tar").touch()
+    (tmp_path / name).mkdir()
+    assert layout.find_sensors(tmp_path)[sensor] == tmp_path / name
+
+
+@pytest.mark.parametrize(("sensor", "name"), TARBALLS)
+def test_a_tarball_is_found(tmp_path, sensor, name):
+    (tmp_path / OTHER[sensor]).mkdir()
+    (tmp_path / name).touch()
+    found = layout.find_sensors(tmp_path)
+    assert found[sensor] == tmp_path / name
+    assert set(found) == {"S1", "S2"}
+
+
+@pytest.mark.parametrize("sensor", ["S1", "S2"])
+def test_a_missing_sensor_is_named(tmp_path, sensor):
+    (tmp_path / OTHER[sensor]).mkdir()
+    with pytest.raises(errors.UserError, match=f"holds no {sensor} patches"):
+        layout.find_sensors(tmp_path)
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    with pytest.raises(errors.UserError, match=r"absent.*`archive_dir`"):
+        layout.find_sensors(tmp_path / "absent")
+
+
+def test_names_of_a_patch_are_those_of_the_real_ones(real_archive):
+    for sensor, number in (("S1", 3), ("S2", 13)):
+        folder = real_archive / layout.SENSOR_FOLDERS[sensor][0]
+        for patch in folder.iterdir():
+            names = layout.file_names(sensor, patch.name)
+            assert len(names) == number
+            assert set(names) == {path.name for path in patch.iterdir()}
+
+
+def test_a_marker_makes_an_archive_synthetic(real_archive, tmp_path):
+    assert not layout.is_synthetic(real_archive)
+    (tmp_path / "SYNTHETIC.txt").touch()
+    assert layout.is_synthetic(tmp_path)

@@ -1,0 +1,117 @@
+"""Patches to predict come from folders, archives and tarballs alike."""
+
+import os
+import tarfile
+
+import numpy as np
+import pytest
+
+from ben_tf import bigearthnet
+from ben_tf import errors
+from ben_tf.archive import layout
+from ben_tf.archive import open_archive
+from ben_tf.archive import patch_files
+from ben_tf.archive import patch_pair
+
+GRIDS = tuple(bigearthnet.GRIDS)
+
+
+def folder_of(archive_dir, sensor, name):
+    return archive_dir / layout.SENSOR_FOLDERS[sensor][0] / name
+
+
+def assert_is(patch, pair) -> None:
+    assert patch.name == pair.official.s2_name
+    assert (patch.epsg, patch.upper_left) == (pair.epsg, pair.upper_left)
+    assert patch.grids.keys() == pair.grids.keys()
+    for name, pixels in pair.grids.items():
+        np.testing.assert_array_equal(patch.grids[name], pixels)
+
+
+@pytest.fixture(scope="module")
+def pairs(real_archive, real_pairs) -> list[patch_pair.PatchPair]:
+    archive = open_archive.open_archive(real_archive)
+    return [patch_pair.read(archive, official) for official in real_pairs]
+
+
+def test_two_folders_are_a_pair_in_any_order(real_archive, pairs):
+    official = pairs[0].official
+    paths = [
+        str(folder_of(real_archive, "S1", official.s1_name)),
+        str(folder_of(real_archive, "S2", official.s2_name)),
+    ]
+    for order in (paths, paths[::-1]):
+        (patch,) = patch_files.from_folders(order, GRIDS)
+        assert_is(patch, pairs[0])
+
+
+def test_one_folder_is_enough_for_one_sensor(real_archive, pairs):
+    name = pairs[0].official.s1_name
+    path = str(folder_of(real_archive, "S1", name))
+    (patch,) = patch_files.from_folders([path], ("s1",))
+    assert patch.name == name
+    with pytest.raises(errors.UserError, match="looks at S2"):
+        next(patch_files.from_folders([path], GRIDS))
+
+
+def test_patches_of_different_places_are_no_pair(real_archive, real_pairs):
+    first, second, *_ = real_pairs
+    paths = [
+        str(folder_of(real_archive, "S1", first.s1_name)),
+        str(folder_of(real_archive, "S2", second.s2_name)),
+    ]
+    (error,) = patch_files.from_folders(paths, GRIDS)
+    assert "do not cover the same ground" in str(error)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_an_archive_gives_all_pairs(real_archive, pairs, tmp_path, packed):
+    archive_dir = real_archive
+    if packed:
+        archive_dir = tmp_path / "packed"
+        archive_dir.mkdir()
+        for sensor, (stem, *_) in layout.TARBALL_STEMS.items():
+            folder = real_archive / layout.SENSOR_FOLDERS[sensor][0]
+            with tarfile.open(archive_dir / f"{stem}.tar", "w") as tar:
+                tar.add(folder, folder.name)
+    assert patch_files.is_archive(archive_dir)
+    assert patch_files.count(archive_dir, GRIDS) == (None if packed else 6)
+    found = list(
+        patch_files.from_archive(archive_dir, GRIDS, scratch_dir=tmp_path)
+    )
+    by_name = {pair.official.s2_name: pair for pair in pairs}
+    assert len(found) == 6
+    for patch in found:
+        assert_is(patch, by_name.pop(patch.name))
+
+
+def test_an_archive_goes_on_after_a_broken_patch(
+    archive_dir, real_pairs, tmp_path
+):
+    first, second, *_ = real_pairs
+    folder = folder_of(archive_dir, "S2", first.s2_name)
+    os.truncate(folder / f"{first.s2_name}_B02.tif", 100)
+    folder = folder_of(archive_dir, "S1", second.s1_name)
+    (folder / f"{second.s1_name}_labels_metadata.json").write_text("{")
+    found = list(
+        patch_files.from_archive(archive_dir, GRIDS, scratch_dir=tmp_path)
+    )
+    broken = [str(item) for item in found if isinstance(item, Exception)]
+    assert len(found) == 6
+    assert len(broken) == 2
+    assert any(first.s2_name in text for text in broken)
+    assert any(second.s1_name in text for text in broken)
+
+
+def test_one_sensor_needs_no_other(archive_dir, real_pairs, tmp_path):
+    (archive_dir / layout.SENSOR_FOLDERS["S1"][0]).rename(tmp_path / "away")
+    grids = ("s2_10m",)
+    found = patch_files.from_archive(archive_dir, grids, scratch_dir=tmp_path)
+    assert [patch.name for patch in found] == sorted(
+        pair.s2_name for pair in real_pairs
+    )
+    assert patch_files.count(archive_dir, grids) == 6
+    with pytest.raises(errors.UserError, match="holds no extracted S1"):
+        next(
+            patch_files.from_archive(archive_dir, ("s1",), scratch_dir=tmp_path)
+        )

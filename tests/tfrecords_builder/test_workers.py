@@ -1,0 +1,48 @@
+"""Tasks in several processes give what they give in one."""
+
+import os
+
+import pytest
+
+from tfrecords_builder import workers
+
+
+def add(task: int, shared: int) -> tuple[int, int]:
+    if task < 0:
+        raise ValueError("A negative task.")
+    return task + shared, os.getpid()
+
+
+@pytest.mark.parametrize("num_workers", [1, 2])
+def test_results_come_in_the_order_of_the_tasks(num_workers):
+    found = list(
+        workers.run(add, range(20), shared=100, num_workers=num_workers)
+    )
+    assert [result for result, _ in found] == list(range(100, 120))
+    processes = {process for _, process in found}
+    if num_workers == 1:
+        assert processes == {os.getpid()}
+    else:
+        assert os.getpid() not in processes
+        assert len(processes) <= 2
+
+
+def test_one_task_starts_no_process():
+    ((_, process),) = workers.run(add, [1], shared=0, num_workers=8)
+    assert process == os.getpid()
+    assert list(workers.run(add, [], shared=0, num_workers=8)) == []
+
+
+@pytest.mark.parametrize("num_workers", [1, 2])
+def test_the_first_error_ends_the_iteration(num_workers):
+    results = workers.run(
+        add, [1, -1, *range(100)], shared=0, num_workers=num_workers
+    )
+    assert next(results)[0] == 1
+    with pytest.raises(ValueError, match="negative"):
+        next(results)
+    assert list(results) == []
+
+
+def test_the_default_is_a_worker_a_core():
+    assert workers.default_num_workers() == len(os.sched_getaffinity(0))

@@ -1,0 +1,114 @@
+"""Builds the dataset `bigearthnet_mm`: all of it or nothing."""
+
+import contextlib
+import errno
+import functools
+import io
+import os
+import pathlib
+from collections.abc import Iterator
+
+import tensorflow_datasets as tfds
+
+from ben_tf import bigearthnet
+from ben_tf import errors
+from ben_tf.archive import layout
+from tfrecords_builder import beam_pipeline
+from tfrecords_builder import bigearthnet_mm_dataset_builder
+from tfrecords_builder import conversion
+from tfrecords_builder import unfinished
+
+
+def build(
+    *,
+    archive_dir: str | os.PathLike[str],
+    data_dir: str | os.PathLike[str],
+    on_error: str = "raise",
+    num_workers: int | None = None,
+    overwrite: bool = False,
+    beam_runner: str | None = None,
+    beam_pipeline_options: str | None = None,
+) -> tfds.core.DatasetBuilder:
+    """Builds the dataset and returns its TFDS builder, ready to read.
+
+    Args:
+      archive_dir: Folder of the archive.
+      data_dir: Folder for TFDS datasets.
+      on_error: "raise" stops at the first damaged pair; "skip" leaves it out
+        and lists it in `skipped.csv` next to the records.
+      num_workers: Number of worker processes; default: one a core.
+      overwrite: Replace a dataset that is already there.
+      beam_runner: Name of an Apache Beam runner, which then does the work.
+      beam_pipeline_options: Options of Beam: "name=value,name=value".
+
+    Raises:
+      errors.UserError: The archive is missing or damaged, the dataset
+        is already there, the disk is full, or another build is running.
+    """
+    download_config = tfds.download.DownloadConfig(
+        manual_dir=os.fspath(archive_dir),
+        beam_runner=beam_runner,
+        beam_options=beam_pipeline.parse_options(beam_pipeline_options)
+        if beam_runner or beam_pipeline_options
+        else None,
+    )
+    layout.find_sensors(archive_dir)
+    make_builder = functools.partial(
+        bigearthnet_mm_dataset_builder.Builder,
+        on_error=on_error,
+        num_workers=num_workers,
+    )
+    dataset_dir = os.path.join(data_dir, bigearthnet.DATASET_NAME)
+    with _mendable_errors(data_dir), contextlib.ExitStack() as stack:
+        stack.enter_context(unfinished.alone_in(dataset_dir))
+        for what_was_done in unfinished.clean_up(dataset_dir):
+            print(what_was_done, flush=True)
+        old = make_builder(data_dir=os.fspath(data_dir))
+        root = pathlib.Path(data_dir)
+        if old.is_prepared():
+            if not overwrite:
+                raise errors.UserError(
+                    f"There is already a dataset in {old.data_path}. Pass "
+                    "`overwrite` to replace it, or another `data_dir`."
+                )
+            root = stack.enter_context(
+                unfinished.replacement(pathlib.Path(old.data_path))
+            )
+        # TFDS prints that it downloads a dataset of unknown size.
+        with contextlib.redirect_stdout(io.StringIO()):
+            make_builder(data_dir=os.fspath(root)).download_and_prepare(
+                download_config=download_config
+            )
+    return make_builder(data_dir=os.fspath(data_dir))
+
+
+@contextlib.contextmanager
+def _mendable_errors(data_dir: str | os.PathLike[str]) -> Iterator[None]:
+    """Says how to build in spite of a damaged pair, and that a disk is full."""
+    try:
+        yield
+    except errors.ArchiveError as error:
+        raise errors.UserError(
+            f"{error} To build without such patches, pass `on_error=skip`."
+        ) from error
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise errors.UserError(
+            f"The disk of {os.fspath(data_dir)} is full. Free some space or "
+            "choose another `data_dir`."
+        ) from error
+
+
+def summary(builder: tfds.core.DatasetBuilder) -> str:
+    """Returns as text the sizes of the splits and where the dataset is."""
+    lines = [
+        f"{name}: {split.num_examples:,} pairs"
+        for name, split in sorted(builder.info.splits.items())
+    ]
+    num_skipped = conversion.count_skipped(builder.data_path)
+    if num_skipped is not None:
+        skipped_file = builder.data_path / conversion.SKIPPED_FILE
+        lines.append(f"skipped: {num_skipped:,}, listed in {skipped_file}")
+    lines.append(f"The dataset is in {builder.data_path}")
+    return "\n".join(lines)

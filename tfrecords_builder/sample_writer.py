@@ -1,0 +1,267 @@
+"""Writes a small archive: six real pairs, the others synthetic.
+
+Names come from the official lists, footprints from the names, labels and pixels
+from `synthetic`.
+"""
+
+import concurrent.futures
+import itertools
+import json
+import multiprocessing
+import os
+import pathlib
+import re
+import shutil
+import tarfile
+from collections.abc import Container
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+
+import numpy as np
+import rasterio
+import rasterio.transform
+import tqdm
+
+from ben_tf import bigearthnet
+from ben_tf import errors
+from ben_tf.archive import footprints
+from ben_tf.archive import layout
+from ben_tf.archive import official_lists
+from tfrecords_builder import synthetic
+
+# Where the patches of a sensor lie, as in the official tarballs.
+_FOLDERS = {sensor: names[0] for sensor, names in layout.SENSOR_FOLDERS.items()}
+
+# Shares of the splits among the synthetic pairs.
+_SPLIT_SHARES = {
+    "train": 0.55,
+    "validation": 0.15,
+    "test": 0.25,
+    "excluded": 0.05,
+}
+_MARKER_TEXT = """\
+SYNTHETIC DATA. The pixels and labels of this archive were generated, except
+for six real pairs. Scores on it say nothing about BigEarthNet.
+
+pairs: {num_pairs}
+seed: {seed}
+real pairs:
+{real_names}
+"""
+
+
+def write_sample_archive(
+    output_dir: str | os.PathLike, *, num_pairs: int, seed: int = 0
+) -> pathlib.Path:
+    """Writes the archive in one process a core, with a progress bar.
+
+    The folder appears when the archive is complete.
+
+    Args:
+      output_dir: New or empty folder.
+      num_pairs: Number of patch pairs, at least 6.
+      seed: Same seed, same archive.
+
+    Returns:
+      The folder.
+
+    Raises:
+      UserError: The folder holds something already.
+    """
+    output_dir = pathlib.Path(output_dir)
+    if output_dir.exists() and any(output_dir.iterdir()):
+        raise errors.UserError(
+            f"The folder {output_dir} is not empty. Expected a new or empty "
+            "one. Choose another `output_dir` or delete it."
+        )
+    part = output_dir.with_name(output_dir.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    real_names = _copy_real_pairs(part)
+    patches = choose_patches(
+        num_pairs - len(real_names), seed=seed, exclude=real_names
+    )
+    (part / layout.SYNTHETIC_MARKER).write_text(
+        _MARKER_TEXT.format(
+            num_pairs=num_pairs, seed=seed, real_names="\n".join(real_names)
+        )
+    )
+    # "spawn", since the caller may have started TensorFlow's threads.
+    with concurrent.futures.ProcessPoolExecutor(
+        mp_context=multiprocessing.get_context("spawn")
+    ) as pool:
+        written = pool.map(
+            _write_pair,
+            itertools.repeat(part),
+            patches,
+            itertools.repeat(seed),
+            chunksize=16,
+        )
+        for _ in tqdm.tqdm(
+            written, total=len(patches), desc="sample archive", unit="pair"
+        ):
+            pass
+    os.replace(part, output_dir)
+    return output_dir
+
+
+def choose_patches(
+    num_patches: int, *, seed: int, exclude: Container[str] = ()
+) -> list[official_lists.OfficialPatch]:
+    """Draws patches from the official lists, all strata alike.
+
+    Every split gets its share, and within a split the pairs of country and
+    season take turns.
+    """
+    strata: dict[str, dict[tuple[str, str], list]] = {
+        split: {} for split in _SPLIT_SHARES
+    }
+    for patch in official_lists.official_patches().values():
+        strata[patch.split].setdefault(
+            (patch.country, patch.season), []
+        ).append(patch)
+    random = np.random.default_rng([seed, 1])
+    chosen: list[official_lists.OfficialPatch] = []
+    remaining = num_patches
+    for split, share in _SPLIT_SHARES.items():
+        # The last split takes what rounding has left.
+        wanted = min(round(share * num_patches), remaining)
+        if split == "excluded":
+            wanted = remaining
+        remaining -= wanted
+        queues = [
+            map(stratum.__getitem__, random.permutation(len(stratum)))
+            for _, stratum in sorted(strata[split].items())
+        ]
+        candidates = (
+            patch
+            for patch in _take_turns(queues)
+            if patch.s2_name not in exclude
+        )
+        chosen.extend(itertools.islice(candidates, wanted))
+    return chosen
+
+
+def _take_turns(queues: Iterable[Iterator]) -> Iterator:
+    for row in itertools.zip_longest(*queues):
+        yield from (item for item in row if item is not None)
+
+
+def _write_pair(
+    output_dir: pathlib.Path, patch: official_lists.OfficialPatch, seed: int
+) -> None:
+    """Writes one synthetic pair: 12 + 2 GeoTIFFs and two JSON files."""
+    # A patch has its own seed, so the worker that writes it does not matter.
+    random = np.random.default_rng([seed, 2, *patch.s2_name.encode()])
+    flagged = patch.seasonal_snow or patch.cloud_or_shadow
+    labels = synthetic.draw_labels(
+        random, only_dropped=patch.split == "excluded" and not flagged
+    )
+    pixels = synthetic.draw_pixels(labels, random)
+    footprint = footprints.footprint_of(patch.s1_name)
+    s1_dir = output_dir / _FOLDERS["S1"] / patch.s1_name
+    s2_dir = output_dir / _FOLDERS["S2"] / patch.s2_name
+    for sensor, folder in (("S1", s1_dir), ("S2", s2_dir)):
+        folder.mkdir(parents=True)
+        for band in bigearthnet.BANDS[sensor]:
+            path = folder / layout.band_name(folder.name, band)
+            _write_geotiff(path, pixels[band], footprint)
+    lower_right = {
+        "lrx": footprint.ulx + bigearthnet.PATCH_SIZE_M,
+        "lry": footprint.uly - bigearthnet.PATCH_SIZE_M,
+    }
+    corner = {"ulx": footprint.ulx, "uly": footprint.uly}
+    projection = rasterio.CRS.from_epsg(footprint.epsg).to_wkt(version="WKT1")
+    _write_json(
+        s2_dir,
+        labels=labels,
+        coordinates={**corner, **lower_right},
+        projection=projection,
+        tile_source=f"{_prefix(patch.s2_name)}_SYNTHETIC.SAFE",
+        acquisition_date=_time(patch.s2_name, separator=" "),
+    )
+    _write_json(
+        s1_dir,
+        labels=labels,
+        # The archive's Sentinel-1 files say "lly" where they mean "lry".
+        coordinates={
+            **corner,
+            "lrx": lower_right["lrx"],
+            "lly": lower_right["lry"],
+        },
+        projection=projection,
+        corresponding_s2_patch=patch.s2_name,
+        scene_source=f"{_prefix(patch.s1_name)}_SYNTHETIC",
+        acquisition_time=_time(patch.s1_name, separator="T"),
+    )
+
+
+def _write_geotiff(
+    path: pathlib.Path, pixels: np.ndarray, footprint: footprints.Footprint
+) -> None:
+    size_px = pixels.shape[0]
+    pixel_size_m = bigearthnet.PATCH_SIZE_M // size_px
+    with rasterio.open(
+        path,
+        "w",
+        driver="GTiff",
+        width=size_px,
+        height=size_px,
+        count=1,
+        dtype=pixels.dtype,
+        crs=f"EPSG:{footprint.epsg}",
+        transform=rasterio.transform.from_origin(
+            footprint.ulx, footprint.uly, pixel_size_m, pixel_size_m
+        ),
+    ) as dataset:
+        dataset.write(pixels, 1)
+
+
+def _write_json(
+    folder: pathlib.Path,
+    **content: str | Sequence[str] | Mapping[str, float],
+) -> None:
+    path = folder / layout.json_name(folder.name)
+    path.write_text(json.dumps(content))
+
+
+def _prefix(name: str) -> str:
+    """Returns a patch name without the two indices at its end."""
+    return name.rsplit("_", 2)[0]
+
+
+def _time(name: str, *, separator: str) -> str:
+    """Returns the time in a patch name as ISO 8601.
+
+    Names of Sentinel-2 patches may lack the leading zero of the hour and may
+    have second 60 or 61, as in 94160; such seconds become 59 here.
+    """
+    date, time = re.findall(r"_(\d{8})T(\d{5,6})_", name)[0]
+    time = time.zfill(6)
+    second = min(int(time[4:]), 59)
+    return (
+        f"{date[:4]}-{date[4:6]}-{date[6:]}{separator}"
+        f"{time[:2]}:{time[2:4]}:{second:02d}"
+    )
+
+
+def _copy_real_pairs(output_dir: pathlib.Path) -> list[str]:
+    """Unpacks the six real pairs; returns the names of the S2 patches."""
+    for sensor, tarball in official_lists.example_tarballs().items():
+        with (
+            tarball.open("rb") as stream,
+            tarfile.open(fileobj=stream) as archive,
+        ):
+            for member in archive:
+                content = member.isfile() and archive.extractfile(member)
+                if not content:
+                    continue
+                # The last two parts only: nothing can leave the folder.
+                *_, patch_name, file_name = pathlib.PurePosixPath(
+                    member.name
+                ).parts
+                target = output_dir / _FOLDERS[sensor] / patch_name / file_name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(content.read())
+    return sorted(path.name for path in (output_dir / _FOLDERS["S2"]).iterdir())

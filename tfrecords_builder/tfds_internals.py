@@ -1,0 +1,98 @@
+"""All that relies on private parts of TFDS.
+
+Each docstring says which behaviour is relied on; `test_tfds_internals.py` holds
+the installed TFDS to it.
+"""
+
+import abc
+import hashlib
+import itertools
+from collections.abc import Callable
+from collections.abc import Sequence
+
+import tensorflow_datasets as tfds
+
+# TFDS builds in `incomplete.<six characters>_<version>`, next to the versions,
+# and renames that folder at the very end. It takes no name that begins with
+# "incomplete." for a version.
+UNFINISHED_PATTERN = "incomplete.*_*"
+
+
+def unfinished_prefix(purpose: str) -> str:
+    """Returns what goes before a version to hide it from TFDS.
+
+    Relied on: a folder `incomplete.<purpose>_<version>` is never loaded.
+    """
+    return f"incomplete.{purpose}_"
+
+
+class SplitWriter(  # type: ignore[call-arg] # Its base has no types.
+    tfds.core.GeneratorBasedBuilder, skip_registration=True
+):
+    """A builder that writes the files of its splits itself.
+
+    Relied on: `download_and_prepare` calls `_generate_splits` once, while
+    `data_path` is the unfinished folder, describes the dataset by the splits
+    that it returns, and then renames the folder.
+    """
+
+    @abc.abstractmethod
+    def write_splits(
+        self,
+        dl_manager: tfds.download.DownloadManager,
+        download_config: tfds.download.DownloadConfig,
+    ) -> Sequence[tfds.core.SplitInfo]:
+        """Writes all files to `data_path`; returns their description."""
+
+    def write_splits_as_tfds(
+        self,
+        dl_manager: tfds.download.DownloadManager,
+        download_config: tfds.download.DownloadConfig,
+    ) -> Sequence[tfds.core.SplitInfo]:
+        """Writes what `_split_generators` gives, one record after another."""
+        return super()._generate_splits(dl_manager, download_config)
+
+    def _generate_splits(
+        self,
+        dl_manager: tfds.download.DownloadManager,
+        download_config: tfds.download.DownloadConfig,
+    ) -> Sequence[tfds.core.SplitInfo]:
+        return self.write_splits(dl_manager, download_config)
+
+
+def filename_template(
+    builder: tfds.core.DatasetBuilder, split: str
+) -> tfds.core.ShardedFileTemplate:
+    """Returns what names the shards of a split that is being written.
+
+    Relied on: `_get_filename_template` gives the names that TFDS reads.
+    """
+    return builder._get_filename_template(split)
+
+
+def shard_boundaries(
+    num_records: int, num_shards: int
+) -> list[tuple[int, int]]:
+    """Returns (first, end) of each shard.
+
+    Relied on: TFDS cuts at rounded multiples of the mean shard length, so that
+    files of ours and of TFDS hold the same records.
+    """
+    edges = [round(num_records * i / num_shards) for i in range(num_shards + 1)]
+    return list(itertools.pairwise(edges))
+
+
+def record_order(split: str) -> Callable[[str], bytes]:
+    """Returns the sort key of records by their key, the same every time.
+
+    Relied on: TFDS shuffles by sorting the MD5 hashes of the split's name,
+    followed by the record's key.
+    """
+    salt = hashlib.md5(split.encode(), usedforsecurity=False)
+
+    def hash_of(key: str) -> bytes:
+        digest = salt.copy()
+        digest.update(key.encode())
+        return digest.digest()
+
+    return hash_of
