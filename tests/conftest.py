@@ -22,8 +22,8 @@ from ben_tf import config as config_lib
 from ben_tf.archive import official_lists
 from ben_tf.retrieval import index_builder
 from ben_tf.training import trainer
-from tfrecords_builder import build
-from tfrecords_builder import sample_archive
+from tfrecords_builder import dataset
+from tfrecords_builder import sample_writer
 
 FOLDERS = {"S1": "BigEarthNet-S1-v1.0", "S2": "BigEarthNet-v1.0"}
 
@@ -86,9 +86,7 @@ def sample_archive_dir(make_once) -> pathlib.Path:
     """48 pairs, six of them real."""
     return make_once(
         "sample_archive",
-        lambda folder: sample_archive.write_sample_archive(
-            folder, num_pairs=48
-        ),
+        lambda folder: sample_writer.write_sample_archive(folder, num_pairs=48),
     )
 
 
@@ -97,8 +95,8 @@ def data_dir(sample_archive_dir, make_once) -> pathlib.Path:
     """The 48 pairs as TFRecords."""
     return make_once(
         "data",
-        lambda folder: build.build(
-            archive_dir=sample_archive_dir, data_dir=folder
+        lambda folder: dataset.build(
+            archive_dir=sample_archive_dir, data_dir=folder, num_workers=1
         ),
     )
 
@@ -108,8 +106,8 @@ def larger_data_dir(make_once) -> pathlib.Path:
     """620 pairs as TFRecords, enough to learn something from."""
 
     def build_larger(folder) -> None:
-        sample_archive.write_sample_archive(folder / "archive", num_pairs=620)
-        build.build(archive_dir=folder / "archive", data_dir=folder / "data")
+        sample_writer.write_sample_archive(folder / "archive", num_pairs=620)
+        dataset.build(archive_dir=folder / "archive", data_dir=folder / "data")
         shutil.rmtree(folder / "archive")
 
     return make_once("larger", build_larger) / "data"
