@@ -5,6 +5,7 @@ from `synthetic`.
 """
 
 import concurrent.futures
+import functools
 import itertools
 import json
 import multiprocessing
@@ -12,6 +13,7 @@ import os
 import pathlib
 import re
 import shutil
+import struct
 import tarfile
 from collections.abc import Container
 from collections.abc import Iterable
@@ -41,6 +43,8 @@ _SPLIT_SHARES = {
     "test": 0.25,
     "excluded": 0.05,
 }
+# Stands in headers where the corner of a patch belongs.
+_ANY_CORNER = 123_456
 _MARKER_TEXT = """\
 SYNTHETIC DATA. The pixels and labels of this archive were generated, except
 for six real pairs. Scores on it say nothing about BigEarthNet.
@@ -200,22 +204,41 @@ def _write_pair(
 def _write_geotiff(
     path: pathlib.Path, pixels: np.ndarray, footprint: footprints.Footprint
 ) -> None:
-    size_px = pixels.shape[0]
+    """Writes what GDAL would write, 20 times as fast."""
+    header = _geotiff_header(
+        pixels.shape[0], pixels.dtype.name, footprint.epsg
+    ).replace(
+        _tie_point(_ANY_CORNER, _ANY_CORNER),
+        _tie_point(footprint.ulx, footprint.uly),
+    )
+    path.write_bytes(header + pixels.tobytes())
+
+
+@functools.cache
+def _geotiff_header(size_px: int, dtype: str, epsg: int) -> bytes:
+    """What GDAL writes in front of the pixels, with a corner to replace."""
     pixel_size_m = bigearthnet.PATCH_SIZE_M // size_px
-    with rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        width=size_px,
-        height=size_px,
-        count=1,
-        dtype=pixels.dtype,
-        crs=f"EPSG:{footprint.epsg}",
-        transform=rasterio.transform.from_origin(
-            footprint.ulx, footprint.uly, pixel_size_m, pixel_size_m
-        ),
-    ) as dataset:
-        dataset.write(pixels, 1)
+    # GDAL pads the last strip of an image of zeros.
+    pixels = np.ones((size_px, size_px), dtype)
+    with rasterio.MemoryFile() as file:
+        with file.open(
+            driver="GTiff",
+            width=size_px,
+            height=size_px,
+            count=1,
+            dtype=dtype,
+            crs=f"EPSG:{epsg}",
+            transform=rasterio.transform.from_origin(
+                _ANY_CORNER, _ANY_CORNER, pixel_size_m, pixel_size_m
+            ),
+        ) as dataset:
+            dataset.write(pixels, 1)
+        return file.read()[: -pixels.nbytes]
+
+
+def _tie_point(easting: int, northing: int) -> bytes:
+    """GeoTIFF's ModelTiepointTag of an upper left corner."""
+    return struct.pack("<6d", 0, 0, 0, easting, northing, 0)
 
 
 def _write_json(

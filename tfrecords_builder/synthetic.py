@@ -99,10 +99,11 @@ def _draw_regions(
     # Raise the fields of regions that are too small until all are visible.
     offsets = np.zeros((num_regions, 1, 1))
     for _ in range(30):
-        winner = np.argmax(fields + offsets, axis=0)
-        area = np.bincount(winner.ravel(), minlength=num_regions)
-        offsets += 0.5 * (1 / num_regions - area / winner.size)[:, None, None]
-    return np.equal(winner, np.arange(num_regions)[:, None, None])
+        raised = fields + offsets
+        regions = raised == raised.max(axis=0)
+        area = np.array([np.count_nonzero(region) for region in regions])
+        offsets += 0.5 * (1 / num_regions - area / size_px**2)[:, None, None]
+    return regions
 
 
 def _texture(

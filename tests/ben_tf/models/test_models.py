@@ -115,9 +115,8 @@ def test_the_60_m_bands_can_be_chosen(name, choice, expected):
 )
 def test_inputs_and_layers(name, modality, fusion):
     structure = _structure(name, modality, fusion, 19)
-    assert structure.inputs == (
-        models.preprocessing_of(name, modality=modality).input_shapes
-    )
+    shapes = models.preprocessing_of(name, modality=modality).input_shapes
+    assert structure.inputs == shapes
     assert structure.output_shape == (None, 19)
     assert structure.embedding_rank == 2
     assert structure.last_layer == "probabilities"
@@ -176,8 +175,11 @@ def test_the_loss_does_not_saturate():
     ],
 )
 def test_unknown_names_are_refused(arguments, message):
+    name, modality, fusion, num_classes = arguments
     with pytest.raises(ValueError, match=message):
-        _structure(*arguments)
+        models.make_model(
+            name, modality=modality, fusion=fusion, num_classes=num_classes
+        )
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,9 @@ print(json.dumps([
 
 @pytest.mark.slow
 def test_serves_with_tensorflow_alone(sample_index, tmp_path):
-    folder = serving.export(index=sample_index, output_dir=tmp_path / "serving")
+    folder = serving.export(
+        index.Index.open(sample_index), tmp_path / "serving"
+    )
     generator = np.random.default_rng(0)
     s1 = generator.normal(-15, 3, (2, 120, 120, 2)).astype(np.float32)
     s2 = {
@@ -110,15 +112,15 @@ def test_serves_with_tensorflow_alone(sample_index, tmp_path):
 
 def test_replaces_an_export_but_nothing_else(sample_index, tmp_path):
     folder = tmp_path / "serving"
-    serving.export(index=sample_index, output_dir=folder)
-    serving.export(index=sample_index, output_dir=folder)
+    serving.export(index.Index.open(sample_index), folder)
+    serving.export(index.Index.open(sample_index), folder)
     assert not list(tmp_path.glob("*.part"))
     (tmp_path / "mine").mkdir()
     with pytest.raises(errors.UserError, match="holds no SavedModel"):
-        serving.export(index=sample_index, output_dir=tmp_path / "mine")
+        serving.export(index.Index.open(sample_index), tmp_path / "mine")
 
 
 def test_refuses_binary_codes(write, tmp_path):
     path = write(search="binary")
     with pytest.raises(errors.UserError, match="compares binary codes"):
-        serving.export(index=path, output_dir=tmp_path / "serving")
+        serving.export(index.Index.open(path), tmp_path / "serving")

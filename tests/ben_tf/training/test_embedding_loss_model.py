@@ -14,6 +14,7 @@ from ben_tf.evaluation import evaluation
 from ben_tf.retrieval import index
 from ben_tf.retrieval import index_builder
 from ben_tf.retrieval import index_evaluation
+from ben_tf.retrieval import index_writer
 from ben_tf.retrieval import query
 from ben_tf.training import trainer
 from tfrecords_builder import signatures
@@ -61,15 +62,15 @@ def _mean_average_precision(model, data_dir, folder, *, search="flat"):
             data_dir=data_dir,
             output_dir=folder / modality,
             modality=modality,
-            distance="cosine",
-            search=search if modality == "S2" else "flat",
-            num_bits=64,
+            options=index_writer.IndexOptions(
+                "cosine", search if modality == "S2" else "flat"
+            ),
         )
     result = index_evaluation.evaluate(
         queries=folder / "S1", archive=folder / "S2", ks=(10,)
     )
-    assert result["direction"] == "S1->S2"
-    return result["scores"]["average_precision"]["10"]
+    assert result.direction == "S1->S2"
+    return result.scores["average_precision"]["10"]
 
 
 def test_sensors_find_each_other(trained, untrained, larger_data_dir, tmp_path):
@@ -95,14 +96,14 @@ def test_sensors_find_each_other(trained, untrained, larger_data_dir, tmp_path):
         exclude=names,
     )
     answer = query.query(
-        index=tmp_path / "c" / "S2",
+        archive,
         names=names,
         data_dir=larger_data_dir,
         modality="S1",
     )
     np.testing.assert_array_equal(answer.hits.distances, expected.distances)
     with pytest.raises(errors.UserError, match="S1 of 3 of 3 patches is"):
-        query.query(index=tmp_path / "c" / "S2", names=names, modality="S1")
+        query.query(archive, names=names, modality="S1")
 
 
 def test_classes_of_both_sensors_are_learned(trained, larger_data_dir):

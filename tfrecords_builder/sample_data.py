@@ -1,0 +1,33 @@
+"""The sample archive as a dataset, for whoever wants to try something out."""
+
+import os
+import pathlib
+
+from tfrecords_builder import build
+
+NUM_PAIRS = 1600
+
+
+def make_sample_data(
+    output_dir: str | os.PathLike, *, num_pairs: int = NUM_PAIRS
+) -> pathlib.Path:
+    """Writes the sample archive and builds it, unless that has been done.
+
+    Args:
+      output_dir: Folder for the archive and the dataset.
+      num_pairs: Size of the archive: six real pairs and synthetic ones.
+
+    Returns:
+      The folder with the dataset.
+    """
+    from tfrecords_builder import bigearthnet_mm_dataset_builder
+    from tfrecords_builder import sample_archive
+
+    archive_dir = pathlib.Path(output_dir) / "archive"
+    data_dir = pathlib.Path(output_dir) / "data"
+    if not archive_dir.exists():
+        sample_archive.write_sample_archive(archive_dir, num_pairs=num_pairs)
+    builder = bigearthnet_mm_dataset_builder.Builder(data_dir=str(data_dir))
+    if not builder.is_prepared():
+        build.build(archive_dir=archive_dir, data_dir=data_dir)
+    return data_dir
