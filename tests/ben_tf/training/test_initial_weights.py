@@ -162,7 +162,7 @@ def test_without_weights_it_says_where_to_get_them(
     for words in (
         "download.tensorflow.org/models/resnet_v1_50_2016_08_28.tar.gz",
         str(tmp_path / ".keras" / "models" / "resnet_v1_50.ckpt"),
-        "`imagenet_weights`",
+        "`imagenet_weights=PATH`",
     ):
         assert words in str(error.value)
 
