@@ -173,6 +173,7 @@ def test_imagenet_on_real_data(
         assert "ImageNet (ours) is left out. No ImageNet weights." in shown
 
 
+@pytest.mark.slow
 def test_execute_keeps_results_and_drops_notes(tmp_path, capfd):
     execute = _execute_module()
     notebook = nbformat.v4.new_notebook(
@@ -205,6 +206,7 @@ def test_check_runs_all_cells_and_names_the_one_that_fails(tmp_path):
     assert str(error.traceback[-1].path).endswith("01_broken.ipynb, cell 3")
 
 
+@pytest.mark.slow
 def test_execute_fails_on_an_error(tmp_path):
     notebook = nbformat.v4.new_notebook(
         cells=[nbformat.v4.new_code_cell("1 / 0")]
