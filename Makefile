@@ -18,7 +18,7 @@ endif
 BIN := $(VENV)/bin
 QUICKSTART_DIR ?= quickstart
 
-.PHONY: install test lint types docs notebooks check-notebooks quickstart clean
+.PHONY: install test test-fast lint types docs notebooks check-notebooks quickstart clean
 
 install: $(VENV)/installed
 
@@ -30,9 +30,15 @@ $(VENV)/installed: requirements.txt setup.py
 # Side by side, but not on all cores of a large machine: a process with
 # TensorFlow takes up to 3 GiB. Files in their own order: otherwise those with
 # few tests, which train longest, come last and leave cores idle.
+PYTEST := $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 \
+    --dist=loadfile --no-loadscope-reorder
+
 test: lint $(ONCE)
-	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 \
-	    --dist=loadfile --no-loadscope-reorder
+	$(PYTEST)
+
+# Neither trains nor starts processes: for while you write.
+test-fast: install
+	$(PYTEST) -m "not slow"
 
 lint: install
 	$(BIN)/ruff check .

@@ -12,8 +12,6 @@ from absl import flags
 
 from ben_tf import command_line
 
-flags.adopt_module_key_flags(command_line)
-
 
 def command() -> Callable[[], None]:
     """Defines the flags; returns what the command does."""

@@ -2,6 +2,9 @@
 
 All of it is made once a test run: the workers of pytest-xdist share it. It is
 read-only by agreement; a test that writes takes a copy.
+
+What needs TensorFlow is imported where it is used: the process that hands out
+tests to workers loads this file as well, and so do tests that need none of it.
 """
 
 import fcntl
@@ -20,10 +23,7 @@ import pytest
 
 from ben_tf import config as config_lib
 from ben_tf.archive import official_lists
-from ben_tf.retrieval import index_builder
-from ben_tf.training import trainer
-from tfrecords_builder import build
-from tfrecords_builder import sample_archive
+from tfrecords_builder import sample_writer
 
 FOLDERS = {"S1": "BigEarthNet-S1-v1.0", "S2": "BigEarthNet-v1.0"}
 
@@ -86,19 +86,19 @@ def sample_archive_dir(make_once) -> pathlib.Path:
     """48 pairs, six of them real."""
     return make_once(
         "sample_archive",
-        lambda folder: sample_archive.write_sample_archive(
-            folder, num_pairs=48
-        ),
+        lambda folder: sample_writer.write_sample_archive(folder, num_pairs=48),
     )
 
 
 @pytest.fixture(scope="session")
 def data_dir(sample_archive_dir, make_once) -> pathlib.Path:
     """The 48 pairs as TFRecords."""
+    from tfrecords_builder import dataset
+
     return make_once(
         "data",
-        lambda folder: build.build(
-            archive_dir=sample_archive_dir, data_dir=folder
+        lambda folder: dataset.build(
+            archive_dir=sample_archive_dir, data_dir=folder, num_workers=1
         ),
     )
 
@@ -106,10 +106,11 @@ def data_dir(sample_archive_dir, make_once) -> pathlib.Path:
 @pytest.fixture(scope="session")
 def larger_data_dir(make_once) -> pathlib.Path:
     """620 pairs as TFRecords, enough to learn something from."""
+    from tfrecords_builder import dataset
 
     def build_larger(folder) -> None:
-        sample_archive.write_sample_archive(folder / "archive", num_pairs=620)
-        build.build(archive_dir=folder / "archive", data_dir=folder / "data")
+        sample_writer.write_sample_archive(folder / "archive", num_pairs=620)
+        dataset.build(archive_dir=folder / "archive", data_dir=folder / "data")
         shutil.rmtree(folder / "archive")
 
     return make_once("larger", build_larger) / "data"
@@ -131,12 +132,16 @@ def tiny_config(data_dir) -> config_lib.Config:
 @pytest.fixture(scope="session")
 def workdir(tiny_config, make_once) -> pathlib.Path:
     """A finished run of `tiny_config`."""
+    from ben_tf.training import trainer
+
     return make_once("run", lambda folder: trainer.train(tiny_config, folder))
 
 
 @pytest.fixture(scope="session")
 def sample_index(workdir, data_dir, make_once) -> pathlib.Path:
     """An index of the sample archive's test split."""
+    from ben_tf.retrieval import index_builder
+
     return make_once(
         "index",
         lambda folder: index_builder.build_index(
@@ -145,3 +150,10 @@ def sample_index(workdir, data_dir, make_once) -> pathlib.Path:
             output_dir=folder,
         ),
     )
+
+
+def pytest_collection_modifyitems(items) -> None:
+    """Marks what learns something as slow."""
+    for item in items:
+        if "larger_data_dir" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)

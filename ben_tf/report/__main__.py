@@ -47,7 +47,6 @@ def command() -> Callable[[], None]:
         "File to write. By default WORKDIR/report.html, or comparison.html "
         "next to the first of --runs.",
     )
-    flags.adopt_module_key_flags(command_line)
 
     def main() -> None:
         from ben_tf.report import reports

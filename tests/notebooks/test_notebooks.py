@@ -18,7 +18,7 @@ from ben_tf import errors
 from ben_tf.evaluation import evaluation
 from ben_tf.plots import style
 from ben_tf.training import trainer
-from tfrecords_builder import build
+from tfrecords_builder import dataset
 
 FOLDER = pathlib.Path(__file__).parents[2] / "notebooks"
 PATHS = sorted(FOLDER.glob("*.ipynb"))
@@ -144,7 +144,7 @@ def test_imagenet_on_real_data(
     real_archive, workdir, data_dir, tmp_path, monkeypatch, capsys, has_weights
 ):
     """Six real pairs; training takes note of what it is asked to train."""
-    build.build(archive_dir=real_archive, data_dir=tmp_path / "data")
+    dataset.build(archive_dir=real_archive, data_dir=tmp_path / "data")
     shutil.copytree(workdir, tmp_path / "scored")
     scores = evaluation.evaluate(workdir=tmp_path / "scored", data_dir=data_dir)
     trained = {}
@@ -173,6 +173,7 @@ def test_imagenet_on_real_data(
         assert "ImageNet (ours) is left out. No ImageNet weights." in shown
 
 
+@pytest.mark.slow
 def test_execute_keeps_results_and_drops_notes(tmp_path, capfd):
     execute = _execute_module()
     notebook = nbformat.v4.new_notebook(
@@ -205,6 +206,7 @@ def test_check_runs_all_cells_and_names_the_one_that_fails(tmp_path):
     assert str(error.traceback[-1].path).endswith("01_broken.ipynb, cell 3")
 
 
+@pytest.mark.slow
 def test_execute_fails_on_an_error(tmp_path):
     notebook = nbformat.v4.new_notebook(
         cells=[nbformat.v4.new_code_cell("1 / 0")]

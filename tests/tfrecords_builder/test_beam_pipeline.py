@@ -23,6 +23,7 @@ def build_with_beam(archive_dir, data_dir, **kwargs):
     )
 
 
+@pytest.mark.slow
 def test_files_equal_those_of_the_local_path(real_archive, tmp_path):
     dataset.build(archive_dir=real_archive, data_dir=tmp_path / "local")
     build_with_beam(real_archive, tmp_path / "beam")
@@ -37,6 +38,7 @@ def test_files_equal_those_of_the_local_path(real_archive, tmp_path):
     assert sorted(os.listdir(folder)) == sorted(os.listdir(expected))
 
 
+@pytest.mark.slow
 def test_damage_is_named_or_skipped(archive_dir, tmp_path):
     next(archive_dir.glob("BigEarthNet-v1.0/*_87_48/*_B04.tif")).unlink()
     with pytest.raises(errors.UserError, match=r"_B04\.tif is missing"):

@@ -5,6 +5,10 @@ import pathlib
 import subprocess
 import sys
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 
 def run(*args: str, cwd) -> subprocess.CompletedProcess:
     return subprocess.run(

@@ -82,11 +82,13 @@ def test_pixels_and_place_equal_what_rasterio_reads(data_dir, real_archive):
     assert num_bands == 6 * 14
 
 
+@pytest.mark.slow
 def test_number_of_workers_changes_no_byte(data_dir, real_archive, tmp_path):
     dataset.build(archive_dir=real_archive, data_dir=tmp_path, num_workers=1)
     assert dataset_files(tmp_path) == dataset_files(data_dir)
 
 
+@pytest.mark.slow
 def test_loads_with_tfds_alone(data_dir, tmp_path):
     script = (
         "import sys, tensorflow_datasets as tfds;"

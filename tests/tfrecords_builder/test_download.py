@@ -86,7 +86,7 @@ def fetch(folder, *files):
     download.download_archive(folder, files, wait_s=0)
 
 
-def test_a_download_that_breaks_goes_on_where_it_broke(server, tmp_path):
+def test_a_download_that_breaks_resumes_where_it_broke(server, tmp_path):
     server.cuts = [1_000_000, 0, 2_500_000]
     fetch(tmp_path, server.file())
     assert (tmp_path / "BigEarthNet-S2-v1.0.tar.gz").read_bytes() == CONTENT

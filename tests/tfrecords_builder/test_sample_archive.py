@@ -5,8 +5,12 @@ import pathlib
 import subprocess
 import sys
 
+import pytest
+
 from ben_tf.archive import layout
 from tfrecords_builder import verification
+
+pytestmark = pytest.mark.slow
 
 
 def test_command_line(tmp_path):

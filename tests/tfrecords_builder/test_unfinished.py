@@ -16,6 +16,8 @@ from ben_tf import errors
 from tfrecords_builder import dataset
 from tfrecords_builder import unfinished
 
+pytestmark = pytest.mark.slow
+
 # Builds with two workers and stops for ever after the first pair.
 HANGING_BUILD = """
 import os, sys, threading

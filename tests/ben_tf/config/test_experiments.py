@@ -78,6 +78,7 @@ def test_a_step_on_the_sample_data(path, data_dir, monkeypatch):
     _take_a_step(path.stem, data_dir)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["k_branch_late_fusion", "table2_vgg16", "table2_resnet50"]
 )

@@ -1,7 +1,6 @@
 """Batches agree with what TensorFlow Datasets itself reads."""
 
 import dataclasses
-import shutil
 
 import numpy as np
 import pytest
@@ -9,7 +8,6 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from ben_tf import bigearthnet
-from ben_tf import errors
 from ben_tf.data import built_dataset
 from ben_tf.data import input_pipeline
 from ben_tf.data import preprocessing
@@ -138,7 +136,7 @@ def test_an_epoch_is_a_function_of_seed_and_number(builder):
     assert np.any(np.not_equal(second, other))
 
 
-def test_training_goes_on_within_an_epoch(builder):
+def test_training_resumes_within_an_epoch(builder):
     whole = _arrays(_training(builder))
     np.testing.assert_array_equal(
         _arrays(_training(builder, first_step=2)), whole[2:]
@@ -194,27 +192,3 @@ def test_host_preprocessing_equals_preprocessing_afterwards(builder):
         for name in inputs:
             np.testing.assert_allclose(inputs[name], expected[name], atol=1e-5)
         np.testing.assert_array_equal(labels, raw_labels)
-
-
-def test_synthetic_data_are_known_as_such(builder):
-    assert built_dataset.is_synthetic(builder)
-
-
-def test_missing_dataset_is_one_sentence(tmp_path):
-    with pytest.raises(errors.UserError, match="No dataset found"):
-        built_dataset.open_dataset(tmp_path)
-
-
-@pytest.mark.parametrize("file_name", ["dataset_info.json", "features.json"])
-def test_damaged_description_is_one_sentence(data_dir, tmp_path, file_name):
-    copy = tmp_path / "bigearthnet_mm" / "v1" / "1.0.0"
-    shutil.copytree(data_dir / "bigearthnet_mm" / "v1" / "1.0.0", copy)
-    (copy / file_name).write_text("{")
-    with pytest.raises(errors.UserError, match="is damaged"):
-        built_dataset.open_dataset(tmp_path)
-
-
-@pytest.mark.parametrize("split", ["val", "train[:0]", "test[", "all[:4]", ""])
-def test_unknown_split_names_the_choices(builder, split):
-    with pytest.raises(errors.UserError, match=r"'excluded': \d+"):
-        built_dataset.num_examples(builder, split)

@@ -356,6 +356,7 @@ while True:
 """
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_leaves_the_old_index_or_the_new_one(tmp_path):
     path = tmp_path / "index"
     process = subprocess.run(

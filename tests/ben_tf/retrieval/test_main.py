@@ -14,6 +14,7 @@ def run(*arguments) -> in_process.Finished:
     return in_process.run("ben_tf.retrieval", *arguments)
 
 
+@pytest.mark.slow
 def test_help_lists_the_commands_without_loading_tensorflow():
     process = subprocess.run(
         [*(sys.executable, "-X", "importtime"), "-m", "ben_tf.retrieval", "-h"],

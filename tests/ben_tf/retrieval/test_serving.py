@@ -75,6 +75,7 @@ print(json.dumps([
 """
 
 
+@pytest.mark.slow
 def test_serves_with_tensorflow_alone(sample_index, tmp_path):
     folder = serving.export(
         index.Index.open(sample_index), tmp_path / "serving"

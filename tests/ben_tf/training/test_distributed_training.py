@@ -5,7 +5,6 @@ differs by about 1e-6 of its value then, and Adam's quotient passes that on to
 the weights, so losses and scores of the epochs have to agree to 1e-5.
 """
 
-import csv
 import dataclasses
 import json
 import os
@@ -22,7 +21,10 @@ from ben_tf import config as config_lib
 from ben_tf import models
 from ben_tf.training import interruption
 from ben_tf.training import trainer
+from tests.ben_tf import history
 from tests.ben_tf.training import tiny_networks
+
+pytestmark = pytest.mark.slow
 
 _SCRIPT = pathlib.Path(__file__).with_name("distributed_training.py")
 _TIMEOUT_S = 300
@@ -71,19 +73,15 @@ def _end(*processes: subprocess.Popen, expected: int = 0) -> list[str]:
     return [output for output, _ in outputs]
 
 
-def _history(workdir: pathlib.Path) -> list[dict[str, float]]:
-    with (workdir / "history.csv").open(newline="") as file:
-        rows = [
-            {name: float(value) for name, value in row.items()}
-            for row in csv.DictReader(file)
-        ]
-    for row in rows:
-        del row["seconds"]
-    return rows
+def _numbers(workdir: pathlib.Path) -> list[dict[str, float]]:
+    return [
+        {name: float(value) for name, value in row.items()}
+        for row in history.read(workdir)
+    ]
 
 
 def _assert_same_curves(workdir, expected) -> None:
-    rows = _history(workdir)
+    rows = _numbers(workdir)
     assert len(rows) == len(expected) == 2
     for row, expected_row in zip(rows, expected, strict=True):
         assert row == pytest.approx(expected_row, rel=1e-5)
@@ -97,7 +95,7 @@ def one_device(config, tmp_path_factory) -> list[dict[str, float]]:
         patches.setitem(models.MODELS, "small_cnn", None)
         tiny_networks.install(tiny_networks.smooth)
         trainer.train(config, workdir)
-    return _history(workdir)
+    return _numbers(workdir)
 
 
 def test_two_devices_train_as_one_and_foresee_it(config, one_device, tmp_path):

@@ -19,6 +19,8 @@ from ben_tf.retrieval import query
 from ben_tf.training import trainer
 from tfrecords_builder import signatures
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def trained(larger_data_dir, tmp_path_factory):

@@ -1,6 +1,5 @@
 """A run that is ended at bad moments ends up where an unbroken one does."""
 
-import csv
 import dataclasses
 import json
 import os
@@ -16,7 +15,10 @@ from ben_tf import config as config_lib
 from ben_tf import models
 from ben_tf.training import interruption
 from ben_tf.training import trainer
+from tests.ben_tf import history
 from tests.ben_tf.training import tiny_networks
+
+pytestmark = pytest.mark.slow
 
 _SCRIPT = pathlib.Path(__file__).with_name("interrupted_training.py")
 
@@ -47,14 +49,6 @@ def config(tiny_config, monkeypatch) -> config_lib.Config:
         jit_compile="off",
     )
     tf.keras.mixed_precision.set_global_policy("float32")
-
-
-def _history(workdir: pathlib.Path) -> list[dict[str, str]]:
-    with (workdir / "history.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    for row in rows:
-        del row["seconds"]
-    return rows
 
 
 def _state(workdir: pathlib.Path, folder: str) -> dict[str, np.ndarray]:
@@ -91,7 +85,7 @@ def test_a_run_resumes_from_any_moment(config, tmp_path):
 
     trainer.train(config, broken)
     trainer.train(config, whole)
-    assert _history(broken) == _history(whole)
+    assert history.read(broken) == history.read(whole)
     for folder in ("last", "best"):
         expected, state = _state(whole, folder), _state(broken, folder)
         assert state.keys() == expected.keys()

@@ -29,6 +29,7 @@ def make_run(tiny_config):
     tf.keras.mixed_precision.set_global_policy("float32")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("precision", "computed_in", "scales_loss"),
     [

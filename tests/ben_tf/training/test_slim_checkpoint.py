@@ -11,6 +11,7 @@ from ben_tf import bigearthnet
 from ben_tf import errors
 from ben_tf import models
 from ben_tf.training import slim_checkpoint
+from tests.ben_tf.models import zero_weights
 from tests.ben_tf.training import slim_networks
 
 
@@ -75,6 +76,7 @@ def model() -> tf.keras.Model:
         return models.make_model("resnet50", fusion="early")
 
 
+@pytest.mark.slow
 def test_resnet_on_both_sensors(bands, tmp_path):
     """The network in full, as the authors released it."""
     expected = slim_networks.save(
@@ -108,9 +110,11 @@ def test_vgg_on_sentinel_2(small, bands, tmp_path):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["vgg19", "resnet101"])
 def test_every_variable_has_one_counterpart(name):
-    model = models.make_model(name, fusion="early")
+    with zero_weights.zero_weights():
+        model = models.make_model(name, fusion="early")
     theirs = slim_networks.variables(name, num_bands=12, num_classes=19)
     ours = slim_checkpoint.backbone_variables(model, backbone="s2_s1")
     head = set(theirs) - set(ours)

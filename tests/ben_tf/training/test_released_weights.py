@@ -62,6 +62,7 @@ def small():
         yield
 
 
+@pytest.mark.slow
 def test_from_their_checkpoint_to_our_scores(raw, data_dir, tmp_path):
     logits = slim_networks.save(
         tmp_path / "iteration-7",

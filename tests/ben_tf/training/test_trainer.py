@@ -1,0 +1,86 @@
+"""Training repeats, leaves what it promises, and explains failures."""
+
+import dataclasses
+import json
+
+import pytest
+
+from ben_tf import errors
+from ben_tf import saved_model
+from ben_tf import workdir as workdir_lib
+from ben_tf.data import built_dataset
+from ben_tf.training import checkpoints
+from ben_tf.training import devices
+from ben_tf.training import runs
+from ben_tf.training import trainer
+from tests.ben_tf import history
+
+
+def test_the_workdir_holds_what_the_design_says(workdir, tiny_config):
+    assert workdir_lib.Workdir(workdir).read_config() == tiny_config
+    assert json.loads((workdir / "data.json").read_text())["synthetic"] is True
+    assert (workdir / "saved_model" / "saved_model.pb").exists()
+    assert list((workdir / "logs").rglob("events.*"))
+    (row,) = history.read(workdir)
+    assert row["epoch"] == "1"
+    assert {"loss", "val_loss", "val_macro_f1", checkpoints.MONITOR} <= set(row)
+    assert saved_model.load(workdir / "saved_model").modality == "MM"
+
+
+@pytest.mark.slow
+def test_same_seed_gives_the_same_numbers(workdir, tiny_config, tmp_path):
+    trainer.train(tiny_config, tmp_path / "again")
+    assert history.read(tmp_path / "again") == history.read(workdir)
+
+
+def test_another_seed_gives_other_weights_and_another_order(tiny_config):
+    first, other = (
+        _make_run(dataclasses.replace(tiny_config, modality="S1", seed=seed))
+        for seed in (0, 1)
+    )
+    assert first.training_patch_names(0, 0) != other.training_patch_names(0, 0)
+    for ours, theirs in zip(
+        first.model.trainable_variables,
+        other.model.trainable_variables,
+        strict=True,
+    ):
+        if "kernel" in ours.name:
+            assert (ours.numpy() != theirs.numpy()).all()
+
+
+def _make_run(config) -> runs.Run:
+    return runs.make_run(
+        config,
+        built_dataset.open_dataset(config.data_dir),
+        devices.make_devices(config.strategy),
+    )
+
+
+@pytest.mark.slow
+def test_preprocessing_on_the_device_gives_the_same_loss(
+    workdir, tiny_config, tmp_path
+):
+    config = dataclasses.replace(tiny_config, preprocessing="device")
+    trainer.train(config, tmp_path)
+    (ours,), (theirs,) = history.read(tmp_path), history.read(workdir)
+    # Rounding differs between the host's program and the model's.
+    assert float(ours["loss"]) == pytest.approx(float(theirs["loss"]), rel=1e-3)
+
+
+def test_another_configuration_in_the_workdir(workdir, tiny_config):
+    with pytest.raises(
+        errors.UserError, match=r"`fusion` is 'early', was 'late'"
+    ):
+        trainer.train(dataclasses.replace(tiny_config, fusion="early"), workdir)
+
+
+def test_split_smaller_than_a_batch(tiny_config, tmp_path):
+    config = dataclasses.replace(tiny_config, batch_size=500)
+    with pytest.raises(errors.UserError, match="fewer than one batch"):
+        trainer.train(config, tmp_path)
+
+
+def test_workdir_that_cannot_be_made(tiny_config, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(errors.UserError, match="Cannot write"):
+        trainer.train(tiny_config, tmp_path / "file" / "run")
