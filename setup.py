@@ -47,7 +47,13 @@ setuptools.setup(
         include=["ben_tf*", "tfrecords_builder*"]
     ),
     package_data={
-        "ben_tf": ["py.typed", "experiments/*.flags"],
+        "ben_tf": [
+            "py.typed",
+            "experiments/*.flags",
+            "pages/*.css",
+            "pages/*.jinja",
+            "pages/*.js",
+        ],
         "tfrecords_builder": [
             "py.typed",
             "README.md",

@@ -1,4 +1,4 @@
-"""Scores a trained model on a split, beside the paper's figures.
+"""Scores a trained model on a split, next to the paper's figures.
 
     python -m ben_tf.evaluate --workdir=... --data_dir=... --split=test
 
@@ -7,16 +7,10 @@ WORKDIR/predictions/<split>.npz (labels and probabilities of every patch).
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from absl import flags
 
 from ben_tf import command_line
-
-if TYPE_CHECKING:
-    pass
-
-flags.adopt_module_key_flags(command_line)
 
 
 def command() -> Callable[[], None]:
@@ -49,22 +43,22 @@ def command() -> Callable[[], None]:
         "thresholds",
         "paper",
         ["paper", "tuned"],
-        "paper: a class is predicted from 0.5 on. tuned: scores with "
+        "paper: a class is predicted at p >= 0.5. tuned: scores with "
         "thresholds that give the highest F1 of each class on the validation "
-        "split are shown beside those of 0.5.",
+        "split are shown next to those.",
     )
     compare_to = flags.DEFINE_enum(
         "compare_to",
         "paper",
         ["paper", "none"],
-        "Whose figures to print beside ours.",
+        "Whose figures to print next to ours.",
     )
 
     def main() -> None:
         from ben_tf.evaluation import comparison
         from ben_tf.evaluation import evaluation
 
-        result = evaluation.evaluate(
+        evaluated = evaluation.evaluate(
             workdir=workdir.value,
             data_dir=data_dir.value,
             split=split.value,
@@ -72,7 +66,9 @@ def command() -> Callable[[], None]:
             thresholds=thresholds.value,
         )
         print(
-            comparison.as_text(result, with_paper=compare_to.value == "paper")
+            comparison.as_text(
+                evaluated, with_paper=compare_to.value == "paper"
+            )
         )
         print(f"Metrics and predictions are in {workdir.value}")
 

@@ -22,9 +22,6 @@ from absl import flags
 from ben_tf import command_line
 from ben_tf import config as config_lib
 from ben_tf.config import config_flags
-from tfrecords_builder import sample_data
-
-flags.adopt_module_key_flags(command_line)
 
 MODEL = "small_cnn"
 
@@ -33,14 +30,14 @@ def quickstart(
     output_dir: str | os.PathLike,
     *,
     model: str = MODEL,
-    num_pairs: int = sample_data.NUM_PAIRS,
+    num_pairs: int | None = None,
 ) -> pathlib.Path:
     """Runs every stage that `output_dir` does not hold already.
 
     Args:
       output_dir: Folder for the archive, the dataset and the run.
       model: Name of the network to train.
-      num_pairs: Size of the sample archive.
+      num_pairs: Size of the sample archive; None: that of the notebooks.
 
     Returns:
       The report, an HTML page.
@@ -52,7 +49,9 @@ def quickstart(
     from ben_tf.retrieval import index_builder
     from ben_tf.retrieval import query
     from ben_tf.training import trainer
+    from tfrecords_builder import sample_data
 
+    num_pairs = num_pairs or sample_data.NUM_PAIRS
     output_dir = pathlib.Path(output_dir)
     workdir = output_dir / "run"
     index_dir = workdir / "index"

@@ -78,7 +78,7 @@ def training_step_program() -> bytes:
         run = runs.make_run(
             config,
             built_dataset.open_dataset(config.data_dir),
-            devices.make_devices("one_device"),
+            devices.Devices(tf.distribute.get_strategy()),
         )
         inputs, labels = next(iter(run.training_data(0)))
     rows = tf.range(_BATCH_SIZE.value) % config.batch_size

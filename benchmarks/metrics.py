@@ -3,7 +3,7 @@
     python benchmarks/metrics.py
 
 Scores random predictions of the size of the test split (125,866 patches; 19
-and 43 classes) with `scoring.compute`, bound to one core. Each figure is the
+and 43 classes) with `exact.compute`, bound to one core. Each figure is the
 best of three runs after one to compile. The last lines:
 
     seconds_19    all metrics, 19 classes
@@ -24,7 +24,7 @@ import sklearn.metrics
 import tensorflow as tf
 
 from ben_tf import bigearthnet
-from ben_tf.metrics import scoring
+from ben_tf.metrics import exact
 
 _NUM_PATCHES = bigearthnet.SPLIT_SIZES["test"]
 
@@ -99,12 +99,12 @@ def main() -> None:
     seconds = {}
     for num_classes in (19, 43):
         labels, probabilities = _random_predictions(num_classes)
-        scoring.compute(labels[:20_000], probabilities[:20_000])
+        exact.compute(labels[:20_000], probabilities[:20_000])
         before = _peak_mb()
         times = []
         for _ in range(3):
             start = time.perf_counter()
-            ours = scoring.compute(labels, probabilities).overall
+            ours = exact.compute(labels, probabilities).overall
             times.append(time.perf_counter() - start)
         seconds[num_classes] = min(times)
         size = (labels.nbytes + probabilities.nbytes) / 2**20

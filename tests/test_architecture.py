@@ -35,12 +35,14 @@ ARROWS = {
     },
     "evaluation": {"data", "metrics", "saved_model", "workdir"},
     "plots": {"evaluation"},
+    "pages": set(),
     "predict": {"archive", "command_line", "data", "saved_model"},
     # The pixels of a query may come from folders of an archive.
     "retrieval": {
         "archive",
         "command_line",
         "data",
+        "pages",
         "plots",
         "saved_model",
     },
@@ -49,6 +51,7 @@ ARROWS = {
         "data",
         "evaluation",
         "metrics",
+        "pages",
         "plots",
         "retrieval",
         "workdir",

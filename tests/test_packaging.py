@@ -122,6 +122,17 @@ for name in {PACKAGES!r}:
     subprocess.run([fresh_python, "-I", "-c", code], cwd=tmp_path, check=True)
 
 
+def test_templates_style_and_script_come_with_the_wheel(fresh_python, tmp_path):
+    code = """
+from ben_tf.pages import page
+empty = page.Table([], [])
+text = page.render("comparison", evaluations={}, reasons={}, headlines=empty,
+                   classes=empty, paper_source="the paper")
+assert "</html>" in text and "addEventListener" in text and "--ink" in text
+"""
+    subprocess.run([fresh_python, "-I", "-c", code], cwd=tmp_path, check=True)
+
+
 # `python -m COMMAND --help` for each, in copies of one process: starting
 # Python and importing TensorFlow Datasets for each would take far longer.
 _HELP_OF_ALL = """

@@ -13,8 +13,6 @@ from absl import flags
 from ben_tf import command_line
 from tfrecords_builder import dataset
 
-flags.adopt_module_key_flags(command_line)
-
 build = dataset.build
 
 

@@ -19,8 +19,6 @@ from absl import flags
 from ben_tf import command_line
 from tfrecords_builder import sample_writer
 
-flags.adopt_module_key_flags(command_line)
-
 write_sample_archive = sample_writer.write_sample_archive
 
 

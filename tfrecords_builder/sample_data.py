@@ -3,7 +3,9 @@
 import os
 import pathlib
 
-from tfrecords_builder import build
+from tfrecords_builder import bigearthnet_mm_dataset_builder
+from tfrecords_builder import dataset
+from tfrecords_builder import sample_writer
 
 NUM_PAIRS = 1600
 
@@ -20,14 +22,11 @@ def make_sample_data(
     Returns:
       The folder with the dataset.
     """
-    from tfrecords_builder import bigearthnet_mm_dataset_builder
-    from tfrecords_builder import sample_archive
-
     archive_dir = pathlib.Path(output_dir) / "archive"
     data_dir = pathlib.Path(output_dir) / "data"
     if not archive_dir.exists():
-        sample_archive.write_sample_archive(archive_dir, num_pairs=num_pairs)
+        sample_writer.write_sample_archive(archive_dir, num_pairs=num_pairs)
     builder = bigearthnet_mm_dataset_builder.Builder(data_dir=str(data_dir))
     if not builder.is_prepared():
-        build.build(archive_dir=archive_dir, data_dir=data_dir)
+        dataset.build(archive_dir=archive_dir, data_dir=data_dir)
     return data_dir

@@ -14,8 +14,6 @@ from absl import flags
 from ben_tf import command_line
 from tfrecords_builder import verification
 
-flags.adopt_module_key_flags(command_line)
-
 
 def command() -> Callable[[], None]:
     """Defines the flags; returns what the command does."""

@@ -1,1 +1,1 @@
-"""Predictions of a split, their scores, and the paper beside them."""
+"""Predictions of a split, their scores, and the paper's next to them."""

@@ -1,11 +1,12 @@
-"""A run's scores and the paper's, side by side, as rows and as text.
-
-Takes what `evaluate` writes to metrics/<split>.json. Standard library only.
-"""
+"""A run's scores next to the paper's, as rows and as text."""
 
 import dataclasses
+from collections.abc import Sequence
+
+import tabulate
 
 from ben_tf.evaluation import paper
+from ben_tf.evaluation import results
 
 # Shown first, in this order.
 HEADLINES = {
@@ -21,11 +22,12 @@ HEADLINES = {
 }
 LOWER_IS_BETTER = ("hamming_loss", "one_error", "coverage", "ranking_loss")
 UNDEFINED = "undefined"
+_MAX_NAME = 46  # Characters of a class name on the console.
 
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One score of a run beside the paper's.
+    """One score of a run next to the paper's.
 
     Attributes:
       name: What is scored: a metric or a class.
@@ -35,7 +37,7 @@ class Row:
     """
 
     name: str
-    ours: float | None
+    ours: results.Value
     interval: tuple[float, float] | None = None
     paper: float | None = None
 
@@ -47,171 +49,84 @@ class Row:
         return self.ours - self.paper
 
 
-def reasons(result: dict) -> list[str]:
+def reasons(evaluation: results.Evaluation) -> list[str]:
     """Says why the scores do not compare with the paper's; empty: they do."""
     return paper.why_not_comparable(
-        data_is_synthetic=result["data"]["synthetic"],
-        trained_on_synthetic=result["model"]["trained_on_synthetic"],
-        split=result["split"],
-        num_samples=result["num_samples"],
-        modality=result["model"]["modality"],
-        num_classes=len(result["class_names"]),
-        config="/".join(result["data"]["name"].split("/")[1:2]),
+        data_is_synthetic=evaluation.data.synthetic,
+        trained_on_synthetic=evaluation.model.trained_on_synthetic,
+        split=evaluation.split,
+        num_samples=evaluation.num_samples,
+        modality=evaluation.model.modality,
+        num_classes=len(evaluation.class_names),
+        config="/".join(evaluation.data.name.split("/")[1:2]),
     )
 
 
-def is_synthetic(result: dict) -> bool:
-    """Whether synthetic patches were scored or trained on."""
-    return (
-        result["data"]["synthetic"] or result["model"]["trained_on_synthetic"]
-    )
-
-
-def headline_rows(result: dict, model: str | None = None) -> list[Row]:
-    """The headline metrics beside those of a model of the paper.
-
-    Args:
-      result: What `evaluate` returns.
-      model: Row of Table II; without it the run's own architecture if the
-        paper has it, else ResNet50.
-    """
-    model = model or paper_model(result)
-    figures = dict(paper.TABLE_2[model])
-    if model == paper.TABLE_1_MODEL:
-        figures["macro_f2"] = paper.TABLE_1_AVERAGE_FROM_SCRATCH
+def headline_rows(evaluation: results.Evaluation) -> list[Row]:
+    """The headline metrics next to those of `paper_model`."""
+    figures = paper.figures(paper_model(evaluation))
     return [
         Row(
             name,
-            result["overall"][name],
-            _interval(result["intervals_95"].get(name)),
+            evaluation.overall[name],
+            _interval(getattr(evaluation.intervals_95, name, None)),
             figures.get(name),
         )
         for name in HEADLINES
     ]
 
 
-def class_rows(result: dict) -> list[Row]:
-    """F2 of every class beside Table I (ResNet50 from scratch)."""
+def class_rows(evaluation: results.Evaluation) -> list[Row]:
+    """F2 of every class next to Table I (ResNet50 from scratch)."""
     return [
-        Row(name, f2, _interval(interval), paper.TABLE_1_FROM_SCRATCH.get(name))
-        for name, f2, interval in zip(
-            result["class_names"],
-            result["per_class"]["f2"],
-            result["intervals_95"]["per_class_f2"],
+        Row(name, f2, _interval(ends), paper.TABLE_1_FROM_SCRATCH.get(name))
+        for name, f2, ends in zip(
+            evaluation.class_names,
+            evaluation.per_class["f2"],
+            evaluation.intervals_95.per_class_f2,
             strict=True,
         )
     ]
 
 
-def paper_model(result: dict) -> str:
-    """The model of Table II to set a run against."""
-    name = result["model"]["name"]
+def paper_model(evaluation: results.Evaluation) -> str:
+    """The model of Table II to compare with: the run's own, or ResNet50."""
+    name = evaluation.model.name
     return name if name in paper.TABLE_2 else paper.TABLE_1_MODEL
 
 
-def as_text(result: dict, *, with_paper: bool) -> str:
-    """Tables for the console: headline metrics, then F2 of every class."""
-    name = f"{result['model']['name']} {result['model']['modality']}"
-    where = f"{result['split']}, {result['num_samples']:,} patches"
-    titles = [f"{name} on {where}"]
-    if is_synthetic(result):
+def as_text(evaluation: results.Evaluation, *, with_paper: bool) -> str:
+    """Tables for the console: headline metrics, classes, all metrics."""
+    model = evaluation.model
+    titles = [
+        f"{model.name} {model.modality} on {evaluation.split}, "
+        f"{evaluation.num_samples:,} patches"
+    ]
+    if evaluation.is_synthetic:
         titles.append(
             "SYNTHETIC DATA: these scores say nothing about BigEarthNet"
         )
-    lines = []
+    rows = headline_rows(evaluation)
+    tables = []
     if with_paper:
-        differences = reasons(result)
+        differences = reasons(evaluation)
         titles.append(
             "NOT COMPARABLE with the paper: " + ", ".join(differences)
             if differences
             else f"Comparable with {paper.SOURCE}"
         )
-        lines += ["", *_models_table(result)]
-        rows = [
-            row
-            for row in headline_rows(result)
-            if row.name not in paper.TABLE_2_METRICS
-        ]
-        lines += ["", *_table("Not in Table II", rows, with_paper=False)]
+        tables.append(_models_table({row.name: row for row in rows}))
+        rows = [row for row in rows if row.name not in paper.TABLE_2_METRICS]
+        tables.append(_rows_table("Not in Table II", rows))
     else:
-        rows = headline_rows(result)
-        lines += ["", *_table("Headline metrics", rows, with_paper=False)]
-    beside = with_paper and len(result["class_names"]) == paper.NUM_CLASSES
-    title = "F2 of each class" + (", paper's resnet50" if beside else "")
-    lines += ["", *_table(title, class_rows(result), with_paper=beside)]
-    lines += ["", *_all_metrics(result)]
-    return "\n".join([*titles, *lines])
-
-
-def _models_table(result: dict) -> list[str]:
-    """Table II, a line for each model, and how far ours is from it."""
-    names = list(paper.TABLE_2_METRICS)
-    ours = {row.name: row for row in headline_rows(result)}
-    head = f"{'Table II: paper (ours - paper)':<32}" + "".join(
-        f" {name:>19}" for name in names
+        tables.append(_rows_table("Headline metrics", rows))
+    with_paper &= len(evaluation.class_names) == paper.NUM_CLASSES
+    title = "F2 of each class" + ("; paper (ours - paper)" * with_paper)
+    tables.append(
+        _rows_table(title, class_rows(evaluation), with_paper=with_paper)
     )
-    lines = [head, "-" * len(head)]
-    for model, figures in paper.TABLE_2.items():
-        cells = []
-        for name in names:
-            value = ours[name].ours
-            difference = (
-                "" if value is None else f" ({value - figures[name]:+.4f})"
-            )
-            cells.append(f" {figures[name]:.4f}{difference}".rjust(20))
-        lines.append(f"{model:<32}" + "".join(cells))
-    lines.append(
-        f"{'ours':<32}" + "".join(f" {number(ours[n].ours):>19}" for n in names)
-    )
-    lines.append(
-        f"{'  95 % interval':<32}"
-        + "".join(f" {_ends(ours[n].interval):>19}" for n in names)
-    )
-    return lines
-
-
-def _ends(interval: tuple[float, float] | None) -> str:
-    return f"{interval[0]:.4f}-{interval[1]:.4f}" if interval else ""
-
-
-def _table(title: str, rows: list[Row], *, with_paper: bool) -> list[str]:
-    head = f"{title:<46} {'ours':>9} {'95 % interval':>15}"
-    if with_paper:
-        head += f" {'paper':>8} {'difference':>10}"
-    lines = [head, "-" * len(head)]
-    for row in rows:
-        name = HEADLINES.get(row.name, row.name)
-        name = name if len(name) <= 46 else name[:43] + "..."
-        line = f"{name:<46} {number(row.ours):>9} {_ends(row.interval):>15}"
-        if with_paper:
-            difference = (
-                f"{row.difference:+.4f}" if row.difference is not None else ""
-            )
-            line += f" {number(row.paper):>8} {difference:>10}"
-        lines.append(line)
-    return lines
-
-
-def _all_metrics(result: dict) -> list[str]:
-    """Every metric at 0.5 and, if there are any, at tuned thresholds."""
-    tuned = result.get("tuned")
-    head = f"{'All metrics':<46} {'at 0.5':>9}"
-    if tuned:
-        head += f" {'thresholds tuned on ' + tuned['chosen_on']:>32}"
-    lines = [head, "-" * len(head)]
-    for name, value in result["overall"].items():
-        line = f"{name:<46} {number(value):>9}"
-        if tuned:
-            line += f" {number(tuned['overall'][name]):>32}"
-        lines.append(line)
-    error = result["calibration"]["expected_calibration_error"]
-    lines.append(f"{'expected_calibration_error':<46} {number(error):>9}")
-    lines += [
-        f"{name}: {num} {'classes' if name.startswith('macro') else 'patches'} "
-        "left out, the value is undefined there"
-        for name, num in result["undefined"].items()
-    ]
-    return lines
+    tables.append(_all_metrics(evaluation))
+    return "\n\n".join(["\n".join(titles), *tables])
 
 
 def number(value: float | None) -> str:
@@ -219,7 +134,93 @@ def number(value: float | None) -> str:
     return UNDEFINED if value is None else f"{value:.4f}"
 
 
-def _interval(ends: list | None) -> tuple[float, float] | None:
-    if ends is None or None in ends:
+def _models_table(ours: dict[str, Row]) -> str:
+    """Table II, a line for each model, and how far ours is from it."""
+    columns = [ours[name] for name in paper.TABLE_2_METRICS]
+    rows = [
+        [model]
+        + [
+            _paper(dataclasses.replace(column, paper=figures[column.name]))
+            for column in columns
+        ]
+        for model, figures in paper.TABLE_2.items()
+    ]
+    rows.append(["ours", *(number(column.ours) for column in columns)])
+    rows.append(["  95 % interval", *(_ends(column) for column in columns)])
+    return _table(
+        ["Table II: paper (ours - paper)", *paper.TABLE_2_METRICS], rows
+    )
+
+
+def _rows_table(
+    title: str, rows: Sequence[Row], *, with_paper: bool = False
+) -> str:
+    columns = [title, "ours", "95 % interval"]
+    columns += [paper.TABLE_1_MODEL] if with_paper else []
+    return _table(
+        columns,
+        [
+            [
+                HEADLINES.get(row.name, row.name),
+                number(row.ours),
+                _ends(row),
+                _paper(row),
+            ][: len(columns)]
+            for row in rows
+        ],
+    )
+
+
+def _all_metrics(evaluation: results.Evaluation) -> str:
+    """Every metric at the threshold and, if there are any, at tuned ones."""
+    columns = ["All metrics", f"at {evaluation.threshold:g}"]
+    values = [evaluation.overall]
+    if tuned := evaluation.tuned:
+        columns.append(f"thresholds tuned on {tuned.chosen_on}")
+        values.append(tuned.overall)
+    rows = [
+        [name, *(number(overall[name]) for overall in values)]
+        for name in evaluation.overall
+    ]
+    error = evaluation.calibration.expected_calibration_error
+    rows.append(["expected_calibration_error", number(error)])
+    left_out = [
+        f"{name} leaves out {num:,} "
+        f"{'classes' if name.startswith('macro') else 'patches'} "
+        "for which it is undefined"
+        for name, num in evaluation.undefined.items()
+    ]
+    return "\n".join([_table(columns, rows), *left_out])
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Names to the left, numbers, already formatted, to the right."""
+    return tabulate.tabulate(
+        [
+            [name if len(name) <= _MAX_NAME else name[:43] + "...", *cells]
+            for name, *cells in rows
+        ],
+        headers=columns,
+        colalign=["left", *["right"] * (len(columns) - 1)],
+        disable_numparse=True,
+        preserve_whitespace=True,
+    )
+
+
+def _paper(row: Row) -> str:
+    """The paper's figure and, in brackets, how far ours is above it."""
+    if row.difference is None:
+        return number(row.paper)
+    return f"{number(row.paper)} ({row.difference:+.4f})"
+
+
+def _ends(row: Row) -> str:
+    low_high = row.interval
+    return f"{low_high[0]:.4f}-{low_high[1]:.4f}" if low_high else ""
+
+
+def _interval(ends: results.Interval | None) -> tuple[float, float] | None:
+    if ends is None:
         return None
-    return tuple(ends)
+    low, high = ends
+    return None if low is None or high is None else (low, high)

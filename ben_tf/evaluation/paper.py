@@ -91,6 +91,14 @@ NOT_IN_THE_PAPER = (
 )
 
 
+def figures(model: str) -> dict[str, float]:
+    """What the paper says of a model of Table II: metric -> value."""
+    values = dict(TABLE_2[model])
+    if model == TABLE_1_MODEL:
+        values["macro_f2"] = TABLE_1_AVERAGE_FROM_SCRATCH
+    return values
+
+
 def why_not_comparable(
     *,
     data_is_synthetic: bool,
@@ -101,7 +109,7 @@ def why_not_comparable(
     num_classes: int,
     config: str = "v1",
 ) -> list[str]:
-    """Says what keeps a run's scores from being set against the paper's.
+    """Says why a run's scores cannot be compared with the paper's.
 
     Args:
       data_is_synthetic: Whether the evaluated patches are synthetic.

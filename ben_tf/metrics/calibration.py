@@ -1,4 +1,4 @@
-"""What probabilities are worth: reliability, and thresholds of one's own."""
+"""Calibration of probabilities, and a tuned threshold for each class."""
 
 import dataclasses
 
@@ -9,14 +9,14 @@ from ben_tf.metrics import definitions
 
 @dataclasses.dataclass(frozen=True)
 class Reliability:
-    """How often classes are there, against how probable the model calls them.
+    """Observed frequency of classes against their predicted probability.
 
     Attributes:
       mean_probability: (bins,) mean of the probabilities in each bin.
       fraction_present: (bins,) share of them whose class is a label.
       num_pairs: (bins,) number of (patch, class) pairs.
       expected_calibration_error: Mean over all pairs of the distance between
-        the two in their bin; 0 is perfect.
+        the two in the pair's bin; 0 is perfect.
     """
 
     mean_probability: np.ndarray
@@ -58,7 +58,8 @@ def best_thresholds(
     """Chooses for each class the threshold with the highest F1.
 
     Choose on validation patches, never on those that are scored. A threshold
-    lies halfway between two scores; a class without a positive keeps 0.5.
+    lies halfway between two scores; a class without a positive keeps
+    `definitions.THRESHOLD`.
 
     Args:
       labels: (N, classes), 0 or 1.
@@ -87,10 +88,10 @@ def _best_threshold(
     scores = scores[order]
     hits = np.cumsum(labels[order])
     f1 = 2 * hits / (np.arange(1, len(scores) + 1) + num_positives)
-    # A threshold cannot part equal scores.
+    # No threshold separates equal scores.
     possible = np.append(scores[1:] != scores[:-1], True)
     best = int(np.argmax(np.where(possible, f1, -1)))
     below = scores[best + 1] if best + 1 < len(scores) else 0.0
     middle = np.float32((float(scores[best]) + float(below)) / 2)
-    # Between neighbouring floats there is no middle.
+    # Adjacent floats have no value between them.
     return middle if middle > below else scores[best]

@@ -3,9 +3,9 @@
 Two functions hold the definitions. `sample_values` scores each sample on its
 own; `class_counts` counts hits and misses of each class. Everything else is a
 mean over samples or a formula on counts, so the Keras metrics that run during
-`fit` and the full set of `scoring.compute` cannot disagree: they add up the
+`fit` and the full set of `exact.compute` cannot disagree: they add up the
 same numbers, whatever the batching. Average precision is the exception,
-because it needs all scores at once: `scoring.compute` is exact, the streaming
+because it needs all scores at once: `exact.compute` is exact, the streaming
 metric puts scores into bins (see `StreamingAveragePrecision`).
 
 Definitions follow the authors' code (bigearthnet-models-tf 1.1.1,
@@ -13,7 +13,7 @@ Definitions follow the authors' code (bigearthnet-models-tf 1.1.1,
 `hamming_loss` and `one_error`; Table I is the per-class `f2`, its last row
 `macro_f2`. Where a ratio is 0/0 and the authors' code does not define it, the
 value is undefined: NaN, left out of averages, and counted in
-`scoring.Scores.undefined`. All metrics lie in [0, 1] except `coverage` (a
+`exact.Scores.undefined`. All metrics lie in [0, 1] except `coverage` (a
 rank) and `label_cardinality` (a number of labels).
 """
 

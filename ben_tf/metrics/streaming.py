@@ -26,7 +26,7 @@ def make_streaming_metrics(num_classes: int) -> list[tf.keras.metrics.Metric]:
 
 
 def streaming_metric(name: str, num_classes: int) -> tf.keras.metrics.Metric:
-    """Returns the Keras metric for any key of `scoring.Scores.overall`."""
+    """Returns the Keras metric for any key of `exact.Scores.overall`."""
     average, _, score = name.partition("_")
     if name in definitions.SAMPLE_METRICS:
         return StreamingSampleMean(name=name)
@@ -113,7 +113,7 @@ class StreamingAveragePrecision(_Streaming):
 
     Scores are put into `_NUM_BINS` bins of equal width, and scores of one bin
     count as equal. Within a few thousandths of the exact value, which
-    `scoring.compute` gives.
+    `exact.compute` gives.
     """
 
     _NUM_BINS = 1000

@@ -19,7 +19,7 @@ def class_counts(
     Args:
       counts: Class -> number of patches. One of the 43 classes that the
         19-class nomenclature drops is hatched.
-      synthetic: Whether to mark the chart as one of synthetic data.
+      synthetic: As for `style.chart`.
     """
     with style.chart(
         8, 0.7 + 0.235 * len(counts), synthetic=synthetic
@@ -66,7 +66,7 @@ def labels_per_patch(
 
     Args:
       numbers: Nomenclature -> (N,) int, labels of each patch.
-      synthetic: Whether to mark the chart as one of synthetic data.
+      synthetic: As for `style.chart`.
     """
     with style.chart(5.2, 2.9, synthetic=synthetic) as sheet:
         axes = sheet.figure.subplots()
@@ -101,7 +101,7 @@ def cooccurrence(
     Args:
       labels: (N, classes) bool.
       class_names: Names of the columns.
-      synthetic: Whether to mark the chart as one of synthetic data.
+      synthetic: As for `style.chart`.
     """
     present = labels.astype(np.float32)
     numbers = present.sum(axis=0)
@@ -161,7 +161,7 @@ def shares(
 
     Args:
       counts: Group -> part -> number of patches; the same parts in all.
-      synthetic: Whether to mark the chart as one of synthetic data.
+      synthetic: As for `style.chart`.
     """
     groups = list(counts)
     parts = list(next(iter(counts.values())))

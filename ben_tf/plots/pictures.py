@@ -4,13 +4,16 @@ Each picture is stretched between percentiles of its own pixels, so that it is
 neither black nor burnt. Brightness is thus not comparable between patches.
 """
 
+import io
 import types
 from collections.abc import Iterable
 from collections.abc import Mapping
 
 import numpy as np
+from PIL import Image
 
 from ben_tf import bigearthnet
+from ben_tf.plots import style
 
 _PERCENTILES = (2, 98)
 # A calm sea is not stretched into noise: the range of a picture is at least
@@ -43,7 +46,7 @@ def available(grid_names: Iterable[str]) -> list[str]:
 
 
 def render(grids: dict[str, np.ndarray], picture: str) -> np.ndarray:
-    """Draws one of `PICTURES`.
+    """Draws one of `PICTURES`, stretched to 8 bits.
 
     Args:
       grids: Raw native grids of one patch, keys of `bigearthnet.GRIDS`, each
@@ -54,7 +57,8 @@ def render(grids: dict[str, np.ndarray], picture: str) -> np.ndarray:
       (120, 120, 3) uint8, or (120, 120) uint8 for a single band.
     """
     channels = PICTURES[picture]
-    pixels = np.stack([_channel(grids, name) for name in channels], axis=-1)
+    bands = bands_of(grids)
+    pixels = np.stack([_channel(bands, name) for name in channels], axis=-1)
     sensor = "S1" if "VV" in channels or "VH" in channels else "S2"
     if sensor == "S1":
         stretched = _stretch(pixels, _MIN_RANGE[sensor], common_range=False)
@@ -65,27 +69,28 @@ def render(grids: dict[str, np.ndarray], picture: str) -> np.ndarray:
     return stretched[..., 0] if len(channels) == 1 else stretched
 
 
-def to_png(pixels: np.ndarray) -> bytes:
+def to_png(pixels: np.ndarray) -> style.Picture:
     """(height, width, 3) or (height, width) uint8 -> PNG file."""
-    import tensorflow as tf
-
-    if pixels.ndim == 2:
-        pixels = pixels[..., np.newaxis]
-    return tf.io.encode_png(pixels, compression=9).numpy()
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "png", optimize=True)
+    return style.Picture(buffer.getvalue())
 
 
-def _channel(grids: Mapping[str, np.ndarray], name: str) -> np.ndarray:
-    if " - " in name:
-        first, second = name.split(" - ")
-        return _channel(grids, first) - _channel(grids, second)
-    for grid_name, grid in bigearthnet.GRIDS.items():
-        if name in grid.bands:
-            return grids[grid_name][..., grid.bands.index(name)].astype(
-                np.float32
-            )
-    raise ValueError(
-        f"Unknown band. Expected one of bigearthnet.GRIDS. Received: {name!r}"
+def bands_of(grids: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Band -> (size, size), of native grids, keys of `bigearthnet.GRIDS`."""
+    return {
+        band: grids[name][..., place]
+        for name in grids
+        for place, band in enumerate(bigearthnet.GRIDS[name].bands)
+    }
+
+
+def _channel(bands: Mapping[str, np.ndarray], name: str) -> np.ndarray:
+    """A band, or the difference of two: "VV - VH"."""
+    first, *others = (
+        bands[band].astype(np.float32) for band in name.split(" - ")
     )
+    return first - sum(others)
 
 
 def _stretch(

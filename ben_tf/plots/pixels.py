@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ben_tf import bigearthnet
+from ben_tf.plots import pictures as pictures_lib
 from ben_tf.plots import style
 
 _NUM_COLUMNS = 7
@@ -21,13 +22,9 @@ def bands(grids: Mapping[str, np.ndarray], *, synthetic: bool) -> style.Picture:
     Args:
       grids: Raw native grids, keys of `bigearthnet.GRIDS`, each (size, size,
         bands).
-      synthetic: Whether to mark the chart as one of synthetic data.
+      synthetic: As for `style.chart`.
     """
-    images = {
-        band: grids[name][..., place]
-        for name in grids
-        for place, band in enumerate(bigearthnet.GRIDS[name].bands)
-    }
+    images = pictures_lib.bands_of(grids)
     with _small_panels(
         len(images), height=1.75, synthetic=synthetic, file_format="jpeg"
     ) as (sheet, panels):
@@ -48,11 +45,11 @@ def bands(grids: Mapping[str, np.ndarray], *, synthetic: bool) -> style.Picture:
 def histograms(
     values: Mapping[str, np.ndarray], *, synthetic: bool
 ) -> style.Picture:
-    """The values of every band beside the archive's mean and deviation: SVG.
+    """Histograms of bands with the archive's mean and deviation: SVG.
 
     Args:
       values: Band -> raw values in its unit, any shape.
-      synthetic: Whether to mark the chart as one of synthetic data.
+      synthetic: As for `style.chart`.
     """
     with _small_panels(
         len(values), height=1.55, synthetic=synthetic, file_format="svg"
@@ -74,10 +71,10 @@ def histograms(
             axes.locator_params(axis="x", nbins=3)
             axes.spines["left"].set_visible(False)
             axes.grid(axis="y", visible=False)
-        sheet.figure.supxlabel(
+        sheet.label_all_panels(
             "VV, VH: backscatter in dB; others: surface reflectance x 10,000. "
             "Line and band: mean and standard deviation of the whole archive",
-            fontsize=8.5,
+            size=8.5,
         )
     return sheet.picture
 
@@ -93,7 +90,7 @@ def pictures(
     Args:
       rows: Each a list of (caption, pixels), pixels as `pictures.render`
         returns them; rows may differ in length.
-      synthetic: Whether to mark the chart as one of synthetic data.
+      synthetic: As for `style.chart`.
       side: Inches that a picture takes.
     """
     num_columns = max(map(len, rows))

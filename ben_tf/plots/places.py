@@ -1,5 +1,6 @@
-"""Charts of where patches lie."""
+"""Maps of where patches lie."""
 
+import dataclasses
 import math
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -14,6 +15,47 @@ if TYPE_CHECKING:
     from matplotlib import axes as axes_lib
 
 
+_MIN_SPAN = 1.0  # Degrees that a map shows, however close its patches are.
+_POINTS_PER_INCH = 72
+
+
+@dataclasses.dataclass(frozen=True)
+class BaseMap:
+    """A map without patches, and where patches belong on it.
+
+    Attributes:
+      picture: The map, an SVG.
+      width: Of the picture, in points.
+      height: Of the picture, in points.
+      x: (N,) points from the left edge of the picture.
+      y: (N,) points from its upper edge.
+    """
+
+    picture: style.Picture
+    width: float
+    height: float
+    x: np.ndarray
+    y: np.ndarray
+
+
+def base_map(
+    longitudes: np.ndarray, latitudes: np.ndarray, *, synthetic: bool
+) -> BaseMap:
+    """A map for patches that a page draws on top, with a link to each.
+
+    Args:
+      longitudes: (N,) degrees east.
+      latitudes: (N,) degrees north.
+      synthetic: As for `style.chart`.
+    """
+    with style.chart(8, 5.6, synthetic=synthetic) as sheet:
+        axes = sheet.figure.subplots()
+        _geographic(axes, longitudes, latitudes)
+    width, height = _POINTS_PER_INCH * sheet.figure.get_size_inches()
+    x, y = _on_picture(axes, longitudes, latitudes)
+    return BaseMap(sheet.picture, width, height, width * x, height * y)
+
+
 def score_map(
     longitudes: np.ndarray,
     latitudes: np.ndarray,
@@ -22,16 +64,16 @@ def score_map(
     label: str,
     synthetic: bool,
 ) -> style.Picture:
-    """Patches at their place, coloured by score: PNG.
+    """Patches at their location, coloured by score: PNG.
 
     Args:
       longitudes: (N,) degrees east.
       latitudes: (N,) degrees north.
       scores: (N,) in [0, 1].
       label: What the colour means.
-      synthetic: Whether to mark the chart as one of synthetic data.
+      synthetic: As for `style.chart`.
     """
-    # On top of each other at this scale: the bad ones must be seen.
+    # Patches cover each other at this scale: low scores are drawn last.
     order = np.argsort(-scores, kind="stable")
     with style.chart(8, 5.6, synthetic=synthetic, file_format="png") as sheet:
         axes = sheet.figure.subplots()
@@ -45,7 +87,7 @@ def score_map(
             vmax=1,
             linewidth=0,
         )
-        _geographic(axes, latitudes)
+        _geographic(axes, longitudes, latitudes)
         sheet.figure.colorbar(drawn, ax=axes, shrink=0.8, label=label)
     return sheet.picture
 
@@ -71,7 +113,7 @@ def group_maps(
       titles: Group -> what is said above its map; a map for each.
       captions: Text -> (longitude, latitude): names of places, written to the
         right of the point on the first map.
-      synthetic: Whether to mark the chart as one of synthetic data.
+      synthetic: As for `style.chart`.
     """
     num_rows = math.ceil(len(titles) / 2)
     with style.chart(
@@ -96,7 +138,7 @@ def group_maps(
                     s=float(np.clip(8_000 / len(own), 0.25, 12)),
                     linewidth=0,
                 )
-            _geographic(axes, latitudes)
+            _geographic(axes, longitudes, latitudes)
             axes.set_title(title, fontsize=9)
             axes.label_outer()
         for text, (longitude, latitude) in _apart(captions).items():
@@ -114,6 +156,15 @@ def group_maps(
     return sheet.picture
 
 
+def _on_picture(
+    axes: "axes_lib.Axes", longitudes: np.ndarray, latitudes: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Shares of width and height, from the upper left, once axes are drawn."""
+    to_figure = axes.transData + axes.figure.transFigure.inverted()
+    x, y = to_figure.transform(np.stack([longitudes, latitudes], axis=1)).T
+    return x, 1 - y
+
+
 def _apart(
     captions: Mapping[str, tuple[float, float]], gap: float = 1.6
 ) -> dict[str, tuple[float, float]]:
@@ -129,8 +180,18 @@ def _apart(
     return placed
 
 
-def _geographic(axes: "axes_lib.Axes", latitudes: np.ndarray) -> None:
-    """Labels with units; a degree of longitude is shorter than of latitude."""
+def _geographic(
+    axes: "axes_lib.Axes", longitudes: np.ndarray, latitudes: np.ndarray
+) -> None:
+    """Makes a map of axes: north up, both directions to scale, degrees."""
+    for values, set_limits in (
+        (longitudes, axes.set_xlim),
+        (latitudes, axes.set_ylim),
+    ):
+        low, high = float(np.min(values)), float(np.max(values))
+        margin = max(0.05 * (high - low), (_MIN_SPAN - (high - low)) / 2)
+        set_limits(low - margin, high + margin)
+    # A degree of longitude is shorter than one of latitude.
     middle = math.radians(float(np.mean(latitudes)))
     axes.set_aspect(1 / math.cos(middle))
     axes.set_xlabel("longitude, degrees east")

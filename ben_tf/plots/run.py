@@ -1,4 +1,4 @@
-"""Charts of one run: how it learned, and what it gets right and wrong."""
+"""Charts of one run: training curves, scores, errors, calibration."""
 
 import math
 import textwrap
@@ -7,25 +7,28 @@ from collections.abc import Sequence
 import numpy as np
 
 from ben_tf.evaluation import comparison
+from ben_tf.evaluation import history as history_lib
+from ben_tf.evaluation import results
 from ben_tf.plots import style
 
 
 def training_curves(
-    history: dict[str, list[float]], *, synthetic: bool
+    history: history_lib.History, *, synthetic: bool
 ) -> style.Picture:
     """Loss and two metrics by epoch, training and validation: SVG.
 
     Args:
-      history: Column of history.csv -> values; "epoch" and any of the names
-        below, with and without "val_".
-      synthetic: Whether to mark the chart as one of synthetic data.
+      history: Of the names below, those are drawn that it has.
+      synthetic: As for `style.chart`.
     """
     titles = {
         "loss": "Loss (cross-entropy)",
         "macro_f1": "Macro F1",
         "sample_f2": "Sample F2",
     }
-    shown = {name: title for name, title in titles.items() if name in history}
+    shown = {
+        name: title for name, title in titles.items() if name in history.curves
+    }
     with style.chart(
         3.6 * max(len(shown), 1), 2.9, synthetic=synthetic
     ) as sheet:
@@ -35,13 +38,13 @@ def training_curves(
                 (name, style.GREY, "training"),
                 (f"val_{name}", style.BLUE, "validation"),
             ):
-                if key in history:
+                if key in history.curves:
                     axes.plot(
-                        history["epoch"],
-                        history[key],
+                        history.epochs,
+                        history.curves[key],
                         color=color,
                         label=label,
-                        marker="o" if len(history["epoch"]) < 30 else None,
+                        marker="o" if len(history.epochs) < 30 else None,
                         markersize=3,
                     )
             axes.set_title(title)
@@ -56,19 +59,18 @@ def training_curves(
 def class_scores(
     rows: list[comparison.Row], *, with_paper: bool, synthetic: bool
 ) -> style.Picture:
-    """F2 of every class with its interval, beside the paper's: SVG.
+    """F2 of every class with its interval, next to the paper's: SVG.
 
     Args:
       rows: From `comparison.class_rows`.
       with_paper: Whether to draw the paper's figures.
-      synthetic: Whether to mark the chart as one of synthetic data.
+      synthetic: As for `style.chart`.
     """
     with style.chart(8, 0.8 + 0.3 * len(rows), synthetic=synthetic) as sheet:
         axes = sheet.figure.subplots()
         heights = np.arange(len(rows))[::-1]
-        values = np.array(
-            [math.nan if row.ours is None else row.ours for row in rows]
-        )
+        # None, undefined, becomes NaN.
+        values = np.array([row.ours for row in rows], float)
         axes.barh(
             heights,
             values,
@@ -93,7 +95,7 @@ def class_scores(
         axes.plot([], [], color="black", label="95 % interval")
         if with_paper:
             axes.plot(
-                [math.nan if row.paper is None else row.paper for row in rows],
+                np.array([row.paper for row in rows], float),
                 heights,
                 linestyle="none",
                 marker="D",
@@ -120,7 +122,7 @@ def error_cooccurrence(
     *,
     synthetic: bool,
 ) -> style.Picture:
-    """Which class is seen wrongly where another is missed: SVG.
+    """Which class is predicted wrongly where another is missed: SVG.
 
     Row i, column j: of the patches where class i was missed, the share on
     which class j was predicted though it is not there.
@@ -129,7 +131,7 @@ def error_cooccurrence(
       labels: (N, classes) bool.
       predictions: (N, classes) bool.
       class_names: Names of the columns.
-      synthetic: Whether to mark the chart as one of synthetic data.
+      synthetic: As for `style.chart`.
     """
     missed = (labels & ~predictions).astype(np.float32)
     false = (~labels & predictions).astype(np.float32)
@@ -184,7 +186,7 @@ def precision_recall(
       probabilities: (N, classes) float32.
       class_names: Names of the columns.
       areas: Average precision of each class, None if undefined.
-      synthetic: Whether to mark the chart as one of synthetic data.
+      synthetic: As for `style.chart`.
     """
     num_columns = 5
     num_rows = math.ceil(len(class_names) / num_columns)
@@ -216,24 +218,20 @@ def precision_recall(
             axes.set_yticks([0, 0.5, 1], ["0", "0.5", "1"], fontsize=8)
         for axes in panels[len(class_names) :]:
             axes.set_visible(False)
-        sheet.figure.supxlabel("recall", fontsize=10)
+        sheet.label_all_panels("recall", size=10)
         sheet.figure.supylabel("precision", fontsize=10)
     return sheet.picture
 
 
-def reliability(calibration: dict, *, synthetic: bool) -> style.Picture:
+def reliability(
+    calibration: results.Calibration, *, synthetic: bool
+) -> style.Picture:
     """Reliability curve above the number of pairs in each bin: SVG.
 
     Args:
-      calibration: As metrics/<split>.json holds it.
-      synthetic: Whether to mark the chart as one of synthetic data.
+      calibration: Of an evaluation.
+      synthetic: As for `style.chart`.
     """
-
-    def as_array(name: str) -> np.ndarray:
-        values = calibration[name]
-        return np.array([math.nan if v is None else v for v in values], float)
-
-    num_pairs = as_array("num_pairs")
     with style.chart(4.6, 4.4, synthetic=synthetic) as sheet:
         curve, counts = sheet.figure.subplots(
             2, 1, sharex=True, height_ratios=[3, 1], squeeze=True
@@ -242,8 +240,8 @@ def reliability(calibration: dict, *, synthetic: bool) -> style.Picture:
             [0, 1], [0, 1], color=style.GREY, linestyle=":", label="perfect"
         )
         curve.plot(
-            as_array("mean_probability"),
-            as_array("fraction_present"),
+            np.array(calibration.mean_probability, float),
+            np.array(calibration.fraction_present, float),
             color=style.BLUE,
             marker="o",
             markersize=4,
@@ -253,8 +251,10 @@ def reliability(calibration: dict, *, synthetic: bool) -> style.Picture:
         curve.set_xlim(0, 1)
         curve.set_ylim(0, 1)
         curve.legend(loc="lower right")
-        edges = np.linspace(0, 1, len(num_pairs) + 1)
-        counts.stairs(num_pairs, edges, fill=True, color=style.PALE_BLUE)
+        edges = np.linspace(0, 1, len(calibration.num_pairs) + 1)
+        counts.stairs(
+            calibration.num_pairs, edges, fill=True, color=style.PALE_BLUE
+        )
         counts.set_yscale("log")
         counts.set_ylabel("pairs")
         counts.set_xlabel("predicted probability")

@@ -1,10 +1,11 @@
-"""What all charts share: colours, fonts, file formats, the mark on synthetic.
+"""What charts share: colours, fonts, file formats, the mark on synthetic data.
 
 Every chart can be read without its colours: lines and bars carry labels, and
 the palettes (Okabe-Ito, viridis, a single hue, the classes' own) survive
 colour blindness and print.
 """
 
+import base64
 import contextlib
 import io
 import math
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib import axis
 from matplotlib import figure
 from matplotlib import layout_engine
@@ -99,6 +101,13 @@ class Picture(bytes):
             return "PNG"
         return "JPEG" if self.startswith(b"\xff\xd8") else "SVG"
 
+    @property
+    def data_uri(self) -> str:
+        """The picture as an address that holds all of it, for HTML."""
+        kind = {"SVG": "svg+xml"}.get(self.kind, self.kind.lower())
+        content = base64.b64encode(self).decode("ascii")
+        return f"data:image/{kind};base64,{content}"
+
     def _repr_svg_(self) -> str | None:
         if self.kind != "SVG":
             return None
@@ -124,9 +133,14 @@ class Sheet:
       picture: The file, once the block has ended.
     """
 
-    def __init__(self, drawn: figure.Figure):
+    def __init__(self, drawn: figure.Figure, bottom: float):
         self.figure = drawn
         self.picture = Picture()
+        self._bottom = bottom
+
+    def label_all_panels(self, text: str, *, size: float) -> None:
+        """Says what all horizontal axes measure, above the mark."""
+        self.figure.supxlabel(text, y=self._bottom, fontsize=size)
 
 
 @contextlib.contextmanager
@@ -143,7 +157,7 @@ def chart(
     Args:
       width: Inches.
       height: Inches, without the mark.
-      synthetic: Whether synthetic patches are shown: puts `SYNTHETIC_MARK`
+      synthetic: Whether synthetic patches took part; puts `SYNTHETIC_MARK`
         into the picture.
       file_format: "svg"; "png" for very many marks, "jpeg" for pixels of
         patches, whose speckle makes a PNG large.
@@ -169,8 +183,9 @@ def chart(
                 fontweight="bold",
                 color="#9a3412",
             )
-        sheet = Sheet(drawn)
+        sheet = Sheet(drawn, share + 0.01)
         yield sheet
+        _settle(drawn)
         buffer = io.BytesIO()
         options: dict[str, dict[str, Any]] = {
             "svg": {"metadata": {"Date": None}},
@@ -186,6 +201,20 @@ def chart(
         sheet.picture = Picture(
             _with_palette(file) if file_format == "png" else file
         )
+
+
+def _settle(drawn: figure.Figure) -> None:
+    """Lays a figure out, once and to a ten-thousandth of its size.
+
+    The last bits of what the layout's solver finds differ from time to time,
+    and matplotlib makes names in an SVG of them.
+    """
+    engine = drawn.get_layout_engine()
+    if engine is not None:
+        engine.execute(drawn)
+        drawn.set_layout_engine("none")
+    for axes in drawn.axes:
+        axes.set_position(np.round(axes.get_position(original=True).bounds, 4))
 
 
 def _with_palette(png: bytes) -> bytes:

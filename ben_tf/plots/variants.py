@@ -20,7 +20,7 @@ def scores(
       values: Variant -> class or metric -> value in [0, 1], None if undefined;
         at most four variants, all with the same classes or metrics.
       label: What is measured.
-      synthetic: Whether to mark the chart as one of synthetic data.
+      synthetic: As for `style.chart`.
     """
     names = list(next(iter(values.values())))
     table = np.array(
@@ -81,7 +81,7 @@ def curves(
       lines: Variant -> (x, y), y in [0, 1]; at most four.
       x_label: With unit.
       y_label: With unit.
-      synthetic: Whether to mark the chart as one of synthetic data.
+      synthetic: As for `style.chart`.
     """
     with style.chart(5.6, 3.2, synthetic=synthetic) as sheet:
         axes = sheet.figure.subplots()
@@ -107,7 +107,7 @@ def bars(
     Args:
       values: Name -> value from 0 up.
       label: What is measured, with unit.
-      synthetic: Whether to mark the chart as one of synthetic data.
+      synthetic: As for `style.chart`.
     """
     with style.chart(7.6, 0.7 + 0.34 * len(values), synthetic=synthetic) as (
         sheet

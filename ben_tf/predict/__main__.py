@@ -67,7 +67,6 @@ def command() -> Callable[[], None]:
     batch_size = flags.DEFINE_integer(
         "batch_size", 128, "Patches predicted at once.", lower_bound=1
     )
-    flags.adopt_module_key_flags(command_line)
 
     def main() -> None:
         is_scene = bool(s2_scene.value or s1_scene.value)

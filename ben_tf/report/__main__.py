@@ -24,7 +24,7 @@ def command() -> Callable[[], None]:
     data_dir = flags.DEFINE_string(
         "data_dir",
         None,
-        "Folder with the TFRecords; for the pictures of patches.",
+        "Folder with the TFRecords, for the pictures of patches.",
     )
     split = flags.DEFINE_string(
         "split", "test", "Which evaluated split to show."
@@ -45,9 +45,8 @@ def command() -> Callable[[], None]:
         "output",
         None,
         "File to write. By default WORKDIR/report.html, or comparison.html "
-        "beside the first of --runs.",
+        "next to the first of --runs.",
     )
-    flags.adopt_module_key_flags(command_line)
 
     def main() -> None:
         from ben_tf.report import reports

@@ -1,106 +1,91 @@
-"""The charts of report.html, each with its caption."""
+"""The charts of the report."""
+
+import dataclasses
 
 import numpy as np
 
 from ben_tf.data import geography
 from ben_tf.evaluation import comparison
+from ben_tf.evaluation import history as history_lib
 from ben_tf.evaluation import paper
 from ben_tf.evaluation import predictions
+from ben_tf.evaluation import results
 from ben_tf.plots import places
-from ben_tf.plots import run as run_plots
-from ben_tf.report import html_parts
+from ben_tf.plots import run
+from ben_tf.plots import style
 
 
-def class_chart(result: dict) -> str:
-    """F2 of every class, beside the paper's where it has them."""
-    with_paper = len(result["class_names"]) == paper.NUM_CLASSES
-    reasons = comparison.reasons(result)
-    caption = "F2 at threshold 0.5."
-    if with_paper:
-        caption += " Diamonds: Table I of the paper"
-        caption += (
-            f"; not comparable ({', '.join(reasons)})." if reasons else "."
-        )
-    return html_parts.picture(
-        run_plots.class_scores(
-            comparison.class_rows(result),
-            with_paper=with_paper,
-            synthetic=comparison.is_synthetic(result),
-        ),
-        "Bar chart of the F2 score of every class; the table has the numbers.",
-        caption,
-    )
+@dataclasses.dataclass(frozen=True)
+class Charts:
+    """One picture a field.
+
+    Attributes:
+      training: Loss and metrics by epoch; None where nothing was trained.
+      classes: F2 of every class.
+      errors: Which classes are predicted where another is missed.
+      precision_recall: A curve for each class.
+      reliability: What predicted probabilities are worth.
+      map: Patches at their location, coloured by F2.
+    """
+
+    training: style.Picture | None
+    classes: style.Picture
+    errors: style.Picture
+    precision_recall: style.Picture
+    reliability: style.Picture
+    map: style.Picture
 
 
-def curves(result: dict, history: dict[str, list[float]]) -> str:
-    """Loss and metrics by epoch."""
-    return html_parts.picture(
-        run_plots.training_curves(
-            history, synthetic=comparison.is_synthetic(result)
-        ),
-        "Training and validation curves by epoch.",
-        is_wide=True,
-    )
+def draw(
+    evaluation: results.Evaluation,
+    predicted: predictions.Predictions,
+    history: history_lib.History | None,
+    *,
+    sample_f2: np.ndarray,
+) -> Charts:
+    """Draws all charts.
 
-
-def score_map(
-    result: dict, predicted: predictions.Predictions, *, sample_f2: np.ndarray
-) -> str:
-    """Where the patches lie, coloured by their score."""
+    Args:
+      evaluation: What was found.
+      predicted: Of which predictions.
+      history: How the run learned, if it did.
+      sample_f2: (N,) score of each patch.
+    """
+    synthetic = evaluation.is_synthetic
+    labels = predicted.labels.astype(bool)
     longitudes, latitudes = geography.patch_centres(
         predicted.epsg, predicted.upper_left
     )
-    return html_parts.picture(
-        places.score_map(
+    return Charts(
+        training=run.training_curves(history, synthetic=synthetic)
+        if history
+        else None,
+        classes=run.class_scores(
+            comparison.class_rows(evaluation),
+            with_paper=len(evaluation.class_names) == paper.NUM_CLASSES,
+            synthetic=synthetic,
+        ),
+        errors=run.error_cooccurrence(
+            labels,
+            predicted.probabilities >= np.float32(evaluation.threshold),
+            evaluation.class_names,
+            synthetic=synthetic,
+        ),
+        precision_recall=run.precision_recall(
+            labels,
+            predicted.probabilities,
+            evaluation.class_names,
+            evaluation.per_class["average_precision"],
+            synthetic=synthetic,
+        ),
+        reliability=run.reliability(
+            evaluation.calibration, synthetic=synthetic
+        ),
+        map=places.score_map(
             longitudes,
             latitudes,
             sample_f2,
             label="F2 of the patch",
-            synthetic=comparison.is_synthetic(result),
+            synthetic=synthetic,
         ),
-        "Map of the patches coloured by F2.",
-        "Every patch at its place; bad ones are drawn on top.",
-    )
-
-
-def error_charts(result: dict, predicted: predictions.Predictions) -> str:
-    """Co-occurrence of errors, precision-recall, reliability."""
-    labels = predicted.labels.astype(bool)
-    names = result["class_names"]
-    error = result["calibration"]["expected_calibration_error"]
-    synthetic = comparison.is_synthetic(result)
-    return (
-        "<h3>Which errors come together</h3>"
-        + html_parts.picture(
-            run_plots.error_cooccurrence(
-                labels,
-                predicted.probabilities >= np.float32(0.5),
-                names,
-                synthetic=synthetic,
-            ),
-            "Matrix of missed against falsely predicted classes.",
-            "Row: a class that was missed, and on how many patches. Column: "
-            "what was predicted there instead, as a share of those patches. "
-            "Grey: the class was never missed.",
-            is_wide=True,
-        )
-        + "<h3>Precision and recall</h3>"
-        + html_parts.picture(
-            run_plots.precision_recall(
-                labels,
-                predicted.probabilities,
-                names,
-                result["per_class"]["average_precision"],
-                synthetic=synthetic,
-            ),
-            "Precision-recall curve of every class.",
-            is_wide=True,
-        )
-        + "<h3>Calibration</h3>"
-        + html_parts.picture(
-            run_plots.reliability(result["calibration"], synthetic=synthetic),
-            "Reliability curve.",
-            f"Expected calibration error {error:.4f}, over all pairs of patch "
-            "and class. Below the dotted line probabilities are too high.",
-        )
     )

@@ -1,7 +1,5 @@
 """The pages: of one run, and of several side by side."""
 
-import csv
-import json
 import os
 import pathlib
 from collections.abc import Sequence
@@ -10,15 +8,16 @@ from typing import Any
 from ben_tf import errors
 from ben_tf import files
 from ben_tf import workdir as workdir_lib
+from ben_tf.evaluation import comparison
+from ben_tf.evaluation import history
+from ben_tf.evaluation import paper
 from ben_tf.evaluation import predictions
-from ben_tf.metrics import scoring
+from ben_tf.evaluation import results
+from ben_tf.metrics import exact
+from ben_tf.pages import page
 from ben_tf.report import charts
-from ben_tf.report import html_parts
-from ben_tf.report import patches
-from ben_tf.report import run_comparison
-from ben_tf.report import sections
-
-_NUM_HITS = 6
+from ben_tf.report import shown_patches
+from ben_tf.report import tables
 
 
 def write_report(
@@ -33,12 +32,12 @@ def write_report(
     """Writes the report of a run.
 
     Args:
-      workdir: Folder of the run, with what evaluate wrote.
+      workdir: Folder of the run, with what `evaluation.evaluate` wrote.
       data_dir: Folder with the dataset.
       split: Evaluated split.
       index: Folder of a retrieval index, or None for WORKDIR/index if there.
       output: File to write, or None for WORKDIR/report.html.
-      num_patches: How many of the best, the middling and the worst patches.
+      num_patches: How many of the best, the median and the worst patches.
 
     Returns:
       The file.
@@ -48,72 +47,51 @@ def write_report(
         damaged, or there is no such dataset or index.
     """
     run = workdir_lib.Workdir(workdir)
-    result = read_metrics(run, split)
+    evaluation = results.Evaluation.read(run, split)
     predicted = predictions.load(run.predictions_file(split))
-    if list(predicted.labels.shape) != [
-        result["num_samples"],
-        len(result["class_names"]),
-    ]:
+    num_classes = len(evaluation.class_names)
+    if predicted.labels.shape != (evaluation.num_samples, num_classes):
         raise errors.UserError(
             f"Metrics and predictions in {workdir} are not of the same "
             "evaluation. Run python -m ben_tf.evaluate again."
         )
-    config = _read_json(run.config_file, default={})
-
-    per_sample, _ = scoring.samples_and_counts(
+    per_sample, _ = exact.samples_and_counts(
         predicted.labels.astype(bool), predicted.probabilities
     )
     sample_f2 = per_sample["sample_f2"]
-    chosen = patches.choose(predicted, sample_f2, num_patches)
-    index_path = pathlib.Path(index) if index else run.index
-    hits = None
-    if index or index_path.is_dir():
-        hits = patches.nearest(index_path, predicted, _NUM_HITS)
-    groups, retrieval = patches.render(
-        data_dir,
-        split,
-        result,
-        predicted,
-        sample_f2=sample_f2,
-        chosen=chosen,
-        hits=hits,
+    nearest = None
+    if index or run.index.is_dir():
+        nearest = shown_patches.nearest(index or run.index, predicted)
+    chosen = shown_patches.choose(predicted, sample_f2, num_patches)
+    names = shown_patches.all_names(predicted, chosen, nearest)
+    artist = shown_patches.Artist(
+        evaluation, predicted, shown_patches.read(data_dir, evaluation, names)
     )
-    history = read_history(run.history_file)
-    titles = {"headlines": "Headlines"}
-    parts = [
-        '<h2 id="headlines">Headline metrics</h2>' + sections.headlines(result)
-    ]
-
-    def add(anchor: str, name: str, content: str) -> None:
-        titles[anchor] = name
-        parts.append(f'<h2 id="{anchor}">{name}</h2>{content}')
-
-    if history:
-        add("curves", "Training", charts.curves(result, history))
-    add(
-        "classes",
-        "Classes",
-        charts.class_chart(result) + sections.class_table(result),
+    content = page.render(
+        "run",
+        evaluation=evaluation,
+        reasons=comparison.reasons(evaluation),
+        headlines=comparison.headline_rows(evaluation),
+        headline_names=comparison.HEADLINES,
+        lower_is_better=comparison.LOWER_IS_BETTER,
+        paper_model=comparison.paper_model(evaluation),
+        paper_source=paper.SOURCE,
+        shows_paper=num_classes == paper.NUM_CLASSES,
+        not_in_the_paper=paper.NOT_IN_THE_PAPER,
+        charts=charts.draw(
+            evaluation,
+            predicted,
+            history.History.read(run),
+            sample_f2=sample_f2,
+        ),
+        class_table=tables.class_scores(evaluation),
+        groups=artist.groups(chosen, sample_f2),
+        nearest=artist.nearest(nearest) if nearest else [],
+        group_tables=tables.groups(evaluation),
+        metric_table=tables.all_metrics(evaluation),
+        facts=tables.facts(evaluation, _read_config(run)),
     )
-    add("patches", "Patches", sections.patch_groups(groups))
-    if retrieval:
-        add("retrieval", "Look-alikes", sections.retrieval_row(*retrieval))
-    add("errors", "Errors", charts.error_charts(result, predicted))
-    add(
-        "places",
-        "Where and when",
-        charts.score_map(result, predicted, sample_f2=sample_f2)
-        + sections.groups(result),
-    )
-    add("metrics", "All metrics", sections.all_metrics(result))
-    add("run", "Run and data", sections.run_facts(result, config))
-    page = html_parts.page(
-        sections.title(result),
-        header=sections.header(result, titles=titles),
-        main="\n".join(parts),
-        footer=sections.footer(),
-    )
-    return files.write(output or run.report, page)
+    return files.write(output or run.report, content)
 
 
 def write_comparison(
@@ -127,7 +105,7 @@ def write_comparison(
     Args:
       runs: Workdirs, in the order of the columns.
       split: Evaluated split, the same for all.
-      output: File to write, or None for comparison.html beside the first run.
+      output: File to write, or None for comparison.html next to the first run.
 
     Returns:
       The file.
@@ -135,71 +113,41 @@ def write_comparison(
     Raises:
       UserError: A run was not evaluated on this split.
     """
-    results = [read_metrics(workdir_lib.Workdir(run), split) for run in runs]
-    names = run_comparison.short_names(runs)
-    page = html_parts.page(
-        "Comparison of runs",
-        header=run_comparison.header(results),
-        main=run_comparison.main(dict(zip(names, results, strict=True))),
-        footer=run_comparison.footer(),
+    evaluations = {
+        name: results.Evaluation.read(workdir_lib.Workdir(run), split)
+        for name, run in zip(_short_names(runs), runs, strict=True)
+    }
+    content = page.render(
+        "comparison",
+        evaluations=evaluations,
+        reasons={
+            name: comparison.reasons(evaluation)
+            for name, evaluation in evaluations.items()
+        },
+        headlines=tables.headlines(evaluations),
+        classes=tables.class_f2(evaluations),
+        paper_source=paper.SOURCE,
     )
-    return files.write(
-        output or pathlib.Path(runs[0]).resolve().parent / "comparison.html",
-        page,
-    )
+    folder = pathlib.Path(runs[0]).resolve().parent
+    return files.write(output or folder / "comparison.html", content)
 
 
-def read_metrics(workdir: workdir_lib.Workdir, split: str) -> dict:
-    """Reads what evaluate wrote.
-
-    Raises:
-      UserError: It is not there, or damaged.
-    """
-    path = workdir.metrics_file(split)
-    if not path.is_file():
-        raise errors.UserError(
-            f"No metrics found. Expected {path}. Write it with python -m "
-            f"ben_tf.evaluate --workdir={workdir} --data_dir=... "
-            f"--split={split}"
-        )
-    result = _read_json(path)
-    expected = ("overall", "per_class", "intervals_95", "groups", "calibration")
-    if not isinstance(result, dict) or not all(k in result for k in expected):
-        raise errors.UserError(
-            f"{path} is not what this version of python -m ben_tf.evaluate "
-            "writes. Evaluate again."
-        )
-    return result
+def _short_names(runs: Sequence[str]) -> list[str]:
+    """Paths without what all of them share, so that columns stay narrow."""
+    paths = [os.path.abspath(run) for run in runs]
+    if len(set(paths)) < len(paths):
+        # The same run twice: number them.
+        return [f"{num} {pathlib.Path(p).name}" for num, p in enumerate(paths)]
+    common = os.path.commonpath([os.path.dirname(path) for path in paths])
+    return [os.path.relpath(path, common) for path in paths]
 
 
-def read_history(path: pathlib.Path) -> dict[str, list[float]]:
-    """Reads history.csv: column -> values, NaN where empty; {} without it.
-
-    Raises:
-      UserError: The file is damaged.
-    """
-    if not path.is_file():
+def _read_config(run: workdir_lib.Workdir) -> dict[str, Any]:
+    """What config.json says, whatever it is; empty where there is none."""
+    if not run.config_file.is_file():
         return {}
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file, strict=True))
-        return {
-            name: [float(row[name] or "nan") for row in rows]
-            for name in (rows[0] if rows else {})
-        }
-    except (csv.Error, TypeError, UnicodeDecodeError, ValueError) as error:
-        raise errors.UserError(
-            f"{path} is damaged ({error}). Expected a table of numbers as "
-            "python -m ben_tf.train writes it; delete it to leave it out."
-        ) from error
-
-
-def _read_json(path: pathlib.Path, default: dict | None = None) -> Any:
-    if default is not None and not path.is_file():
-        return default
-    try:
-        return json.loads(path.read_text("utf-8"))
-    except (UnicodeDecodeError, ValueError) as error:
-        raise errors.UserError(
-            f"{path} is damaged ({error}). Expected JSON; write it again."
-        ) from error
+    return files.read_json(
+        run.config_file,
+        dict[str, Any],
+        remedy="Expected the JSON that python -m ben_tf.train wrote.",
+    )

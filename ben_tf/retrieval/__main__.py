@@ -15,8 +15,6 @@ from absl import flags
 
 from ben_tf import command_line
 
-flags.adopt_module_key_flags(command_line)
-
 
 def build() -> Callable[[], None]:
     """Embeds splits of the dataset with a model and writes an index folder."""

@@ -1,7 +1,7 @@
 """Queries and their nearest patches as one self-contained web page."""
 
-import base64
-import html
+import dataclasses
+import hashlib
 import os
 import pathlib
 from collections.abc import Mapping
@@ -12,9 +12,12 @@ import numpy as np
 from ben_tf import bigearthnet
 from ben_tf import errors
 from ben_tf import files
+from ben_tf.data import geography
+from ben_tf.pages import page
 from ben_tf.plots import pictures
+from ben_tf.plots import places
+from ben_tf.plots import style
 from ben_tf.retrieval import index as index_lib
-from ben_tf.retrieval import overview_map
 from ben_tf.retrieval import patch_source
 
 # What a patch is drawn as, and the grids that takes.
@@ -24,33 +27,43 @@ _PICTURES = {
     "MM": ("True colour", ("s2_10m",)),
 }
 
-_STYLE = """
-body { font: 14px/1.4 system-ui, sans-serif; margin: 2rem; color: #222; }
-h1 { font-size: 1.4rem; } h2 { font-size: 1rem; margin: 2rem 0 .3rem; }
-.row { display: flex; gap: 12px; overflow-x: auto; padding-bottom: .5rem; }
-figure { margin: 0; flex: 0 0 150px; width: 150px; font-size: 12px; }
-figure.query { border-right: 2px solid #999; padding-right: 12px; }
-figure img { width: 150px; height: 150px; image-rendering: pixelated; }
-figcaption b { display: block; }
-figcaption small { color: #666; overflow-wrap: anywhere; }
-ul { margin: .2rem 0; padding: 0; list-style: none; }
-li { margin: 2px 0; padding: 1px 5px; border-radius: 3px; background: #eee; }
-li.shared { background: #bfe6c4; } li.own { background: #d6e4f5; }
-ul.legend { display: flex; gap: 6px; }
-.warning { background: #fff3cd; padding: .5rem; }
-svg { max-width: 100%; border: 1px solid #ccc; background: #f7fafc; }
-svg a circle { fill: #1f6fb4; } svg a.query circle { fill: #d1495b; }
-svg a:target circle { r: 9px; stroke: #000; stroke-width: 2; }
-"""
-_SCRIPT = """
-const choice = document.getElementById("label");
-choice.addEventListener("change", () => {
-  for (const section of document.querySelectorAll("section")) {
-    const labels = section.dataset.labels.split(" ");
-    section.hidden = choice.value !== "" && !labels.includes(choice.value);
-  }
-});
-"""
+
+@dataclasses.dataclass(frozen=True)
+class _Patch:
+    """A query or a hit; `labels` are (kind, name), a kind a style."""
+
+    name: str
+    caption: str
+    picture: style.Picture
+    labels: Sequence[tuple[str, str]]
+
+    @property
+    def anchor(self) -> str:
+        return _anchor(self.name)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Row:
+    """A query, the first of the patches, and its hits; `own` are its labels."""
+
+    own: Sequence[int]
+    patches: Sequence[_Patch]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Place:
+    """A patch on the map, `x` and `y` in points from its upper left corner."""
+
+    name: str
+    kind: str
+    x: float
+    y: float
+    longitude: float
+    latitude: float
+
+    @property
+    def anchor(self) -> str:
+        return _anchor(self.name)
 
 
 def write_gallery(
@@ -72,7 +85,7 @@ def write_gallery(
       queries: Index folder whose patches are the queries; None for `index`.
       names: The queries; by default `num_queries` patches, evenly spaced.
       num_queries: How many queries without `names`.
-      k: Number of hits; a query's own patch is none.
+      k: Number of hits; a query is not among its own.
 
     Returns:
       `output_file`.
@@ -81,34 +94,49 @@ def write_gallery(
       UserError: A name is not in `queries`, or not in the dataset; the
         indexes come from different models.
     """
-    opened = index_lib.Index.open(index)
+    searched = index_lib.Index.open(index)
     asked = index_lib.Index.open(queries or index)
     rows = _query_rows(asked, names, num_queries)
-    hits = opened.search(
+    hits = searched.search(
         asked.embeddings[rows],
         k=k,
         fingerprint=asked.manifest.fingerprint,
         modality=asked.manifest.modality,
         exclude=asked.names[rows],
     )
-    query_images = _draw(asked, np.unique(rows), data_dir)
-    hit_images = _draw(
-        opened, np.unique(hits.rows[hits.rows != index_lib.EMPTY]), data_dir
-    )
-    sections = [
-        _section(asked, row, query_images, opened, hits, place, hit_images)
-        for place, row in enumerate(rows)
-    ]
-    places = overview_map.Places(
-        names=[*asked.names[rows], *hits.names[hits.names != ""]],
-        epsg=np.concatenate([asked.epsg[rows], _of(opened.epsg, hits)]),
+    found = hits.rows[hits.rows != index_lib.EMPTY]
+    query_pictures = _draw(asked, np.unique(rows), data_dir)
+    hit_pictures = _draw(searched, np.unique(found), data_dir)
+    base_map, marks = _map(
+        names=[*asked.names[rows], *searched.names[found]],
+        epsg=np.concatenate([asked.epsg[rows], searched.epsg[found]]),
         upper_left=np.concatenate(
-            [asked.upper_left[rows], _of(opened.upper_left, hits)]
+            [asked.upper_left[rows], searched.upper_left[found]]
         ),
         num_queries=len(rows),
     )
-    page = _page(opened, asked, rows, sections, overview_map.draw(places))
-    return files.write(output_file, page)
+    content = page.render(
+        "gallery",
+        queries=asked.manifest,
+        searched=searched.manifest,
+        distance=searched.distance,
+        size_km=f"{bigearthnet.PATCH_SIZE_M / 1000:g}",
+        rows=[
+            _Row(
+                own=np.flatnonzero(asked.labels[row]).tolist(),
+                patches=[
+                    _query(asked, row, query_pictures),
+                    *_hits(
+                        searched, hits, place, asked.labels[row], hit_pictures
+                    ),
+                ],
+            )
+            for place, row in enumerate(rows)
+        ],
+        map=base_map,
+        places=marks,
+    )
+    return files.write(output_file, content)
 
 
 def _query_rows(
@@ -122,146 +150,97 @@ def _query_rows(
         missing = names[int(np.flatnonzero(rows < 0)[0])]
         raise errors.UserError(
             f"Patch {missing} is not in the index {asked.path}. Expected names "
-            f"of its splits {asked.manifest.splits}. Correct --patch."
+            f"of its splits {asked.manifest.splits}. Correct `patch`."
         )
     return rows
 
 
-def _of(array: np.ndarray, hits: index_lib.Hits) -> np.ndarray:
-    return array[hits.rows[hits.rows != index_lib.EMPTY]]
-
-
 def _draw(
     opened: index_lib.Index, rows: np.ndarray, data_dir: str | os.PathLike
-) -> dict[str, str]:
-    """Name -> picture as a data URI."""
+) -> dict[str, style.Picture]:
+    """Name -> picture."""
     picture, grids = _PICTURES[opened.manifest.modality]
     names = [str(name) for name in opened.names[rows]]
     found = patch_source.from_dataset(
         data_dir, names, grids=grids, splits=opened.manifest.splits
     )
     return {
-        name: "data:image/png;base64,"
-        + base64.b64encode(
-            pictures.to_png(pictures.render(found[name], picture))
-        ).decode("ascii")
+        name: pictures.to_png(pictures.render(found[name], picture))
         for name in names
     }
 
 
-def _section(
-    asked: index_lib.Index,
-    row: int,
-    query_images: Mapping[str, str],
-    opened: index_lib.Index,
+def _query(
+    asked: index_lib.Index, row: int, drawn: Mapping[str, style.Picture]
+) -> _Patch:
+    name = str(asked.names[row])
+    own = np.flatnonzero(asked.labels[row])
+    labels = [("own", asked.manifest.class_names[label]) for label in own]
+    return _Patch(name, "query", drawn[name], labels)
+
+
+def _hits(
+    searched: index_lib.Index,
     hits: index_lib.Hits,
     place: int,
-    hit_images: Mapping[str, str],
-) -> str:
-    own = np.flatnonzero(asked.labels[row])
-    name = str(asked.names[row])
-    figures = [
-        _figure(
-            name,
-            query_images[name],
-            caption="query",
-            labels=[(asked.manifest.class_names[c], "own") for c in own],
-            css="query",
+    own: np.ndarray,
+    drawn: Mapping[str, style.Picture],
+) -> list[_Patch]:
+    """The hits of the query at `place`, whose labels are `own`, multi-hot."""
+    return [
+        _Patch(
+            str(name),
+            f"{number}: {distance:.4g}",
+            drawn[str(name)],
+            [
+                (
+                    "hit" if own[label] else "other",
+                    searched.manifest.class_names[label],
+                )
+                for label in np.flatnonzero(labels)
+            ],
         )
+        for number, (name, distance, labels) in enumerate(
+            zip(
+                hits.names[place],
+                hits.distances[place],
+                hits.labels[place],
+                strict=True,
+            ),
+            start=1,
+        )
+        if name
     ]
-    for number, hit in enumerate(hits.names[place]):
-        if not hit:
-            continue
-        present = np.flatnonzero(hits.labels[place, number])
-        labels = [
-            (
-                opened.manifest.class_names[c],
-                "shared" if asked.labels[row, c] else "other",
-            )
-            for c in present
-        ]
-        figures.append(
-            _figure(
-                str(hit),
-                hit_images[str(hit)],
-                caption=f"{number + 1}: {hits.distances[place, number]:.4g}",
-                labels=labels,
-                css="hit",
-            )
-        )
-    return (
-        f'<section data-labels="{" ".join(map(str, own))}">'
-        f"<h2>{html.escape(name)}</h2>"
-        f'<div class="row">{"".join(figures)}</div></section>'
-    )
 
 
-def _figure(
-    name: str,
-    image: str,
+def _map(
+    names: Sequence[str],
+    epsg: np.ndarray,
+    upper_left: np.ndarray,
     *,
-    caption: str,
-    labels: Sequence[tuple[str, str]],
-    css: str,
-) -> str:
-    items = "".join(
-        f'<li class="{kind}">{html.escape(label)}</li>'
-        for label, kind in labels
-    )
-    anchor = html.escape(overview_map.anchor(name))
-    return (
-        f'<figure class="{css}"><img src="{image}" '
-        f'alt="{html.escape(name)}" width="150" height="150"><figcaption>'
-        f"<b>{html.escape(caption)}</b><small>{html.escape(name)} "
-        f'<a href="#{anchor}">map</a></small><ul>{items}</ul>'
-        "</figcaption></figure>"
-    )
+    num_queries: int,
+) -> tuple[places.BaseMap, list[_Place]]:
+    """A map, and on it each patch once; the first `num_queries` are queries."""
+    longitudes, latitudes = geography.patch_centres(epsg, upper_left)
+    # The page says once that the patches are synthetic; the map shows none.
+    base_map = places.base_map(longitudes, latitudes, synthetic=False)
+    marks: dict[str, _Place] = {}
+    for number, name in enumerate(names):
+        marks.setdefault(
+            str(name),
+            _Place(
+                str(name),
+                "query" if number < num_queries else "found",
+                base_map.x[number],
+                base_map.y[number],
+                longitudes[number],
+                latitudes[number],
+            ),
+        )
+    # Drawn last, queries lie on top.
+    return base_map, list(marks.values())[::-1]
 
 
-def _page(
-    opened: index_lib.Index,
-    asked: index_lib.Index,
-    rows: np.ndarray,
-    sections: Sequence[str],
-    map_svg: str,
-) -> str:
-    used = np.flatnonzero(asked.labels[rows].any(axis=0))
-    options = "".join(
-        f'<option value="{c}">{html.escape(asked.manifest.class_names[c])}'
-        "</option>"
-        for c in used
-    )
-    synthetic = opened.manifest.synthetic or asked.manifest.synthetic
-    warning = (
-        '<p class="warning">Synthetic patches: what is found here says '
-        "nothing about BigEarthNet.</p>"
-        if synthetic
-        else ""
-    )
-    facts = (
-        f"{asked.manifest.modality} queries of "
-        f"{', '.join(asked.manifest.splits)}, {len(opened.names):,} "
-        f"{opened.manifest.modality} patches of "
-        f"{', '.join(opened.manifest.splits)}, {opened.distance} distance, "
-        f"{opened.manifest.search} search, model "
-        f"{opened.manifest.fingerprint[:12]}"
-    )
-    size = bigearthnet.PATCH_SIZE_M / 1000
-    return f"""<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>Patches that look alike</title><style>{_STYLE}</style></head><body>
-<h1>Patches that look alike</h1>
-<p>{html.escape(facts)}. Each picture shows {size:g} km x {size:g} km,
-brightness stretched for itself; the number is the distance, smaller is more
-alike.</p>
-{warning}
-<p><label>Queries with label <select id="label"><option value="">any</option>
-{options}</select></label></p>
-<ul class="legend"><li class="own">label of the query</li><li class="shared">
-label of a hit, shared</li><li>not shared</li></ul>
-{"".join(sections)}
-<h2>Where they lie</h2>
-{map_svg}
-<script>{_SCRIPT}</script></body></html>
-"""
+def _anchor(name: str) -> str:
+    """The id of a patch on the map, safe in HTML and URLs."""
+    return "map-" + hashlib.sha256(name.encode()).hexdigest()[:16]

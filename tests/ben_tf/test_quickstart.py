@@ -34,8 +34,8 @@ def test_one_sensor_is_worse_on_exactly_the_classes_of_the_other(
         result = evaluation.evaluate(workdir=workdir, data_dir=larger_data_dir)
         precision[modality] = dict(
             zip(
-                result["class_names"],
-                result["per_class"]["average_precision"],
+                result.class_names,
+                result.per_class["average_precision"],
                 strict=True,
             )
         )

@@ -18,7 +18,7 @@ from ben_tf import errors
 from ben_tf.evaluation import evaluation
 from ben_tf.plots import style
 from ben_tf.training import trainer
-from tfrecords_builder import build
+from tfrecords_builder import dataset
 
 FOLDER = pathlib.Path(__file__).parents[2] / "notebooks"
 PATHS = sorted(FOLDER.glob("*.ipynb"))
@@ -144,7 +144,7 @@ def test_imagenet_on_real_data(
     real_archive, workdir, data_dir, tmp_path, monkeypatch, capsys, has_weights
 ):
     """Six real pairs; training takes note of what it is asked to train."""
-    build.build(archive_dir=real_archive, data_dir=tmp_path / "data")
+    dataset.build(archive_dir=real_archive, data_dir=tmp_path / "data")
     shutil.copytree(workdir, tmp_path / "scored")
     scores = evaluation.evaluate(workdir=tmp_path / "scored", data_dir=data_dir)
     trained = {}

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from ben_tf.metrics import definitions
-from ben_tf.metrics import scoring
+from ben_tf.metrics import exact
 from ben_tf.metrics import streaming
 from tests.ben_tf.metrics import examples
 
@@ -37,7 +37,7 @@ def streams():
 @hypothesis.given(examples.PREDICTIONS)
 def test_streaming_equals_exact_whatever_the_batching(streams, predictions):
     labels, probabilities, cuts = predictions
-    exact = scoring.compute(labels, probabilities).overall
+    expected = exact.compute(labels, probabilities).overall
     streamed, update = streams
     for metric in streamed:
         metric.reset_state()
@@ -45,7 +45,7 @@ def test_streaming_equals_exact_whatever_the_batching(streams, predictions):
         update(labels[rows].astype(np.float32), probabilities[rows])
     for metric in streamed:
         assert float(metric.result()) == pytest.approx(
-            exact[metric.name], rel=1e-5, nan_ok=True
+            expected[metric.name], rel=1e-5, nan_ok=True
         ), metric.name
 
 
@@ -60,8 +60,8 @@ def test_binned_average_precision_is_close(average):
     metric = streaming.streaming_metric(name, 6)
     for rows in np.split(np.arange(2000), [500, 501]):
         metric.update_state(labels[rows], probabilities[rows])
-    exact = scoring.compute(labels, probabilities).overall[name]
-    assert float(metric.result()) == pytest.approx(exact, abs=2e-3)
+    expected = exact.compute(labels, probabilities).overall[name]
+    assert float(metric.result()) == pytest.approx(expected, abs=2e-3)
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])
@@ -81,9 +81,9 @@ def test_streaming_metrics_run_in_fit(jit_compile):
         verbose=0,
         validation_data=(probabilities, labels.astype(np.float32)),
     ).history
-    exact = scoring.compute(labels, probabilities).overall
+    expected = exact.compute(labels, probabilities).overall
     for name in ("macro_f1", "micro_f1", "sample_f2", "one_error"):
-        assert history[name][0] == pytest.approx(exact[name], rel=1e-5)
+        assert history[name][0] == pytest.approx(expected[name], rel=1e-5)
         assert history[f"val_{name}"] == history[name]
 
 
@@ -101,8 +101,8 @@ def test_streaming_metrics_add_up_over_replicas():
     data = tf.data.Dataset.from_tensor_slices((labels, probabilities)).batch(64)
     for batch in strategy.experimental_distribute_dataset(data):
         step(batch)
-    exact = scoring.compute(labels, probabilities).overall["macro_f1"]
-    assert float(metric.result()) == pytest.approx(exact, rel=1e-5)
+    expected = exact.compute(labels, probabilities).overall["macro_f1"]
+    assert float(metric.result()) == pytest.approx(expected, rel=1e-5)
 
 
 def test_unknown_metric_and_weights_are_refused():

@@ -5,8 +5,10 @@ import io
 import numpy as np
 import pytest
 from matplotlib import image
+from matplotlib import pyplot
 
 from ben_tf.plots import places
+from ben_tf.plots import style
 
 
 @pytest.mark.parametrize("num_patches", [1, 50])
@@ -52,3 +54,40 @@ def test_captions_do_not_cover_each_other():
         "low": (1.0, 43.0),
         "far": (30.0, 45.0),
     }
+
+
+def test_base_map_is_north_up_east_right_and_to_scale():
+    longitudes = np.array([10.0, 10.0, 12.0])
+    latitudes = np.array([60.0, 61.0, 60.0])  # There, cos is a half.
+    drawn = places.base_map(longitudes, latitudes, synthetic=True)
+    assert drawn.picture.kind == "SVG"
+    south, north, east = np.stack([drawn.x, drawn.y], axis=1)
+    assert north[0] == pytest.approx(south[0])
+    assert east[1] == pytest.approx(south[1])
+    assert south[1] - north[1] == pytest.approx(east[0] - south[0], rel=0.02)
+    assert (0 < drawn.x).all() and (drawn.x < drawn.width).all()
+    assert (0 < drawn.y).all() and (drawn.y < drawn.height).all()
+
+
+def test_points_lie_where_matplotlib_draws_them():
+    # A mark at the place of each point, found again in the picture's pixels.
+    with style.chart(4, 3, synthetic=True, file_format="png") as sheet:
+        axes = sheet.figure.subplots()
+        places._geographic(axes, np.array([10, 12]), np.array([45, 46]))
+        axes.plot([10.5], [45.25], "s", color="#ff0000", markersize=9)
+    x, y = places._on_picture(axes, np.array([10.5]), np.array([45.25]))
+    drawn = image.imread(io.BytesIO(sheet.picture))
+    red = (drawn[..., 0] > 0.9) & (drawn[..., 1] < 0.1)
+    rows, columns = np.nonzero(red)
+    assert columns.mean() / drawn.shape[1] == pytest.approx(x[0], abs=0.005)
+    assert rows.mean() / drawn.shape[0] == pytest.approx(y[0], abs=0.005)
+
+
+@pytest.mark.parametrize("spread", [0, 20])
+def test_a_map_shows_a_degree_and_a_margin(spread):
+    figure, axes = pyplot.subplots()
+    places._geographic(axes, np.array([10, 10 + spread]), np.array([45, 45]))
+    low, high = axes.get_xlim()
+    assert high - low == pytest.approx(1.1 * spread or 1)
+    assert axes.get_ylim() == pytest.approx((44.5, 45.5))
+    pyplot.close(figure)

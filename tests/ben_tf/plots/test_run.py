@@ -8,6 +8,8 @@ import pytest
 
 from ben_tf import bigearthnet
 from ben_tf.evaluation import comparison
+from ben_tf.evaluation import history
+from ben_tf.evaluation import results
 from ben_tf.plots import run
 from ben_tf.plots import style
 
@@ -22,12 +24,14 @@ def test_training_curves(num_epochs):
     epochs = list(range(1, num_epochs + 1))
     text = _text(
         run.training_curves(
-            {
-                "epoch": epochs,
-                "loss": epochs,
-                "val_loss": epochs,
-                "macro_f1": [math.nan] * num_epochs,
-            },
+            history.History(
+                epochs,
+                {
+                    "loss": epochs,
+                    "val_loss": epochs,
+                    "macro_f1": [math.nan] * num_epochs,
+                },
+            ),
             synthetic=False,
         )
     )
@@ -75,11 +79,7 @@ def test_error_charts(num_samples):
 
 def test_reliability_with_empty_bins():
     svg = run.reliability(
-        {
-            "mean_probability": [0.1, None],
-            "fraction_present": [0.2, None],
-            "num_pairs": [30, 0],
-        },
+        results.Calibration(0.1, [0.1, None], [0.2, None], [30, 0]),
         synthetic=False,
     )
     assert style.SYNTHETIC_MARK not in _text(svg)
@@ -87,9 +87,9 @@ def test_reliability_with_empty_bins():
 
 
 def test_the_same_data_give_the_same_bytes():
-    history = {"epoch": [1, 2], "loss": [2.0, 1.0]}
+    learned = history.History([1, 2], {"loss": [2.0, 1.0]})
     first, second = (
-        run.training_curves(history, synthetic=True) for _ in range(2)
+        run.training_curves(learned, synthetic=True) for _ in range(2)
     )
     assert first == second
 

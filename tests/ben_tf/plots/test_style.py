@@ -1,6 +1,8 @@
 """Class colours that colour-blind people can tell apart; marks on pictures."""
 
+import base64
 import itertools
+import xml.etree.ElementTree
 
 import colorspacious
 import numpy as np
@@ -78,3 +80,29 @@ def test_a_png_makes_room_for_the_mark(tmp_path):
 def test_long_names_are_cut():
     assert style.shorten("Pastures") == "Pastures"
     assert style.shorten("Beaches, dunes, sands", 9) == "Beaches…"
+
+
+@pytest.mark.parametrize(
+    ("file_format", "kind"),
+    [("svg", "svg+xml"), ("png", "png"), ("jpeg", "jpeg")],
+)
+def test_data_uris_name_the_kind_of_picture(file_format, kind):
+    with style.chart(
+        1, 1, synthetic=False, file_format=file_format, dots_per_inch=20
+    ) as sheet:
+        pass
+    head, _, content = sheet.picture.data_uri.partition(",")
+    assert head == f"data:image/{kind};base64"
+    assert base64.b64decode(content) == sheet.picture
+
+
+def test_a_label_of_all_panels_stands_clear_of_the_mark():
+    with style.chart(4, 3, synthetic=True) as sheet:
+        sheet.figure.subplots(1, 2)
+        sheet.label_all_panels("recall", size=10)
+    root = xml.etree.ElementTree.fromstring(sheet.picture)
+    heights = {
+        text.text: float(text.attrib["y"])
+        for text in root.iter("{http://www.w3.org/2000/svg}text")
+    }
+    assert heights["recall"] < heights[style.SYNTHETIC_MARK] - 8

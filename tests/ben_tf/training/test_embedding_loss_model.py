@@ -113,12 +113,12 @@ def test_classes_of_both_sensors_are_learned(trained, larger_data_dir):
     )
     learned = collections.defaultdict(list)
     for name, value, positives in zip(
-        result["class_names"],
-        result["per_class"]["average_precision"],
-        result["per_class"]["num_positives"],
+        result.class_names,
+        result.per_class["average_precision"],
+        result.per_class["num_positives"],
         strict=True,
     ):
-        share = positives / result["num_samples"]
+        share = positives / result.num_samples
         learned[signatures.sensors_of(name)].append(value - share)
     for sensors in ({"S1"}, {"S2"}, {"S1", "S2"}):
         assert np.mean(learned[frozenset(sensors)]) > 0.3

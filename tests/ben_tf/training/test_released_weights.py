@@ -90,7 +90,7 @@ def test_from_their_checkpoint_to_our_scores(raw, data_dir, tmp_path):
     result = evaluation.evaluate(
         workdir=str(workdir), data_dir=str(data_dir), split="test[:3]"
     )
-    assert result["model"]["fingerprint"] == served.fingerprint
+    assert result.model.fingerprint == served.fingerprint
     # Exporting again goes the way of every workdir.
     assert saved_model.load(exports.export_best(workdir)).fingerprint == (
         served.fingerprint

@@ -8,11 +8,11 @@ import pytest
 import sklearn.metrics
 import tensorflow_datasets as tfds
 
-from ben_tf import bigearthnet
 from ben_tf import errors
-from ben_tf.evaluation import comparison
+from ben_tf import workdir as workdir_lib
 from ben_tf.evaluation import evaluation
 from ben_tf.evaluation import predictions
+from ben_tf.evaluation import results
 from tests import in_process
 
 
@@ -60,16 +60,16 @@ def test_every_patch_of_the_split_has_its_own_labels(predicted, data_dir):
 
 def test_scores_are_those_of_scikit_learn(result, predicted):
     hard = predicted.probabilities >= 0.5
-    assert result["overall"]["sample_f2"] == pytest.approx(
+    assert result.overall["sample_f2"] == pytest.approx(
         sklearn.metrics.fbeta_score(
             predicted.labels, hard, beta=2, average="samples", zero_division=0
         )
     )
-    assert result["overall"]["hamming_loss"] == pytest.approx(
+    assert result.overall["hamming_loss"] == pytest.approx(
         sklearn.metrics.hamming_loss(predicted.labels, hard)
     )
-    tuned = np.float32(result["tuned"]["thresholds"])
-    assert result["tuned"]["overall"]["micro_f1"] == pytest.approx(
+    tuned = np.float32(result.tuned.thresholds)
+    assert result.tuned.overall["micro_f1"] == pytest.approx(
         sklearn.metrics.f1_score(
             predicted.labels, predicted.probabilities >= tuned, average="micro"
         )
@@ -77,13 +77,13 @@ def test_scores_are_those_of_scikit_learn(result, predicted):
 
 
 def test_groups_add_up_to_the_split(result):
-    for kind, groups in result["groups"].items():
-        sizes = [group["num_samples"] for group in groups.values()]
-        assert sum(sizes) == result["num_samples"], kind
+    for kind, groups in result.groups.items():
+        sizes = [group.num_samples for group in groups.values()]
+        assert sum(sizes) == result.num_samples, kind
         mean = np.average(
-            [group["sample_f2"] for group in groups.values()], weights=sizes
+            [group.sample_f2 for group in groups.values()], weights=sizes
         )
-        assert mean == pytest.approx(result["overall"]["sample_f2"])
+        assert mean == pytest.approx(result.overall["sample_f2"])
 
 
 def test_the_file_holds_the_result_as_strict_json(result, workdir):
@@ -91,13 +91,15 @@ def test_the_file_holds_the_result_as_strict_json(result, workdir):
         raise AssertionError(f"{constant} is not JSON")
 
     text = (workdir / "metrics" / "test.json").read_text()
-    assert json.loads(text, parse_constant=refuse) == result
+    json.loads(text, parse_constant=refuse)
+    read = results.Evaluation.read(workdir_lib.Workdir(workdir), "test")
+    assert read == result
     # The tiny test split lacks some classes: undefined, never 0.
-    num_positives = np.array(result["per_class"]["num_positives"])
+    num_positives = np.array(result.per_class["num_positives"])
     missing = np.flatnonzero(num_positives == 0)
     assert len(missing)
-    assert all(result["per_class"]["recall"][i] is None for i in missing)
-    assert result["undefined"]["macro_recall"] == len(missing)
+    assert all(result.per_class["recall"][i] is None for i in missing)
+    assert result.undefined["macro_recall"] == len(missing)
 
 
 def test_batch_size_changes_nothing(result, predicted, workdir, data_dir):
@@ -112,37 +114,8 @@ def test_batch_size_changes_nothing(result, predicted, workdir, data_dir):
     )
 
 
-def test_text_says_that_the_scores_are_not_comparable(result):
-    text = comparison.as_text(result, with_paper=True)
-    title = "\n".join(text.splitlines()[:3])
-    assert "SYNTHETIC DATA" in title
-    assert "NOT COMPARABLE with the paper: synthetic data" in title
-    for name in (*bigearthnet.CLASSES_19[:5], "resnet152", "undefined"):
-        assert name in text
-    assert "0.7873 (" in text  # Table II, ResNet50, F2.
-    plain = comparison.as_text(result, with_paper=False)
-    assert "resnet152" not in plain
-    assert "SYNTHETIC DATA" in plain
-
-
-def test_a_run_by_the_papers_protocol_is_called_comparable(result):
-    real = result | {
-        "num_samples": 125_866,
-        "data": result["data"] | {"synthetic": False},
-        "model": result["model"]
-        | {"trained_on_synthetic": False, "name": "resnet50"},
-    }
-    assert comparison.reasons(real) == []
-    assert "Comparable with Sumbul" in comparison.as_text(real, with_paper=True)
-    rows = {row.name: row for row in comparison.headline_rows(real)}
-    ours = real["overall"]["one_error"]
-    assert rows["one_error"].difference == pytest.approx(ours - 0.0593)
-    assert rows["macro_f2"].paper == 0.6723
-    assert rows["micro_f1"].paper is None
-
-
 def test_missing_things_are_named(tmp_path, workdir, data_dir):
-    with pytest.raises(errors.UserError, match="No folder"):
+    with pytest.raises(errors.UserError, match=r"No folder .* `workdir`"):
         evaluation.evaluate(workdir=tmp_path / "no", data_dir=data_dir)
     with pytest.raises(errors.UserError, match="No dataset found"):
         evaluation.evaluate(workdir=workdir, data_dir=tmp_path)

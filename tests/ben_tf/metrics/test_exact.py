@@ -6,7 +6,7 @@ import pytest
 import sklearn.metrics
 from hypothesis import strategies as st
 
-from ben_tf.metrics import scoring
+from ben_tf.metrics import exact
 from tests.ben_tf.metrics import examples
 
 _BETAS = {"f1": 1.0, "f2": 2.0, "f0_5": 0.5}
@@ -16,7 +16,7 @@ _BETAS = {"f1": 1.0, "f2": 2.0, "f0_5": 0.5}
 @pytest.mark.parametrize("average", ["macro", "micro", "per_class", "sample"])
 def test_count_scores_equal_scikit_learn(average, num_classes):
     labels, probabilities = examples.random_predictions(num_classes=num_classes)
-    scores = scoring.compute(labels, probabilities)
+    scores = exact.compute(labels, probabilities)
     predictions = probabilities >= 0.5
 
     def ours(name):
@@ -47,7 +47,7 @@ def test_jaccard_equals_scikit_learn_where_defined():
     labels[:, 3] = probabilities[:, 3] > 0.3
     predictions = probabilities >= 0.5
     labels[~(labels | predictions).any(axis=1), 0] = True
-    scores = scoring.compute(labels, probabilities).overall
+    scores = exact.compute(labels, probabilities).overall
     for ours, average in (
         ("sample_accuracy", "samples"),
         ("macro_accuracy", "macro"),
@@ -67,7 +67,7 @@ def test_ranking_metrics_equal_scikit_learn():
     labels[6, 2] = False
     labels = labels[labels.any(axis=1)]
     probabilities = probabilities[: len(labels)]
-    scores = scoring.compute(labels, probabilities).overall
+    scores = exact.compute(labels, probabilities).overall
     for ours, oracle in (
         (
             "label_ranking_average_precision",
@@ -83,7 +83,7 @@ def test_ranking_metrics_equal_scikit_learn():
 def test_hamming_loss_and_subset_accuracy_equal_scikit_learn():
     labels, probabilities = examples.random_predictions()
     predictions = probabilities >= 0.5
-    scores = scoring.compute(labels, probabilities).overall
+    scores = exact.compute(labels, probabilities).overall
     assert scores["hamming_loss"] == pytest.approx(
         sklearn.metrics.hamming_loss(labels, predictions), rel=1e-6
     )
@@ -95,7 +95,7 @@ def test_hamming_loss_and_subset_accuracy_equal_scikit_learn():
 def test_average_precision_equals_scikit_learn_with_ties():
     labels, probabilities = examples.random_predictions()
     labels[6, 3] = False
-    scores = scoring.compute(labels, probabilities)
+    scores = exact.compute(labels, probabilities)
     for index, ours in enumerate(scores.per_class["average_precision"]):
         if index == 3:
             assert np.isnan(ours)
@@ -119,7 +119,7 @@ def test_average_precision_equals_scikit_learn_with_ties():
 def test_negative_zero_ties_with_zero():
     labels = np.array([True, False])
     scores = np.array([-0.0, 0.0], np.float32)
-    assert scoring.average_precision(labels, scores) == 0.5
+    assert exact.average_precision(labels, scores) == 0.5
 
 
 def test_classes_worked_out_by_hand():
@@ -134,7 +134,7 @@ def test_classes_worked_out_by_hand():
             [0.5, 0.1, 0.1, 0.1],
         ]
     )
-    scores = scoring.compute(labels, probabilities)
+    scores = exact.compute(labels, probabilities)
     nan = np.nan
     for name, expected in {
         "precision": [2 / 3, nan, 0, nan],
@@ -166,17 +166,17 @@ def test_classes_worked_out_by_hand():
 def test_threshold_may_differ_between_classes():
     labels = np.array([[1, 1]])
     probabilities = np.array([[0.4, 0.4]], np.float32)
-    scores = scoring.compute(labels, probabilities, threshold=[0.4, 0.5])
+    scores = exact.compute(labels, probabilities, threshold=[0.4, 0.5])
     assert scores.overall["sample_recall"] == 0.5
-    assert scoring.compute(labels, probabilities).overall["sample_recall"] == 0
+    assert exact.compute(labels, probabilities).overall["sample_recall"] == 0
 
 
 @pytest.mark.parametrize("block_size", [1, 7, 300])
 def test_blocks_do_not_change_the_answer(block_size, monkeypatch):
     labels, probabilities = examples.random_predictions()
-    expected = scoring.compute(labels, probabilities)
-    monkeypatch.setattr(scoring, "_BLOCK_SIZE", block_size)
-    scores = scoring.compute(labels, probabilities)
+    expected = exact.compute(labels, probabilities)
+    monkeypatch.setattr(exact, "_BLOCK_SIZE", block_size)
+    scores = exact.compute(labels, probabilities)
     assert scores.overall == pytest.approx(expected.overall, nan_ok=True)
     assert scores.undefined == expected.undefined
 
@@ -185,8 +185,8 @@ def test_blocks_do_not_change_the_answer(block_size, monkeypatch):
 @hypothesis.given(examples.PREDICTIONS, st.permutations(range(5)))
 def test_permuted_classes_permute_the_answer(predictions, order):
     labels, probabilities, _ = predictions
-    before = scoring.compute(labels, probabilities)
-    after = scoring.compute(labels[:, order], probabilities[:, order])
+    before = exact.compute(labels, probabilities)
+    after = exact.compute(labels[:, order], probabilities[:, order])
     for name, values in before.per_class.items():
         np.testing.assert_allclose(after.per_class[name], values[order])
     # Among equally probable classes one_error takes the first by definition.
@@ -207,4 +207,4 @@ def test_permuted_classes_permute_the_answer(predictions, order):
 )
 def test_unusable_arrays_are_refused(labels, probabilities, message):
     with pytest.raises(ValueError, match=message):
-        scoring.compute(labels, probabilities)
+        exact.compute(labels, probabilities)

@@ -1,9 +1,9 @@
-"""Bootstrap intervals: how far scores move with the choice of test patches."""
+"""95 % bootstrap intervals: the spread of scores over test patches."""
 
 import numpy as np
 
 from ben_tf.metrics import definitions
-from ben_tf.metrics import scoring
+from ben_tf.metrics import exact
 
 # Average precision is left out: it would have to sort again in each replicate.
 SAMPLE_METRICS = (
@@ -17,7 +17,7 @@ COUNT_METRICS = ("macro_f1", "macro_f2", "micro_f1", "micro_f2")
 _NUM_TOGETHER = 16
 
 
-def intervals(
+def bootstrap(
     labels: np.ndarray,
     probabilities: np.ndarray,
     *,
@@ -31,9 +31,9 @@ def intervals(
     The scores are sums over patches, so a replicate is a row of multiplicities,
     and many replicates at once are one matrix product.
 
-    The interval tells about the choice of patches only. It is too narrow for
-    two reasons: neighbouring patches resemble each other, and another training
-    run gives other scores.
+    The interval covers the choice of patches only. It is too narrow for two
+    reasons: neighbouring patches resemble each other, and another training run
+    gives other scores.
 
     Args:
       labels: (N, classes), 0 or 1.
@@ -48,7 +48,7 @@ def intervals(
     """
     labels = np.asarray(labels).astype(bool)
     predictions = probabilities >= np.float32(threshold)
-    per_sample, _ = scoring.samples_and_counts(
+    per_sample, _ = exact.samples_and_counts(
         labels, probabilities, threshold=threshold
     )
     num_samples, num_classes = labels.shape

@@ -4,8 +4,8 @@ import numpy as np
 import scipy.stats
 import sklearn.metrics
 
-from ben_tf.metrics import bootstrap
-from ben_tf.metrics import scoring
+from ben_tf.metrics import exact
+from ben_tf.metrics import intervals
 
 
 def _predictions(num_samples=400):
@@ -20,9 +20,9 @@ def _predictions(num_samples=400):
 
 def test_intervals_of_sample_means_equal_scipy():
     labels, probabilities = _predictions()
-    ours = bootstrap.intervals(labels, probabilities, num_replicates=4000)
-    per_sample, _ = scoring.samples_and_counts(labels, probabilities)
-    for name in bootstrap.SAMPLE_METRICS:
+    ours = intervals.bootstrap(labels, probabilities, num_replicates=4000)
+    per_sample, _ = exact.samples_and_counts(labels, probabilities)
+    for name in intervals.SAMPLE_METRICS:
         theirs = scipy.stats.bootstrap(
             [per_sample[name]],
             np.mean,
@@ -36,7 +36,7 @@ def test_intervals_of_sample_means_equal_scipy():
 
 def test_intervals_of_class_scores_equal_resampling_by_hand():
     labels, probabilities = _predictions(100)
-    ours = bootstrap.intervals(labels, probabilities, num_replicates=2000)
+    ours = intervals.bootstrap(labels, probabilities, num_replicates=2000)
     random = np.random.default_rng(7)
     replicates = []
     for _ in range(2000):
@@ -58,7 +58,7 @@ def test_intervals_of_class_scores_equal_resampling_by_hand():
 def test_undefined_class_has_no_interval():
     labels = np.array([[True, False], [True, False]])
     probabilities = np.array([[0.9, 0.1], [0.1, 0.1]], np.float32)
-    ours = bootstrap.intervals(labels, probabilities, num_replicates=50)
+    ours = intervals.bootstrap(labels, probabilities, num_replicates=50)
     assert np.isnan(ours["per_class_f2"][:, 1]).all()
     np.testing.assert_array_equal(ours["per_class_f2"][:, 0], [0, 1])
 
@@ -66,7 +66,7 @@ def test_undefined_class_has_no_interval():
 def test_same_seed_gives_the_same_intervals():
     labels, probabilities = _predictions(50)
     first, second = (
-        bootstrap.intervals(labels, probabilities, num_replicates=20, seed=3)
+        intervals.bootstrap(labels, probabilities, num_replicates=20, seed=3)
         for _ in range(2)
     )
     np.testing.assert_equal(first, second)

@@ -1,6 +1,6 @@
 """All metrics of a set of predictions, exactly, in blocks of flat memory.
 
-The definitions are those of `metrics`; here they meet arrays of any length.
+The definitions are those of `definitions`; here they take arrays of any length.
 For 125,866 samples of 43 classes all of it takes about a second on one core.
 """
 
@@ -99,7 +99,7 @@ def samples_and_counts(
     *,
     threshold: float | np.ndarray = definitions.THRESHOLD,
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Computes what `metrics` defines, for any number of samples.
+    """Computes what `definitions` defines, for any number of samples.
 
     Args:
       labels: (samples, classes) bool array.

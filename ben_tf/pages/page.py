@@ -1,0 +1,72 @@
+"""Fills a template with content: one HTML file that loads nothing."""
+
+import base64
+import dataclasses
+import hashlib
+import pathlib
+from collections.abc import Collection
+from collections.abc import Sequence
+from typing import Any
+
+import jinja2
+import markupsafe
+
+_FOLDER = pathlib.Path(__file__).parent
+_TEMPLATES = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(_FOLDER),
+    # All text is escaped; a name that a template does not get is an error.
+    autoescape=True,
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+Cell = str | float | int | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """A table that can be sorted by any of its columns.
+
+    Attributes:
+      columns: Headings.
+      rows: Cells of each row. A float is shown with four digits, None as
+        "undefined"; "" is an empty cell.
+      bars: Headings of columns whose cells show a bar from 0 to 1.
+    """
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+    bars: Collection[str] = ()
+
+
+def render(template: str, **content: Any) -> str:
+    """Fills a template.
+
+    The page allows itself no source but its own: its content security policy
+    names the style and the script by their hashes, and pictures are part of
+    the page.
+
+    Args:
+      template: Its name, without ".html.jinja".
+      **content: What the template names; text is escaped.
+    """
+    style, script = (
+        (_FOLDER / name).read_text("utf-8") for name in ("page.css", "page.js")
+    )
+    policy = (
+        "default-src 'none'; img-src data:; base-uri 'none'; "
+        "form-action 'none'; "
+        f"style-src '{_hash(style)}'; script-src '{_hash(script)}'"
+    )
+    return _TEMPLATES.get_template(f"{template}.html.jinja").render(
+        policy=policy,
+        style=markupsafe.Markup(style),
+        script=markupsafe.Markup(script),
+        **content,
+    )
+
+
+def _hash(text: str) -> str:
+    digest = hashlib.sha256(text.encode("utf-8")).digest()
+    return f"sha256-{base64.b64encode(digest).decode('ascii')}"

@@ -1,0 +1,139 @@
+"""The tables of the report, and of the page that compares runs."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ben_tf import bigearthnet
+from ben_tf.evaluation import comparison
+from ben_tf.evaluation import paper
+from ben_tf.evaluation import results
+from ben_tf.pages import page
+
+
+def class_scores(evaluation: results.Evaluation) -> page.Table:
+    """All scores of every class."""
+    per_class = evaluation.per_class
+    columns: dict[str, list] = {
+        "class": evaluation.class_names,
+        "patches": [int(num or 0) for num in per_class["num_positives"]],
+        "F2": per_class["f2"],
+    }
+    if len(evaluation.class_names) == paper.NUM_CLASSES:
+        columns["F2, paper"] = [
+            paper.TABLE_1_FROM_SCRATCH.get(name, "")
+            for name in evaluation.class_names
+        ]
+    columns |= {
+        "precision": per_class["precision"],
+        "recall": per_class["recall"],
+        "F1": per_class["f1"],
+        "AP": per_class["average_precision"],
+    }
+    if evaluation.tuned:
+        columns["threshold, tuned"] = evaluation.tuned.thresholds
+        columns["F1, tuned"] = evaluation.tuned.per_class["f1"]
+    return page.Table(
+        list(columns),
+        list(zip(*columns.values(), strict=True)),
+        bars=("F2", "F2, paper"),
+    )
+
+
+def all_metrics(evaluation: results.Evaluation) -> page.Table:
+    """Every metric at the threshold and, if there are any, at tuned ones."""
+    columns = ["metric", f"at {evaluation.threshold:g}"]
+    values = [evaluation.overall]
+    if evaluation.tuned:
+        columns.append("tuned thresholds")
+        values.append(evaluation.tuned.overall)
+    return page.Table(
+        columns,
+        [
+            [name, *(overall[name] for overall in values)]
+            for name in evaluation.overall
+        ],
+    )
+
+
+def groups(evaluation: results.Evaluation) -> dict[str, page.Table]:
+    """Kind of group -> scores of each group."""
+    return {
+        kind: page.Table(
+            [kind, "patches", "sample F2", "recall", "macro F2", "1-error"],
+            [
+                [
+                    *(name, group.num_samples, group.sample_f2),
+                    *(group.sample_recall, group.macro_f2, group.one_error),
+                ]
+                for name, group in members.items()
+            ],
+            bars=("sample F2",),
+        )
+        for kind, members in evaluation.groups.items()
+    }
+
+
+def facts(
+    evaluation: results.Evaluation, config: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Model, data and configuration, with their fingerprints."""
+    model, data = evaluation.model, evaluation.data
+    return {
+        "model": f"{model.name} {model.modality}",
+        "weights, SHA-256": model.fingerprint,
+        "trained on synthetic data": model.trained_on_synthetic,
+        "dataset": data.name,
+        "synthetic": data.synthetic,
+        "patches": ", ".join(
+            f"{name} {num:,}" for name, num in data.split_sizes.items()
+        ),
+        "names and labels scored, SHA-256": data.fingerprint,
+    } | {f"--{name}": value for name, value in config.items()}
+
+
+def headlines(runs: Mapping[str, results.Evaluation]) -> page.Table:
+    """The headline metrics of several runs and of the paper's models."""
+    ours: list[list[page.Cell]] = [
+        [
+            *(name, run.model.name, run.model.modality, run.num_samples),
+            *(run.overall[metric] for metric in comparison.HEADLINES),
+        ]
+        for name, run in runs.items()
+    ]
+    num_patches = bigearthnet.SPLIT_SIZES[paper.SPLIT]
+    theirs: list[list[page.Cell]] = [
+        [
+            *(f"paper: {model}", model, paper.MODALITY, num_patches),
+            *(
+                paper.figures(model).get(metric, "")
+                for metric in comparison.HEADLINES
+            ),
+        ]
+        for model in paper.TABLE_2
+    ]
+    return page.Table(
+        ["run", "model", "sensors", "patches", *comparison.HEADLINES.values()],
+        [*ours, *theirs],
+    )
+
+
+def class_f2(runs: Mapping[str, results.Evaluation]) -> page.Table:
+    """F2 of each class that any run has: a column for each run."""
+    f2_of_run = {
+        name: dict(zip(run.class_names, run.per_class["f2"], strict=True))
+        for name, run in runs.items()
+    }
+    classes = dict.fromkeys(c for f2 in f2_of_run.values() for c in f2)
+    columns = [*f2_of_run, "paper"]
+    return page.Table(
+        ["class", *columns],
+        [
+            [
+                name,
+                *(f2.get(name, "") for f2 in f2_of_run.values()),
+                paper.TABLE_1_FROM_SCRATCH.get(name, ""),
+            ]
+            for name in classes
+        ],
+        bars=columns,
+    )

@@ -1,0 +1,97 @@
+"""A run's scores next to the paper's, on the console."""
+
+import msgspec
+import pytest
+
+from ben_tf import bigearthnet
+from ben_tf.evaluation import comparison
+from ben_tf.evaluation import results
+from ben_tf.metrics import definitions
+
+_OVERALL = (
+    *definitions.SAMPLE_METRICS,
+    *(
+        f"{average}_{score}"
+        for average in ("macro", "micro")
+        for score in (*definitions.COUNT_METRICS, "average_precision")
+    ),
+)
+
+
+def _evaluation(num_classes=19, **fields) -> results.Evaluation:
+    """Of synthetic patches; the first class never occurs."""
+    overall = {name: 0.5 for name in _OVERALL}
+    return results.Evaluation(
+        **{
+            "split": "test",
+            "num_samples": 1234,
+            "class_names": list(bigearthnet.CLASSES[num_classes]),
+            "model": results.Model("k_branch_cnn", "MM", "ab", True),
+            "data": results.Data("bigearthnet_mm/v1/1.0.0", True, {}, "cd"),
+            "threshold": 0.5,
+            "overall": overall,
+            "per_class": {"f2": [None, *[0.75] * (num_classes - 1)]},
+            "undefined": {"macro_recall": 1, "ranking_loss": 2},
+            "intervals_95": results.Intervals(
+                *[(0.4, 0.6)] * 9, [(None, None)] * num_classes
+            ),
+            "groups": {},
+            "calibration": results.Calibration(0.125, [], [], []),
+            "tuned": results.Tuned("validation", [], overall, {}, {}),
+        }
+        | fields
+    )
+
+
+def _by_the_papers_protocol() -> results.Evaluation:
+    evaluation = _evaluation(num_samples=125_866)
+    return msgspec.structs.replace(
+        evaluation,
+        data=msgspec.structs.replace(evaluation.data, synthetic=False),
+        model=results.Model("resnet50", "MM", "ab", False),
+    )
+
+
+def test_text_says_that_the_scores_are_not_comparable():
+    text = comparison.as_text(_evaluation(), with_paper=True)
+    title = text.splitlines()
+    assert title[0] == "k_branch_cnn MM on test, 1,234 patches"
+    assert "SYNTHETIC DATA" in title[1]
+    assert "NOT COMPARABLE with the paper: synthetic data" in title[2]
+    for name in (*bigearthnet.CLASSES_19[:5], "resnet152", "undefined"):
+        assert name in text
+    assert "0.7873 (-0.2873)" in text  # Table II, ResNet50, F2.
+    assert "0.4321 (+0.3179)" in text  # Table I, the second class.
+    assert "0.4000-0.6000" in text
+    assert "thresholds tuned on validation" in text
+    assert "macro_recall leaves out 1 classes" in text
+    assert "ranking_loss leaves out 2 patches" in text
+    plain = comparison.as_text(_evaluation(), with_paper=False)
+    assert "resnet" not in plain
+    assert "SYNTHETIC DATA" in plain
+
+
+def test_43_classes_are_not_set_against_table_1():
+    text = comparison.as_text(_evaluation(43), with_paper=True)
+    assert "43 classes instead of 19" in text
+    assert "0.4321" not in text
+
+
+@pytest.mark.parametrize("num_classes", [19, 43])
+def test_text_is_no_wider_than_a_console(num_classes):
+    for with_paper in (True, False):
+        text = comparison.as_text(
+            _evaluation(num_classes), with_paper=with_paper
+        )
+        tables = text.splitlines()[3:]
+        assert max(map(len, tables)) <= (112 if with_paper else 92)
+
+
+def test_a_run_by_the_papers_protocol_is_called_comparable():
+    real = _by_the_papers_protocol()
+    assert comparison.reasons(real) == []
+    assert "Comparable with Sumbul" in comparison.as_text(real, with_paper=True)
+    rows = {row.name: row for row in comparison.headline_rows(real)}
+    assert rows["one_error"].difference == pytest.approx(0.5 - 0.0593)
+    assert rows["macro_f2"].paper == 0.6723
+    assert rows["micro_f1"].paper is None

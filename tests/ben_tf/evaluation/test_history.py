@@ -1,0 +1,37 @@
+"""history.csv as training writes it, and damaged."""
+
+import math
+
+import pytest
+
+from ben_tf import errors
+from ben_tf import workdir as workdir_lib
+from ben_tf.evaluation import history
+
+
+def _read(tmp_path, text):
+    workdir = workdir_lib.Workdir(tmp_path)
+    workdir.history_file.write_text(text)
+    return history.History.read(workdir)
+
+
+def test_curves_have_a_value_for_each_epoch(tmp_path):
+    read = _read(tmp_path, "epoch,loss,val_loss\n1,0.5,\n2,0.25,0.75\n")
+    assert read.epochs == [1, 2]
+    assert read.curves["loss"] == [0.5, 0.25]
+    assert math.isnan(read.curves["val_loss"][0])
+    assert read.curves["val_loss"][1] == 0.75
+
+
+def test_a_run_without_an_epoch(tmp_path):
+    assert history.History.read(workdir_lib.Workdir(tmp_path)) is None
+    assert _read(tmp_path, "epoch,loss\n") is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["epoch,loss\n1,much\n", "loss\n1\n", 'epoch\n"1\n'],
+)
+def test_damage_is_named(tmp_path, text):
+    with pytest.raises(errors.UserError, match=r"history\.csv cannot be read"):
+        _read(tmp_path, text)
