@@ -3,9 +3,8 @@
 Standard library and absl only, so that `--help` answers at once. An entry
 point has a function `command` that defines the flags and returns the function
 to run, so that importing the module defines nothing: two entry points may have
-flags of the same name. It shows `--verbose` in its help with
-`flags.adopt_module_key_flags(command_line)`, imports what is heavy after the
-flags are parsed, and ends with `command_line.run(command)`.
+flags of the same name. It imports what is heavy after the flags are parsed, and
+ends with `command_line.run(command)`, which adds `--verbose`.
 """
 
 import contextlib
@@ -25,13 +24,6 @@ from absl import logging as absl_logging
 
 from ben_tf import errors
 
-_VERBOSE = flags.DEFINE_bool(
-    "verbose",
-    False,
-    "Show TensorFlow's own messages and, on an error, the full traceback.",
-)
-
-
 Command = Callable[[], Callable[[], None]]
 
 
@@ -47,6 +39,15 @@ def run(command: Command, *, uses_tensorflow: bool = False) -> None:
     keyboard.
     """
     main = command()
+    verbose = flags.DEFINE_bool(
+        "verbose",
+        False,
+        "Show TensorFlow's own messages and, on an error, the full traceback.",
+    )
+    # --help lists the flags of the program that was started.
+    flags.FLAGS.register_key_flag_for_module(
+        sys.argv[0], flags.FLAGS[verbose.name]
+    )
 
     def absl_main(argv: list[str]) -> None:
         if len(argv) > 1:
@@ -54,14 +55,14 @@ def run(command: Command, *, uses_tensorflow: bool = False) -> None:
                 f"Unexpected arguments {argv[1:]}. Every option is a flag: "
                 "--name=value."
             )
-        if not _VERBOSE.value:
+        if not verbose.value:
             _silence_python()
         try:
-            if uses_tensorflow and not _VERBOSE.value:
+            if uses_tensorflow and not verbose.value:
                 _import_tensorflow_quietly()
             main()
         except errors.UserError as error:
-            if _VERBOSE.value:
+            if verbose.value:
                 raise
             print(f"error: {with_flags(str(error))}", file=sys.stderr)
             sys.exit(1)

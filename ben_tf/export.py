@@ -2,8 +2,8 @@
 
     python -m ben_tf.export --workdir=runs/resnet50
 
-Training does so at its end; this is for a run that is still going on, or one
-that was interrupted.
+Training does so at its end; this is for a run that is not finished, or was
+interrupted.
 """
 
 from collections.abc import Callable
@@ -11,8 +11,6 @@ from collections.abc import Callable
 from absl import flags
 
 from ben_tf import command_line
-
-flags.adopt_module_key_flags(command_line)
 
 
 def command() -> Callable[[], None]:

@@ -18,12 +18,9 @@ from collections.abc import Callable
 from absl import flags
 
 from ben_tf import command_line
+from ben_tf import config as config_lib
 
-flags.adopt_module_key_flags(command_line)
-
-# K-Branch CNN is not built with TF-Slim, and nothing was released for S1 alone.
-MODELS = ("vgg16", "vgg19", "resnet50", "resnet101", "resnet152")
-MODALITIES = ("MM", "S2")
+MODALITIES = ("MM", "S2")  # Nothing was released for Sentinel-1 alone.
 
 
 def command() -> Callable[[], None]:
@@ -31,14 +28,16 @@ def command() -> Callable[[], None]:
     checkpoint = flags.DEFINE_string(
         "checkpoint",
         None,
-        "Checkpoint that was unpacked: its prefix such as .../iteration-53900, "
-        "one of its files, or the folder that holds it alone.",
+        "Unpacked checkpoint: its prefix such as .../iteration-53900, one of "
+        "its files, or a folder that holds no other one.",
         required=True,
     )
     workdir = flags.DEFINE_string(
         "workdir", None, "New folder for the model.", required=True
     )
-    model = flags.DEFINE_enum("model", None, MODELS, "Network.", required=True)
+    model = flags.DEFINE_enum(
+        "model", None, config_lib.SLIM_MODELS, "Network.", required=True
+    )
     modality = flags.DEFINE_enum(
         "modality",
         None,

@@ -88,8 +88,8 @@ def quickstart(
             data_dir=data_dir,
             output_dir=index_dir,
         )
-        name = index.Index.open(index_dir).names[0]
-        answer = query.query(index=index_dir, names=[name], k=5)
+        opened = index.Index.open(index_dir)
+        answer = query.query(opened, names=[opened.names[0]], k=5)
         print(query.format_answer(answer))
     with _stage(
         "Report",

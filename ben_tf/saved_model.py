@@ -13,24 +13,24 @@ where `inputs` is a dict of raw native grids. The first is also the signature
 "serving_default", the others are signatures of their names.
 """
 
-import dataclasses
 import hashlib
-import json
 import logging
 import os
 import pathlib
 from collections.abc import Callable
 from collections.abc import Mapping
+from typing import Literal
 
+import msgspec
 import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 from ben_tf import bigearthnet
 from ben_tf import errors
-from ben_tf.data import preprocessing
+from ben_tf.data import layer_names
+from ben_tf.data import preprocessing as preprocessing_lib
 
-_FORMAT = 2
 # Operations that reach outside the model. No export of this package has them;
 # a foreign SavedModel that does is refused before anything runs.
 _FORBIDDEN_OPERATIONS = frozenset(
@@ -50,11 +50,11 @@ _FORBIDDEN_OPERATIONS = frozenset(
 )
 
 
-@dataclasses.dataclass(frozen=True)
-class Description:
+class Description(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a SavedModel says of itself.
 
     Attributes:
+      format: Version of this description.
       class_names: Meaning of the columns of `serve`.
       modality: "S1", "S2" or "MM".
       input_names: Raw grids that the model takes, keys of `bigearthnet.GRIDS`.
@@ -66,6 +66,7 @@ class Description:
       trained_on_synthetic: Whether the weights come from synthetic data.
     """
 
+    format: Literal[2]
     class_names: tuple[str, ...]
     modality: str
     input_names: tuple[str, ...]
@@ -76,8 +77,7 @@ class Description:
     trained_on_synthetic: bool
 
 
-@dataclasses.dataclass(frozen=True)
-class ServedModel(Description):
+class ServedModel(Description, frozen=True):
     """A loaded SavedModel and what it says of itself.
 
     Attributes:
@@ -116,7 +116,7 @@ class ServedModel(Description):
         if modality not in self.embeddings:
             raise ValueError(
                 f"The model has no embedding of {modality}. Expected one of "
-                f"{self.embeddings}; a model trained with --fusion=shared "
+                f"{self.embeddings}; a model trained with `fusion=shared` "
                 "embeds each sensor alone."
             )
         return _grids_of(self.input_names, modality)
@@ -143,91 +143,84 @@ def save(
     model: tf.keras.Model,
     path: str | os.PathLike,
     *,
+    preprocessing: preprocessing_lib.Preprocessing,
     name: str,
-    layout: str,
-    modality: str,
     trained_on_synthetic: bool,
-    bands_60m: bool | None = None,
-    duplicate_vv: bool = False,
 ) -> pathlib.Path:
     """Writes a trained model with its preprocessing to a new folder `path`.
 
     Args:
-      model: Takes what `preprocessing.to_model_inputs` returns and has layers
-        named "embedding" and "probabilities".
+      model: Takes what `preprocessing` returns, and has layers with the names
+        of `layer_names`.
       path: Folder to create; one that exists is replaced at the end.
+      preprocessing: What stood in front of the model in training.
       name: Name of the architecture, for the description.
-      layout: One of `preprocessing.LAYOUTS`.
-      modality: "S1", "S2" or "MM".
       trained_on_synthetic: Whether the training data were synthetic.
-      bands_60m: As in `preprocessing.raw_grids`.
-      duplicate_vv: As in `preprocessing.to_model_inputs`.
 
     Returns:
       The path.
     """
     path = pathlib.Path(path)
-    num_classes = model.output_shape[-1]
-    input_names = preprocessing.raw_grids(
-        layout, modality=modality, bands_60m=bands_60m
-    )
-    specs = {
-        grid: tf.TensorSpec(
-            (None, *bigearthnet.GRIDS[grid].shape),
-            bigearthnet.GRIDS[grid].dtype,
-            name=grid,
-        )
-        for grid in input_names
+    modality = preprocessing.modality
+    layers = {modality: layer_names.EMBEDDING} | {
+        sensor: layer_names.embedding_of(sensor)
+        for sensor in ("S1", "S2")
+        if layer_names.embedding_of(sensor) in {x.name for x in model.layers}
     }
-    embedding = model.get_layer("embedding").output
-    layers = {modality: "embedding"}
-    if any(layer.name == "s1_embedding" for layer in model.layers):
-        layers |= {"S1": "s1_embedding", "S2": "s2_embedding"}
+    embedding = model.get_layer(layer_names.EMBEDDING).output
     description = Description(
-        class_names=bigearthnet.CLASSES[num_classes],
+        format=2,
+        class_names=bigearthnet.CLASSES[model.output_shape[-1]],
         modality=modality,
-        input_names=input_names,
+        input_names=preprocessing.raw_grids,
         embedding_size=embedding.shape[-1],
         embeddings=tuple(layers),
         fingerprint=fingerprint(model),
         model=name,
         trained_on_synthetic=trained_on_synthetic,
     )
-    text = json.dumps({"format": _FORMAT, **dataclasses.asdict(description)})
-
-    def endpoint(
-        layer: str, modality: str
-    ) -> Callable[[dict[str, tf.Tensor]], tf.Tensor]:
-        grids = _grids_of(input_names, modality)
-        needed = preprocessing.model_input_shapes(
-            layout, modality=modality, bands_60m=bands_60m
-        )
-        network = tf.keras.Model(
-            {name: model.input[name] for name in needed},
-            model.get_layer(layer).output,
-        )
-
-        @tf.function(input_signature=[{name: specs[name] for name in grids}])
-        def compute(inputs: dict[str, tf.Tensor]) -> tf.Tensor:
-            ready = preprocessing.to_model_inputs(
-                inputs, layout=layout, duplicate_vv=duplicate_vv
-            )
-            return tf.cast(network(ready, training=False), tf.float32)
-
-        return compute
+    text = msgspec.json.encode(description).decode()
 
     # A plain module, not a Keras object: loading it needs TensorFlow alone.
     module = tf.Module()
     module.variables_of_model = model.variables
-    module.serve = endpoint("probabilities", modality)
+    module.serve = _endpoint(model, layer_names.PROBABILITIES, preprocessing)
     signatures = {"serving_default": module.serve}
     for embedded, layer in layers.items():
         name_of_endpoint = _embed_endpoint(embedded, modality)
-        signatures[name_of_endpoint] = endpoint(layer, embedded)
-        setattr(module, name_of_endpoint, signatures[name_of_endpoint])
+        compute = _endpoint(model, layer, preprocessing.of(embedded))
+        signatures[name_of_endpoint] = compute
+        setattr(module, name_of_endpoint, compute)
     module.describe = tf.function(lambda: tf.constant(text), input_signature=[])
     write(module, path, signatures=signatures)
     return path
+
+
+def _endpoint(
+    model: tf.keras.Model,
+    layer: str,
+    preprocessing: preprocessing_lib.Preprocessing,
+) -> Callable[[dict[str, tf.Tensor]], tf.Tensor]:
+    """A function from raw grids to what a layer of the model returns."""
+    network = tf.keras.Model(
+        {name: model.input[name] for name in preprocessing.input_shapes},
+        model.get_layer(layer).output,
+    )
+    specs = {
+        name: tf.TensorSpec(
+            (None, *bigearthnet.GRIDS[name].shape),
+            bigearthnet.GRIDS[name].dtype,
+            name=name,
+        )
+        for name in preprocessing.raw_grids
+    }
+
+    @tf.function(input_signature=[specs])
+    def compute(inputs: dict[str, tf.Tensor]) -> tf.Tensor:
+        ready = preprocessing(inputs)
+        return tf.cast(network(ready, training=False), tf.float32)
+
+    return compute
 
 
 def write(
@@ -267,11 +260,12 @@ def load(path: str | os.PathLike) -> ServedModel:
         loaded = tf.saved_model.load(os.fspath(path))
     except Exception as error:  # TensorFlow raises many unrelated types here.
         raise errors.UserError(
-            f"The SavedModel in {path} is damaged: {_first_line(error)} "
-            "Export it again with python -m ben_tf.export."
+            f"The SavedModel in {path} is damaged: "
+            f"{errors.first_line(error)}. Export it again with python -m "
+            "ben_tf.export."
         ) from error
     description = _read_description(loaded, path)
-    return ServedModel(**dataclasses.asdict(description), loaded=loaded)
+    return ServedModel(**msgspec.structs.asdict(description), loaded=loaded)
 
 
 def fingerprint(model: tf.keras.Model) -> str:
@@ -298,7 +292,7 @@ def _refuse_forbidden_operations(path: pathlib.Path) -> None:
         message.ParseFromString(graph_file.read_bytes())
     except Exception as error:  # protobuf's DecodeError has several homes.
         raise errors.UserError(
-            f"{graph_file} is damaged: it is no SavedModel. Export it again "
+            f"{graph_file} is damaged: it is not a SavedModel. Export it again "
             "with python -m ben_tf.export."
         ) from error
     found = {
@@ -321,18 +315,18 @@ def _refuse_forbidden_operations(path: pathlib.Path) -> None:
 def _read_description(loaded: tf.Module, path: pathlib.Path) -> Description:
     """Checks what the model says of itself."""
     try:
-        fields = json.loads(loaded.describe().numpy())
-        if fields.pop("format") != _FORMAT:
-            raise ValueError("another format version")
-        fields["class_names"] = tuple(fields["class_names"])
-        fields["input_names"] = tuple(fields["input_names"])
-        fields["embeddings"] = tuple(fields["embeddings"])
-        description = Description(**fields)
+        description = msgspec.json.decode(
+            loaded.describe().numpy(), type=Description
+        )
         if description.class_names not in bigearthnet.CLASSES.values():
             raise ValueError("unknown class names")
         if not set(description.input_names) <= set(bigearthnet.GRIDS):
             raise ValueError("unknown inputs")
-        if not set(description.embeddings) <= set(bigearthnet.MODALITIES):
+        if not (
+            {description.modality}
+            <= set(description.embeddings)
+            <= set(bigearthnet.MODALITIES)
+        ):
             raise ValueError("unknown embeddings")
         endpoints = ["serve"] + [
             _embed_endpoint(modality, description.modality)
@@ -340,11 +334,11 @@ def _read_description(loaded: tf.Module, path: pathlib.Path) -> Description:
         ]
         if not all(callable(getattr(loaded, name)) for name in endpoints):
             raise ValueError("an endpoint is missing")
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, TypeError, ValueError) as error:
         raise errors.UserError(
             f"The SavedModel in {path} is not one that this version of ben_tf "
-            f"exported ({_first_line(error)}). Export it again with python -m "
-            "ben_tf.export."
+            f"exported ({errors.first_line(error)}). Export it again with "
+            "python -m ben_tf.export."
         ) from error
     return description
 
@@ -362,11 +356,6 @@ def _grids_of(input_names: tuple[str, ...], modality: str) -> tuple[str, ...]:
         for name in input_names
         if bigearthnet.GRIDS[name].sensor in sensors
     )
-
-
-def _first_line(error: Exception) -> str:
-    """The first line of a message; TensorFlow's run over pages."""
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
 def _remove(path: pathlib.Path) -> None:

@@ -4,9 +4,9 @@ r"""Trains a model on BigEarthNet-MM and exports it.
         --model=resnet50 --modality=MM
 
 The workdir receives config.json, history.csv, logs/ (TensorBoard), the last
-and the best checkpoint, and saved_model/, exported from the best one. The same
-command again goes on where an interrupted run stopped. With --dry_run it says
-what the run would take, and leaves nothing.
+and the best checkpoint, and saved_model/, exported from the best one. Run the
+same command again to resume an interrupted run. With --dry_run it says what the
+run would take, and writes nothing.
 """
 
 import sys
@@ -17,20 +17,20 @@ from absl import flags
 from ben_tf import command_line
 from ben_tf.config import config_flags
 
-flags.adopt_module_key_flags(command_line)
-
 
 def command() -> Callable[[], None]:
     """Defines the flags; returns what the command does."""
     workdir = flags.DEFINE_string(
-        "workdir", None, "Folder for all that the run leaves."
+        "workdir",
+        None,
+        "Folder for the results; new, or that of a run to resume.",
     )
     is_dry_run = flags.DEFINE_bool(
         "dry_run",
         False,
         "Print parameters, memory, steps, bytes to read and, after a few "
         "measured steps, an estimate of the time; needs no --workdir and "
-        "leaves nothing.",
+        "writes nothing.",
     )
     flags.register_multi_flags_validator(
         ["workdir", "dry_run"],

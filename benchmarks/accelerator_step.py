@@ -55,6 +55,7 @@ def training_step_program() -> bytes:
 
     from ben_tf import config as config_lib
     from ben_tf.data import built_dataset
+    from ben_tf.training import devices
     from ben_tf.training import runs
     from tfrecords_builder import build
     from tfrecords_builder import sample_archive
@@ -77,7 +78,7 @@ def training_step_program() -> bytes:
         run = runs.make_run(
             config,
             built_dataset.open_dataset(config.data_dir),
-            strategy=tf.distribute.get_strategy(),
+            devices.make_devices("one_device"),
         )
         inputs, labels = next(iter(run.training_data(0)))
     rows = tf.range(_BATCH_SIZE.value) % config.batch_size

@@ -44,7 +44,6 @@ if TYPE_CHECKING:
 
 # The folders of an S1 and an S2 patch.
 Pair = tuple[pathlib.Path, pathlib.Path]
-_LAYOUT = "stacked"
 _GRIDS = ("s1", "s2_10m", "s2_20m")
 # Slow contestants are linear: a part of the pairs is enough.
 _RASTERIO_PAIRS = 200
@@ -66,13 +65,12 @@ def _ready(
     builder: "tfds.core.DatasetBuilder", batch_size: int
 ) -> "tf.data.Dataset":
     from ben_tf.data import input_pipeline
+    from ben_tf.data import preprocessing
 
-    content = input_pipeline.Content(
-        grids=_GRIDS, layout=_LAYOUT, num_classes=19
+    spec = input_pipeline.BatchSpec(
+        preprocessing.Preprocessing(), batch_size=batch_size
     )
-    return input_pipeline.validation_batches(
-        builder, "all", content, batch_size=batch_size
-    )
+    return input_pipeline.validation_batches(builder, "all", spec)
 
 
 def native(

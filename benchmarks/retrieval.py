@@ -28,6 +28,7 @@ import tempfile
 import time
 from collections.abc import Callable
 
+import msgspec
 import numpy as np
 from absl import app
 from absl import flags
@@ -211,14 +212,14 @@ def _measure_model(folder: pathlib.Path, name: str) -> float:
     from ben_tf.data import built_dataset
     from ben_tf.data import input_pipeline
     from ben_tf.retrieval import embedding
+    from ben_tf.retrieval import index_builder
 
     batch_size = 64
     saved_model.save(
         models.make_model(name),
         folder / name,
+        preprocessing=models.preprocessing_of(name),
         name=name,
-        layout=models.MODELS[name].layout,
-        modality="MM",
         trained_on_synthetic=True,
     )
     model = saved_model.load(folder / name)
@@ -235,12 +236,20 @@ def _measure_model(folder: pathlib.Path, name: str) -> float:
         for _ in range(count // batch_size):
             model.embed(inputs).numpy()
 
+    provenance = embedding.Provenance(
+        modality="MM",
+        splits=(split,),
+        class_names=model.class_names,
+        fingerprint=model.fingerprint,
+        saved_model=str(folder / name),
+        synthetic=True,
+    )
+
     def ours() -> None:
-        embedding.embed_split(
+        index_builder.embed_splits(
             model,
             builder,
-            (split,),
-            modality="MM",
+            provenance,
             path=folder / "embeddings.npy",
             batch_size=batch_size,
         )
@@ -255,8 +264,9 @@ def evaluate_all(metadata: str, distance: str) -> None:
     from pyarrow import parquet
 
     from ben_tf import bigearthnet
-    from ben_tf.retrieval import index_builder
+    from ben_tf.retrieval import embedding
     from ben_tf.retrieval import index_evaluation
+    from ben_tf.retrieval import index_writer
 
     table = parquet.read_table(
         metadata, columns=["patch_id", "labels", "split"]
@@ -273,20 +283,25 @@ def evaluate_all(metadata: str, distance: str) -> None:
             for row, names in enumerate(part["labels"].to_pylist()):
                 labels[row, [column[name] for name in names]] = 1
             noise = generator.random((len(part), 128), np.float32)
-            index_builder.write_index(
-                pathlib.Path(folder, split),
+            embedded = embedding.Embedded(
                 names=np.array(part["patch_id"].to_pylist()),
                 labels=labels,
                 embeddings=labels.astype(np.float32) @ signature + 2 * noise,
                 epsg=np.zeros(len(part)),
                 upper_left=np.zeros((len(part), 2)),
-                modality="MM",
-                splits=(split,),
-                class_names=bigearthnet.CLASSES_19,
-                fingerprint="made up",
-                saved_model="made up",
-                synthetic=True,
-                distance=distance,
+                provenance=embedding.Provenance(
+                    modality="MM",
+                    splits=(split,),
+                    class_names=bigearthnet.CLASSES_19,
+                    fingerprint="made up",
+                    saved_model="made up",
+                    synthetic=True,
+                ),
+            )
+            index_writer.write_index(
+                pathlib.Path(folder, split),
+                embedded,
+                index_writer.IndexOptions(distance),
             )
         start = time.perf_counter()
         result = index_evaluation.evaluate(
@@ -295,9 +310,8 @@ def evaluate_all(metadata: str, distance: str) -> None:
             ks=tuple(range(1, 101)),
         )
         seconds = time.perf_counter() - start
-    shown = ("1", "10", "100")
-    result["ks"] = [int(k) for k in shown]
-    print(index_evaluation.format_table(result))
+    shown = msgspec.structs.replace(result, ks=(1, 10, 100))
+    print(index_evaluation.format_table(shown))
     # Kibibytes on Linux.
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(f"evaluation_minutes: {seconds / 60:.2f}")
@@ -325,8 +339,8 @@ def compare(
 ) -> tuple[float, float]:
     """Median seconds of each, taken in turns after a warm-up.
 
-    Who begins alternates. Medians, since the best of one beside an ordinary
-    round of the other has shown more than is possible.
+    They take turns in going first. Medians, since the best round of one against
+    an ordinary round of the other has shown impossible ratios.
     """
     functions = (first, second)
     seconds: tuple[list[float], list[float]] = ([], [])

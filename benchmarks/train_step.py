@@ -66,9 +66,8 @@ def compare(
     config: config_lib.Config, *, num_steps: int, rounds: int
 ) -> dict[str, list[float]]:
     """Contestant -> patches per second, by round."""
-    import tensorflow as tf
-
     from ben_tf.data import built_dataset
+    from ben_tf.training import devices
     from ben_tf.training import runs as runs_lib
 
     builder = built_dataset.open_dataset(config.data_dir)
@@ -76,7 +75,7 @@ def compare(
         where: runs_lib.make_run(
             dataclasses.replace(config, preprocessing=where),
             builder,
-            strategy=tf.distribute.get_strategy(),
+            devices.make_devices("one_device"),
         )
         for where in ("host", "device")
     }

@@ -1,30 +1,70 @@
-"""A small synthetic archive and what the main job makes of it, made once."""
+"""A small synthetic archive and what the main job makes of it.
 
+All of it is made once a test run: the workers of pytest-xdist share it. It is
+read-only by agreement; a test that writes takes a copy.
+"""
+
+import fcntl
+import os
 import pathlib
 import shutil
 import tarfile
+from collections.abc import Callable
+
+# Before TensorFlow is imported: workers share the cores already.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+    os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 
 import pytest
 
 from ben_tf import config as config_lib
 from ben_tf.archive import official_lists
+from ben_tf.retrieval import index_builder
 from ben_tf.training import trainer
 from tfrecords_builder import build
 from tfrecords_builder import sample_archive
 
 FOLDERS = {"S1": "BigEarthNet-S1-v1.0", "S2": "BigEarthNet-v1.0"}
 
+MakeOnce = Callable[[str, Callable[[pathlib.Path], object]], pathlib.Path]
+
 
 @pytest.fixture(scope="session")
-def real_archive(tmp_path_factory) -> pathlib.Path:
-    """The archive folder; read-only by agreement."""
-    root = tmp_path_factory.mktemp("archive")
-    for sensor, tarball in official_lists.example_tarballs().items():
-        with tarball.open("rb") as file, tarfile.open(fileobj=file) as tar:
-            tar.extractall(root, filter="data")
-        example = root / f"BigEarthNet-{sensor}-Example"
-        example.rename(root / FOLDERS[sensor])
-    return root
+def make_once(tmp_path_factory) -> MakeOnce:
+    """Makes a folder by name, unless this or another worker has done so."""
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+
+    def make_folder(name, make) -> pathlib.Path:
+        folder = root / "shared" / name
+        folder.parent.mkdir(exist_ok=True)
+        with folder.with_suffix(".lock").open("a+") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            lock.seek(0)
+            if not lock.read():
+                # What a maker has left that failed.
+                shutil.rmtree(folder, ignore_errors=True)
+                make(folder)
+                lock.write("made")
+        return folder
+
+    return make_folder
+
+
+@pytest.fixture(scope="session")
+def real_archive(make_once) -> pathlib.Path:
+    """The archive folder of the six real pairs."""
+
+    def extract(root) -> None:
+        for sensor, tarball in official_lists.example_tarballs().items():
+            with tarball.open("rb") as file, tarfile.open(fileobj=file) as tar:
+                tar.extractall(root, filter="data")
+            example = root / f"BigEarthNet-{sensor}-Example"
+            example.rename(root / FOLDERS[sensor])
+
+    return make_once("real_archive", extract)
 
 
 @pytest.fixture
@@ -42,28 +82,37 @@ def real_pairs(real_archive) -> list[official_lists.OfficialPatch]:
 
 
 @pytest.fixture(scope="session")
-def sample_archive_dir(tmp_path_factory) -> pathlib.Path:
-    """48 pairs, six of them real; read-only by agreement."""
-    return sample_archive.write_sample_archive(
-        tmp_path_factory.mktemp("sample") / "archive", num_pairs=48
+def sample_archive_dir(make_once) -> pathlib.Path:
+    """48 pairs, six of them real."""
+    return make_once(
+        "sample_archive",
+        lambda folder: sample_archive.write_sample_archive(
+            folder, num_pairs=48
+        ),
     )
 
 
 @pytest.fixture(scope="session")
-def data_dir(sample_archive_dir, tmp_path_factory) -> pathlib.Path:
-    """The 48 pairs as TFRecords; read-only by agreement."""
-    folder = tmp_path_factory.mktemp("data")
-    build.build(archive_dir=sample_archive_dir, data_dir=folder)
-    return folder
+def data_dir(sample_archive_dir, make_once) -> pathlib.Path:
+    """The 48 pairs as TFRecords."""
+    return make_once(
+        "data",
+        lambda folder: build.build(
+            archive_dir=sample_archive_dir, data_dir=folder
+        ),
+    )
 
 
 @pytest.fixture(scope="session")
-def larger_data_dir(tmp_path_factory) -> pathlib.Path:
+def larger_data_dir(make_once) -> pathlib.Path:
     """620 pairs as TFRecords, enough to learn something from."""
-    folder = tmp_path_factory.mktemp("larger")
-    sample_archive.write_sample_archive(folder / "archive", num_pairs=620)
-    build.build(archive_dir=folder / "archive", data_dir=folder / "data")
-    return folder / "data"
+
+    def build_larger(folder) -> None:
+        sample_archive.write_sample_archive(folder / "archive", num_pairs=620)
+        build.build(archive_dir=folder / "archive", data_dir=folder / "data")
+        shutil.rmtree(folder / "archive")
+
+    return make_once("larger", build_larger) / "data"
 
 
 @pytest.fixture(scope="session")
@@ -71,7 +120,7 @@ def tiny_config(data_dir) -> config_lib.Config:
     """One epoch of two steps."""
     return config_lib.Config(
         data_dir=str(data_dir),
-        model="k_branch_cnn",
+        model="small_cnn",
         batch_size=8,
         epochs=1,
         train_split="train[:16]",
@@ -80,8 +129,19 @@ def tiny_config(data_dir) -> config_lib.Config:
 
 
 @pytest.fixture(scope="session")
-def workdir(tiny_config, tmp_path_factory) -> pathlib.Path:
-    """A finished run of `tiny_config`; tests may add files, not change any."""
-    folder = tmp_path_factory.mktemp("run")
-    trainer.train(tiny_config, folder)
-    return folder
+def workdir(tiny_config, make_once) -> pathlib.Path:
+    """A finished run of `tiny_config`."""
+    return make_once("run", lambda folder: trainer.train(tiny_config, folder))
+
+
+@pytest.fixture(scope="session")
+def sample_index(workdir, data_dir, make_once) -> pathlib.Path:
+    """An index of the sample archive's test split."""
+    return make_once(
+        "index",
+        lambda folder: index_builder.build_index(
+            saved_model=workdir / "saved_model",
+            data_dir=data_dir,
+            output_dir=folder,
+        ),
+    )

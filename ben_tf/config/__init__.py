@@ -1,19 +1,27 @@
 """The configuration of a run: one dataclass that all else is made from.
 
 `Config` is what notebooks build, what `config_flags` turns into command-line
-flags, and what `config_file` keeps as a workdir's config.json.
+flags, and what a workdir keeps as config.json.
 """
 
 import dataclasses
+from collections.abc import Iterator
+from collections.abc import Sequence
 
 from ben_tf import bigearthnet
 from ben_tf import errors
 from ben_tf.config import fields
 
+# Networks with the layers of TF-Slim, whose weights others have released.
+SLIM_MODELS = ("vgg16", "vgg19", "resnet50", "resnet101", "resnet152")
+
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """How to train. Defaults are the paper's settings (section III).
+    """How to train.
+
+    Defaults are the paper's settings (section III), but for `fusion`: the paper
+    stacks the bands of both sensors ("early").
 
     Raises:
       UserError: A value is not among its choices or below its minimum.
@@ -32,11 +40,7 @@ class Config:
         choices=(
             "small_cnn",
             "k_branch_cnn",
-            "vgg16",
-            "vgg19",
-            "resnet50",
-            "resnet101",
-            "resnet152",
+            *SLIM_MODELS,
         ),
     )
     modality: str = fields.field(
@@ -54,11 +58,11 @@ class Config:
     )
     embedding_loss: str = fields.field(
         "none",
-        "What pulls the embeddings of patches that share labels together, "
-        "beside the classification loss: 'n_pairs'; with --fusion=shared also "
-        "'contrastive', both across the sensors; with other fusions also "
-        "'triplet' (equal label sets). TensorFlow Addons has those of other "
-        "fusions.",
+        "Loss that draws the embeddings of patches with common labels "
+        "together, next to the classification loss: 'n_pairs'; with "
+        "--fusion=shared also 'contrastive', both across the sensors; with "
+        "other fusions also 'triplet' (equal label sets). Those of other "
+        "fusions need TensorFlow Addons.",
         choices=("none", "n_pairs", "contrastive", "triplet"),
     )
     embedding_loss_weight: float = fields.field(
@@ -69,8 +73,8 @@ class Config:
     )
     hash_bits: int = fields.field(
         0,
-        "With --fusion=shared: train binary codes of so many bits instead of "
-        "embeddings of --embedding_size numbers; 0 trains none.",
+        "With --fusion=shared: train binary codes of this many bits instead of "
+        "embeddings of --embedding_size numbers; 0: no codes.",
         minimum=0,
     )
     num_classes: int = fields.field(
@@ -80,21 +84,20 @@ class Config:
     )
     bands_60m: str = fields.field(
         "auto",
-        "Sentinel-2 bands 1 and 9: 'auto' as the authors have it, with them in "
+        "Sentinel-2 bands 1 and 9: 'auto' follows the authors, with them in "
         "small_cnn and k_branch_cnn and without them in the others, where "
-        "'on' adds them to "
-        "the stack, upsampled like the 20 m bands.",
+        "'on' adds them to the stack, upsampled like the 20 m bands.",
         choices=("auto", "on", "off"),
     )
     duplicate_vv: bool = fields.field(
         False,
-        "Overwrite VH by VV, which the reader of bigearthnet-models-tf 1.1.1 "
-        "did by mistake; only to compare with models trained that way.",
+        "Overwrite VH by VV, as the reader of bigearthnet-models-tf 1.1.1 did "
+        "by mistake; only to compare with models trained that way.",
     )
     initial_weights: str = fields.field(
         "random",
-        "What training starts from: 'random' (the paper, from scratch) or "
-        "'imagenet' (VGG and ResNet only), whose stem is adapted to the bands.",
+        "Weights to start from: 'random' (the paper, from scratch) or "
+        "'imagenet' (VGG and ResNet only; the stem is adapted to the bands).",
         choices=("random", "imagenet"),
     )
     imagenet_weights: str = fields.field(
@@ -111,8 +114,8 @@ class Config:
     )
     trainable: str = fields.field(
         "all",
-        "What training changes: 'all' weights, or only the 'head', the final "
-        "layer, on features that stay as they are.",
+        "What to train: 'all' weights, or only the 'head', the final layer, on "
+        "frozen features.",
         choices=("all", "head"),
     )
     train_split: str = fields.field(
@@ -131,9 +134,9 @@ class Config:
     )
     loss: str = fields.field(
         "sigmoid_cross_entropy",
-        "Classification loss: 'sigmoid_cross_entropy' (paper); 'focal' counts "
-        "what is classified well for less (Lin et al. 2017, gamma 2); "
-        "'class_weighted' counts the positives of a class for patches without "
+        "Classification loss: 'sigmoid_cross_entropy' (paper); 'focal' "
+        "down-weights well-classified examples (Lin et al. 2017, gamma 2); "
+        "'class_weighted' weights the positives of a class by patches without "
         "it / patches with it, at most 100, so that rare classes weigh more.",
         choices=("sigmoid_cross_entropy", "focal", "class_weighted"),
     )
@@ -157,7 +160,7 @@ class Config:
     clip_norm: float = fields.field(
         0.0,
         "Scale gradients down so that their norm over all weights is at most "
-        "this; 0 leaves them.",
+        "this; 0: no clipping.",
         minimum=0.0,
     )
     weight_averaging: float = fields.field(
@@ -169,15 +172,15 @@ class Config:
     )
     early_stopping_patience: int = fields.field(
         0,
-        "Stop after so many epochs in a row without a better macro average "
-        "precision on the validation split; 0 trains all --epochs.",
+        "Stop after this many epochs in a row without a better macro average "
+        "precision on the validation split; 0: train all --epochs.",
         minimum=0,
         may_change=True,
     )
     checkpoint_every_steps: int = fields.field(
         250,
-        "Save within an epoch after so many steps, for an interrupted run to "
-        "go on from there; 0 saves after each epoch only.",
+        "Save a checkpoint every so many steps within an epoch, from which an "
+        "interrupted run resumes; 0: only after each epoch.",
         minimum=0,
         may_change=True,
     )
@@ -203,15 +206,15 @@ class Config:
         "this machine; 'multi_worker' over several machines, each with the "
         "same command, a workdir that all reach, and TensorFlow's variable "
         'TF_CONFIG = {"cluster": {"worker": ["a:2222", "b:2222"]}, "task": '
-        '{"type": "worker", "index": 0}}: a lost worker is waited for, '
-        "and after the same command there all go on from the last checkpoint; "
+        '{"type": "worker", "index": 0}}: the others wait for a lost worker, '
+        "and after the same command there all resume from the last checkpoint; "
         "'tpu'; 'auto' is mirrored where there are several GPUs.",
         choices=("auto", "one_device", "mirrored", "multi_worker", "tpu"),
     )
     jit_compile: str = fields.field(
         "auto",
-        "Compile the training step with XLA: 'auto' does on a GPU; on a CPU "
-        "convolutions are slower with it.",
+        "Compile the training step with XLA: 'auto' does so on a GPU; on a CPU "
+        "it slows convolutions down.",
         choices=("auto", "on", "off"),
     )
     precision: str = fields.field(
@@ -227,60 +230,80 @@ class Config:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             fields.check(field, getattr(self, field.name))
-        if self.fusion == "shared" and self.modality != "MM":
-            raise errors.UserError(
-                "--fusion=shared maps both sensors into one space. Expected "
-                f"--modality=MM. Received: --modality={self.modality}"
-            )
-        if self.model in ("small_cnn", "k_branch_cnn") and (
-            self.initial_weights == "imagenet" or self.branch_workdirs
-        ):
-            raise errors.UserError(
-                "--initial_weights=imagenet and --branch_workdirs start from "
-                f"weights that {self.model} does not have. Expected a VGG or "
-                f"ResNet with them. Received: --model={self.model}"
-            )
-        if self.branch_workdirs and (self.fusion, self.modality) != (
-            "late",
-            "MM",
-        ):
-            raise errors.UserError(
-                "--branch_workdirs joins the networks of two sensors. Expected "
-                "--fusion=late --modality=MM with it. Received: "
-                f"--fusion={self.fusion} --modality={self.modality}"
-            )
-        if self.modality == "S1" and self.bands_60m == "on":
-            raise errors.UserError(
-                "--bands_60m=on adds bands of Sentinel-2. Expected "
-                "--modality=S2 or MM with it. Received: --modality=S1"
-            )
-        if self.modality == "S2" and self.duplicate_vv:
-            raise errors.UserError(
-                "--duplicate_vv changes bands of Sentinel-1. Expected "
-                "--modality=S1 or MM with it. Received: --modality=S2"
-            )
-        if self.fusion != "shared" and (
-            self.embedding_loss == "contrastive" or self.hash_bits
-        ):
-            raise errors.UserError(
-                "--embedding_loss=contrastive and --hash_bits train a space "
-                "that both sensors share. Expected --fusion=shared with them. "
-                f"Received: --fusion={self.fusion}"
-            )
-        if self.fusion == "shared" and self.embedding_loss == "triplet":
-            raise errors.UserError(
-                "--embedding_loss=triplet is for the one embedding of a patch. "
-                "Expected n_pairs or contrastive with --fusion=shared."
-            )
-        if self.weight_averaging >= 1:
-            raise errors.UserError(
-                "--weight_averaging is the share that the average keeps in "
-                "each step. Expected less than 1. Received: "
-                f"{self.weight_averaging}"
-            )
+        for is_broken, message, names in _rules(self):
+            if is_broken:
+                values = [f"`{name}={getattr(self, name)}`" for name in names]
+                raise errors.UserError(
+                    f"{message} Received: {', '.join(values)}"
+                )
 
 
-def differences_from_default(config: Config) -> dict:
+def _rules(config: Config) -> Iterator[tuple[bool, str, Sequence[str]]]:
+    """Which values do not go together.
+
+    Yields:
+      Whether a rule is broken, what to say then, and the fields to name.
+    """
+    is_shared = config.fusion == "shared"
+    yield (
+        is_shared and config.modality != "MM",
+        "`fusion=shared` maps both sensors into one space. Expected "
+        "`modality=MM`.",
+        ["modality"],
+    )
+    loads_weights = (
+        config.initial_weights == "imagenet" or config.branch_workdirs != ""
+    )
+    yield (
+        loads_weights and config.model not in SLIM_MODELS,
+        "`initial_weights=imagenet` and `branch_workdirs` start from weights "
+        "that only VGGs and ResNets have. Expected one of "
+        f"{', '.join(SLIM_MODELS)} with them.",
+        ["model"],
+    )
+    yield (
+        config.branch_workdirs != ""
+        and (config.fusion, config.modality) != ("late", "MM"),
+        "`branch_workdirs` joins the networks of two sensors. Expected "
+        "`fusion=late` and `modality=MM` with it.",
+        ["fusion", "modality"],
+    )
+    yield (
+        config.modality == "S1" and config.bands_60m == "on",
+        "`bands_60m=on` adds bands of Sentinel-2. Expected `modality=S2` or MM "
+        "with it.",
+        ["modality"],
+    )
+    yield (
+        config.modality == "S2" and config.duplicate_vv,
+        "`duplicate_vv` changes bands of Sentinel-1. Expected `modality=S1` or "
+        "MM with it.",
+        ["modality"],
+    )
+    yield (
+        not is_shared
+        and (config.embedding_loss == "contrastive" or config.hash_bits > 0),
+        "`embedding_loss=contrastive` and `hash_bits` train a space that both "
+        "sensors share. Expected `fusion=shared` with them.",
+        ["fusion"],
+    )
+    yield (
+        is_shared and config.embedding_loss == "triplet",
+        "`embedding_loss=triplet` is for the one embedding of a patch. "
+        "Expected n_pairs or contrastive with `fusion=shared`.",
+        ["embedding_loss"],
+    )
+    yield (
+        config.weight_averaging >= 1,
+        "`weight_averaging` is the share that the average keeps in each step. "
+        "Expected less than 1.",
+        ["weight_averaging"],
+    )
+
+
+def differences_from_default(
+    config: Config,
+) -> dict[str, bool | int | float | str]:
     """Field -> value for each field that is not at its default."""
     return {
         field.name: getattr(config, field.name)

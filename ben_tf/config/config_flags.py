@@ -48,7 +48,7 @@ def from_experiment(name: str, **changes: Any) -> config_lib.Config:
 
     Args:
       name: Of the file, such as "table2_resnet50".
-      **changes: Fields that shall differ, such as `data_dir`.
+      **changes: Fields that are to differ, such as `data_dir`.
 
     Raises:
       UserError: No experiment has this name, or a value is not allowed.

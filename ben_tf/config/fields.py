@@ -19,7 +19,7 @@ def field(
 ) -> Value:
     """A dataclass field with what its flag needs.
 
-    `may_change` marks fields that may differ when a run goes on in its workdir.
+    `may_change` marks fields that may differ when a run is resumed.
     """
     return dataclasses.field(
         default=default,
@@ -40,7 +40,7 @@ def check(field: dataclasses.Field, value: object) -> None:
     """
     choices, minimum = field.metadata["choices"], field.metadata["minimum"]
     expected = None
-    # An integer serves as a float, but True is no integer here.
+    # An integer serves as a float, but True does not serve as an integer.
     types = (int, float) if field.type is float else (field.type,)
     if not isinstance(value, types) or (  # type: ignore[arg-type]
         isinstance(value, bool) and field.type is not bool

@@ -25,15 +25,15 @@ def open_dataset(data_dir: str | os.PathLike) -> tfds.core.DatasetBuilder:
             f"No dataset found. Expected {data_dir}/{bigearthnet.DATASET_NAME}/"
             f"<config>/<version>/{_DATASET_FILE}. Build it with python -m "
             "tfrecords_builder.build --archive_dir=... "
-            f"--data_dir={data_dir}, or correct --data_dir."
+            f"--data_dir={data_dir}, or correct `data_dir`."
         )
     try:
         builder = tfds.builder_from_directory(versions[-1])
     except (KeyError, ValueError, json_format.ParseError) as error:
         raise errors.UserError(
             f"The description of the dataset in {versions[-1]} is damaged: "
-            f"{error}. Build it again with python -m tfrecords_builder.build "
-            "--overwrite."
+            f"{errors.first_line(error)}. Build it again with python -m "
+            "tfrecords_builder.build --overwrite."
         ) from error
     if builder.info.file_format != tfds.core.FileFormat.TFRECORD:
         raise errors.UserError(
@@ -47,7 +47,7 @@ def open_dataset(data_dir: str | os.PathLike) -> tfds.core.DatasetBuilder:
 def built_versions(data_dir: str | os.PathLike) -> list[pathlib.Path]:
     """Folders of the versions that were built to the end, oldest first."""
     root = pathlib.Path(data_dir).expanduser() / bigearthnet.DATASET_NAME
-    # A build that is going on has a folder "incomplete...".
+    # An unfinished build has a folder "incomplete...".
     found = root.glob(f"*/[0-9]*/{_DATASET_FILE}")
     return sorted(
         (path.parent for path in found),

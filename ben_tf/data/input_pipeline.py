@@ -13,7 +13,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from ben_tf.data import built_dataset
-from ben_tf.data import preprocessing
+from ben_tf.data import preprocessing as preprocessing_lib
 from ben_tf.data import records
 
 # File names, records to skip and records to take of a split's files.
@@ -21,46 +21,43 @@ _Shards = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
 
 
 @dataclasses.dataclass(frozen=True)
-class Content:
-    """What a batch for a network holds.
+class BatchSpec:
+    """What a batch for a network holds, and how training visits the patches.
 
     Attributes:
-      grids: Which arrays to parse, keys of `bigearthnet.GRIDS`.
-      layout: One of `preprocessing.LAYOUTS` for model-ready batches, or None
-        for raw native grids (preprocessing then runs on the device).
-      num_classes: Nomenclature of the labels, 19 or 43.
-      duplicate_vv: As in `preprocessing.to_model_inputs`.
-    """
-
-    grids: Sequence[str]
-    layout: str | None
-    num_classes: int
-    duplicate_vv: bool = False
-
-    def prepare(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Raw grids become what `layout` says."""
-        if self.layout is None:
-            return inputs
-        return preprocessing.to_model_inputs(
-            inputs, layout=self.layout, duplicate_vv=self.duplicate_vv
-        )
-
-
-@dataclasses.dataclass(frozen=True)
-class Order:
-    """Which patches come together in training, and when.
-
-    Attributes:
+      preprocessing: Which arrays to parse, and how to make them ready.
       batch_size: Patches in a batch. An epoch has num_examples // batch_size
         batches: its last, incomplete batch is dropped, since XLA would compile
         another program for it; the shuffle makes it other patches every time.
+      num_classes: Nomenclature of the labels, 19 or 43.
+      on_device: Whether to leave the arrays raw, since `preprocessing` runs in
+        front of the network on the device.
       seed: Any integer.
       shuffle_buffer: Records in the buffer, about 275 kB each.
+      augment: Whether training flips and turns patches.
     """
 
+    preprocessing: preprocessing_lib.Preprocessing
     batch_size: int
-    seed: int
-    shuffle_buffer: int
+    num_classes: int = 19
+    on_device: bool = False
+    seed: int = 0
+    shuffle_buffer: int = 2000
+    augment: bool = False
+
+    def parse(
+        self, serialized: tf.Tensor
+    ) -> dict[str, tf.Tensor | dict[str, tf.Tensor]]:
+        """(B,) records -> their raw arrays and labels."""
+        return records.parse_batch(
+            serialized,
+            grids=self.preprocessing.raw_grids,
+            num_classes=self.num_classes,
+        )
+
+    def prepare(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Raw grids become what the batch holds."""
+        return inputs if self.on_device else self.preprocessing(inputs)
 
 
 def native_batches(
@@ -107,29 +104,25 @@ def native_batches(
 def training_batches(
     builder: tfds.core.DatasetBuilder,
     split: str,
-    content: Content,
-    order: Order,
+    spec: BatchSpec,
     *,
     epochs: range,
     first_step: int = 0,
-    augment: bool = False,
     part: tuple[int, int] = (0, 1),
 ) -> tf.data.Dataset:
     """Shuffled batches of the given epochs, one after the other.
 
     The order of patches and their augmentation are functions of the seed and
-    the number of the epoch, so training that stops after epoch 7 goes on with
+    the number of the epoch, so training that stops after epoch 7 resumes with
     `epochs=range(7, 100)` as if nothing had happened. Patches are shuffled
     three times: by the builder when it writes, by file, and in a buffer.
 
     Args:
       builder: From `open_dataset`.
       split: TFDS split.
-      content: What a batch holds.
-      order: Which patches, and when.
+      spec: What a batch holds, and how to visit the patches.
       epochs: Numbers of the epochs.
       first_step: Batches of the first epoch to leave out.
-      augment: Whether to flip and turn.
       part: (index, count): of each batch only this one of `count` equal parts.
         All parts read all records, so that together they are the batches that
         one machine would see, but each parses only its own.
@@ -140,9 +133,9 @@ def training_batches(
     Raises:
       UserError: The dataset has no such split.
     """
-    steps = built_dataset.num_examples(builder, split) // order.batch_size
+    steps = built_dataset.num_examples(builder, split) // spec.batch_size
     index, num_parts = part
-    size = order.batch_size // num_parts
+    size = spec.batch_size // num_parts
     start = epochs.start * steps + first_step
 
     def take_part(serialized: tf.Tensor) -> tf.Tensor:
@@ -154,25 +147,23 @@ def training_batches(
     def prepare(
         step: tf.Tensor, serialized: tf.Tensor
     ) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
-        batch = records.parse_batch(
-            serialized, grids=content.grids, num_classes=content.num_classes
-        )
+        batch = spec.parse(serialized)
         return compute(batch["inputs"], step), batch["labels"]
 
     @tf.function(jit_compile=True)
     def compute(
         inputs: dict[str, tf.Tensor], step: tf.Tensor
     ) -> dict[str, tf.Tensor]:
-        if augment:
-            # A part moves its patches by itself: with one part as it always
-            # did, and no two parts alike.
-            inputs = preprocessing.augment(
-                inputs, seed=[order.seed, step * num_parts + index]
+        if spec.augment:
+            # Mix the part's index into the seed, so that parts augment
+            # differently; a single part keeps the plain step.
+            inputs = preprocessing_lib.augment(
+                inputs, seed=[spec.seed, step * num_parts + index]
             )
-        return content.prepare(inputs)
+        return spec.prepare(inputs)
 
     return (
-        _shuffled_batches(builder, split, order, epochs)
+        _shuffled_batches(builder, split, spec, epochs)
         # What is skipped is read, but neither parsed nor computed on.
         .skip(first_step)
         .map(take_part)
@@ -185,24 +176,24 @@ def training_batches(
 def training_patch_names(
     builder: tfds.core.DatasetBuilder,
     split: str,
-    order: Order,
+    spec: BatchSpec,
     *,
     epoch: int,
     step: int,
 ) -> list[str]:
     """Names of the patches in one batch of `training_batches`.
 
-    Finds them anew from the order, so that training need not carry names.
+    Finds them again from the seed, so that training need not carry names.
 
     Args:
       builder: From `open_dataset`.
       split: TFDS split.
-      order: That of the training.
+      spec: That of the training.
       epoch: Number of the epoch, from 0.
       step: Number of the batch within the epoch, from 0.
     """
     (batch,) = (
-        _shuffled_batches(builder, split, order, range(epoch, epoch + 1))
+        _shuffled_batches(builder, split, spec, range(epoch, epoch + 1))
         .skip(step)
         .take(1)
         .map(
@@ -218,24 +209,27 @@ def training_patch_names(
 
 
 def _shuffled_batches(
-    builder: tfds.core.DatasetBuilder, split: str, order: Order, epochs: range
+    builder: tfds.core.DatasetBuilder,
+    split: str,
+    spec: BatchSpec,
+    epochs: range,
 ) -> tf.data.Dataset:
     """Batches (B,) of serialized records in the order of training."""
     shards = _shards(builder, split)
 
     def one_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
-        # The seed of this function's graph, which shuffle() combines with its
-        # own: the order is no matter of tf.random.set_seed, with whose 0 a
-        # seed that is a tensor could not be combined.
+        # shuffle() combines its seed with that of this function's graph. Set
+        # here, it makes the order independent of tf.random.set_seed, whose 0
+        # cannot be combined with a seed that is a tensor.
         tf.compat.v1.set_random_seed(1)
         places = tf.random.experimental.stateless_shuffle(
-            tf.range(len(shards[0])), seed=[order.seed, epoch]
+            tf.range(len(shards[0])), seed=[spec.seed, epoch]
         )
         files, skip, take = (tf.gather(column, places) for column in shards)
         return (
             _records((files, skip, take))
-            .shuffle(order.shuffle_buffer, seed=epoch + order.seed)
-            .batch(order.batch_size, drop_remainder=True)
+            .shuffle(spec.shuffle_buffer, seed=epoch + spec.seed)
+            .batch(spec.batch_size, drop_remainder=True)
         )
 
     return tf.data.Dataset.range(epochs.start, epochs.stop).flat_map(one_epoch)
@@ -244,17 +238,14 @@ def _shuffled_batches(
 def validation_batches(
     builder: tfds.core.DatasetBuilder,
     split: str,
-    content: Content,
-    *,
-    batch_size: int,
+    spec: BatchSpec,
 ) -> tf.data.Dataset:
     """Batches as the model saw them in training, in a fixed order.
 
     Args:
       builder: From `open_dataset`.
       split: TFDS split.
-      content: What a batch holds.
-      batch_size: Patches in a batch; the last batch may be smaller.
+      spec: What a batch holds; the last batch may be smaller.
 
     Returns:
       A dataset of (inputs, labels).
@@ -262,14 +253,14 @@ def validation_batches(
     Raises:
       UserError: The dataset has no such split.
     """
-    compute = tf.function(content.prepare, jit_compile=True)
+    compute = tf.function(spec.prepare, jit_compile=True)
     return (
         native_batches(
             builder,
             split,
-            grids=content.grids,
-            num_classes=content.num_classes,
-            batch_size=batch_size,
+            grids=spec.preprocessing.raw_grids,
+            num_classes=spec.num_classes,
+            batch_size=spec.batch_size,
         )
         .map(
             lambda batch: (compute(batch["inputs"]), batch["labels"]),
@@ -289,7 +280,7 @@ def _shards(builder: tfds.core.DatasetBuilder, split: str) -> _Shards:
 
 
 def _records(shards: _Shards) -> tf.data.Dataset:
-    """Serialized records, several files side by side, in a fixed order."""
+    """Serialized records, several files interleaved, in a fixed order."""
     return tf.data.Dataset.from_tensor_slices(shards).interleave(
         lambda path, skip, take: (
             tf.data.TFRecordDataset(path).skip(skip).take(take)

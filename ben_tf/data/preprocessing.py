@@ -9,6 +9,8 @@ standardised on their own grid, then coarse bands are upsampled, then bands are
 stacked.
 """
 
+import dataclasses
+
 import numpy as np
 import tensorflow as tf
 
@@ -27,87 +29,95 @@ S2_STACK_BANDS = tuple(
 )
 
 
-def raw_grids(
-    layout: str, *, modality: str, bands_60m: bool | None = None
-) -> tuple[str, ...]:
-    """Names of the raw grids that a model of this layout and modality needs.
+@dataclasses.dataclass(frozen=True)
+class Preprocessing:
+    """What stands between the raw grids of a patch and a network.
 
-    Args:
+    Attributes:
+      modality: Sensors: "S1", "S2" or "MM".
       layout: One of `LAYOUTS`.
-      modality: "S1", "S2" or "MM".
       bands_60m: Whether bands 1 and 9 take part. None: as the authors have it,
         with them for "native" and without them for "stacked".
-
-    Raises:
-      ValueError: Unknown layout or modality.
-    """
-    if layout not in LAYOUTS or modality not in bigearthnet.MODALITIES:
-        raise ValueError(
-            f"Expected a layout of {LAYOUTS} and a modality of "
-            f"{tuple(bigearthnet.MODALITIES)}. "
-            f"Received: layout={layout!r}, modality={modality!r}"
-        )
-    sensors = bigearthnet.MODALITIES[modality]
-    if bands_60m is None:
-        bands_60m = layout == "native"
-    return tuple(
-        name
-        for name, grid in bigearthnet.GRIDS.items()
-        if grid.sensor in sensors and (bands_60m or name != "s2_60m")
-    )
-
-
-def model_input_shapes(
-    layout: str, *, modality: str, bands_60m: bool | None = None
-) -> dict[str, tuple[int, int, int]]:
-    """(height, width, bands) of each input that `to_model_inputs` returns.
-
-    Arguments as in `raw_grids`.
-    """
-    grids = raw_grids(layout, modality=modality, bands_60m=bands_60m)
-    shapes = {name: bigearthnet.GRIDS[name].shape for name in grids}
-    if layout == "stacked" and "s2_10m" in shapes:
-        stacked = [shapes.pop(name) for name in _S2_GRIDS if name in shapes]
-        shapes["s2"] = (*stacked[0][:2], sum(bands for *_, bands in stacked))
-    return shapes
-
-
-def to_model_inputs(
-    inputs: dict[str, tf.Tensor], *, layout: str, duplicate_vv: bool = False
-) -> dict[str, tf.Tensor]:
-    """Standardises, upsamples and stacks a batch.
-
-    Args:
-      inputs: Raw grids, each (B, size, size, bands): "s1" in dB; "s2_10m",
-        "s2_20m", "s2_60m" in reflectance x 10,000. Any that `raw_grids`
-        returns, any numeric dtype.
-      layout: One of `LAYOUTS`.
       duplicate_vv: Whether to overwrite VH by VV before VH's statistics
         standardise it, as the authors' reader did (bigearthnet-models-tf
         1.1.1, BigEarthNet.py).
 
-    Returns:
-      float32 tensors without unit: "s1" (B, 120, 120, 2) and, for "stacked",
-      "s2" (B, 120, 120, 10 or, with the 60 m bands, 12) with bands in the order
-      of `S2_STACK_BANDS`; for "native", the grids under their own names.
+    Raises:
+      ValueError: Unknown layout or modality.
     """
-    if duplicate_vv and "s1" in inputs:
-        vv = inputs["s1"][..., :1]
-        inputs = inputs | {"s1": tf.concat([vv, vv], axis=-1)}
-    outputs = {
-        name: standardise(raw, grid=name) for name, raw in inputs.items()
-    }
-    if layout == "stacked" and "s2_10m" in outputs:
-        size_px = bigearthnet.GRIDS["s2_10m"].size_px
-        outputs["s2"] = tf.concat(
-            [
-                upsample_cubic(outputs.pop(name), size=size_px)
-                for name in _S2_GRIDS
-                if name in outputs
-            ],
-            axis=-1,
+
+    modality: str = "MM"
+    layout: str = "stacked"
+    bands_60m: bool | None = None
+    duplicate_vv: bool = False
+
+    def __post_init__(self) -> None:
+        modalities = tuple(bigearthnet.MODALITIES)
+        if self.layout not in LAYOUTS or self.modality not in modalities:
+            raise ValueError(
+                f"Expected a layout of {LAYOUTS} and a modality of "
+                f"{modalities}. Received: {self}"
+            )
+
+    def of(self, modality: str) -> "Preprocessing":
+        """The part for one sensor, or for all of them."""
+        return dataclasses.replace(self, modality=modality)
+
+    @property
+    def raw_grids(self) -> tuple[str, ...]:
+        """Names of the raw grids to read, keys of `bigearthnet.GRIDS`."""
+        sensors = bigearthnet.MODALITIES[self.modality]
+        with_60m = self.bands_60m
+        if with_60m is None:
+            with_60m = self.layout == "native"
+        return tuple(
+            name
+            for name, grid in bigearthnet.GRIDS.items()
+            if grid.sensor in sensors and (with_60m or name != "s2_60m")
         )
-    return outputs
+
+    @property
+    def input_shapes(self) -> dict[str, tuple[int, int, int]]:
+        """(height, width, bands) of each array that the network takes."""
+        shapes = {
+            name: bigearthnet.GRIDS[name].shape for name in self.raw_grids
+        }
+        if self.layout == "stacked" and "s2_10m" in shapes:
+            stack = [shapes.pop(name) for name in _S2_GRIDS if name in shapes]
+            shapes["s2"] = (*stack[0][:2], sum(bands for *_, bands in stack))
+        return shapes
+
+    def __call__(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Standardises, upsamples and stacks a batch.
+
+        Args:
+          inputs: The `raw_grids`, each (B, size, size, bands) of any numeric
+            dtype: "s1" in dB, the others in reflectance x 10,000.
+
+        Returns:
+          float32 tensors without unit: "s1" (B, 120, 120, 2) and, for
+          "stacked", "s2" (B, 120, 120, 10 or, with the 60 m bands, 12) with
+          bands in the order of `S2_STACK_BANDS`; for "native", the grids under
+          their own names.
+        """
+        inputs = {name: inputs[name] for name in self.raw_grids}
+        if self.duplicate_vv and "s1" in inputs:
+            vv = inputs["s1"][..., :1]
+            inputs["s1"] = tf.concat([vv, vv], axis=-1)
+        outputs = {
+            name: standardise(raw, grid=name) for name, raw in inputs.items()
+        }
+        if self.layout == "stacked" and "s2_10m" in outputs:
+            size_px = bigearthnet.GRIDS["s2_10m"].size_px
+            outputs["s2"] = tf.concat(
+                [
+                    upsample_cubic(outputs.pop(name), size=size_px)
+                    for name in _S2_GRIDS
+                    if name in outputs
+                ],
+                axis=-1,
+            )
+        return outputs
 
 
 def standardise(raw: tf.Tensor, *, grid: str) -> tf.Tensor:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from ben_tf import bigearthnet
-from ben_tf.data import preprocessing
+from ben_tf.data import preprocessing as preprocessing_lib
 from ben_tf.models import branches
 from ben_tf.models import k_branch
 from ben_tf.models import resnet
@@ -61,13 +61,33 @@ MODELS = {
 }
 
 
-def make_model(
+def preprocessing_of(
     name: str,
     *,
     modality: str = "MM",
+    bands_60m: bool | None = None,
+    duplicate_vv: bool = False,
+) -> preprocessing_lib.Preprocessing:
+    """The preprocessing that a model needs; arguments as in `Preprocessing`.
+
+    Raises:
+      ValueError: Unknown name or modality.
+    """
+    return preprocessing_lib.Preprocessing(
+        modality=modality,
+        layout=_architecture(name).layout,
+        bands_60m=bands_60m,
+        duplicate_vv=duplicate_vv,
+    )
+
+
+def make_model(
+    name: str,
+    *,
+    modality: str | None = None,
     fusion: str = "late",
     num_classes: int = 19,
-    bands_60m: bool | None = None,
+    preprocessing: preprocessing_lib.Preprocessing | None = None,
     embedding_size: int = 128,
     binary_embedding: bool = False,
 ) -> tf.keras.Model:
@@ -75,51 +95,54 @@ def make_model(
 
     Args:
       name: One of `MODELS`.
-      modality: "S1", "S2" or "MM".
+      modality: "S1", "S2" or "MM" (the default).
       fusion: "late": a branch for each sensor; "early": one stack; "shared": a
         branch for each sensor, and both end in one space, in which a patch can
         be looked up by either sensor.
       num_classes: 19 or 43.
-      bands_60m: Whether bands 1 and 9 take part; None: in networks of native
-        grids they do; in the others they do not, as the authors have it.
+      preprocessing: From `preprocessing_of`, in place of `modality`, for other
+        bands than the authors chose.
       embedding_size: Dimensions of the shared space; other fusions take the
         features as the network gives them.
       binary_embedding: Whether the signs of a shared embedding are a code.
 
     Returns:
-      A model from what `preprocessing.to_model_inputs` returns to (B,
-      num_classes) float32 probabilities, with layers "embedding" (B, D),
+      A model from what the preprocessing returns to (B, num_classes) float32
+      probabilities, with the layers of `data.layer_names`: "embedding" (B, D),
       "logits" and "probabilities"; with a shared space also "s1_embedding" and
       "s2_embedding" (B, D).
 
     Raises:
-      ValueError: Unknown name, modality or fusion, or a shared space for one
-        sensor.
+      ValueError: Unknown name, modality or fusion, a shared space for one
+        sensor, or preprocessing for another model.
     """
-    if name not in MODELS or fusion not in FUSIONS:
+    architecture = _architecture(name)
+    if preprocessing is None:
+        preprocessing = preprocessing_of(name, modality=modality or "MM")
+    elif modality or preprocessing.layout != architecture.layout:
         raise ValueError(
-            f"Expected a model of {tuple(MODELS)} and a fusion of {FUSIONS}. "
-            f"Received: {name!r}, fusion={fusion!r}"
+            f"Expected preprocessing for {name}, from `preprocessing_of`, and "
+            f"no modality next to it. Received: {preprocessing}, "
+            f"modality={modality!r}"
         )
-    if fusion == "shared" and modality != "MM":
+    if fusion not in FUSIONS:
+        raise ValueError(
+            f"Expected a fusion of {FUSIONS}. Received: fusion={fusion!r}"
+        )
+    if fusion == "shared" and preprocessing.modality != "MM":
         raise ValueError(
             "Expected modality='MM' with fusion='shared', which maps both "
-            f"sensors into one space. Received: modality={modality!r}"
+            f"sensors into one space. Received: {preprocessing}"
         )
-    architecture = MODELS[name]
-    inputs = branches.make_inputs(
-        preprocessing.model_input_shapes(
-            architecture.layout, modality=modality, bands_60m=bands_60m
-        )
-    )
+    inputs = branches.make_inputs(preprocessing.input_shapes)
     if fusion == "shared":
         features = {
             sensor: architecture.network(
-                {grid: x for grid, x in inputs.items() if _is_of(grid, sensor)},
+                {x: inputs[x] for x in preprocessing.of(sensor).input_shapes},
                 fusion="late",
                 name=f"{sensor.lower()}_",
             )
-            for sensor in bigearthnet.MODALITIES[modality]
+            for sensor in bigearthnet.MODALITIES["MM"]
         }
         embedding = branches.share_space(
             features, size=embedding_size, binary=binary_embedding
@@ -135,6 +158,9 @@ def make_model(
     return tf.keras.Model(inputs, probabilities, name=name)
 
 
-def _is_of(input_name: str, sensor: str) -> bool:
-    """Whether an input such as "s2" or "s2_10m" comes from a sensor."""
-    return input_name.startswith(sensor.lower())
+def _architecture(name: str) -> Architecture:
+    if name not in MODELS:
+        raise ValueError(
+            f"Expected a model of {tuple(MODELS)}. Received: {name!r}"
+        )
+    return MODELS[name]

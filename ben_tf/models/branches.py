@@ -8,10 +8,12 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from ben_tf.data import layer_names
+
 
 def make_inputs(
     shapes: dict[str, tuple[int, int, int]],
-) -> dict[str, tf.keras.Input]:
+) -> dict[str, tf.Tensor]:
     """One Keras input for each name -> (height, width, bands)."""
     return {
         name: tf.keras.Input(shape, name=name) for name, shape in shapes.items()
@@ -91,7 +93,7 @@ def share_space(
     embeddings = []
     for sensor, x in features.items():
         x = tf.keras.layers.Dense(size, name=f"{sensor.lower()}_projection")(x)
-        name = f"{sensor.lower()}_embedding"
+        name = layer_names.embedding_of(sensor)
         embeddings.append(
             tf.keras.layers.Activation("tanh", name=name)(x)
             if binary
@@ -119,13 +121,15 @@ def classify(
     Returns:
       (B, num_classes) float32 probabilities.
     """
-    x = tf.keras.layers.Activation("linear", name="embedding")(embedding)
+    x = tf.keras.layers.Activation("linear", name=layer_names.EMBEDDING)(
+        embedding
+    )
     if normalise:
-        x = tf.keras.layers.BatchNormalization(name="head_bn")(x)
+        x = tf.keras.layers.BatchNormalization(name=layer_names.HEAD_NORM)(x)
     if dropout:
         x = tf.keras.layers.Dropout(dropout, name="head_dropout")(x)
-    x = tf.keras.layers.Dense(num_classes, name="logits")(x)
+    x = tf.keras.layers.Dense(num_classes, name=layer_names.LOGITS)(x)
     # float32 even where the network computes in half precision.
     return tf.keras.layers.Activation(
-        "sigmoid", dtype="float32", name="probabilities"
+        "sigmoid", dtype="float32", name=layer_names.PROBABILITIES
     )(x)

@@ -67,7 +67,7 @@ def _backbone(
 def _bottleneck(
     x: tf.Tensor, filters: int, *, stride: int, name: str
 ) -> tf.Tensor:
-    """1 x 1, 3 x 3 and 1 x 1 convolutions beside a shortcut."""
+    """1 x 1, 3 x 3 and 1 x 1 convolutions next to a shortcut."""
     if x.shape[-1] == 4 * filters:
         shortcut = x
         if stride > 1:

@@ -10,7 +10,6 @@ A model of one sensor takes only that sensor. A broken patch is reported and
 left out; the others are predicted.
 """
 
-import pathlib
 import sys
 from collections.abc import Callable
 
@@ -40,11 +39,11 @@ def command() -> Callable[[], None]:
     inputs = flags.DEFINE_list(
         "input",
         [],
-        "The folder of a patch (of a pair: both, with a comma between them), "
-        "or the folder of an archive.",
+        "The folder of a patch, the two folders of a pair with a comma between "
+        "them, or the folder of an archive.",
     )
     data_dir = flags.DEFINE_string(
-        "data_dir", None, "Folder with TFRecords, to predict --split of them."
+        "data_dir", None, "Folder with TFRecords; --split of them is predicted."
     )
     split = flags.DEFINE_string("split", "test", "Split of --data_dir.")
     s2_scene = flags.DEFINE_string(
@@ -66,14 +65,13 @@ def command() -> Callable[[], None]:
         "windows overlap and the map is finer.",
     )
     batch_size = flags.DEFINE_integer(
-        "batch_size", 128, "Patches at a time.", lower_bound=1
+        "batch_size", 128, "Patches predicted at once.", lower_bound=1
     )
     flags.adopt_module_key_flags(command_line)
 
     def main() -> None:
         is_scene = bool(s2_scene.value or s1_scene.value)
-        chosen = [bool(inputs.value), bool(data_dir.value), is_scene]
-        if sum(chosen) != 1:
+        if bool(inputs.value) + bool(data_dir.value) + is_scene != 1:
             raise errors.UserError(
                 "Expected one thing to predict: --input, or --data_dir, or "
                 "--s2_scene and --s1_scene."
@@ -82,11 +80,6 @@ def command() -> Callable[[], None]:
             from ben_tf import saved_model as saved_models
             from ben_tf.predict import scene
 
-            if pathlib.Path(output.value).suffix not in (".tif", ".tiff"):
-                raise errors.UserError(
-                    "A scene becomes a map. Expected --output to end with "
-                    f".tif. Received: {output.value}"
-                )
             path = scene.predict_scene(
                 saved_models.load(saved_model.value),
                 s2_scene=s2_scene.value,
@@ -107,13 +100,11 @@ def command() -> Callable[[], None]:
             split=split.value,
             batch_size=batch_size.value,
         )
-        for fault in faults[:_NUM_FAULTS_SHOWN]:
+        shown = faults[:_NUM_FAULTS_SHOWN]
+        if len(faults) > len(shown):
+            shown.append(f"{len(faults) - len(shown):,} more")
+        for fault in shown:
             print(f"left out: {fault}", file=sys.stderr)
-        if len(faults) > _NUM_FAULTS_SHOWN:
-            print(
-                f"left out: {len(faults) - _NUM_FAULTS_SHOWN:,} more",
-                file=sys.stderr,
-            )
         print(
             f"Predicted {num_patches:,} patches, left out {len(faults):,}; "
             f"the labels are in {output.value}"

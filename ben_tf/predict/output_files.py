@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import itertools
 import json
 import os
 import pathlib
@@ -10,6 +11,8 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 
 import numpy as np
+import pyarrow as pa
+from pyarrow import parquet
 
 from ben_tf import errors
 from ben_tf import files
@@ -17,7 +20,8 @@ from ben_tf.data import geography
 
 SUFFIXES = (".csv", ".parquet", ".geojson")
 
-# (patch_name, probabilities, epsg, upper_left) of a batch.
+_THRESHOLD = 0.5
+# Names, probabilities, EPSG codes and upper left corners of a batch.
 Write = Callable[[Sequence[str], np.ndarray, np.ndarray, np.ndarray], None]
 
 
@@ -27,12 +31,12 @@ def open_writer(
 ) -> Iterator[Write]:
     """Yields a function that writes a batch; the file appears at the end.
 
-    The suffix of the path chooses the format: .csv or .parquet with a row for
-    each patch (patch_name, labels from 0.5 on, a probability for each class),
-    or .geojson with the footprints in degrees (WGS84).
+    The suffix chooses the format: .csv or .parquet with a row for each patch
+    (patch_name, labels with a probability of at least 0.5, the probability of
+    each class), or .geojson with the footprints in degrees (WGS84).
 
-    The function takes patch_name (list of str), probabilities (B, classes)
-    float32, epsg (B,) int and upper_left (B, 2) float64 in metres.
+    The function takes names (list of str), probabilities (B, classes) float32,
+    epsg (B,) int and upper_left (B, 2) float64 in metres.
 
     Raises:
       UserError: Another suffix.
@@ -45,8 +49,8 @@ def open_writer(
     }
     if path.suffix.lower() not in writers:
         raise errors.UserError(
-            f"Unknown kind of output. Expected a file name that ends with one "
-            f"of {', '.join(SUFFIXES)}. Received: {path.name}"
+            "Unknown kind of output. Expected a file name that ends with one "
+            f"of {', '.join(SUFFIXES)}. Received: `output={path.name}`."
         )
     with (
         files.replacing(path) as part,
@@ -58,10 +62,10 @@ def open_writer(
 def predicted_labels(
     probabilities: np.ndarray, class_names: Sequence[str]
 ) -> list[list[str]]:
-    """Names of the classes that reach 0.5, for each patch."""
+    """Names of the classes that reach the threshold, for each patch."""
     return [
-        [class_names[index] for index in np.flatnonzero(row >= 0.5)]
-        for row in probabilities
+        list(itertools.compress(class_names, row))
+        for row in probabilities >= _THRESHOLD
     ]
 
 
@@ -74,17 +78,14 @@ def _write_csv(
         writer.writerow(["patch_name", "labels", *class_names])
 
         def write(
-            patch_name: Sequence[str],
-            probabilities: np.ndarray,
-            epsg: np.ndarray,
-            upper_left: np.ndarray,
+            names: Sequence[str], probabilities: np.ndarray, *_: np.ndarray
         ) -> None:
             labels = predicted_labels(probabilities, class_names)
-            for name, names, row in zip(
-                patch_name, labels, probabilities, strict=True
+            for name, present, row in zip(
+                names, labels, probabilities, strict=True
             ):
                 numbers = [f"{value:.6g}" for value in row]
-                writer.writerow([name, "; ".join(names), *numbers])
+                writer.writerow([name, "; ".join(present), *numbers])
 
         yield write
 
@@ -93,9 +94,6 @@ def _write_csv(
 def _write_parquet(
     path: pathlib.Path, class_names: Sequence[str]
 ) -> Iterator[Write]:
-    import pyarrow as pa
-    from pyarrow import parquet
-
     schema = pa.schema(
         [("patch_name", pa.string()), ("labels", pa.list_(pa.string()))]
         + [(name, pa.float32()) for name in class_names]
@@ -103,25 +101,11 @@ def _write_parquet(
     with parquet.ParquetWriter(path, schema) as writer:
 
         def write(
-            patch_name: Sequence[str],
-            probabilities: np.ndarray,
-            epsg: np.ndarray,
-            upper_left: np.ndarray,
+            names: Sequence[str], probabilities: np.ndarray, *_: np.ndarray
         ) -> None:
-            columns = [
-                list(patch_name),
-                predicted_labels(probabilities, class_names),
-                *probabilities.T,
-            ]
-            writer.write_table(
-                pa.table(
-                    [
-                        pa.array(column, field.type)
-                        for column, field in zip(columns, schema, strict=True)
-                    ],
-                    schema=schema,
-                )
-            )
+            labels = predicted_labels(probabilities, class_names)
+            columns = [list(names), labels, *probabilities.T]
+            writer.write_table(pa.table(columns, schema=schema))
 
         yield write
 
@@ -135,7 +119,7 @@ def _write_geojson(
         separator = "\n"
 
         def write(
-            patch_name: Sequence[str],
+            names: Sequence[str],
             probabilities: np.ndarray,
             epsg: np.ndarray,
             upper_left: np.ndarray,
@@ -143,8 +127,8 @@ def _write_geojson(
             nonlocal separator
             corners = geography.patch_corners(epsg, upper_left)
             labels = predicted_labels(probabilities, class_names)
-            for name, names, row, ring in zip(
-                patch_name, labels, probabilities, corners, strict=True
+            for name, present, row, ring in zip(
+                names, labels, probabilities, corners, strict=True
             ):
                 # GeoJSON wants a closed ring, counterclockwise.
                 ring = np.round(np.append(ring, ring[:1], axis=0), 7).tolist()
@@ -153,7 +137,7 @@ def _write_geojson(
                     "geometry": {"type": "Polygon", "coordinates": [ring]},
                     "properties": {
                         "patch_name": name,
-                        "labels": names,
+                        "labels": present,
                         "probabilities": {
                             class_name: round(float(value), 6)
                             for class_name, value in zip(

@@ -7,10 +7,12 @@ import os
 import tempfile
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 import numpy as np
+import tensorflow as tf
 import tqdm
 
 from ben_tf import errors
@@ -20,13 +22,14 @@ from ben_tf.data import built_dataset
 from ben_tf.data import input_pipeline
 from ben_tf.predict import output_files
 
-if TYPE_CHECKING:
-    import tensorflow as tf
 
-# Names, raw grids, EPSG codes and upper left corners of some patches.
-_Batch = tuple[
-    list[str], "dict[str, np.ndarray | tf.Tensor]", np.ndarray, np.ndarray
-]
+class _Batch(NamedTuple):
+    """Names, raw grids, EPSG codes and upper left corners of some patches."""
+
+    names: list[str]
+    inputs: Mapping[str, np.ndarray | tf.Tensor]
+    epsg: np.ndarray
+    upper_left: np.ndarray
 
 
 def predict(
@@ -43,10 +46,11 @@ def predict(
     Args:
       saved_model: Folder of the exported model.
       output: File ending with .csv, .parquet or .geojson.
-      input_paths: Folders of one patch or pair, or one archive folder; or
-      data_dir: folder with a dataset, whose
-      split: is predicted.
-      batch_size: Patches at a time.
+      input_paths: The folder of a patch, the two folders of a pair, or the
+        folder of an archive; empty to predict a dataset.
+      data_dir: Folder of the TFDS dataset; None to predict `input_paths`.
+      split: Split of the dataset.
+      batch_size: Patches predicted at once.
 
     Returns:
       Number of predicted patches, and what is wrong with each of the others.
@@ -57,8 +61,8 @@ def predict(
     """
     if not input_paths and data_dir is None:
         raise errors.UserError(
-            "There is nothing to predict. Expected folders of patches, or a "
-            "folder with a dataset."
+            "There is nothing to predict. Expected folders of patches in "
+            "`input_paths`, or a dataset in `data_dir`."
         )
     model = saved_models.load(saved_model)
     faults: list[str] = []
@@ -74,11 +78,11 @@ def predict(
         else:
             total, batches = _from_dataset(data_dir, split, model, batch_size)
         with tqdm.tqdm(total=total, unit="patch", desc="predict") as progress:
-            for names, inputs, epsg, upper_left in batches:
-                probabilities = model.serve(inputs).numpy()
-                write(names, probabilities, epsg, upper_left)
-                num_patches += len(names)
-                progress.update(len(names))
+            for batch in batches:
+                probabilities = model.serve(batch.inputs).numpy()
+                write(batch.names, probabilities, batch.epsg, batch.upper_left)
+                num_patches += len(batch.names)
+                progress.update(len(batch.names))
         if faults and not num_patches:
             raise errors.UserError(
                 f"None of the {len(faults)} patches could be read. The first: "
@@ -94,7 +98,7 @@ def _from_files(
     faults: list[str],
     scratch_dir: str,
 ) -> tuple[int | None, Iterator[_Batch]]:
-    """Number of patches, if known, and batches; adds to `faults`."""
+    """Number of patches, if known, and batches; they append to `faults`."""
     total: int | None = 1
     if len(paths) == 1 and patch_files.is_archive(paths[0]):
         total = patch_files.count(paths[0], grids)
@@ -112,7 +116,7 @@ def _batches(
     patches: list[patch_files.Patch] = []
 
     def stacked() -> _Batch:
-        return (
+        return _Batch(
             [patch.name for patch in patches],
             {
                 name: np.stack([patch.grids[name] for patch in patches])
@@ -140,7 +144,7 @@ def _from_dataset(
     model: saved_models.ServedModel,
     batch_size: int,
 ) -> tuple[int, Iterator[_Batch]]:
-
+    """Number of patches, and batches."""
     builder = built_dataset.open_dataset(data_dir)
     total = built_dataset.num_examples(builder, split)
     batches = input_pipeline.native_batches(
@@ -151,7 +155,7 @@ def _from_dataset(
         metadata=("patch_name", "epsg", "upper_left"),
     )
     return total, (
-        (
+        _Batch(
             [name.decode() for name in batch["patch_name"].numpy()],
             batch["inputs"],
             batch["epsg"].numpy(),

@@ -2,14 +2,13 @@
 
 A map has one band for each class and one pixel for each window of 1.2 km; with
 a stride below 1.2 km windows overlap, and a pixel stands at the centre of its
-window. Only a strip of windows is in memory at a time, beside the map itself.
+window. Only the map itself and one strip of windows are in memory at a time.
 """
 
 import contextlib
 import os
 import pathlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import rasterio
@@ -19,11 +18,9 @@ import tqdm
 from ben_tf import bigearthnet
 from ben_tf import errors
 from ben_tf import files
+from ben_tf import saved_model
 from ben_tf.archive import plausibility
 from ben_tf.predict import scene_files
-
-if TYPE_CHECKING:
-    from ben_tf import saved_model
 
 # The coarsest pixels are 60 m: a window must begin at a pixel of every grid.
 _STRIDE_UNIT_M = 60
@@ -31,7 +28,7 @@ _CACHE_MB = 512
 
 
 def predict_scene(
-    model: "saved_model.ServedModel",
+    model: saved_model.ServedModel,
     *,
     s2_scene: str | os.PathLike | None,
     s1_scene: str | os.PathLike | None,
@@ -42,28 +39,34 @@ def predict_scene(
     """Predicts a scene and writes a tiled GeoTIFF.
 
     Args:
-      model: A `saved_model.ServedModel`.
+      model: From `saved_model.load`.
       s2_scene: A Sentinel-2 L2A SAFE folder, or a folder with a GeoTIFF or
         JPEG 2000 file for each band; needed if the model looks at S2.
       s1_scene: A terrain-corrected GeoTIFF with VV and VH in dB; needed if the
         model looks at S1. Where S2 is there too, it is reprojected to its
         grid (bilinear).
-      output: File to write: float32 probabilities, nodata NaN, band
+      output: The .tif to write: float32 probabilities, nodata NaN, band
         descriptions are class names.
       stride_m: Distance between windows, a multiple of 60.
       batch_size: Windows predicted at once.
 
     Returns:
-      The output.
+      `output`.
 
     Raises:
       UserError: A scene or band is missing, of another resolution or in other
-        units; scenes do not overlap, or are smaller than a patch.
+        units; scenes do not overlap, or are smaller than a patch; `output`
+        has another suffix.
     """
+    if pathlib.Path(output).suffix not in (".tif", ".tiff"):
+        raise errors.UserError(
+            "A scene becomes a map. Expected `output` to end with .tif. "
+            f"Received: {output}"
+        )
     if stride_m < _STRIDE_UNIT_M or stride_m % _STRIDE_UNIT_M:
         raise errors.UserError(
             f"Unusable stride. Expected a multiple of {_STRIDE_UNIT_M} m. "
-            f"Received: {stride_m}"
+            f"Received: `stride_m={stride_m}`."
         )
     size_m = bigearthnet.PATCH_SIZE_M
     with contextlib.ExitStack() as stack:

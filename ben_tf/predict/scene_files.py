@@ -1,4 +1,4 @@
-"""The files of whole scenes: found, opened and brought to one grid."""
+"""Finds and opens the files of whole scenes, and brings them to one grid."""
 
 import contextlib
 import dataclasses
@@ -67,7 +67,7 @@ def open_layers(
     """Opens what a model needs.
 
     Args:
-      stack: `contextlib.ExitStack` that closes the files.
+      stack: Closes the files.
       grids: Keys of `bigearthnet.GRIDS`.
       s2_scene: See `scene.predict_scene`.
       s1_scene: See `scene.predict_scene`.
@@ -84,7 +84,7 @@ def open_layers(
         if not scenes[sensor]:
             raise errors.UserError(
                 f"The model looks at {sensor}. Expected "
-                f"--{sensor.lower()}_scene as well."
+                f"`{sensor.lower()}_scene` as well."
             )
     layers: Layers = {}
     frame = None
@@ -113,7 +113,7 @@ def open_layers(
         else:
             dataset = stack.enter_context(_on_frame(dataset, frame))
         layers["s1"] = [(dataset, index, 0) for index in indices]
-    # A model has at least one grid.
+    # A model has at least one grid, so there is a frame.
     return frame, layers  # type: ignore[return-value]
 
 
@@ -122,8 +122,8 @@ def _open(path: pathlib.Path) -> rasterio.DatasetReader:
         return rasterio.open(path)
     except rasterio.errors.RasterioIOError as error:
         raise errors.UserError(
-            f"{path} cannot be read as an image ({error}). Expected a GeoTIFF "
-            "or JPEG 2000 file."
+            f"{path} cannot be read as an image ({errors.first_line(error)}). "
+            "Expected a GeoTIFF or JPEG 2000 file."
         ) from error
 
 
@@ -165,10 +165,10 @@ def _find_band_files(
 
 
 def _read_offsets(folder: pathlib.Path) -> dict[str, int]:
-    """What must be added to the numbers of a SAFE folder to get reflectance.
+    """Band -> what to add to its digital numbers to get reflectance x 10,000.
 
-    From processing baseline 04.00 (January 2022) on products are shifted by
-    1,000; BigEarthNet is older and is not.
+    Products since processing baseline 04.00 (January 2022) are shifted by
+    1,000. BigEarthNet is older and is not shifted.
     """
     metadata = folder / "MTD_MSIL2A.xml"
     if not metadata.is_file():
@@ -232,7 +232,7 @@ def _polarisations(
 
 
 def _on_frame(dataset: rasterio.DatasetReader, frame: Frame) -> vrt.WarpedVRT:
-    """The dataset as if it had the pixels of the frame; NaN outside of it."""
+    """The dataset reprojected to the frame's pixels; NaN outside its extent."""
     if not dataset.crs:
         raise errors.UserError(
             f"{dataset.name} has no coordinate system. Expected a "

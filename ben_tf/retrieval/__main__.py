@@ -9,16 +9,11 @@
 `python -m ben_tf.retrieval build --help` shows the options of a command.
 """
 
-import json
-import pathlib
 from collections.abc import Callable
-from typing import Literal
-from typing import overload
 
 from absl import flags
 
 from ben_tf import command_line
-from ben_tf import errors
 
 flags.adopt_module_key_flags(command_line)
 
@@ -62,11 +57,8 @@ def build() -> Callable[[], None]:
     bits = flags.DEFINE_integer(
         "bits", 64, "Length of binary codes, a multiple of 8."
     )
-    modality = flags.DEFINE_enum(
-        "modality",
-        None,
-        ["S1", "S2", "MM"],
-        "Which sensors to embed; by default those of the model.",
+    modality = _define_modality(
+        "Which sensors to embed; by default those of the model."
     )
     batch_size = flags.DEFINE_integer(
         "batch_size", 128, "Patches embedded at once.", lower_bound=1
@@ -74,16 +66,17 @@ def build() -> Callable[[], None]:
 
     def main() -> None:
         from ben_tf.retrieval import index_builder
+        from ben_tf.retrieval import index_writer
 
         path = index_builder.build_index(
             saved_model=saved_model.value,
             data_dir=data_dir.value,
             output_dir=output_dir.value,
             splits=split.value,
-            distance=distance.value,
-            search=search.value,
-            num_bits=bits.value,
             modality=modality.value,
+            options=index_writer.IndexOptions(
+                distance.value, search.value, bits.value
+            ),
             batch_size=batch_size.value,
         )
         print(f"Wrote the index {path}")
@@ -98,9 +91,13 @@ def query() -> Callable[[], None]:
     (--names_file), or a pair of folders of the extracted archive.
     """
     index = _define_index()
-    patch = flags.DEFINE_list("patch", [], "Names of S2 patches.")
+    patch = flags.DEFINE_list(
+        "patch", [], "Names of S2 patches, comma-separated."
+    )
     names_file = flags.DEFINE_string(
-        "names_file", None, "Text file with the name of an S2 patch a line."
+        "names_file",
+        None,
+        "Text file with the name of an S2 patch on each line.",
     )
     s1_folder = flags.DEFINE_string(
         "s1_folder", None, "Folder of an S1 patch of the extracted archive."
@@ -108,27 +105,24 @@ def query() -> Callable[[], None]:
     s2_folder = flags.DEFINE_string(
         "s2_folder", None, "Folder of an S2 patch of the extracted archive."
     )
-    data_dir = _define_data_dir()
+    data_dir = _define_data_dir(required=False)
     saved_model = _define_model()
-    modality = flags.DEFINE_enum(
-        "modality",
-        None,
-        ["S1", "S2", "MM"],
+    modality = _define_modality(
         "What of the queries to look at; by default that of the index. With a "
-        "model of --fusion=shared, S1 finds patches of an index of S2.",
+        "model of --fusion=shared, S1 finds patches of an index of S2."
     )
     k = flags.DEFINE_integer("k", 10, "Number of hits.", lower_bound=1)
 
     def main() -> None:
+        from ben_tf.retrieval import index as index_lib
         from ben_tf.retrieval import query as query_lib
 
         answer = query_lib.query(
-            index=index.value,
+            index_lib.Index.open(index.value, saved_model=saved_model.value),
             names=[*patch.value, *query_lib.read_names(names_file.value)],
             s1_folder=s1_folder.value,
             s2_folder=s2_folder.value,
             data_dir=data_dir.value,
-            saved_model=saved_model.value,
             modality=modality.value,
             k=k.value,
         )
@@ -153,7 +147,14 @@ def evaluate() -> Callable[[], None]:
         "Index folders whose patches are the queries.",
         required=True,
     )
-    ks = flags.DEFINE_list("ks", "1,5,10,20,50,100", "Cut-offs k.")
+    ks = flags.DEFINE_list(
+        "ks", "1,5,10,20,50,100", "Cut-offs k, comma-separated."
+    )
+    flags.register_validator(
+        ks,
+        lambda values: all(value.strip().isdecimal() for value in values),
+        "Expected whole numbers, comma-separated.",
+    )
     output_file = flags.DEFINE_string(
         "output_file",
         None,
@@ -162,30 +163,13 @@ def evaluate() -> Callable[[], None]:
     )
 
     def main() -> None:
-        from ben_tf import files
         from ben_tf.retrieval import index_evaluation
 
-        try:
-            cut_offs = tuple(int(value) for value in ks.value)
-        except ValueError as error:
-            raise errors.UserError(
-                "Expected whole numbers, comma-separated. Received: "
-                f"--ks={','.join(ks.value)}."
-            ) from error
-        results = []
-        for archive_folder in archive.value:
-            for query_folder in queries.value:
-                results.append(
-                    index_evaluation.evaluate(
-                        archive=archive_folder,
-                        queries=query_folder,
-                        ks=cut_offs,
-                    )
-                )
-                print(index_evaluation.format_table(results[-1]), flush=True)
-        path = files.write(
-            output_file.value or pathlib.Path(archive.value[0], "scores.json"),
-            json.dumps(results, indent=2),
+        path = index_evaluation.write_scores(
+            archives=archive.value,
+            queries=queries.value,
+            ks=[int(value) for value in ks.value],
+            output_file=output_file.value,
         )
         print(f"Wrote the scores to {path}")
 
@@ -245,12 +229,12 @@ def serve() -> Callable[[], None]:
     )
 
     def main() -> None:
+        from ben_tf.retrieval import index as index_lib
         from ben_tf.retrieval import serving
 
         path = serving.export(
-            index=index.value,
-            output_dir=output_dir.value,
-            saved_model=saved_model.value,
+            index_lib.Index.open(index.value, saved_model=saved_model.value),
+            output_dir.value,
         )
         print(f"Wrote the serving model {path}")
 
@@ -272,21 +256,17 @@ def _define_index() -> flags.FlagHolder[str]:
     )
 
 
-@overload
-def _define_data_dir() -> flags.FlagHolder[str | None]: ...
-
-
-@overload
-def _define_data_dir(*, required: Literal[True]) -> flags.FlagHolder[str]: ...
-
-
-def _define_data_dir(*, required: bool = False) -> flags.FlagHolder[str | None]:
+def _define_data_dir(*, required: bool) -> flags.FlagHolder:
     return flags.DEFINE_string(
         "data_dir",
         None,
         "Folder with the TFRecords that tfrecords_builder.build wrote.",
         required=required,
     )
+
+
+def _define_modality(meaning: str) -> flags.FlagHolder[str | None]:
+    return flags.DEFINE_enum("modality", None, ["S1", "S2", "MM"], meaning)
 
 
 def _define_model() -> flags.FlagHolder[str | None]:

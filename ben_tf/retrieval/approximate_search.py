@@ -1,7 +1,7 @@
 """Approximate search in FAISS, with parameters that follow from the size.
 
-Each structure only proposes candidates; `distances.rank` then orders them by
-their exact distance, which also repairs most of what compression loses.
+Each structure only proposes candidates. `distances.rank` then orders them by
+their exact distance, which also recovers most of what compression loses.
 
 - "ivf" looks only into the cells nearest to the query.
 - "hnsw" walks a graph of neighbours: fastest to ask, slowest to build. Its
@@ -11,15 +11,12 @@ their exact distance, which also repairs most of what compression loses.
 
 import math
 import os
-from typing import TYPE_CHECKING
 
+import faiss
 import numpy as np
 
 from ben_tf import errors
 from ben_tf.retrieval import distances
-
-if TYPE_CHECKING:
-    import faiss
 
 KINDS = ("ivf", "hnsw", "pq")
 
@@ -31,11 +28,12 @@ _SCALAR_TRAINING_ROWS = 20_000
 # Compressed distances are rough: more candidates are worth looking at.
 _CANDIDATES_PER_HIT = {"ivf": 1, "hnsw": 1.5, "pq": 10}
 _PQ_MAX_BYTES = 64
-# FAISS asks for so many training rows for each centroid.
+# Below this many training rows for each centroid FAISS warns.
 _ROWS_PER_CENTROID = 39
+_BUILD_AGAIN = "Build the index again with python -m ben_tf.retrieval build."
 
 
-def build(kind: str, distance: str, embeddings: np.ndarray) -> "faiss.Index":
+def build(kind: str, distance: str, embeddings: np.ndarray) -> faiss.Index:
     """Builds a structure over all rows.
 
     Args:
@@ -47,8 +45,6 @@ def build(kind: str, distance: str, embeddings: np.ndarray) -> "faiss.Index":
     Returns:
       A FAISS index.
     """
-    import faiss
-
     num_rows, size = embeddings.shape
     if kind == "ivf":
         cells = num_cells(num_rows)
@@ -74,42 +70,36 @@ def build(kind: str, distance: str, embeddings: np.ndarray) -> "faiss.Index":
     return index
 
 
-def save(index: "faiss.Index", path: str | os.PathLike) -> None:
+def save(index: faiss.Index, path: str | os.PathLike) -> None:
     """Writes what `build` returned."""
-    import faiss
-
     faiss.write_index(index, os.fspath(path))
 
 
 def load(
     path: str | os.PathLike, kind: str, *, num_rows: int, dimension: int
-) -> "faiss.Index":
+) -> faiss.Index:
     """Reads what `save` wrote; the caller has checked the file's digest.
 
     Raises:
       UserError: The file holds another structure than the manifest says.
     """
-    import faiss
-
     try:
         index = faiss.read_index(os.fspath(path))
     except RuntimeError as error:
         raise errors.UserError(
-            f"{path} is damaged: FAISS cannot read it. Build the index again "
-            "with python -m ben_tf.retrieval build."
+            f"{path} is damaged: FAISS cannot read it. {_BUILD_AGAIN}"
         ) from error
     found = (_kind(index), index.ntotal, index.d)
     if found != (kind, num_rows, dimension):
         raise errors.UserError(
             f"{path} does not belong to this index. Expected {kind} with "
-            f"{num_rows} x {dimension} embeddings. Build the index again with "
-            "python -m ben_tf.retrieval build."
+            f"{num_rows} x {dimension} embeddings. {_BUILD_AGAIN}"
         )
     return index
 
 
 def nearest(
-    index: "faiss.Index",
+    index: faiss.Index,
     distance: str,
     queries: np.ndarray,
     embeddings: np.ndarray,
@@ -126,8 +116,8 @@ def nearest(
       k: Number of rows wanted.
 
     Returns:
-      (distances, rows), (Q, k) float32 and int64, as `exact.nearest`; where
-      fewer than k rows were found, distance infinity and row -1 fill up.
+      (distances, rows), (Q, k) float32 and int64, as `exact_search.nearest`;
+      where fewer than k rows were found, distance infinity and row -1 fill up.
     """
     k = min(k, index.ntotal)
     kind = _kind(index)
@@ -158,10 +148,8 @@ def num_sub_vectors(size: int) -> int:
     return max(m for m in range(1, most + 1) if size % m == 0)
 
 
-def _kind(index: "faiss.Index") -> str:
+def _kind(index: faiss.Index) -> str:
     """Which of `KINDS` a FAISS index is; "" for any other."""
-    import faiss
-
     kinds = {
         faiss.IndexIVFFlat: "ivf",
         faiss.IndexHNSWSQ: "hnsw",

@@ -4,12 +4,13 @@ A code is the signs of `(embedding - mean) @ projection`. 64 bits take 8 bytes
 where 2,048 float32 take 8,192, and comparing them is counting bits.
 
 Each modality has a mean of its own: in a shared space the embeddings of two
-sensors lie apart as a whole, which would put one and the same sign to nearly
-all patches of the other sensor.
+sensors lie apart as a whole, which would give nearly all patches of the other
+sensor the same bits.
 """
 
 from collections.abc import Mapping
 
+import faiss
 import numpy as np
 
 from ben_tf import errors
@@ -36,21 +37,13 @@ def train(
 
     Args:
       embeddings: (N, D) float32; may be memory-mapped.
-      num_bits: Length of the code, a multiple of 8.
+      num_bits: Length of the code, a multiple of 8 up to `MAX_BITS`.
       seed: Chooses the training rows and all that is random.
 
     Returns:
       (projection, mean), (D, num_bits) and (D,) float32; the mean is 0 where
       the embeddings' own signs are the code.
-
-    Raises:
-      UserError: `num_bits` is no multiple of 8 or out of range.
     """
-    if num_bits % 8 or not 8 <= num_bits <= MAX_BITS:
-        raise errors.UserError(
-            f"Expected a multiple of 8 between 8 and {MAX_BITS}. Received: "
-            f"--bits={num_bits}. Use 64 or 128, for example."
-        )
     num_rows, size = embeddings.shape
     generator = np.random.default_rng(seed)
     chosen = np.sort(
@@ -101,8 +94,6 @@ class CodeSearch:
           projection: (D, bits) float32.
           means: Modality of queries -> (D,) mean of such embeddings.
         """
-        import faiss
-
         self._projection, self._means = projection, dict(means)
         self._index = faiss.IndexBinaryFlat(codes.shape[1] * 8)
         # Counting sort keeps the first rows among equal distances.
@@ -138,8 +129,6 @@ def _principal_axes(rows: np.ndarray) -> np.ndarray:
 
 def _iterative_quantisation(rows: np.ndarray, num_bits: int) -> np.ndarray:
     """(N, D) of mean zero -> (D, num_bits)."""
-    import faiss
-
     transform = faiss.ITQTransform(rows.shape[1], num_bits, True)
     transform.train(rows)
     matrix = faiss.vector_to_array(transform.pca_then_itq.A)

@@ -1,13 +1,13 @@
 """Chi-square distances of all pairs in TensorFlow, compiled with XLA.
 
-For candidates: sums run in another order than in `distances.distance`, which
-gives the final numbers.
+They choose candidates only. Their sums run in another order than those of
+`distances.distance`, which gives the final numbers.
 """
 
 import tensorflow as tf
 
-# XLA adds along an axis one vector after the other, each waiting for the one
-# before. So many parts are added up side by side first: several times faster.
+# XLA sums an axis one vector after the other, each addition waiting for the
+# one before. Summing this many parts side by side is several times faster.
 _PARTS = 8
 # The rows of a tile stay in a core's cache while all queries pass.
 _TILE_BYTES = 1 << 20
@@ -30,7 +30,7 @@ def pairwise(queries: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
     return tf.reduce_sum(tf.add_n(quotients), axis=-1)
 
 
-# Top-k stays outside of XLA, which would sort whole rows.
+# Top-k stays outside XLA, which would sort whole rows.
 @tf.function
 def nearest(
     queries: tf.Tensor, tiles: tf.Tensor, num_rows: tf.Tensor, k: tf.Tensor
@@ -40,7 +40,7 @@ def nearest(
     Args:
       queries: (Q, D) float32.
       tiles: (T, R, D) float32, T x R rows; Q, T, R and D are static.
-      num_rows: How many rows count; those behind are padding.
+      num_rows: How many rows count; the rest is padding.
       k: Number of candidates, not more than T x R.
 
     Returns:

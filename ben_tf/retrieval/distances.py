@@ -1,9 +1,13 @@
-"""The distances between embeddings, exactly as their formulas say.
+"""The distances between embeddings: the one home of their formulas.
 
-Smaller is nearer. Pure NumPy; the fast searches find candidates in other ways
-and let this module give the final distances, so every search answers with the
-same numbers and in the same order.
+Smaller is nearer. The fast searches find candidates in other ways, by blocks,
+matrix products or compressed vectors; then this module gives the final
+distances and their order, so every search of an index answers with the same
+numbers. The exported `serving.Retriever` evaluates the same formulas in
+TensorFlow: equal up to rounding.
 """
+
+import types
 
 import numpy as np
 
@@ -15,12 +19,21 @@ COSINE = "cosine"
 HAMMING = "hamming"
 DISTANCES = (CHI_SQUARE, EUCLIDEAN, COSINE)
 
+# How many candidates more than asked for a fast search should propose, because
+# its rounding may reorder the last few.
+SPARE_CANDIDATES = 32
+
+_TINY = np.finfo(np.float32).tiny
 # Small enough for the processor's cache.
 _ROWS_AT_ONCE_BYTES = 1 << 20
 
 
 def distance(
-    name: str, queries: np.ndarray, candidates: np.ndarray
+    name: str,
+    queries: np.ndarray,
+    candidates: np.ndarray,
+    *,
+    xp: types.ModuleType = np,
 ) -> np.ndarray:
     """Distances along the last axis.
 
@@ -35,30 +48,32 @@ def distance(
       name: One of `DISTANCES`.
       queries: (..., D) float32.
       candidates: (..., D) float32, broadcast against `queries`.
+      xp: What computes: NumPy, or `tf.experimental.numpy` for tensors.
 
     Returns:
       (...) float32.
     """
     if name == CHI_SQUARE:
-        difference = queries - candidates
-        total = queries + candidates
-        quotient = np.zeros_like(difference)
-        np.divide(np.square(difference), total, out=quotient, where=total != 0)
-        return quotient.sum(axis=-1)
+        quotient = xp.square(queries - candidates) / xp.maximum(
+            queries + candidates, _TINY
+        )
+        return xp.sum(quotient, axis=-1)
     if name == EUCLIDEAN:
-        return np.sqrt(np.square(queries - candidates).sum(axis=-1))
+        return xp.sqrt(xp.sum(xp.square(queries - candidates), axis=-1))
     if name == COSINE:
-        product = (unit_length(queries) * unit_length(candidates)).sum(axis=-1)
-        return np.clip(1 - product, 0, 2)
+        product = unit_length(queries, xp=xp) * unit_length(candidates, xp=xp)
+        return xp.clip(1 - xp.sum(product, axis=-1), 0, 2)
     raise ValueError(
         f"Unknown distance. Expected one of {DISTANCES}. Received: {name!r}"
     )
 
 
-def unit_length(vectors: np.ndarray) -> np.ndarray:
+def unit_length(
+    vectors: np.ndarray, *, xp: types.ModuleType = np
+) -> np.ndarray:
     """(..., D) -> (..., D) of length 1; zero vectors stay zero."""
-    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return vectors / np.maximum(lengths, np.finfo(np.float32).tiny)
+    squares = xp.sum(xp.square(vectors), axis=-1, keepdims=True)
+    return vectors / xp.maximum(xp.sqrt(squares), _TINY)
 
 
 def rank(
@@ -75,11 +90,11 @@ def rank(
       name: One of `DISTANCES`.
       queries: (Q, D) float32.
       embeddings: (N, D) float32; may be memory-mapped.
-      candidates: (Q, M) integer rows of `embeddings`; -1 marks an empty place.
+      candidates: (Q, M) integer rows of `embeddings`; -1 marks an empty slot.
       k: How many to keep.
 
     Returns:
-      (distances, rows), (Q, min(k, M)) float32 and int64; empty places come
+      (distances, rows), (Q, min(k, M)) float32 and int64; empty slots come
       last, with distance infinity and row -1.
     """
     num_queries, num_candidates = candidates.shape
@@ -105,7 +120,7 @@ def order(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The k smallest of (Q, M) distances, equal distances by row.
 
-    A row of -1 is an empty place: it comes last, with distance infinity.
+    A row of -1 is an empty slot: it comes last, with distance infinity.
 
     Returns:
       (distances, rows), (Q, min(k, M)); rows are int64.
@@ -131,5 +146,5 @@ def check_non_negative(smallest: float, *, what: str) -> None:
         raise errors.UserError(
             "The chi-square distance needs embeddings without negative "
             f"values. Received: {what} with a smallest value of {smallest:g}. "
-            "Use --distance=euclidean or --distance=cosine."
+            "Use `distance=euclidean` or `distance=cosine`."
         )

@@ -2,20 +2,19 @@
 
 Chi-square runs as an XLA-compiled TensorFlow function, Euclidean and cosine
 in FAISS. Both give candidates only; `distances.rank` orders them, and where
-the last candidate does not clearly lie beyond the k-th, more are fetched. So
-rounding and equal distances cannot change an answer.
+the last candidate is not clearly farther than the k-th hit, more are fetched,
+so that neither rounding nor ties can change an answer.
 """
 
 from collections.abc import Callable
 from collections.abc import Iterator
 
+import faiss
 import numpy as np
 
 from ben_tf.retrieval import distances
 
-# More candidates than asked for: rounding may reorder the last few.
-_SPARE_CANDIDATES = 32
-# Chi-square compares so many queries with so many tiles at once.
+# Queries and tiles that chi-square compares at once.
 _CHI_SQUARE_QUERIES = 64
 _CHI_SQUARE_TILES = 32
 # Cosine needs a copy of unit length: of a block, not of the whole archive.
@@ -52,9 +51,9 @@ def nearest(
     k = min(k, num_rows)
     best = np.empty((len(queries), k), np.float32)
     best_rows = np.empty((len(queries), k), np.int64)
-    # Of no embeddings nothing is asked: no block would come back.
+    # An archive without embeddings has no block to scan.
     open_queries = np.arange(len(queries) if k else 0)
-    wanted = min(num_rows, k + _SPARE_CANDIDATES)
+    wanted = min(num_rows, k + distances.SPARE_CANDIDATES)
     while len(open_queries):
         part = queries[open_queries]
         rough, candidates = scan(part, embeddings, wanted)
@@ -77,8 +76,6 @@ def nearest(
 def _scan_euclidean(
     queries: np.ndarray, embeddings: np.ndarray, wanted: int
 ) -> Candidates:
-    import faiss
-
     squared, rows = faiss.knn(queries, embeddings, wanted)
     return np.sqrt(np.maximum(squared, 0)), rows
 
@@ -86,8 +83,6 @@ def _scan_euclidean(
 def _scan_cosine(
     queries: np.ndarray, embeddings: np.ndarray, wanted: int
 ) -> Candidates:
-    import faiss
-
     queries = distances.unit_length(queries)
     rows_at_once = max(1, _COSINE_BLOCK_BYTES // (4 * embeddings.shape[1]))
 
@@ -108,6 +103,7 @@ def _scan_cosine(
 def _scan_chi_square(
     queries: np.ndarray, embeddings: np.ndarray, wanted: int
 ) -> Candidates:
+    # The other distances take no TensorFlow, which is slow to import.
     import tensorflow as tf
 
     from ben_tf.retrieval import chi_square
@@ -154,7 +150,7 @@ def _padded(rows: np.ndarray, length: int) -> np.ndarray:
 
 
 def _power_of_two(number: int) -> int:
-    """The smallest one that is not less."""
+    """The number itself, or the next larger power of two."""
     return 1 << (number - 1).bit_length()
 
 

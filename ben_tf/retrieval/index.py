@@ -6,6 +6,7 @@ hits.names, hits.distances
 """
 
 import dataclasses
+import functools
 import os
 import pathlib
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from ben_tf import bigearthnet
@@ -27,7 +29,7 @@ from ben_tf.retrieval import store
 if TYPE_CHECKING:
     from ben_tf import saved_model as saved_models
 
-EMPTY = -1  # Row of a place for which an approximate search found nothing.
+EMPTY = -1  # Row of a slot for which an approximate search found nothing.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,10 +37,10 @@ class Hits:
     """The nearest patches of each query, nearest first.
 
     Attributes:
-      names: (Q, k) str; "" for an empty place.
+      names: (Q, k) str; "" for an empty slot.
       distances: (Q, k) float32, ascending; equal distances by name.
       labels: (Q, k, classes) uint8, multi-hot.
-      rows: (Q, k) int64, rows of the index; `EMPTY` for an empty place, which
+      rows: (Q, k) int64, rows of the index; `EMPTY` for an empty slot, which
         only an approximate search leaves.
     """
 
@@ -49,48 +51,43 @@ class Hits:
 
 
 @dataclasses.dataclass(frozen=True)
-class Index:
+class Index(embedding.Embedded):
     """An opened index folder. Rows are sorted by patch name.
 
     Attributes:
+      provenance: What the index says of itself; also called `manifest`.
       path: The folder.
-      manifest: What the index says of itself.
-      names: (N,) str.
-      labels: (N, classes) uint8, multi-hot.
-      embeddings: (N, D) float32, memory-mapped.
-      epsg: (N,) int32, UTM zone of each patch.
-      upper_left: (N, 2) float64, its upper left corner in metres.
-      structure: What the search needs beside the embeddings.
+      structure: What the search needs besides the embeddings.
     """
 
+    provenance: store.Manifest
     path: pathlib.Path
-    manifest: store.Manifest
-    names: np.ndarray
-    labels: np.ndarray
-    embeddings: np.ndarray
-    epsg: np.ndarray
-    upper_left: np.ndarray
     structure: Any
-    _models: dict[str, "saved_models.ServedModel"] = dataclasses.field(
-        default_factory=dict, repr=False
-    )
 
     @classmethod
-    def open(cls, path: str | os.PathLike) -> "Index":
+    def open(
+        cls,
+        path: str | os.PathLike,
+        *,
+        saved_model: str | os.PathLike | None = None,
+    ) -> "Index":
         """Opens an index folder; embeddings stay on the disk.
+
+        Args:
+          path: The index folder.
+          saved_model: The model, if it has moved since the index was built.
 
         Raises:
           UserError: No index there, or one that is damaged or of another
             format version.
         """
         manifest = store.read_manifest(path)
-        rows, size = manifest.num_patches, manifest.dimension
-
-        def read(name: str, dtype: str, *shape: int) -> np.ndarray:
-            return store.read_array(
-                path, manifest, name, dtype=dtype, shape=shape
+        if saved_model is not None:
+            manifest = msgspec.structs.replace(
+                manifest, saved_model=os.fspath(saved_model)
             )
-
+        rows, size = manifest.num_patches, manifest.dimension
+        read = functools.partial(store.read_array, path, manifest)
         names = read(store.NAMES, "str", rows)
         if not (names[1:] > names[:-1]).all():
             raise errors.UserError(
@@ -109,7 +106,7 @@ class Index:
             structure = _read_codes(path, manifest)
         return cls(
             path=pathlib.Path(path),
-            manifest=manifest,
+            provenance=manifest,
             names=names,
             labels=read(store.LABELS, "uint8", rows, len(manifest.class_names)),
             embeddings=read(store.EMBEDDINGS, "float32", rows, size),
@@ -117,6 +114,11 @@ class Index:
             upper_left=read(store.UPPER_LEFT, "float64", rows, 2),
             structure=structure,
         )
+
+    @property
+    def manifest(self) -> store.Manifest:
+        """What the index says of itself."""
+        return self.provenance
 
     @property
     def distance(self) -> str:
@@ -132,7 +134,6 @@ class Index:
         s2: Mapping[str, np.ndarray] | None = None,
         k: int = 10,
         modality: str | None = None,
-        saved_model: str | os.PathLike | None = None,
     ) -> Hits:
         """Embeds patches and finds the most similar patches of the index.
 
@@ -145,17 +146,15 @@ class Index:
           modality: What of the patches to look at: that of the index by
             default; with a model of a shared space also another, so that
             "S1" looks Sentinel-1 patches up in an index of Sentinel-2.
-          saved_model: The model, if it is no longer where it was at the time
-            of building.
 
         Returns:
           Hits with Q = 1 for a single patch.
 
         Raises:
-          UserError: The model is another one than that of the index.
+          UserError: No model there, or not that of the index.
           ValueError: An array is missing or has another shape.
         """
-        model = self.model(saved_model)
+        model = self.model
         modality = modality or self.manifest.modality
         arrays = {**({} if s1 is None else {"s1": s1}), **(s2 or {})}
         inputs = {}
@@ -197,8 +196,8 @@ class Index:
           Hits.
 
         Raises:
-          UserError: Embeddings of another model or dimension, not finite, or
-            negative ones with chi-square; k below 1.
+          UserError: Embeddings of another model or dimension, NaN or infinite
+            ones, or negative ones with chi-square; `k` below 1.
         """
         queries = self._checked(queries, k, fingerprint)
         modality = modality or self.manifest.modality
@@ -225,23 +224,19 @@ class Index:
         inside = np.minimum(rows, len(self.names) - 1)
         return np.where(self.names[inside] == wanted, inside, -2)
 
-    def model(
-        self, saved_model: str | os.PathLike | None = None
-    ) -> "saved_models.ServedModel":
-        """Loads the model that made the index, once.
+    @functools.cached_property
+    def model(self) -> "saved_models.ServedModel":
+        """The model that made the index; the first access loads it.
 
         Raises:
           UserError: No model there, or another one.
         """
-        path = saved_model or self.path / self.manifest.saved_model
-        key = os.fspath(path)
-        if key not in self._models:
-            from ben_tf import saved_model as saved_models
+        # Searching embeddings takes no TensorFlow, which is slow to import.
+        from ben_tf import saved_model as saved_models
 
-            model = saved_models.load(path)
-            self._check_fingerprint(model.fingerprint)
-            self._models[key] = model
-        return self._models[key]
+        model = saved_models.load(self.manifest.saved_model)
+        self._check_fingerprint(model.fingerprint)
+        return model
 
     def _nearest(
         self, queries: np.ndarray, k: int, modality: str
@@ -268,11 +263,12 @@ class Index:
             )
         if not np.isfinite(queries).all():
             raise errors.UserError(
-                "The query's embedding is not finite. Expected numbers."
+                "The query's embedding is NaN or infinite. Expected finite "
+                "numbers."
             )
         if k < 1:
             raise errors.UserError(
-                f"Expected k of at least 1. Received: --k={k}."
+                f"Expected `k` of at least 1. Received: `k={k}`."
             )
         if self.distance == distances.CHI_SQUARE:
             if not self.manifest.non_negative:
@@ -296,10 +292,7 @@ def _read_codes(
 ) -> binary.CodeSearch:
     size, bits = manifest.dimension, manifest.num_bits
     modalities = manifest.query_modalities
-
-    def read(name: str, dtype: str, *shape: int) -> np.ndarray:
-        return store.read_array(path, manifest, name, dtype=dtype, shape=shape)
-
+    read = functools.partial(store.read_array, path, manifest)
     means = read(store.MEANS, "float32", len(modalities), size)
     return binary.CodeSearch(
         read(store.CODES, "uint8", manifest.num_patches, bits // 8),

@@ -1,20 +1,21 @@
-"""Builds an index folder; `index.Index` opens it."""
+"""Embeds splits of the dataset and writes an index of them."""
 
 import os
 import pathlib
-from collections.abc import Mapping
 from collections.abc import Sequence
 
 import numpy as np
+import tensorflow_datasets as tfds
+import tqdm
 
-from ben_tf import errors
-from ben_tf.retrieval import approximate_search
-from ben_tf.retrieval import binary
-from ben_tf.retrieval import distances
+from ben_tf import saved_model as saved_models
+from ben_tf.data import built_dataset
+from ben_tf.data import input_pipeline
 from ben_tf.retrieval import embedding
+from ben_tf.retrieval import index_writer
 from ben_tf.retrieval import store
 
-_ROWS_AT_ONCE = 16_384
+_METADATA = ("patch_name", "epsg", "upper_left")
 
 
 def build_index(
@@ -23,10 +24,8 @@ def build_index(
     data_dir: str | os.PathLike,
     output_dir: str | os.PathLike,
     splits: Sequence[str] = ("test",),
-    distance: str = distances.CHI_SQUARE,
-    search: str = store.EXACT,
-    num_bits: int = 64,
     modality: str | None = None,
+    options: index_writer.IndexOptions = index_writer.DEFAULT_OPTIONS,
     batch_size: int = 128,
 ) -> pathlib.Path:
     """Embeds splits with a model and writes an index.
@@ -36,11 +35,8 @@ def build_index(
       data_dir: Folder of the TFDS dataset.
       output_dir: The index folder; an index there is replaced at the end.
       splits: Splits of the dataset.
-      distance: One of `distances.DISTANCES`; with binary codes the distance
-        is Hamming's.
-      search: One of `store.SEARCHES`.
-      num_bits: Length of binary codes.
       modality: "S1", "S2", "MM", or None for the model's.
+      options: How the index is searched.
       batch_size: Patches embedded at once.
 
     Returns:
@@ -49,27 +45,32 @@ def build_index(
     Raises:
       UserError: No model, no dataset, or options that do not go together.
     """
-    check_options(distance, search)
-    from ben_tf import saved_model as saved_models
-    from ben_tf.data import built_dataset
-
     model = saved_models.load(saved_model)
     modality = modality or model.modality
     embedding.check_modality(model, modality)
     builder = built_dataset.open_dataset(data_dir)
+    provenance = embedding.Provenance(
+        modality=modality,
+        splits=tuple(splits),
+        class_names=model.class_names,
+        fingerprint=model.fingerprint,
+        saved_model=os.fspath(saved_model),
+        synthetic=(
+            model.trained_on_synthetic or built_dataset.is_synthetic(builder)
+        ),
+    )
     with store.new_data_folder(output_dir) as scratch:
-        arrays = embedding.embed_split(
+        embedded = embed_splits(
             model,
             builder,
-            splits,
-            modality=modality,
+            provenance,
             path=scratch / store.EMBEDDINGS,
             batch_size=batch_size,
         )
         other_means = {}
-        if search == store.BINARY:
+        if options.search == store.BINARY:
             other_means = {
-                other: embedding.mean_embedding(
+                other: mean_embedding(
                     model,
                     builder,
                     splits[0],
@@ -79,157 +80,104 @@ def build_index(
                 for other in model.embeddings
                 if other != modality
             }
-        return write_index(
-            output_dir,
-            **arrays,
-            distance=distance,
-            search=search,
-            num_bits=num_bits,
-            other_means=other_means,
-            modality=modality,
-            splits=splits,
-            class_names=model.class_names,
-            fingerprint=model.fingerprint,
-            saved_model=saved_model,
-            synthetic=(
-                model.trained_on_synthetic
-                or built_dataset.is_synthetic(builder)
-            ),
+        return index_writer.write_index(
+            output_dir, embedded, options, other_means=other_means
         )
 
 
-def write_index(
-    output_dir: str | os.PathLike,
+def embed_splits(
+    model: saved_models.ServedModel,
+    builder: tfds.core.DatasetBuilder,
+    provenance: embedding.Provenance,
     *,
-    names: np.ndarray,
-    labels: np.ndarray,
-    embeddings: np.ndarray,
-    epsg: np.ndarray,
-    upper_left: np.ndarray,
-    modality: str,
-    splits: Sequence[str],
-    class_names: Sequence[str],
-    fingerprint: str,
-    saved_model: str | os.PathLike,
-    synthetic: bool,
-    distance: str = distances.CHI_SQUARE,
-    search: str = store.EXACT,
-    num_bits: int = 64,
-    other_means: Mapping[str, np.ndarray] | None = None,
-) -> pathlib.Path:
-    """Writes an index of given embeddings, sorted by name.
+    path: str | os.PathLike,
+    batch_size: int,
+) -> embedding.Embedded:
+    """Embeds splits of the dataset, in the dataset's order.
+
+    Memory stays flat: embeddings go straight to a file.
 
     Args:
-      output_dir: The index folder; an index there is replaced at the end.
-      names: (N,) str, all different.
-      labels: (N, classes) 0 or 1.
-      embeddings: (N, D) float32; may be memory-mapped.
-      epsg: (N,) UTM zone of each patch, an EPSG code.
-      upper_left: (N, 2) its upper left corner in that zone, metres.
-      modality: What was embedded: "S1", "S2" or "MM".
-      splits: Where the patches come from.
-      class_names: Columns of `labels`.
-      fingerprint: That of the model.
-      saved_model: Folder of the model.
-      synthetic: Whether patches or model are synthetic.
-      distance: See `build_index`.
-      search: See `build_index`.
-      num_bits: See `build_index`.
-      other_means: Other modality -> (D,) mean of its embeddings, to look up
-        its patches by their codes.
+      model: From `saved_model.load`.
+      builder: From `built_dataset.open_dataset`.
+      provenance: Which splits and which modality to embed.
+      path: The .npy file to write, (N, D) float32.
+      batch_size: Patches embedded at once.
 
     Returns:
-      `output_dir`.
-
-    Raises:
-      UserError: A name comes twice, or chi-square with negative embeddings.
+      The patches; their embeddings are the file, memory-mapped.
     """
-    check_options(distance, search)
-    order = np.argsort(names, kind="stable")
-    names = names[order]
-    repeated = names[:-1][names[1:] == names[:-1]]
-    if len(repeated):
-        raise errors.UserError(
-            f"Patch {repeated[0]} comes twice. Expected each patch once: name "
-            "splits that do not overlap."
-        )
-    with store.new_data_folder(output_dir) as data:
-        np.save(data / store.NAMES, names)
-        np.save(data / store.LABELS, labels[order].astype(np.uint8))
-        np.save(data / store.EPSG, epsg[order].astype(np.int32))
-        np.save(data / store.UPPER_LEFT, upper_left[order].astype(np.float64))
-        rows, smallest = _write_sorted(
-            embeddings, order, data / store.EMBEDDINGS
-        )
-        if distance == distances.CHI_SQUARE and search == store.EXACT:
-            distances.check_non_negative(smallest, what="embeddings")
-        digests = {}
-        means: dict[str, np.ndarray] = {}
-        if search in approximate_search.KINDS:
-            file = data / store.FAISS_INDEX
-            approximate_search.save(
-                approximate_search.build(search, distance, rows), file
-            )
-            digests[file.name] = store.digest(file)
-        elif search == store.BINARY:
-            projection, mean = binary.train(rows, num_bits=num_bits)
-            means = {modality: mean}
-            for other, other_mean in (other_means or {}).items():
-                # A head that learnt its codes has put their zero itself.
-                means[other] = other_mean if mean.any() else mean
-            np.save(data / store.PROJECTION, projection)
-            np.save(data / store.MEANS, np.stack([*means.values()]))
-            codes = binary.encode(rows, projection, mean)
-            np.save(data / store.CODES, codes)
-        manifest = store.Manifest(
-            data=data.name,
-            num_patches=len(names),
-            dimension=embeddings.shape[1],
-            distance=distance,
-            search=search,
-            num_bits=num_bits if search == store.BINARY else 0,
-            query_modalities=tuple(means),
-            modality=modality,
-            splits=tuple(splits),
-            class_names=tuple(class_names),
-            fingerprint=fingerprint,
-            saved_model=os.path.relpath(saved_model, output_dir),
-            non_negative=smallest >= 0,
-            synthetic=synthetic,
-            sha256=digests,
-        )
-        store.commit(output_dir, manifest)
-    return pathlib.Path(output_dir)
+    splits = provenance.splits
+    counts = [built_dataset.num_examples(builder, split) for split in splits]
+    embeddings = np.lib.format.open_memmap(
+        path, "w+", np.float32, (sum(counts), model.embedding_size)
+    )
+    collected: dict[str, list[np.ndarray]] = {
+        name: [] for name in ("labels", *_METADATA)
+    }
+    end = 0
+    with tqdm.tqdm(
+        total=len(embeddings), desc="embedding", unit="patch"
+    ) as progress:
+        for split in splits:
+            for batch in input_pipeline.native_batches(
+                builder,
+                split,
+                grids=embedding.input_names(model, provenance.modality),
+                num_classes=len(model.class_names),
+                batch_size=batch_size,
+                metadata=_METADATA,
+            ):
+                rows = embedding.embed(
+                    model, batch["inputs"], modality=provenance.modality
+                )
+                start, end = end, end + len(rows)
+                embeddings[start:end] = rows
+                for name, parts in collected.items():
+                    parts.append(batch[name].numpy())
+                progress.update(len(rows))
+    embeddings.flush()
+    joined = {name: np.concatenate(p) for name, p in collected.items()}
+    return embedding.Embedded(
+        names=np.char.decode(joined["patch_name"].astype(bytes), "utf-8"),
+        labels=joined["labels"].astype(np.uint8),
+        embeddings=embeddings,
+        epsg=joined["epsg"].astype(np.int32),
+        upper_left=joined["upper_left"],
+        provenance=provenance,
+    )
 
 
-def check_options(distance: str, search: str) -> None:
-    """Raises UserError unless the two go together."""
-    if distance not in distances.DISTANCES:
-        raise errors.UserError(
-            f"Unknown distance. Expected one of {distances.DISTANCES}. "
-            f"Received: --distance={distance}."
-        )
-    if search not in store.SEARCHES:
-        raise errors.UserError(
-            f"Unknown search. Expected one of {store.SEARCHES}. Received: "
-            f"--search={search}."
-        )
-    if distance == distances.CHI_SQUARE and search in approximate_search.KINDS:
-        raise errors.UserError(
-            f"Search {search!r} does not know the chi-square distance. Use "
-            "--search=flat, or --distance=euclidean or cosine."
-        )
+def mean_embedding(
+    model: saved_models.ServedModel,
+    builder: tfds.core.DatasetBuilder,
+    split: str,
+    *,
+    modality: str,
+    batch_size: int,
+    max_patches: int = 4096,
+) -> np.ndarray:
+    """Mean (D,) float32 over the first patches of a split.
 
+    Records are stored shuffled, so the first ones are a random sample.
 
-def _write_sorted(
-    embeddings: np.ndarray, order: np.ndarray, path: pathlib.Path
-) -> tuple[np.ndarray, float]:
-    """Writes rows in `order`; returns them mapped, and the smallest value."""
-    rows = np.lib.format.open_memmap(path, "w+", np.float32, embeddings.shape)
-    smallest = np.inf
-    for start in range(0, len(order), _ROWS_AT_ONCE):
-        part = embeddings[order[start : start + _ROWS_AT_ONCE]]
-        rows[start : start + _ROWS_AT_ONCE] = part
-        smallest = min(smallest, float(part.min()))
-    rows.flush()
-    return rows, smallest
+    Args:
+      model: From `saved_model.load`.
+      builder: From `built_dataset.open_dataset`.
+      split: Of the dataset.
+      modality: "S1", "S2" or "MM".
+      batch_size: Patches embedded at once.
+      max_patches: Size of the sample, rounded up to whole batches.
+    """
+    batches = input_pipeline.native_batches(
+        builder,
+        split,
+        grids=embedding.input_names(model, modality),
+        num_classes=len(model.class_names),
+        batch_size=batch_size,
+    ).take(-(-max_patches // batch_size))
+    rows = [
+        embedding.embed(model, batch["inputs"], modality=modality)
+        for batch in batches
+    ]
+    return np.concatenate(rows).mean(axis=0)

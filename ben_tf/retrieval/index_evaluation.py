@@ -6,12 +6,18 @@ index twice; a query's own patch never counts as a hit. S1->S2 and the other
 directions: indexes of the two sensors, embedded by one model.
 """
 
+import itertools
 import os
+import pathlib
+from collections.abc import Sequence
 
+import msgspec
 import numpy as np
+import tabulate
 import tqdm
 
 from ben_tf import errors
+from ben_tf import files
 from ben_tf.retrieval import index as index_lib
 from ben_tf.retrieval import ranking_metrics
 
@@ -19,12 +25,75 @@ DEFAULT_KS = (1, 5, 10, 20, 50, 100)
 _QUERIES_AT_ONCE = 1024
 
 
+class Scores(msgspec.Struct, frozen=True):
+    """How well the patches of one index find those of another.
+
+    Attributes:
+      direction: Modalities of queries and archive, such as "S1->S2".
+      archive_splits: Splits of the archive.
+      query_splits: Splits of the queries.
+      num_archive: Patches of the archive.
+      num_queries: Queries that were scored.
+      num_queries_without_label: Queries left out, since nothing is relevant.
+      distance: Name of the distance.
+      search: One of `store.SEARCHES`.
+      fingerprint: That of the model.
+      synthetic: Whether patches or model are synthetic.
+      class_names: Columns of the labels.
+      ks: Cut-offs, ascending.
+      scores: Name -> {str(k): mean over the queries}; see
+        `ranking_metrics.score_queries`.
+    """
+
+    direction: str
+    archive_splits: tuple[str, ...]
+    query_splits: tuple[str, ...]
+    num_archive: int
+    num_queries: int
+    num_queries_without_label: int
+    distance: str
+    search: str
+    fingerprint: str
+    synthetic: bool
+    class_names: tuple[str, ...]
+    ks: tuple[int, ...]
+    scores: dict[str, dict[str, float]]
+
+
+def write_scores(
+    *,
+    archives: Sequence[str | os.PathLike],
+    queries: Sequence[str | os.PathLike],
+    ks: Sequence[int] = DEFAULT_KS,
+    output_file: str | os.PathLike | None = None,
+) -> pathlib.Path:
+    """Evaluates every pair of indexes; prints each table as it is ready.
+
+    Args:
+      archives: Index folders that are searched.
+      queries: Index folders whose patches are the queries.
+      ks: As for `evaluate`.
+      output_file: JSON file for the list of `Scores`; by default scores.json
+        in the first archive's folder.
+
+    Returns:
+      The file.
+    """
+    results = []
+    for archive, asked in itertools.product(archives, queries):
+        results.append(evaluate(archive=archive, queries=asked, ks=ks))
+        print(format_table(results[-1]), flush=True)
+    return files.write_json(
+        output_file or pathlib.Path(archives[0], "scores.json"), results
+    )
+
+
 def evaluate(
     *,
     archive: str | os.PathLike,
     queries: str | os.PathLike,
-    ks: tuple[int, ...] = DEFAULT_KS,
-) -> dict:
+    ks: Sequence[int] = DEFAULT_KS,
+) -> Scores:
     """Searches the archive for every patch of another index.
 
     Memory grows by a few hundred bytes a query.
@@ -35,9 +104,7 @@ def evaluate(
       ks: Cut-offs; those beyond the size of the archive are left out.
 
     Returns:
-      "direction" such as "S1->S2", "distance", "search", sizes, "fingerprint",
-      "synthetic", "class_names", "ks" and "scores": name -> {str(k): mean
-      over the queries}; see `ranking_metrics.score_queries`.
+      The scores, averaged over all queries that have a label.
 
     Raises:
       UserError: The indexes come from different models or nomenclatures, or
@@ -45,7 +112,8 @@ def evaluate(
     """
     if not ks or min(ks) < 1:
         raise errors.UserError(
-            f"Expected cut-offs of at least 1. Received: --ks={ks}."
+            "Expected cut-offs of at least 1. Received: "
+            f"`ks={','.join(map(str, ks))}`."
         )
     opened = index_lib.Index.open(archive)
     asked = index_lib.Index.open(queries)
@@ -62,7 +130,7 @@ def evaluate(
         raise errors.UserError(
             f"Nothing to score: {len(rows)} queries with labels, "
             f"{num_candidates} patches to find. Expected at least one query "
-            "and as many patches as the smallest of --ks."
+            "and as many patches as the smallest of `ks`."
         )
     counts = ranking_metrics.relevance_counts(asked.labels[rows], opened.labels)
     sums: dict[str, np.ndarray] = {}
@@ -88,41 +156,44 @@ def evaluate(
             labels, hits.labels, counts_of_batch, ks=ks
         ).items():
             sums[name] = sums.get(name, 0) + values.sum(axis=0)
-    return {
-        "direction": f"{asked.manifest.modality}->{opened.manifest.modality}",
-        "archive_splits": list(opened.manifest.splits),
-        "query_splits": list(asked.manifest.splits),
-        "num_archive": len(opened.names),
-        "num_queries": len(rows),
-        "num_queries_without_label": len(asked.names) - len(rows),
-        "distance": opened.distance,
-        "search": opened.manifest.search,
-        "fingerprint": opened.manifest.fingerprint,
-        "synthetic": opened.manifest.synthetic or asked.manifest.synthetic,
-        "class_names": list(opened.manifest.class_names),
-        "ks": list(ks),
-        "scores": ranking_metrics.mean_scores(
-            sums, num_queries=len(rows), ks=ks
-        ),
-    }
+    return Scores(
+        direction=f"{asked.manifest.modality}->{opened.manifest.modality}",
+        archive_splits=opened.manifest.splits,
+        query_splits=asked.manifest.splits,
+        num_archive=len(opened.names),
+        num_queries=len(rows),
+        num_queries_without_label=len(asked.names) - len(rows),
+        distance=opened.distance,
+        search=opened.manifest.search,
+        fingerprint=opened.manifest.fingerprint,
+        synthetic=opened.manifest.synthetic or asked.manifest.synthetic,
+        class_names=opened.manifest.class_names,
+        ks=ks,
+        scores=ranking_metrics.mean_scores(sums, num_queries=len(rows), ks=ks),
+    )
 
 
-def format_table(result: dict) -> str:
-    """What `evaluate` returned as a table for people."""
-    own = result["query_splits"] == result["archive_splits"]
+def format_table(result: Scores) -> str:
+    """Scores as a table for people, a column for each cut-off."""
+    own = result.query_splits == result.archive_splits
+    table = tabulate.tabulate(
+        [
+            [name, *(values[str(k)] for k in result.ks)]
+            for name, values in result.scores.items()
+        ],
+        headers=["", *(f"k={k}" for k in result.ks)],
+        tablefmt="plain",
+        floatfmt=".4f",
+    )
     lines = [
-        f"{result['direction']}: {result['num_queries']:,} queries of "
-        f"{', '.join(result['query_splits'])} against "
-        f"{result['num_archive']:,} patches of "
-        f"{', '.join(result['archive_splits'])}"
-        f"{' without the query itself' if own else ''}, "
-        f"{result['distance']} distance, {result['search']} search",
-        f"{'':32}" + "".join(f"{f'k={k}':>9}" for k in result["ks"]),
+        f"{result.direction}: {result.num_queries:,} queries of "
+        f"{', '.join(result.query_splits)} against {result.num_archive:,} "
+        f"patches of {', '.join(result.archive_splits)}"
+        f"{' without the query itself' if own else ''}, {result.distance} "
+        f"distance, {result.search} search",
+        table,
     ]
-    for name, values in result["scores"].items():
-        cells = "".join(f"{values[str(k)]:9.4f}" for k in result["ks"])
-        lines.append(f"{name:32}{cells}")
-    if result["synthetic"]:
+    if result.synthetic:
         lines.append(
             "Synthetic patches: these scores say nothing about BigEarthNet."
         )

@@ -8,6 +8,9 @@ import tqdm
 
 from ben_tf import bigearthnet
 from ben_tf import errors
+from ben_tf.archive import patch_files
+from ben_tf.data import built_dataset
+from ben_tf.data import input_pipeline
 
 Grids = dict[str, np.ndarray]
 
@@ -35,16 +38,14 @@ def from_dataset(
     Raises:
       UserError: No dataset there, or a name is in none of the splits.
     """
-    from ben_tf.data import built_dataset
-    from ben_tf.data import input_pipeline
-
     builder = built_dataset.open_dataset(data_dir)
     wanted = set(names)
-    found: dict[str, dict[str, np.ndarray]] = {}
-    for split in splits or list(builder.info.splits):
+    found: dict[str, Grids] = {}
+    sizes = {n: info.num_examples for n, info in builder.info.splits.items()}
+    for split in splits or sizes:
         if len(found) == len(wanted):
             break
-        if not built_dataset.num_examples(builder, split):
+        if sizes.get(split) == 0:
             continue
         batches = input_pipeline.native_batches(
             builder, split, grids=grids, metadata=("patch_name",)
@@ -72,7 +73,7 @@ def from_dataset(
             f"{len(missing)} of {len(wanted)} patches are not in the dataset "
             f"in {data_dir}: {', '.join(missing[:_NAMES_SHOWN])}. Expected "
             "names of S2 patches such as "
-            "S2A_MSIL2A_20170613T101031_0_45. Correct the names or --data_dir."
+            "S2A_MSIL2A_20170613T101031_0_45. Correct the names or `data_dir`."
         )
     return found
 
@@ -86,10 +87,8 @@ def from_folders(
     """Reads a patch from the folders of the extracted archive.
 
     Args:
-      s1_folder: Folder of the S1 patch, with <name>_VV.tif and <name>_VH.tif;
-        None if `grids` has no S1.
-      s2_folder: Folder of the S2 patch, with <name>_B02.tif and so on; None if
-        `grids` has no S2.
+      s1_folder: Folder of the S1 patch; None if `grids` has no S1.
+      s2_folder: Folder of the S2 patch; None if `grids` has no S2.
       grids: Which arrays to read, keys of `bigearthnet.GRIDS`.
 
     Returns:
@@ -99,15 +98,12 @@ def from_folders(
       UserError: A folder or a file is missing, or a file is damaged, or the
         two patches do not cover the same ground.
     """
-    # Here, because this needs rasterio, as no other query does.
-    from ben_tf.archive import patch_files
-
     for sensor, folder in (("S1", s1_folder), ("S2", s2_folder)):
         needed = any(bigearthnet.GRIDS[name].sensor == sensor for name in grids)
         if needed and not folder:
             raise errors.UserError(
-                f"The model looks at {sensor}. Expected its patch folder. Add "
-                f"--{sensor.lower()}_folder=..."
+                f"The model looks at {sensor}. Expected the folder of the "
+                f"{sensor} patch: add `{sensor.lower()}_folder`."
             )
     paths = [os.fspath(path) for path in (s1_folder, s2_folder) if path]
     patch = next(patch_files.from_folders(paths, tuple(grids)))

@@ -1,18 +1,18 @@
 """Answers a query given by names or folders."""
 
 import dataclasses
+import itertools
 import os
 import pathlib
 from collections.abc import Sequence
 
 import numpy as np
+import tabulate
 
 from ben_tf import errors
 from ben_tf.retrieval import embedding
 from ben_tf.retrieval import index as index_lib
 from ben_tf.retrieval import patch_source
-
-_MAX_NAMES_FILE_BYTES = 256 << 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,36 +22,32 @@ class Answer:
     Attributes:
       query_names: (Q,) names of the queries.
       hits: The nearest patches of each; never the query itself.
-      distance: Name of the distance.
-      class_names: Columns of the hits' labels.
+      index: The index that was searched.
     """
 
     query_names: tuple[str, ...]
     hits: index_lib.Hits
-    distance: str
-    class_names: tuple[str, ...]
+    index: index_lib.Index
 
 
 def query(
+    index: index_lib.Index,
     *,
-    index: str | os.PathLike,
     names: Sequence[str] = (),
     s1_folder: str | os.PathLike | None = None,
     s2_folder: str | os.PathLike | None = None,
     data_dir: str | os.PathLike | None = None,
-    saved_model: str | os.PathLike | None = None,
     modality: str | None = None,
     k: int = 10,
 ) -> Answer:
     """Finds the k nearest patches of each query.
 
     Args:
-      index: Index folder.
+      index: The index to search.
       names: Patches of the index, or, with `data_dir`, of the dataset.
       s1_folder: Folder of an S1 patch of the extracted archive.
       s2_folder: Folder of an S2 patch; with `s1_folder` one query.
       data_dir: Folder of the TFDS dataset, for names that the index lacks.
-      saved_model: The model, if it is no longer where it was.
       modality: What of the queries to look at: "S1", "S2" or "MM"; that of the
         index by default. Another needs a model of a shared space.
       k: Number of hits.
@@ -62,40 +58,35 @@ def query(
     Raises:
       UserError: No query, or one that cannot be found or read.
     """
-    opened = index_lib.Index.open(index)
-    modality = modality or opened.manifest.modality
+    modality = modality or index.manifest.modality
     names = tuple(names)
     queries = []
     if names:
-        queries.append(
-            _embeddings_of(opened, names, data_dir, saved_model, modality)
-        )
+        queries.append(_embeddings_of(index, names, data_dir, modality))
     if folder := s2_folder or s1_folder:
-        model = opened.model(saved_model)
         grids = patch_source.from_folders(
             s1_folder=s1_folder,
             s2_folder=s2_folder,
-            grids=embedding.input_names(model, modality),
+            grids=embedding.input_names(index.model, modality),
         )
         batch = {name: array[None] for name, array in grids.items()}
-        queries.append(embedding.embed(model, batch, modality=modality))
+        queries.append(embedding.embed(index.model, batch, modality=modality))
         names += (pathlib.Path(folder).resolve().name,)
     if not queries:
         raise errors.UserError(
-            "No query. Expected at least one patch. Name some with --patch, "
-            "--names_file, or --s1_folder and --s2_folder."
+            "No query. Expected names of patches, or the folders of one: "
+            "`s1_folder` and `s2_folder`."
         )
     return Answer(
         query_names=names,
-        hits=opened.search(
+        hits=index.search(
             np.concatenate(queries),
             k=k,
-            fingerprint=opened.manifest.fingerprint,
+            fingerprint=index.manifest.fingerprint,
             modality=modality,
             exclude=names,
         ),
-        distance=opened.distance,
-        class_names=opened.manifest.class_names,
+        index=index,
     )
 
 
@@ -103,51 +94,59 @@ def read_names(path: str | os.PathLike | None) -> list[str]:
     """Reads a text file with a name a line; None gives no names.
 
     Raises:
-      UserError: No such file, too large, or no text.
+      UserError: No such file, or not UTF-8.
     """
     if path is None:
         return []
-    path = pathlib.Path(path)
     try:
-        if path.stat().st_size > _MAX_NAMES_FILE_BYTES:
-            raise ValueError("it is too large")
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = pathlib.Path(path).read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError) as error:
         raise errors.UserError(
-            f"The names in {path} cannot be read: {error}. Expected a text "
-            "file with the name of a patch a line."
+            f"The names in {path} cannot be read: {errors.first_line(error)}. "
+            "Expected a text file with the name of a patch a line."
         ) from error
     return [line.strip() for line in lines if line.strip()]
 
 
 def format_answer(answer: Answer) -> str:
     """An answer as text: a block a query, a line a hit."""
-    lines = []
-    for row, name in enumerate(answer.query_names):
-        lines.append(f"{name}: most similar patches ({answer.distance})")
-        for place, hit in enumerate(answer.hits.names[row]):
-            if not hit:
-                continue
-            present = np.flatnonzero(answer.hits.labels[row, place])
-            labels = "; ".join(answer.class_names[c] for c in present)
-            distance = answer.hits.distances[row, place]
-            lines.append(f"{place + 1:5} {distance:10.4f}  {hit}  {labels}")
-    return "\n".join(lines)
+    class_names, hits = answer.index.manifest.class_names, answer.hits
+    blocks = []
+    for row, query_name in enumerate(answer.query_names):
+        found = hits.names[row] != ""
+        labels = [
+            "; ".join(itertools.compress(class_names, present))
+            for present in hits.labels[row, found]
+        ]
+        table = tabulate.tabulate(
+            {
+                "distance": hits.distances[row, found],
+                "patch": hits.names[row, found],
+                "labels": labels,
+            },
+            tablefmt="plain",
+            floatfmt=".4f",
+            showindex=range(1, len(labels) + 1),
+        )
+        blocks.append(
+            f"{query_name}: most similar patches ({answer.index.distance})\n"
+            f"{table}"
+        )
+    return "\n".join(blocks)
 
 
 def _embeddings_of(
-    opened: index_lib.Index,
+    index: index_lib.Index,
     names: Sequence[str],
     data_dir: str | os.PathLike | None,
-    saved_model: str | os.PathLike | None,
     modality: str,
 ) -> np.ndarray:
     """Embeddings from the index where it has them, else from the dataset."""
-    rows = opened.rows_of(names)
-    if modality != opened.manifest.modality:
+    rows = index.rows_of(names)
+    if modality != index.manifest.modality:
         rows = np.full_like(rows, -2)
-    queries = np.empty((len(names), opened.manifest.dimension), np.float32)
-    queries[rows >= 0] = opened.embeddings[rows[rows >= 0]]
+    queries = np.empty((len(names), index.manifest.dimension), np.float32)
+    queries[rows >= 0] = index.embeddings[rows[rows >= 0]]
     unknown = np.flatnonzero(rows < 0)
     if not len(unknown):
         return queries
@@ -155,16 +154,15 @@ def _embeddings_of(
         raise errors.UserError(
             f"{modality} of {len(unknown)} of {len(names)} patches is not in "
             f"the index: {names[unknown[0]]}. Expected names of S2 patches of "
-            f"its splits {opened.manifest.splits}, and its modality "
-            f"{opened.manifest.modality}. Give --data_dir to look in the "
+            f"its splits {index.manifest.splits}, and its modality "
+            f"{index.manifest.modality}. Give `data_dir` to look in the "
             "dataset."
         )
-    model = opened.model(saved_model)
-    grids = embedding.input_names(model, modality)
+    grids = embedding.input_names(index.model, modality)
     found = patch_source.from_dataset(
         data_dir, [names[i] for i in unknown], grids=grids
     )
     for i in unknown:
         batch = {grid: found[names[i]][grid][None] for grid in grids}
-        queries[i] = embedding.embed(model, batch, modality=modality)[0]
+        queries[i] = embedding.embed(index.model, batch, modality=modality)[0]
     return queries

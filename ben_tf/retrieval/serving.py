@@ -22,18 +22,12 @@ from ben_tf.retrieval import embedding
 from ben_tf.retrieval import index as index_lib
 from ben_tf.retrieval import store
 
-# As in `exact`: more candidates than asked for, because rounding may reorder
-# the last few.
-_SPARE_CANDIDATES = 32
 _MATMUL_BLOCK_BYTES = 128 << 20
 _CHI_SQUARE_BLOCK_BYTES = 8 << 20
 
 
 def export(
-    *,
-    index: str | os.PathLike,
-    output_dir: str | os.PathLike,
-    saved_model: str | os.PathLike | None = None,
+    index: index_lib.Index, output_dir: str | os.PathLike
 ) -> pathlib.Path:
     """Writes model and index as one SavedModel.
 
@@ -45,40 +39,34 @@ def export(
     - "search": `embeddings` (B, D) float32 and `k` -> the same.
 
     Args:
-      index: Index folder. Whatever its search, the export searches exactly.
+      index: The index. Whatever its search, the export searches exactly.
       output_dir: Folder to write; one that holds a SavedModel is replaced.
-      saved_model: The model, if it is no longer where it was.
 
     Returns:
       `output_dir`.
 
     Raises:
-      UserError: No index or model there; the index compares binary codes; or
-        `output_dir` holds something else.
+      UserError: The model of the index is not there; the index compares
+        binary codes; or `output_dir` holds something else.
     """
     output_dir = pathlib.Path(output_dir)
     if output_dir.exists() and not (output_dir / "saved_model.pb").is_file():
         raise errors.UserError(
             f"{output_dir} exists and holds no SavedModel. Expected a new "
-            "folder, or an export to replace. Choose another --output_dir."
+            "folder, or an export to replace. Choose another `output_dir`."
         )
-    opened = index_lib.Index.open(index)
-    if opened.manifest.search == store.BINARY:
+    if index.manifest.search == store.BINARY:
         raise errors.UserError(
             "The index compares binary codes. Expected embeddings. Build it "
-            "with another --search to export it for serving."
+            "with another `search` to export it for serving."
         )
-    model = opened.model(saved_model)
+    modality = index.manifest.modality
+    names = embedding.input_names(index.model, modality)
+    embed = functools.partial(index.model.embed, modality=modality)
     module = Retriever(
-        opened.embeddings, opened.names, distance=opened.manifest.distance
+        index.embeddings, index.names, distance=index.manifest.distance
     )
-    module.model = model.loaded
-    modality = opened.manifest.modality
-    names = embedding.input_names(model, modality)
-    # A model of a shared space embeds each sensor by itself.
-    embed = model.embed
-    if modality != model.modality:
-        embed = functools.partial(model.embed, modality=modality)
+    module.model = index.model.loaded
     specs = [
         tf.TensorSpec(
             (None, *bigearthnet.GRIDS[name].shape),
@@ -124,10 +112,9 @@ class Retriever(tf.Module):
         self.names = tf.Variable(names.astype(object), trainable=False)
         self._distance = distance
         self._num_rows = num_rows
-        chi_square = distance == distances.CHI_SQUARE
-        block_bytes = (
-            _CHI_SQUARE_BLOCK_BYTES if chi_square else _MATMUL_BLOCK_BYTES
-        )
+        block_bytes = _MATMUL_BLOCK_BYTES
+        if distance == distances.CHI_SQUARE:
+            block_bytes = _CHI_SQUARE_BLOCK_BYTES
         self._block = min(num_rows, max(64, block_bytes // (4 * size)))
         self.lengths = tf.Variable(
             np.sqrt(np.einsum("nd,nd->n", embeddings, embeddings)),
@@ -152,7 +139,7 @@ class Retriever(tf.Module):
         rows = self._candidates(
             embeddings,
             archive,
-            tf.minimum(k + _SPARE_CANDIDATES, self._num_rows),
+            tf.minimum(k + distances.SPARE_CANDIDATES, self._num_rows),
         )
 
         def rank(
@@ -161,7 +148,12 @@ class Retriever(tf.Module):
             query, candidates = arguments
             # By row first: the second sort keeps that order among equals.
             candidates = tf.sort(candidates)
-            found = self._exact(query, tf.gather(archive, candidates))
+            found = distances.distance(
+                self._distance,
+                query,
+                tf.gather(archive, candidates),
+                xp=tf.experimental.numpy,
+            )
             order = tf.argsort(found, stable=True)[:k]
             return tf.gather(found, order), tf.gather(candidates, order)
 
@@ -209,30 +201,10 @@ class Retriever(tf.Module):
     def _rough(
         self, queries: tf.Tensor, block: tf.Tensor, lengths: tf.Tensor
     ) -> tf.Tensor:
-        """(B, D), (rows, D) -> (B, rows), in the order of the distance."""
+        """(B, D), (rows, D) -> (B, rows), ordered as the distances are."""
         if self._distance == distances.CHI_SQUARE:
             return chi_square.pairwise(queries, block)
         product = tf.matmul(queries, block, transpose_b=True)
         if self._distance == distances.COSINE:
-            return -product / tf.maximum(lengths, _TINY)
+            return tf.math.divide_no_nan(-product, lengths)
         return tf.square(lengths) - 2 * product
-
-    def _exact(self, query: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-        """(D,), (rows, D) -> (rows,), see `distances.distance`."""
-        if self._distance == distances.CHI_SQUARE:
-            quotient = tf.math.divide_no_nan(
-                tf.square(query - rows), query + rows
-            )
-            return tf.reduce_sum(quotient, axis=-1)
-        if self._distance == distances.EUCLIDEAN:
-            return tf.sqrt(tf.reduce_sum(tf.square(query - rows), axis=-1))
-        product = tf.reduce_sum(_unit_length(query) * _unit_length(rows), -1)
-        return tf.clip_by_value(1 - product, 0, 2)
-
-
-_TINY = np.finfo(np.float32).tiny
-
-
-def _unit_length(vectors: tf.Tensor) -> tf.Tensor:
-    lengths = tf.norm(vectors, axis=-1, keepdims=True)
-    return vectors / tf.maximum(lengths, _TINY)

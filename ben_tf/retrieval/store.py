@@ -10,27 +10,30 @@ order of names. Arrays are plain .npy files without pickle, read memory-mapped.
 """
 
 import contextlib
-import dataclasses
 import hashlib
-import json
 import os
 import pathlib
 import re
 import secrets
 import shutil
 from collections.abc import Iterator
-from collections.abc import Sequence
+from typing import Annotated
+from typing import Any
 
+import msgspec
 import numpy as np
 
 from ben_tf import bigearthnet
 from ben_tf import errors
+from ben_tf import files
+from ben_tf.retrieval import approximate_search
 from ben_tf.retrieval import distances
+from ben_tf.retrieval import embedding
 
 FORMAT = 2
 EXACT = "flat"
 BINARY = "binary"
-SEARCHES = (EXACT, "ivf", "hnsw", "pq", BINARY)
+SEARCHES = (EXACT, *approximate_search.KINDS, BINARY)
 
 NAMES = "names.npy"
 LABELS = "labels.npy"
@@ -43,14 +46,21 @@ PROJECTION = "projection.npy"
 MEANS = "means.npy"
 
 _MANIFEST = "manifest.json"
-_MANIFEST_MAX_BYTES = 1 << 20
-_DATA_FOLDER = re.compile(r"data-[0-9a-f]{16}")
+_DATA_FOLDER = "data-[0-9a-f]{16}"
 _BUILD_AGAIN = "Build it again with python -m ben_tf.retrieval build."
+_DAMAGED = f"The index is damaged. {_BUILD_AGAIN}"
+
+_Positive = Annotated[int, msgspec.Meta(ge=1)]
 
 
-@dataclasses.dataclass(frozen=True)
-class Manifest:
-    """What an index says of itself.
+class Manifest(
+    embedding.Provenance,
+    frozen=True,
+    forbid_unknown_fields=True,
+    tag_field="format",
+    tag=FORMAT,
+):
+    """What an index says of itself, besides where its embeddings come from.
 
     Attributes:
       data: Name of the folder that holds the arrays.
@@ -61,31 +71,36 @@ class Manifest:
       num_bits: Length of the binary codes, 0 without codes.
       query_modalities: Rows of the codes' means: what can be looked up by its
         code; () without codes.
-      modality: What was embedded: "S1", "S2" or "MM".
-      splits: Splits of the dataset, such as ("test",).
-      class_names: Columns of the labels.
-      fingerprint: That of the model; only its embeddings are comparable.
-      saved_model: Path of the model, relative to the index folder.
       non_negative: Whether no embedding has a negative value.
-      synthetic: Whether patches or model are synthetic.
       sha256: Digest of each file that another program's code parses.
     """
 
-    data: str
-    num_patches: int
-    dimension: int
+    data: Annotated[str, msgspec.Meta(pattern=f"^{_DATA_FOLDER}$")]
+    num_patches: _Positive
+    dimension: _Positive
     distance: str
     search: str
-    num_bits: int
+    num_bits: Annotated[int, msgspec.Meta(ge=0)]
     query_modalities: tuple[str, ...]
-    modality: str
-    splits: tuple[str, ...]
-    class_names: tuple[str, ...]
-    fingerprint: str
-    saved_model: str
     non_negative: bool
-    synthetic: bool
     sha256: dict[str, str]
+
+    def __post_init__(self) -> None:
+        for name, values, choices in (
+            ("distance", [self.distance], distances.DISTANCES),
+            ("search", [self.search], SEARCHES),
+            ("modality", [self.modality], bigearthnet.MODALITIES),
+            ("query_modalities", self.query_modalities, bigearthnet.MODALITIES),
+            ("class_names", [self.class_names], bigearthnet.CLASSES.values()),
+        ):
+            if not all(value in choices for value in values):
+                raise ValueError(f"unknown {name}")
+
+
+class _Versioned(msgspec.Struct):
+    """The part of a manifest that all format versions share."""
+
+    format: Any
 
 
 @contextlib.contextmanager
@@ -95,13 +110,14 @@ def new_data_folder(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     It is deleted again unless `commit` makes it the one that counts.
 
     Raises:
-      UserError: `path` exists and is no folder.
+      UserError: `path` is a file.
     """
     path = pathlib.Path(path)
     if path.exists() and not path.is_dir():
         raise errors.UserError(
             f"The index cannot be written to {path}. Expected a folder, or a "
-            "path where one can be made. Received: a file. Choose another one."
+            "path where one can be made. Received: a file. Choose another "
+            "`output_dir`."
         )
     path.mkdir(parents=True, exist_ok=True)
     data = path / f"data-{secrets.token_hex(8)}"
@@ -122,17 +138,17 @@ def commit(path: str | os.PathLike, manifest: Manifest) -> None:
     path = pathlib.Path(path)
     for file in (path / manifest.data).iterdir():
         _flush(file)
-    text = json.dumps(
-        {"format": FORMAT, **dataclasses.asdict(manifest)}, indent=2
-    )
-    part = path / f"{_MANIFEST}.{manifest.data}.part"
-    part.write_text(text + "\n", encoding="utf-8")
-    _flush(part)
-    os.replace(part, path / _MANIFEST)
+    relative = os.path.relpath(manifest.saved_model, path)
+    with files.replacing(path / _MANIFEST) as part:
+        files.write_json(
+            part, msgspec.structs.replace(manifest, saved_model=relative)
+        )
+        _flush(part)
     for old in path.iterdir():
-        if old.name != manifest.data and _DATA_FOLDER.fullmatch(old.name):
+        if old.name != manifest.data and re.fullmatch(_DATA_FOLDER, old.name):
             shutil.rmtree(old, ignore_errors=True)
-        elif old.name.startswith(f"{_MANIFEST}.data-"):
+        # Left over by processes that were killed.
+        elif old.name.startswith(f"{_MANIFEST}."):
             old.unlink(missing_ok=True)
 
 
@@ -141,43 +157,33 @@ def read_manifest(path: str | os.PathLike) -> Manifest:
 
     Raises:
       UserError: No index there, one of another format version, or a manifest
-        that does not say what it should.
+        that is damaged.
     """
-    file = pathlib.Path(path) / _MANIFEST
+    path = pathlib.Path(path)
+    file = path / _MANIFEST
     if not file.is_file():
         raise errors.UserError(
             f"No index found in {path}. Expected a folder with {_MANIFEST}; "
             "python -m ben_tf.retrieval build --output_dir=... writes one."
         )
-    try:
-        if file.stat().st_size > _MANIFEST_MAX_BYTES:
-            raise ValueError("it is too large")
-        fields = json.loads(file.read_text(encoding="utf-8"))
-        version = fields.pop("format")
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
-        raise _damaged(file, error) from error
+    version = files.read_json(file, _Versioned, remedy=_DAMAGED).format
     if version != FORMAT:
         raise errors.UserError(
             f"The index in {path} has another format version. Expected "
             f"{FORMAT}. Received: {version!r}. {_BUILD_AGAIN}"
         )
-    try:
-        for name in ("splits", "class_names", "query_modalities"):
-            fields[name] = tuple(fields[name])
-        manifest = Manifest(**fields)
-        _check(manifest)
-    except (ValueError, KeyError, TypeError) as error:
-        raise _damaged(file, error) from error
-    return manifest
+    manifest = files.read_json(file, Manifest, remedy=_DAMAGED)
+    return msgspec.structs.replace(
+        manifest, saved_model=os.path.join(path, manifest.saved_model)
+    )
 
 
 def read_array(
     path: str | os.PathLike,
     manifest: Manifest,
     name: str,
-    *,
     dtype: str,
-    shape: Sequence[int],
+    *shape: int,
 ) -> np.ndarray:
     """Opens an array of the index, memory-mapped and read-only.
 
@@ -186,7 +192,7 @@ def read_array(
       manifest: From `read_manifest`.
       name: File name, such as `NAMES`.
       dtype: Expected kind, such as "float32"; "str" for any unicode width.
-      shape: Expected shape.
+      *shape: Expected shape.
 
     Raises:
       UserError: The file is missing, damaged or not as expected.
@@ -195,10 +201,9 @@ def read_array(
     try:
         array = np.load(file, mmap_mode="r", allow_pickle=False)
         kind = "str" if array.dtype.kind == "U" else array.dtype.name
-        if (kind, array.shape) != (dtype, tuple(shape)):
+        if (kind, array.shape) != (dtype, shape):
             raise ValueError(
-                f"expected {dtype} {tuple(shape)}, received {kind} "
-                f"{array.shape}"
+                f"expected {dtype} {shape}, received {kind} {array.shape}"
             )
         if not array.flags.c_contiguous:
             raise ValueError("expected C order")
@@ -230,42 +235,10 @@ def digest(file: pathlib.Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _check(manifest: Manifest) -> None:
-    """Raises ValueError where the manifest cannot be true."""
-    for name, choices in (
-        ("distance", distances.DISTANCES),
-        ("search", SEARCHES),
-        ("modality", tuple(bigearthnet.MODALITIES)),
-        ("class_names", tuple(bigearthnet.CLASSES.values())),
-    ):
-        if getattr(manifest, name) not in choices:
-            raise ValueError(f"unknown {name}")
-    if not _DATA_FOLDER.fullmatch(manifest.data):
-        raise ValueError("data is no name of a data folder")
-    for name in ("num_patches", "dimension"):
-        value = getattr(manifest, name)
-        if type(value) is not int or value < 1:
-            raise ValueError(f"{name} is no positive whole number")
-    if type(manifest.num_bits) is not int or manifest.num_bits < 0:
-        raise ValueError("num_bits is no number of bits")
-    if not set(manifest.query_modalities) <= set(bigearthnet.MODALITIES):
-        raise ValueError("unknown query_modalities")
-    for name in ("fingerprint", "saved_model"):
-        if not isinstance(getattr(manifest, name), str):
-            raise ValueError(f"{name} is no text")
-    for name in ("non_negative", "synthetic"):
-        if not isinstance(getattr(manifest, name), bool):
-            raise ValueError(f"{name} is neither true nor false")
-    if not isinstance(manifest.sha256, dict):
-        raise ValueError("sha256 is no table")
-    if not all(isinstance(split, str) for split in manifest.splits):
-        raise ValueError("splits are no names")
-
-
 def _current_data(path: pathlib.Path) -> str | None:
     try:
-        return json.loads((path / _MANIFEST).read_text("utf-8"))["data"]
-    except (OSError, ValueError, KeyError, TypeError):
+        return read_manifest(path).data
+    except errors.UserError:
         return None
 
 
@@ -276,7 +249,7 @@ def _flush(file: pathlib.Path) -> None:
 
 
 def _damaged(file: pathlib.Path, error: Exception) -> errors.UserError:
-    reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
     return errors.UserError(
-        f"The index file {file} is damaged: {reason}. {_BUILD_AGAIN}"
+        f"The index file {file} is damaged: {errors.first_line(error)}. "
+        f"{_BUILD_AGAIN}"
     )

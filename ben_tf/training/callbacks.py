@@ -1,4 +1,4 @@
-"""What happens beside the training steps: history, progress, alarm."""
+"""What happens next to the training steps: history, progress, alarm."""
 
 import csv
 import io
@@ -16,11 +16,11 @@ from ben_tf.training import checkpoints
 
 
 class History(tf.keras.callbacks.Callback):
-    """Keeps history.csv: one row an epoch, complete after every epoch.
+    """Keeps history.csv: one row per epoch, complete after every epoch.
 
     Columns: epoch (from 1), seconds, learning_rate, then loss, metrics and
-    their validation counterparts. A run that goes on keeps the rows of the
-    epochs that are done. The metrics of an epoch that was interrupted are those
+    their validation counterparts. A resumed run keeps the rows of the epochs
+    that are done. The metrics of an epoch that was interrupted are those
     of the whole epoch; its seconds count from the interruption.
     """
 
@@ -63,7 +63,7 @@ class History(tf.keras.callbacks.Callback):
 
 
 class NotFinite(tf.keras.callbacks.Callback):
-    """Stops training, before anything is saved, when the loss is no number.
+    """Stops before anything is saved when the loss is NaN or infinite.
 
     The names of the batch's patches go to not_finite.json. They are looked up
     only then, so other steps pay nothing.
@@ -76,7 +76,7 @@ class NotFinite(tf.keras.callbacks.Callback):
         first_step: int,
         patch_names: Callable[[int, int], list[str]],
     ):
-        """Gets ready to look up a batch.
+        """Watches the loss of each step.
 
         Args:
           workdir: Where to write not_finite.json.
@@ -91,11 +91,11 @@ class NotFinite(tf.keras.callbacks.Callback):
     def on_epoch_begin(
         self, epoch: int, logs: dict[str, float] | None = None
     ) -> None:
-        """Remembers the epoch; only the first one begins in its middle."""
+        """Remembers the epoch; only the first one may begin midway."""
         self._epoch = epoch
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
-        """Looks at the loss."""
+        """Stops if the loss is NaN or infinite."""
         if math.isfinite(logs["loss"]):
             return
         step = self._first_step + batch
@@ -111,9 +111,9 @@ class NotFinite(tf.keras.callbacks.Callback):
             f"The loss is {logs['loss']} since step {step + 1} of epoch "
             f"{self._epoch + 1}, whose {len(names)} patches are "
             f"{', '.join(names[:3])} and others, all in {self._path}. Look at "
-            "them, lower --learning_rate, set --clip_norm=1 or use "
-            "--precision=float32; in a new --workdir, for this one would meet "
-            "the same step again."
+            "them, lower `learning_rate`, set `clip_norm=1` or use "
+            "`precision=float32`; in a new `workdir`, since this one would "
+            "meet the same step again."
         )
 
 

@@ -1,4 +1,4 @@
-"""Checkpoints: the state from which a run goes on, and its best weights."""
+"""Checkpoints: the state from which a run resumes, and its best weights."""
 
 import contextlib
 import math
@@ -11,6 +11,7 @@ import tensorflow as tf
 from ben_tf import errors
 from ben_tf import workdir as workdir_lib
 from ben_tf.training import devices
+from ben_tf.training import keras_internals
 from ben_tf.training import weight_averaging
 
 # Chooses the best checkpoint: needs no threshold, so it does not depend on how
@@ -19,22 +20,63 @@ MONITOR = "val_macro_average_precision"
 
 
 def has_state(workdir: workdir_lib.Workdir) -> bool:
-    """Whether a run has saved a state from which it would go on."""
+    """Whether a run has saved a state from which it would resume."""
     return (
         tf.train.latest_checkpoint(os.fspath(workdir.last_checkpoints))
         is not None
     )
 
 
+class BestWeights(tf.keras.callbacks.Callback):
+    """Saves the weights of the epoch with the highest `MONITOR`.
+
+    They are the averages, where weights are averaged. Ends `fit` after
+    `patience` epochs without a better one; 0: never.
+    """
+
+    def __init__(
+        self,
+        workdir: workdir_lib.Workdir,
+        *,
+        model: tf.keras.Model,
+        optimizer: tf.keras.optimizers.Optimizer,
+        patience: int = 0,
+    ):
+        super().__init__()
+        self.value = tf.Variable(-math.inf, dtype=tf.float64, trainable=False)
+        self.epoch = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self._workdir = workdir
+        self._optimizer = optimizer
+        self._patience = patience
+        self._manager = _best_manager(workdir, model)
+
+    def is_patience_spent(self, epochs_done: int) -> bool:
+        """Whether the best epoch is `patience` epochs ago."""
+        waited = epochs_done - int(self.epoch.numpy())
+        return 0 < self._patience <= waited
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        """Saves the weights if they are the best."""
+        value = logs[MONITOR]
+        # NaN (no class with a positive) is never better, but a run must end
+        # with some weights.
+        if value > self.value.numpy() or not epoch:
+            self.value.assign(value if not math.isnan(value) else -math.inf)
+            self.epoch.assign(epoch + 1)
+            with weight_averaging.averaged(self.model, self._optimizer):
+                _save(self._manager, self._workdir)
+        if self.is_patience_spent(epoch + 1):
+            self.model.stop_training = True
+
+
 class Checkpoints(tf.keras.callbacks.Callback):
     """Saves the state every so many steps and after every epoch.
 
-    `checkpoints/last` holds weights, optimiser, random generators, the metrics
-    of the epoch so far and the progress, so that the same command goes on after
-    an interruption as if there had been none; `checkpoints/best` the weights
-    with the highest `MONITOR` (their average, where weights are averaged).
+    `checkpoints/last` holds weights, optimiser, random generators, the running
+    metrics of the epoch and the progress, so that the same command resumes
+    after an interruption as if there had been none.
 
-    A checkpoint counts once the file `checkpoint` beside it names it, which is
+    A checkpoint counts once the file `checkpoint` next to it names it, which is
     replaced after the rest has been written, and no file that it names is ever
     written again. So at any moment the last one named is complete.
     """
@@ -45,68 +87,56 @@ class Checkpoints(tf.keras.callbacks.Callback):
         *,
         model: tf.keras.Model,
         optimizer: tf.keras.optimizers.Optimizer,
+        best: BestWeights,
         metrics: Sequence[tf.keras.metrics.Metric] = (),
         steps_per_epoch: int,
         every_steps: int = 0,
-        patience: int = 0,
-        written_to: workdir_lib.Workdir | None = None,
     ):
-        """Finds the checkpoints of a run.
+        """Puts together the state to save.
 
         Args:
           workdir: The run's folder.
           model: The network.
           optimizer: With its slots.
-          metrics: What is summed up over an epoch.
+          best: The best epoch so far, part of the state.
+          metrics: Running metrics of an epoch.
           steps_per_epoch: Batches of an epoch.
           every_steps: Steps between two checkpoints within an epoch; 0: none.
-          patience: Epochs without a better `MONITOR` after which training
-            stops; 0: it does not.
-          written_to: Where to write instead of `workdir`, for workers that
-            write only because all must take part.
         """
         super().__init__()
+        self.best = best
         self._workdir = workdir
-        self._optimizer = optimizer
         self._metrics = list(metrics)
         self._steps_per_epoch = steps_per_epoch
         self._every_steps = every_steps
-        self._patience = patience
         self._steps_done = tf.Variable(0, dtype=tf.int64, trainable=False)
-        self._best = tf.Variable(-math.inf, dtype=tf.float64, trainable=False)
-        self._best_epoch = tf.Variable(0, dtype=tf.int64, trainable=False)
-        self._last = tf.train.Checkpoint(
+        self._state = tf.train.Checkpoint(
             model=model,
             optimizer=optimizer,
-            random_generators=_random_generators(model),
+            random_generators=keras_internals.random_generators(model),
             metrics=self._metrics,
             steps_done=self._steps_done,
-            best=self._best,
-            best_epoch=self._best_epoch,
+            best=best.value,
+            best_epoch=best.epoch,
         )
-        self._resumed_from = None
-        written_to = written_to or workdir
-        self._last_manager = tf.train.CheckpointManager(
-            self._last, os.fspath(written_to.last_checkpoints), max_to_keep=2
-        )
-        self._best_manager = tf.train.CheckpointManager(
-            tf.train.Checkpoint(model=model),
-            os.fspath(written_to.best_checkpoints),
-            max_to_keep=1,
+        self._resumed_from: str | None = None
+        self._manager = tf.train.CheckpointManager(
+            self._state, os.fspath(workdir.last_checkpoints), max_to_keep=2
         )
 
-    def restore_last(self) -> int:
+    def restore_last(self, workdir: workdir_lib.Workdir) -> int:
         """Restores the newest state; returns the number of steps done.
+
+        Args:
+          workdir: The run's folder, also where this worker writes elsewhere.
 
         Raises:
           UserError: It holds other variables than this program's.
         """
-        path = tf.train.latest_checkpoint(
-            os.fspath(self._workdir.last_checkpoints)
-        )
+        path = tf.train.latest_checkpoint(os.fspath(workdir.last_checkpoints))
         if path is not None:
-            with _explained_mismatch(self._workdir):
-                self._last.restore(path).assert_existing_objects_matched()
+            with _explained_mismatch(workdir):
+                self._state.restore(path).assert_existing_objects_matched()
             self._resumed_from = path
         return self.steps_done
 
@@ -121,16 +151,15 @@ class Checkpoints(tf.keras.callbacks.Callback):
         return self.steps_done % self._steps_per_epoch == 0
 
     @property
-    def patience_is_spent(self) -> bool:
+    def is_patience_spent(self) -> bool:
         """Whether `MONITOR` has not risen for as many epochs as were given."""
-        epoch = self.steps_done // self._steps_per_epoch
-        waited = epoch - int(self._best_epoch.numpy())
-        return 0 < self._patience <= waited
+        epochs_done = self.steps_done // self._steps_per_epoch
+        return self.best.is_patience_spent(epochs_done)
 
     def on_epoch_begin(
         self, epoch: int, logs: dict[str, float] | None = None
     ) -> None:
-        """Gives an epoch that goes on the metrics' sums, and no other one."""
+        """Restores running metrics when an epoch resumes midway."""
         if self._resumed_from is None:
             return
         # `fit` resets only what it has used before.
@@ -145,7 +174,7 @@ class Checkpoints(tf.keras.callbacks.Callback):
     def on_train_batch_end(
         self, batch: int, logs: dict[str, float] | None = None
     ) -> None:
-        """Counts the step, and saves where it is time."""
+        """Counts the step, and saves when it is time."""
         self._steps_done.assign_add(1)
         # The last step of an epoch is followed by the epoch's own checkpoint.
         if (
@@ -155,19 +184,11 @@ class Checkpoints(tf.keras.callbacks.Callback):
         ):
             self.save()
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        """Saves the best weights if they are, then the whole state."""
-        value = logs[MONITOR]
-        # NaN (no class with a positive) is never better, but a run must end
-        # with some weights.
-        if value > self._best.numpy() or not epoch:
-            self._best.assign(value if not math.isnan(value) else -math.inf)
-            self._best_epoch.assign(epoch + 1)
-            with weight_averaging.averaged(self.model, self._optimizer):
-                self._save(self._best_manager)
+    def on_epoch_end(
+        self, epoch: int, logs: dict[str, float] | None = None
+    ) -> None:
+        """Saves the whole state; comes after that of `best`."""
         self.save()
-        if self.patience_is_spent:
-            self.model.stop_training = True
 
     def save(self) -> None:
         """Saves the whole state.
@@ -175,13 +196,28 @@ class Checkpoints(tf.keras.callbacks.Callback):
         Raises:
           UserError: It cannot be written. The one before is kept.
         """
-        self._save(self._last_manager)
+        _save(self._manager, self._workdir)
 
-    def _save(self, manager: tf.train.CheckpointManager) -> None:
-        latest = manager.latest_checkpoint
-        number = int(latest.rpartition("-")[2]) + 1 if latest else 1
-        with _explained_failures(self._workdir):
-            manager.save(checkpoint_number=number)
+
+def _save(
+    manager: tf.train.CheckpointManager, workdir: workdir_lib.Workdir
+) -> None:
+    """Writes the next checkpoint."""
+    latest = manager.latest_checkpoint
+    number = int(latest.rpartition("-")[2]) + 1 if latest else 1
+    with _explained_failures(workdir):
+        manager.save(checkpoint_number=number)
+
+
+def _best_manager(
+    workdir: workdir_lib.Workdir, model: tf.keras.Model
+) -> tf.train.CheckpointManager:
+    """Keeps one checkpoint of the weights alone."""
+    return tf.train.CheckpointManager(
+        tf.train.Checkpoint(model=model),
+        os.fspath(workdir.best_checkpoints),
+        max_to_keep=1,
+    )
 
 
 @contextlib.contextmanager
@@ -192,11 +228,11 @@ def _explained_failures(workdir: workdir_lib.Workdir) -> Iterator[None]:
     except devices.LOST_WORKER:
         raise
     except (OSError, tf.errors.OpError) as error:
-        reason = str(error).partition("\n")[0]
         raise errors.UserError(
-            f"Cannot write a checkpoint to {workdir}: {reason}. The one before "
-            "it is kept: make room, or make the folder writable, and the same "
-            "command goes on from there."
+            f"Cannot write a checkpoint to {workdir}: "
+            f"{errors.first_line(error)}. The one before it is kept: make "
+            "room, or make the folder writable, and the same command resumes "
+            "from there."
         ) from error
 
 
@@ -210,37 +246,19 @@ def _explained_mismatch(workdir: workdir_lib.Workdir) -> Iterator[None]:
         raise errors.UserError(
             f"The checkpoint in {workdir} does not fit the model or the "
             "optimiser. Expected one written by this version of the program, "
-            "of TensorFlow and of TensorFlow Addons. Go on with the version "
-            "that wrote it, or train in a new --workdir."
+            "of TensorFlow and of TensorFlow Addons. Resume with the version "
+            "that wrote it, or train in a new `workdir`."
         ) from error
 
 
-def _random_generators(model: tf.keras.Model) -> list[tf.random.Generator]:
-    """The generators that dropout layers draw from.
-
-    Keras leaves them out of checkpoints, so a run that went on would drop other
-    units. It offers no public way to them.
-    """
-    generators = []
-    for layer in model.layers:
-        if isinstance(layer, tf.keras.layers.Dropout):
-            generators.append(layer._random_generator._generator)
-    return generators
-
-
 def save_best(workdir: workdir_lib.Workdir, model: tf.keras.Model) -> None:
-    """Writes weights that come from elsewhere as the best ones of a workdir.
+    """Writes imported weights as the best ones of a workdir.
 
     Raises:
       UserError: They cannot be written.
     """
-    manager = tf.train.CheckpointManager(
-        tf.train.Checkpoint(model=model),
-        os.fspath(workdir.best_checkpoints),
-        max_to_keep=1,
-    )
     with _explained_failures(workdir):
-        manager.save(checkpoint_number=0)
+        _best_manager(workdir, model).save(checkpoint_number=0)
 
 
 def restore_best(workdir: workdir_lib.Workdir, model: tf.keras.Model) -> None:

@@ -1,4 +1,4 @@
-"""How much the positives of each class count in the class-weighted loss."""
+"""Weights of each class's positives in the class-weighted loss."""
 
 import msgspec
 import numpy as np
@@ -31,7 +31,7 @@ def of_run(
     builder: tfds.core.DatasetBuilder,
     workdir: workdir_lib.Workdir | None,
 ) -> list[float] | None:
-    """The weights for `--loss=class_weighted`; None for other losses.
+    """The weights for `loss=class_weighted`; None for other losses.
 
     The labels of the training split are counted once, which reads it once, and
     kept in the workdir's class_weights.json. Without a workdir nothing is kept.

@@ -5,21 +5,20 @@ import tensorflow as tf
 from ben_tf import bigearthnet
 from ben_tf import config as config_lib
 from ben_tf import models
-from ben_tf.data import preprocessing
+from ben_tf.data import layer_names
+from ben_tf.data import preprocessing as preprocessing_lib
 from ben_tf.training import embedding_loss_model
 
 
-def bands_60m(config: config_lib.Config) -> bool | None:
-    """Whether the 60 m bands are used; None where the model decides."""
-    return {"auto": None, "on": True, "off": False}[config.bands_60m]
-
-
-def raw_grids(config: config_lib.Config) -> tuple[str, ...]:
-    """Names of the raw grids that a configuration's model takes."""
-    return preprocessing.raw_grids(
-        models.MODELS[config.model].layout,
+def preprocessing_of(
+    config: config_lib.Config,
+) -> preprocessing_lib.Preprocessing:
+    """The preprocessing in front of the network of a configuration."""
+    return models.preprocessing_of(
+        config.model,
         modality=config.modality,
-        bands_60m=bands_60m(config),
+        bands_60m={"auto": None, "on": True, "off": False}[config.bands_60m],
+        duplicate_vv=config.duplicate_vv,
     )
 
 
@@ -27,22 +26,24 @@ def make_model(config: config_lib.Config) -> tf.keras.Model:
     """Builds the network that a configuration describes, with new weights."""
     return models.make_model(
         config.model,
-        modality=config.modality,
         fusion=config.fusion,
         num_classes=config.num_classes,
-        bands_60m=bands_60m(config),
+        preprocessing=preprocessing_of(config),
         embedding_size=config.hash_bits or config.embedding_size,
         binary_embedding=config.hash_bits > 0,
     )
 
 
 def freeze_features(model: tf.keras.Model) -> None:
-    """Leaves only what comes after the embedding to be trained.
+    """Freezes all but what comes after the embedding.
 
     Frozen batch normalisation uses its stored statistics, in training too.
     """
     for layer in model.layers:
-        layer.trainable = layer.name in ("logits", "head_bn")
+        layer.trainable = layer.name in (
+            layer_names.LOGITS,
+            layer_names.HEAD_NORM,
+        )
 
 
 def make_fitted(
@@ -55,24 +56,19 @@ def make_fitted(
     """
     inputs, ready = model.input, model.input
     if config.preprocessing == "device":
+        preprocessing = preprocessing_of(config)
         inputs = {
             name: tf.keras.Input(
                 bigearthnet.GRIDS[name].shape,
                 dtype=bigearthnet.GRIDS[name].dtype,
                 name=name,
             )
-            for name in raw_grids(config)
+            for name in preprocessing.raw_grids
         }
         # float32 whatever the network's precision: raw values reach 20,000,
         # where half precision has steps of 16.
         ready = tf.keras.layers.Lambda(
-            preprocessing.to_model_inputs,
-            arguments={
-                "layout": models.MODELS[config.model].layout,
-                "duplicate_vv": config.duplicate_vv,
-            },
-            dtype="float32",
-            name="preprocessing",
+            preprocessing, dtype="float32", name="preprocessing"
         )(inputs)
     if config.embedding_loss != "none":
         return embedding_loss_model.with_embedding_loss(

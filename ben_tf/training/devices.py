@@ -1,23 +1,28 @@
-"""From a flag to a tf.distribute strategy, and what several workers need.
+"""The devices that a run trains on, in one process or in several.
 
-With `--strategy=multi_worker` the same command runs on every machine, on a
+With `strategy=multi_worker` the same command runs on every machine, on a
 workdir that all can reach. TensorFlow's own variable says who is who, here for
 the first of two:
 
     TF_CONFIG='{"cluster": {"worker": ["a:2222", "b:2222"]},
                 "task": {"type": "worker", "index": 0}}'
 
-Worker 0, the chief, writes the results. When a worker is lost, the others start
-themselves anew and wait for it; once the same command runs on its machine
-again, all go on from the last checkpoint.
+Worker 0, the chief, writes the results. When a worker is lost, the others
+restart and wait for it; once the same command runs on its machine again, all
+resume from the last checkpoint.
 """
 
 import contextlib
+import dataclasses
+import errno
 import json
 import os
+import re
 import sys
 import tempfile
+from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Mapping
 
 import tensorflow as tf
 
@@ -27,16 +32,139 @@ from ben_tf import workdir as workdir_lib
 # What TensorFlow raises in the others when a worker is lost.
 LOST_WORKER = (tf.errors.UnavailableError, tf.errors.AbortedError)
 
+# How TensorFlow, XLA and TPUs word it that memory is exhausted.
+_MEMORY = re.compile(r"\bOOM\b|out of memory|allocat", re.IGNORECASE)
+# What a file system raises as ResourceExhaustedError.
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT)
 _STARTS_VARIABLE = "BEN_TF_STARTS_ANEW"
 _MAX_STARTS = 20
 
 
-def make_strategy(name: str) -> tf.distribute.Strategy:
-    """Returns the strategy that `--strategy` names.
+@dataclasses.dataclass(frozen=True)
+class Devices:
+    """Devices that train together.
+
+    Attributes:
+      strategy: How TensorFlow distributes work over them.
+    """
+
+    strategy: tf.distribute.Strategy
+
+    @property
+    def num_workers(self) -> int:
+        """Processes that train together."""
+        if not isinstance(
+            self.strategy, tf.distribute.MultiWorkerMirroredStrategy
+        ):
+            return 1
+        return self.strategy.cluster_resolver.cluster_spec().num_tasks("worker")
+
+    @property
+    def is_chief(self) -> bool:
+        """Whether this process is the one that writes results."""
+        return self.num_workers == 1 or not (
+            self.strategy.cluster_resolver.task_id
+        )
+
+    def wait_for_all(self) -> None:
+        """Returns once every worker has called it."""
+        strategy = self.strategy
+
+        @tf.function
+        def count() -> tf.Tensor:
+            ones = strategy.run(lambda: tf.constant(1.0))
+            return strategy.reduce(tf.distribute.ReduceOp.SUM, ones, axis=None)
+
+        if self.num_workers > 1:
+            count().numpy()
+
+    @contextlib.contextmanager
+    def folder_to_write(
+        self, workdir: workdir_lib.Workdir
+    ) -> Iterator[workdir_lib.Workdir]:
+        """The workdir; for workers other than the chief a temporary one.
+
+        All must take part in writing a checkpoint, whose files would collide.
+        """
+        if self.is_chief:
+            yield workdir
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            yield workdir_lib.Workdir(folder)
+
+    def patches_per_device(self, batch_size: int) -> int:
+        """Patches of a batch for each device.
+
+        Raises:
+          UserError: The batch cannot be shared out evenly, so that the mean of
+            the devices' losses would not be that of the batch.
+        """
+        num_devices = self.strategy.num_replicas_in_sync
+        if batch_size % num_devices:
+            raise errors.UserError(
+                f"A batch is shared by {num_devices} devices. Expected a "
+                f"multiple of {num_devices}. Received: "
+                f"`batch_size={batch_size}`"
+            )
+        return batch_size // num_devices
+
+    def jit_compile(self, mode: str) -> bool:
+        """Whether to compile the training step with XLA.
+
+        Args:
+          mode: "on", "off", or "auto": on a GPU, where alone it is faster.
+
+        Raises:
+          UserError: XLA is to compile a step that several CPUs share.
+        """
+        has_gpu = bool(tf.config.list_logical_devices("GPU"))
+        num_devices = self.strategy.num_replicas_in_sync
+        if (
+            mode == "on"
+            and num_devices > 1
+            and not has_gpu
+            and not isinstance(self.strategy, tf.distribute.TPUStrategy)
+        ):
+            raise errors.UserError(
+                "XLA cannot compile a step that several CPU devices share. "
+                f"Expected `jit_compile=auto` or off with {num_devices} of "
+                "them. Received: `jit_compile=on`"
+            )
+        return {"on": True, "off": False, "auto": has_gpu}[mode]
+
+    def distribute(
+        self,
+        make_part: Callable[[tuple[int, int]], tf.data.Dataset],
+        batch_size: int,
+    ) -> tf.data.Dataset:
+        """Batches of which each worker reads its part.
+
+        Args:
+          make_part: From (index, count) of a worker to its part of every batch.
+          batch_size: Patches in a batch, over all workers.
+        """
+        if self.num_workers == 1:
+            # Keras shares batches out among the devices of one process.
+            return make_part((0, 1))
+
+        def of_worker(context: tf.distribute.InputContext) -> tf.data.Dataset:
+            count = context.num_input_pipelines
+            part = make_part((context.input_pipeline_id, count))
+            # One of the worker's devices takes one element.
+            size = self.patches_per_device(batch_size)
+            if size * count == batch_size:
+                return part
+            return part.rebatch(size, drop_remainder=True)
+
+        return self.strategy.distribute_datasets_from_function(of_worker)
+
+
+def make_devices(name: str) -> Devices:
+    """Connects to the devices that `strategy` names.
 
     Args:
       name: "auto" mirrors the model over all GPUs, and takes the one device
-        where there is no more; "one_device" takes the first GPU or the CPU;
+        where there is only one; "one_device" takes the first GPU or the CPU;
         "mirrored" takes all GPUs, or all logical CPU devices; "multi_worker"
         those of all machines of TF_CONFIG, and waits for them; "tpu" the TPU
         that the environment names.
@@ -47,25 +175,35 @@ def make_strategy(name: str) -> tf.distribute.Strategy:
       UserError: No TPU, or no usable TF_CONFIG.
       ValueError: Unknown name.
     """
-    if name == "tpu":
-        return _tpu_strategy()
-    if name == "multi_worker":
-        return _multi_worker_strategy()
-    gpus = tf.config.list_logical_devices("GPU")
-    devices = gpus or tf.config.list_logical_devices("CPU")
-    if name == "mirrored" or (name == "auto" and len(gpus) > 1):
-        return tf.distribute.MirroredStrategy(
-            [device.name for device in devices]
+    if name not in STRATEGIES:
+        raise ValueError(
+            f"Unknown strategy. Expected one of {', '.join(STRATEGIES)}. "
+            f"Received: {name!r}"
         )
-    if name in ("auto", "one_device"):
-        return tf.distribute.OneDeviceStrategy(devices[0].name)
-    raise ValueError(
-        "Unknown strategy. Expected one of auto, one_device, mirrored, "
-        f"multi_worker, tpu. Received: {name!r}"
-    )
+    return Devices(STRATEGIES[name]())
 
 
-def _multi_worker_strategy() -> tf.distribute.Strategy:
+def _logical_devices() -> list[str]:
+    """Names of all GPUs, or of all CPU devices where there is no GPU."""
+    gpus = tf.config.list_logical_devices("GPU")
+    found = gpus or tf.config.list_logical_devices("CPU")
+    return [device.name for device in found]
+
+
+def _one_device() -> tf.distribute.Strategy:
+    return tf.distribute.OneDeviceStrategy(_logical_devices()[0])
+
+
+def _mirrored() -> tf.distribute.Strategy:
+    return tf.distribute.MirroredStrategy(_logical_devices())
+
+
+def _auto() -> tf.distribute.Strategy:
+    num_gpus = len(tf.config.list_logical_devices("GPU"))
+    return _mirrored() if num_gpus > 1 else _one_device()
+
+
+def _multi_worker() -> tf.distribute.Strategy:
     """Connects to the other workers."""
     try:
         content = json.loads(os.environ["TF_CONFIG"])
@@ -75,7 +213,7 @@ def _multi_worker_strategy() -> tf.distribute.Strategy:
         is_worker = False
     if not is_worker:
         raise errors.UserError(
-            "--strategy=multi_worker needs the variable TF_CONFIG. Expected "
+            "`strategy=multi_worker` needs the variable TF_CONFIG. Expected "
             '{"cluster": {"worker": ["HOST:PORT", ...]}, "task": {"type": '
             '"worker", "index": 0}}, with another index on each machine. '
             f"Received: {os.environ.get('TF_CONFIG', 'none')}"
@@ -83,47 +221,50 @@ def _multi_worker_strategy() -> tf.distribute.Strategy:
     return tf.distribute.MultiWorkerMirroredStrategy()
 
 
-def num_workers(strategy: tf.distribute.Strategy) -> int:
-    """Processes that train together."""
-    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
-        return 1
-    return strategy.cluster_resolver.cluster_spec().num_tasks("worker")
+def _tpu() -> tf.distribute.Strategy:
+    """Connects to the TPU and starts it."""
+    try:
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver()
+        tf.config.experimental_connect_to_cluster(resolver)
+        tf.tpu.experimental.initialize_tpu_system(resolver)
+    except (ValueError, OSError, tf.errors.OpError) as error:
+        raise errors.UserError(
+            f"`strategy=tpu` finds no TPU: {errors.first_line(error)}. "
+            "Expected a machine with one, or its address in the variable "
+            "TPU_NAME. Use another `strategy` elsewhere."
+        ) from error
+    return tf.distribute.TPUStrategy(resolver)
 
 
-def is_chief(strategy: tf.distribute.Strategy) -> bool:
-    """Whether this process is the one that writes results."""
-    return num_workers(strategy) == 1 or not strategy.cluster_resolver.task_id
+STRATEGIES: Mapping[str, Callable[[], tf.distribute.Strategy]] = {
+    "auto": _auto,
+    "one_device": _one_device,
+    "mirrored": _mirrored,
+    "multi_worker": _multi_worker,
+    "tpu": _tpu,
+}
 
 
-def wait_for_all(strategy: tf.distribute.Strategy) -> None:
-    """Returns once every worker has called it."""
-
-    @tf.function
-    def count() -> tf.Tensor:
-        ones = strategy.run(lambda: tf.constant(1.0))
-        return strategy.reduce(tf.distribute.ReduceOp.SUM, ones, axis=None)
-
-    if num_workers(strategy) > 1:
-        count().numpy()
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether memory of a device is exhausted, and not the space on a disk."""
+    return isinstance(error, tf.errors.ResourceExhaustedError) and not any(
+        os.strerror(code) in str(error) for code in _DISK_ERRORS
+    )
 
 
-@contextlib.contextmanager
-def folder_to_write(
-    strategy: tf.distribute.Strategy, workdir: workdir_lib.Workdir
-) -> Iterator[workdir_lib.Workdir]:
-    """The workdir; for workers beside the chief a folder that vanishes.
-
-    All must take part in writing a checkpoint, whose files would collide.
-    """
-    if is_chief(strategy):
-        yield workdir
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        yield workdir_lib.Workdir(folder)
+def out_of_memory(error: Exception, batch_size: int) -> errors.UserError:
+    """Says in one sentence that a training step does not fit into memory."""
+    # In front of the reason Keras puts where in the graph it happened.
+    lines = [x for x in str(error).splitlines() if _MEMORY.search(x)]
+    reason = lines[0].strip().rstrip(".") if lines else errors.first_line(error)
+    return errors.UserError(
+        f"Memory does not suffice for a step of {batch_size} patches: "
+        f"{reason[:200]}. Lower `batch_size` or use a `precision` of 16 bits."
+    )
 
 
 def start_anew(error: tf.errors.OpError) -> None:
-    """Replaces this process by one with the same command.
+    """Restarts this process with the same command, to wait for the lost one.
 
     TensorFlow cannot connect a process to its workers twice.
 
@@ -132,71 +273,14 @@ def start_anew(error: tf.errors.OpError) -> None:
     """
     count = int(os.environ.get(_STARTS_VARIABLE, "0")) + 1
     if count > _MAX_STARTS:
-        reason = str(error).strip().partition("\n")[0]
         raise errors.UserError(
-            f"Lost a worker {count} times: {reason} See what ends it, and start"
-            " the same command on all machines to go on from the last "
-            "checkpoint."
+            f"Lost a worker {count} times: {errors.first_line(error)}. See "
+            "what ends it, and start the same command on all machines to "
+            "resume from the last checkpoint."
         ) from error
     print(
-        "Lost a worker. Waiting for it, to go on from the last checkpoint.",
+        "Lost a worker. Waiting for it, to resume from the last checkpoint.",
         flush=True,
     )
     os.environ[_STARTS_VARIABLE] = str(count)
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
-
-
-def check_batches(strategy: tf.distribute.Strategy, batch_size: int) -> None:
-    """Makes sure that each device gets as many patches of a batch.
-
-    Otherwise the mean of their losses would not be that of the batch.
-
-    Raises:
-      UserError: It does not.
-    """
-    num_devices = strategy.num_replicas_in_sync
-    if batch_size % num_devices:
-        raise errors.UserError(
-            f"A batch is shared by {num_devices} devices. Expected a multiple "
-            f"of {num_devices}. Received: --batch_size={batch_size}"
-        )
-
-
-def check_compilation(strategy: tf.distribute.Strategy, mode: str) -> None:
-    """Refuses what TensorFlow cannot compile.
-
-    Raises:
-      UserError: XLA is to compile a step that several CPUs share.
-    """
-    if (
-        mode == "on"
-        and strategy.num_replicas_in_sync > 1
-        and not has_gpu()
-        and not isinstance(strategy, tf.distribute.TPUStrategy)
-    ):
-        raise errors.UserError(
-            "XLA cannot compile a step that several CPU devices share. "
-            "Expected --jit_compile=auto or off with "
-            f"{strategy.num_replicas_in_sync} of them. Received: on"
-        )
-
-
-def _tpu_strategy() -> tf.distribute.Strategy:
-    """Connects to the TPU and starts it."""
-    try:
-        resolver = tf.distribute.cluster_resolver.TPUClusterResolver()
-        tf.config.experimental_connect_to_cluster(resolver)
-        tf.tpu.experimental.initialize_tpu_system(resolver)
-    except (ValueError, OSError, tf.errors.OpError) as error:
-        reason = str(error).partition("\n")[0].rstrip(".")
-        raise errors.UserError(
-            f"--strategy=tpu finds no TPU: {reason}. Expected a machine with "
-            "one, or its address in the variable TPU_NAME. Use another "
-            "--strategy elsewhere."
-        ) from error
-    return tf.distribute.TPUStrategy(resolver)
-
-
-def has_gpu() -> bool:
-    """Whether TensorFlow sees a GPU."""
-    return bool(tf.config.list_logical_devices("GPU"))

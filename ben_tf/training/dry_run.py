@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import tensorflow as tf
 import tqdm
 
-from ben_tf import errors
 from ben_tf.data import built_dataset
+from ben_tf.training import devices
+from ben_tf.training import keras_internals
 from ben_tf.training import runs
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def plan(run: runs.Run) -> Plan:
     config = run.config
     # With a loss on embeddings, `fitted` may hold weights of its own.
     trainable = run.fitted.trainable_variables
-    num_devices = run.fitted.distribute_strategy.num_replicas_in_sync
+    patches = run.devices.patches_per_device(config.batch_size)
     return Plan(
         name=f"{config.model}, {config.modality}, {config.precision}",
         trainable_parameters=_num_elements(trainable),
@@ -80,10 +81,9 @@ def plan(run: runs.Run) -> Plan:
         weight_bytes=_num_bytes(run.fitted.variables),
         gradient_bytes=_num_bytes(trainable),
         slot_bytes=_slot_bytes(run.optimizer),
-        activation_bytes=_bytes_per_patch(run.model)
-        * -(-config.batch_size // num_devices),
+        activation_bytes=_bytes_per_patch(run.model) * patches,
         batch_size=config.batch_size,
-        num_devices=num_devices,
+        num_devices=config.batch_size // patches,
         steps_per_epoch=run.steps_per_epoch,
         epochs=config.epochs,
         training_bytes=_bytes_read(run.builder, config.train_split),
@@ -119,12 +119,7 @@ def measure(
             callbacks=[clock],
         )
     except tf.errors.ResourceExhaustedError as error:
-        reason = str(error).partition("\n")[0]
-        raise errors.UserError(
-            f"Memory does not suffice for a step of {run.config.batch_size} "
-            f"patches: {reason}. Lower --batch_size or use a --precision of "
-            "16 bits."
-        ) from error
+        raise devices.out_of_memory(error, run.config.batch_size) from error
     return [b - a for a, b in zip(clock.ends[:-1], clock.ends[1:], strict=True)]
 
 
@@ -171,7 +166,7 @@ def describe_time(plan: Plan, step_seconds: list[float]) -> str:
 
 
 class _Clock(tf.keras.callbacks.Callback):
-    """Notes when each step ends, and shows progress."""
+    """Records when each step ends, and shows progress."""
 
     def __init__(self, num_steps: int):
         super().__init__()
@@ -211,7 +206,7 @@ def _slot_bytes(optimizer: tf.keras.optimizers.Optimizer) -> int:
     # A method in Keras' older interface.
     variables = variables() if callable(variables) else variables
     # Lookahead wraps an optimiser that keeps its own.
-    inner = getattr(optimizer, "_optimizer", None)
+    inner = keras_internals.wrapped_optimizer(optimizer)
     return _num_bytes(v for v in variables if v.shape.rank) + (
         _slot_bytes(inner) if inner is not None else 0
     )

@@ -10,6 +10,7 @@ the same layers, which also gives the embeddings and adds their loss.
 
 import tensorflow as tf
 
+from ben_tf.data import layer_names
 from ben_tf.training import losses
 
 
@@ -41,7 +42,7 @@ class ModelWithEmbeddingLoss(tf.keras.Model):
 
     @property
     def metrics(self) -> list[tf.keras.metrics.Metric]:
-        """All metrics; `fit` resets them with every epoch."""
+        """All metrics; `fit` resets them every epoch."""
         return [*super().metrics, self._tracker]
 
     def compute_loss(
@@ -96,24 +97,23 @@ def with_embedding_loss(
       ready: What the network takes, made of them.
       loss: One of `losses.EMBEDDING_LOSSES` with a shared space, else of
         `losses.SINGLE_EMBEDDING_LOSSES`.
-      weight: Weight of that loss beside the classifier's.
+      weight: Weight of that loss next to the classifier's.
       binary: Whether signs of the embeddings are a code.
     """
     names = {layer.name for layer in model.layers}
-    by_sensor = names >= {"s1_embedding", "s2_embedding"}
-    embedding_names = (
-        ("s1_embedding", "s2_embedding") if by_sensor else ("embedding",)
-    )
+    by_sensor = [layer_names.embedding_of(x) for x in ("S1", "S2")]
+    is_shared = names >= set(by_sensor)
+    compared = by_sensor if is_shared else [layer_names.EMBEDDING]
     network = tf.keras.Model(
         model.input,
         [
             model.output,
-            *(model.get_layer(name).output for name in embedding_names),
+            *(model.get_layer(name).output for name in compared),
         ],
     )
     probabilities, *embeddings = network(ready)
     joined = tf.keras.layers.Lambda(
-        lambda tensors: tf.stack(tensors, axis=1) if by_sensor else tensors[0],
+        lambda tensors: tf.stack(tensors, axis=1) if is_shared else tensors[0],
         dtype="float32",
         name="embeddings",
     )(embeddings)

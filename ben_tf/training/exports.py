@@ -3,7 +3,6 @@
 import os
 import pathlib
 
-from ben_tf import models
 from ben_tf import saved_model
 from ben_tf import workdir as workdir_lib
 from ben_tf.training import checkpoints
@@ -29,10 +28,7 @@ def export_best(path: str | os.PathLike) -> pathlib.Path:
     return saved_model.save(
         model,
         workdir.saved_model,
+        preprocessing=configured_model.preprocessing_of(config),
         name=config.model,
-        layout=models.MODELS[config.model].layout,
-        modality=config.modality,
-        bands_60m=configured_model.bands_60m(config),
-        duplicate_vv=config.duplicate_vv,
         trained_on_synthetic=workdir.read_data().synthetic,
     )

@@ -1,4 +1,4 @@
-"""Takes the steps of a run, from where its checkpoints stand to the end."""
+"""Trains a run from its last checkpoint to the end."""
 
 import os
 
@@ -14,6 +14,27 @@ from ben_tf.training import runs
 from ben_tf.training import weight_averaging
 
 
+def make_checkpoints(
+    run: runs.Run, workdir: workdir_lib.Workdir
+) -> checkpoints_lib.Checkpoints:
+    """What saves the state of a run, written to a workdir."""
+    best = checkpoints_lib.BestWeights(
+        workdir,
+        model=run.model,
+        optimizer=run.optimizer,
+        patience=run.config.early_stopping_patience,
+    )
+    return checkpoints_lib.Checkpoints(
+        workdir,
+        model=run.model,
+        optimizer=run.optimizer,
+        best=best,
+        metrics=run.epoch_metrics,
+        steps_per_epoch=run.steps_per_epoch,
+        every_steps=run.config.checkpoint_every_steps,
+    )
+
+
 def fit(
     run: runs.Run,
     checkpoints: checkpoints_lib.Checkpoints,
@@ -22,8 +43,8 @@ def fit(
     """Trains until the last epoch, or until patience is spent.
 
     Raises:
-      UserError: The loss is no number, the workdir cannot be written, or memory
-        does not suffice.
+      UserError: The loss is NaN or infinite, the workdir cannot be written, or
+        memory does not suffice.
       interruption.Terminated: SIGTERM came.
       devices.LOST_WORKER: One of several workers is gone.
     """
@@ -32,13 +53,13 @@ def fit(
         # Keras knows no epoch that begins in its middle: it gets a `fit`.
         _fit(run, checkpoints, workdir, range(epoch, epoch + 1), step)
         # The chief may still be writing what all restore.
-        devices.wait_for_all(run.strategy)
-        # At its end Keras may have put averages in the place of the weights.
-        checkpoints.restore_last()
+        run.devices.wait_for_all()
+        # At its end Keras may have put averages in place of the weights.
+        checkpoints.restore_last(workdir)
         epoch += 1
-    if epoch < run.config.epochs and not checkpoints.patience_is_spent:
+    if epoch < run.config.epochs and not checkpoints.is_patience_spent:
         _fit(run, checkpoints, workdir, range(epoch, run.config.epochs), 0)
-    if checkpoints.patience_is_spent:
+    if checkpoints.is_patience_spent:
         print(
             f"Stopped early: {checkpoints_lib.MONITOR} has not risen for "
             f"{run.config.early_stopping_patience} epochs."
@@ -54,7 +75,7 @@ def _fit(
 ) -> None:
     """One call of Keras' `fit`."""
     stop_on_sigterm = interruption.StopOnSigterm(
-        checkpoints, saves=devices.num_workers(run.strategy) == 1
+        checkpoints, saves=run.devices.num_workers == 1
     )
     results = [
         callbacks.History(workdir, num_epochs_done=epochs.start),
@@ -68,7 +89,6 @@ def _fit(
         steps_per_epoch=run.steps_per_epoch,
         first_step=first_step,
     )
-    is_chief = devices.is_chief(run.strategy)
     try:
         run.fitted.fit(
             run.training_data(epochs.start, first_step),
@@ -83,25 +103,22 @@ def _fit(
                     first_step=first_step,
                     patch_names=run.training_patch_names,
                 ),
-                *(results if is_chief else []),
+                *(results if run.devices.is_chief else []),
                 weight_averaging.AverageInValidation(),
+                checkpoints.best,
                 checkpoints,
-                *([progress] if is_chief else []),
+                *([progress] if run.devices.is_chief else []),
                 stop_on_sigterm,
             ],
         )
     except (OSError, tf.errors.ResourceExhaustedError) as error:
-        reason = str(error).partition("\n")[0]
-        if "OOM" in reason:
-            raise errors.UserError(
-                f"Memory does not suffice for a step of {run.config.batch_size}"
-                f" patches: {reason}. Lower --batch_size or use a --precision "
-                "of 16 bits."
-            ) from error
+        if devices.is_out_of_memory(error):
+            raise devices.out_of_memory(error, run.config.batch_size) from error
         raise errors.UserError(
-            f"Cannot write to the workdir {workdir}: {reason}. The last "
-            "checkpoint is kept: make room, or make the folder writable, and "
-            "the same command goes on from there."
+            f"Cannot write to the workdir {workdir}: "
+            f"{errors.first_line(error)}. The last checkpoint is kept: make "
+            "room, or make the folder writable, and the same command resumes "
+            "from there."
         ) from error
     finally:
         stop_on_sigterm.release()

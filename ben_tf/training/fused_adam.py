@@ -1,6 +1,8 @@
-"""Adam whose step is one operation a variable."""
+"""Adam whose step is one operation per variable."""
 
 import tensorflow as tf
+
+from ben_tf.training import keras_internals
 
 
 class FusedAdam(tf.keras.optimizers.Adam):
@@ -27,15 +29,15 @@ class FusedAdam(tf.keras.optimizers.Adam):
         """
         if self.amsgrad:
             raise NotImplementedError("FusedAdam does not know amsgrad.")
-        place = self._index_dict[self._var_key(variable)]
+        momentum, velocity = keras_internals.adam_moments(self, variable)
         dtype = variable.dtype
         beta_1 = tf.cast(self.beta_1, dtype)
         beta_2 = tf.cast(self.beta_2, dtype)
         step = tf.cast(self.iterations + 1, dtype)
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
-            m=self._momentums[place].handle,
-            v=self._velocities[place].handle,
+            m=momentum.handle,
+            v=velocity.handle,
             beta1_power=tf.pow(beta_1, step),
             beta2_power=tf.pow(beta_2, step),
             lr=tf.cast(self.learning_rate, dtype),

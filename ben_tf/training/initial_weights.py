@@ -1,4 +1,4 @@
-"""Where training starts: ImageNet weights, or two networks of one sensor each.
+"""Where training starts: ImageNet weights, or a network for each sensor.
 
 The paper's column "ImageNet" (Table I) takes both steps: the final layer of a
 network with ImageNet weights is trained on each sensor by itself, then the two
@@ -11,9 +11,11 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
+from ben_tf import bigearthnet
 from ben_tf import config as config_lib
 from ben_tf import errors
 from ben_tf import workdir as workdir_lib
+from ben_tf.data import layer_names
 from ben_tf.data import preprocessing
 from ben_tf.training import checkpoints
 from ben_tf.training import configured_model
@@ -31,7 +33,7 @@ _RGB = ("B04", "B03", "B02")
 def load_initial_weights(
     model: tf.keras.Model, config: config_lib.Config
 ) -> None:
-    """Gives a new model the weights that its training starts from.
+    """Loads the weights that training starts from into a new model.
 
     Args:
       model: From `configured_model.make_model(config)`.
@@ -48,7 +50,7 @@ def load_initial_weights(
 
 
 def adapt_stem(kernel: np.ndarray, bands: tuple[str, ...]) -> np.ndarray:
-    """A first kernel for red, green and blue becomes one for other bands.
+    """Turns a first kernel for red, green and blue into one for other bands.
 
     B04, B03 and B02 keep their slices, every other band gets the mean of the
     three. All are scaled to standardised bands and by 3 / bands, so that an
@@ -82,7 +84,7 @@ def _load_imagenet(model: tf.keras.Model, config: config_lib.Config) -> None:
         height, width, num_bands, filters = shapes[stem]
         shapes[stem] = (height, width, len(_RGB), filters)
         values = slim_checkpoint.read_backbone(path, model.name, shapes)
-        s1 = ("VV", "VH")
+        s1 = bigearthnet.S1_BANDS
         s2 = preprocessing.S2_STACK_BANDS
         bands = {
             "s1": s1,
@@ -109,7 +111,7 @@ def _find_imagenet(config: config_lib.Config) -> pathlib.Path:
         raise errors.UserError(
             f"No ImageNet weights for {config.model} in {path}. Download "
             f"{_URL.format(name)}, unpack {name}.ckpt from it to {cached}, or "
-            "name it with --imagenet_weights=PATH."
+            "name it with `imagenet_weights=PATH`."
         )
     return path
 
@@ -119,7 +121,7 @@ def _fuse_branches(model: tf.keras.Model, config: config_lib.Config) -> None:
     folders = [x.strip() for x in config.branch_workdirs.split(",")]
     if len(folders) != 2:
         raise errors.UserError(
-            "Invalid --branch_workdirs. Expected two workdirs, of Sentinel-1 "
+            "Invalid `branch_workdirs`. Expected two workdirs, of Sentinel-1 "
             f"and Sentinel-2: FOLDER,FOLDER. Received: "
             f"{config.branch_workdirs!r}"
         )
@@ -127,12 +129,12 @@ def _fuse_branches(model: tf.keras.Model, config: config_lib.Config) -> None:
     for sensor, folder in zip(("S1", "S2"), folders, strict=True):
         branch = _read_branch(sensor, folder, config)
         for layer in branch.layers:
-            if layer.weights and layer.name != "logits":
+            if layer.weights and layer.name != layer_names.LOGITS:
                 model.get_layer(layer.name).set_weights(layer.get_weights())
-        heads[sensor] = branch.get_layer("logits").get_weights()
+        heads[sensor] = branch.get_layer(layer_names.LOGITS).get_weights()
     # The order of `branches.fuse_stacks`: Sentinel-2 first.
     kernels, biases = zip(heads["S2"], heads["S1"], strict=True)
-    model.get_layer("logits").set_weights(
+    model.get_layer(layer_names.LOGITS).set_weights(
         [np.concatenate(kernels) / 2, np.mean(biases, axis=0)]
     )
 
@@ -155,13 +157,13 @@ def _read_branch(
         else {"bands_60m": config.bands_60m}
     )
     wrong = [
-        f"--{name}={getattr(branch_config, name)}, expected {value}"
+        f"`{name}={getattr(branch_config, name)}`, expected {value}"
         for name, value in expected.items()
         if getattr(branch_config, name) != value
     ]
     if wrong:
         raise errors.UserError(
-            f"The workdir {folder} of --branch_workdirs does not fit: "
+            f"The workdir {folder} of `branch_workdirs` does not fit: "
             f"{'; '.join(wrong)}. Name those of Sentinel-1 and Sentinel-2, in "
             "this order, trained with the same options."
         )

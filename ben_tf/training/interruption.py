@@ -1,4 +1,4 @@
-"""SIGTERM, by which schedulers announce the end: save, then stop."""
+"""SIGTERM, with which schedulers announce the end: save, then stop."""
 
 import signal
 import threading
@@ -13,14 +13,14 @@ EXIT_CODE = 128 + signal.SIGTERM
 
 
 class Terminated(Exception):
-    """The run was asked to stop, and can go on later."""
+    """The run was asked to stop, and can be resumed."""
 
 
 class StopOnSigterm(tf.keras.callbacks.Callback):
     """Saves after the step during which SIGTERM arrives, and stops `fit`.
 
-    In validation it stops without saving: the run goes on from the checkpoint
-    before. So it does with several workers, who can only save together.
+    In validation it stops without saving: the run resumes from the checkpoint
+    before. So it does with several workers, which can only save together.
     """
 
     def __init__(
@@ -49,10 +49,10 @@ class StopOnSigterm(tf.keras.callbacks.Callback):
     def on_train_batch_end(
         self, batch: int, logs: dict[str, float] | None = None
     ) -> None:
-        """Saves and stops.
+        """After the signal, saves and stops, unless the epoch's end is next.
 
         Raises:
-          Terminated: After the signal.
+          Terminated: The signal came, and the state is saved.
         """
         if not self._is_terminated:
             return
@@ -60,30 +60,29 @@ class StopOnSigterm(tf.keras.callbacks.Callback):
             self._checkpoints.save()
             raise Terminated(
                 f"Stopped by SIGTERM after step {self._checkpoints.steps_done}"
-                ", saved. The same command goes on from there."
+                ", saved. The same command resumes from there."
             )
         if not self._saves:
-            self._stop()
+            self._stop_after_signal()
 
     def on_test_batch_end(
         self, batch: int, logs: dict[str, float] | None = None
     ) -> None:
-        """Stops."""
-        if self._is_terminated:
-            self._stop()
+        """After the signal, stops validation."""
+        self._stop_after_signal()
 
     def on_epoch_end(
         self, epoch: int, logs: dict[str, float] | None = None
     ) -> None:
-        """Stops; the epoch's checkpoint is written."""
-        if self._is_terminated:
-            self._stop()
+        """After the signal, stops; the epoch's checkpoint is written."""
+        self._stop_after_signal()
 
-    def _stop(self) -> None:
-        raise Terminated(
-            "Stopped by SIGTERM. The same command goes on from the last "
-            "checkpoint."
-        )
+    def _stop_after_signal(self) -> None:
+        if self._is_terminated:
+            raise Terminated(
+                "Stopped by SIGTERM. The same command resumes from the last "
+                "checkpoint."
+            )
 
     def _note(self, signal_number: int, frame: types.FrameType | None) -> None:
         self._is_terminated = True

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from ben_tf import errors
+from ben_tf.training import addons
+from ben_tf.training import keras_internals
 
 # Across the two sensors of a shared space; on the one embedding of others.
 EMBEDDING_LOSSES = ("n_pairs", "contrastive")
@@ -23,7 +24,7 @@ _HASHING_WEIGHT = 4.0
 def classification_loss(
     name: str, *, positive_weights: Sequence[float] | None = None
 ) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
-    """The loss on probabilities that `--loss` names.
+    """The loss on probabilities that `loss` names.
 
     Args:
       name: "sigmoid_cross_entropy" (paper); "focal", Lin et al., "Focal Loss
@@ -39,32 +40,38 @@ def classification_loss(
     Raises:
       ValueError: Unknown name.
     """
-    if name == "sigmoid_cross_entropy":
-        return tf.keras.losses.BinaryCrossentropy()
-    if name == "focal":
-        return tf.keras.losses.BinaryFocalCrossentropy(gamma=2.0)
-    if name == "class_weighted":
+    if name not in CLASSIFICATION_LOSSES:
+        raise ValueError(
+            "Unknown loss. Expected one of "
+            f"{', '.join(CLASSIFICATION_LOSSES)}. Received: {name!r}"
+        )
+    return CLASSIFICATION_LOSSES[name](positive_weights)
 
-        def class_weighted(
-            labels: tf.Tensor, probabilities: tf.Tensor
-        ) -> tf.Tensor:
-            # Keras finds the logits behind the probabilities: no logarithm of
-            # a rounded 0.
-            terms = tf.keras.backend.binary_crossentropy(labels, probabilities)
-            weights = tf.where(labels > 0, tf.constant(positive_weights), 1.0)
-            return tf.reduce_mean(weights * terms, axis=-1)
 
-        return class_weighted
-    raise ValueError(
-        "Unknown loss. Expected sigmoid_cross_entropy, focal or "
-        f"class_weighted. Received: {name!r}"
-    )
+def _class_weighted(
+    positive_weights: Sequence[float] | None,
+) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+    def class_weighted(
+        labels: tf.Tensor, probabilities: tf.Tensor
+    ) -> tf.Tensor:
+        terms = keras_internals.cross_entropy(labels, probabilities)
+        weights = tf.where(labels > 0, tf.constant(positive_weights), 1.0)
+        return tf.reduce_mean(weights * terms, axis=-1)
+
+    return class_weighted
+
+
+CLASSIFICATION_LOSSES = {
+    "sigmoid_cross_entropy": lambda _: tf.keras.losses.BinaryCrossentropy(),
+    "focal": lambda _: tf.keras.losses.BinaryFocalCrossentropy(gamma=2.0),
+    "class_weighted": _class_weighted,
+}
 
 
 def single_embedding_loss(
     name: str, labels: tf.Tensor, embeddings: tf.Tensor
 ) -> tf.Tensor:
-    """The loss on one embedding a patch, from TensorFlow Addons.
+    """The loss on one embedding per patch, from TensorFlow Addons.
 
     "n_pairs" (Sohn, NeurIPS 2016, for several labels): each patch is to pick
     those that share its labels, by the inner product of unit vectors / 0.1.
@@ -88,14 +95,9 @@ def single_embedding_loss(
             f"Unknown loss. Expected one of {SINGLE_EMBEDDING_LOSSES}. "
             f"Received: {name!r}"
         )
-    try:
-        import tensorflow_addons
-    except ImportError as error:
-        raise errors.UserError(
-            f"--embedding_loss={name} needs TensorFlow Addons, which exists "
-            "for Python 3.11 and TensorFlow 2.15 only. Use that lane, or "
-            "--fusion=shared, whose losses do not need it."
-        ) from error
+    tensorflow_addons = addons.load(
+        f"embedding_loss={name}", instead="`fusion=shared`, whose losses do not"
+    )
     unit = tf.math.l2_normalize(tf.cast(embeddings, tf.float32), axis=-1)
     if name == "n_pairs":
         # Addons divides by the number of labels: "no label" is one, too.
@@ -173,7 +175,8 @@ def cross_modal_contrastive(
     Args:
       labels: (B, classes) float32 multi-hot.
       embeddings: (B, 2, D) float32, by sensor.
-      margin: Distance from which on strangers are left alone.
+      margin: Distance up to which pairs without a common label are pushed
+        apart.
 
     Returns:
       A scalar.
@@ -194,7 +197,7 @@ def cross_modal_contrastive(
 
 
 def hashing(embeddings: tf.Tensor) -> tf.Tensor:
-    """Makes signs of embeddings good binary codes.
+    """Penalises embeddings whose signs make poor binary codes.
 
     Quantisation, the mean of (|h| - 1)^2, keeps values away from 0, so that
     signs lose little; balance, the mean over bits of (mean of h)^2, lets each
@@ -217,7 +220,7 @@ def hashing(embeddings: tf.Tensor) -> tf.Tensor:
 def embedding_loss(
     name: str, labels: tf.Tensor, embeddings: tf.Tensor, *, binary: bool
 ) -> tf.Tensor:
-    """The loss that `--embedding_loss` names, with the hashing terms if asked.
+    """The loss that `embedding_loss` names, with the hashing terms if asked.
 
     Args:
       name: One of `EMBEDDING_LOSSES`.

@@ -1,17 +1,39 @@
 """The optimisers and learning rate schedules of `Config`."""
 
-import types
+import functools
+from collections.abc import Callable
+from collections.abc import Mapping
+from typing import TypeAlias
 
 import tensorflow as tf
 
+from ben_tf import config as config_lib
 from ben_tf import errors
+from ben_tf.training import addons
 from ben_tf.training import fused_adam
+
+_Rate: TypeAlias = "float | tf.keras.optimizers.schedules.LearningRateSchedule"
+
+
+_OF_KERAS: Mapping[str, Callable[..., tf.keras.optimizers.Optimizer]] = {
+    "adam": fused_adam.FusedAdam,
+    "adamw": functools.partial(fused_adam.FusedAdam, weight_decay=1e-4),
+    "sgd": functools.partial(tf.keras.optimizers.SGD, momentum=0.9),
+}
+# Both are of Keras' older interface.
+_OF_ADDONS: Mapping[str, Callable[..., tf.keras.optimizers.Optimizer]] = {
+    "lamb": lambda module, rate, **options: module.LAMB(rate, **options),
+    "lookahead_adam": lambda module, rate, **options: module.Lookahead(
+        tf.keras.optimizers.legacy.Adam(rate), **options
+    ),
+}
+OPTIMIZERS = (*_OF_KERAS, *_OF_ADDONS)
 
 
 def make_optimizer(
     name: str,
     *,
-    learning_rate: float | tf.keras.optimizers.schedules.LearningRateSchedule,
+    learning_rate: _Rate,
     clip_norm: float = 0.0,
     weight_averaging: float = 0.0,
 ) -> tf.keras.optimizers.Optimizer:
@@ -30,41 +52,42 @@ def make_optimizer(
         exist for this Python, or cannot average.
       ValueError: Unknown name.
     """
+    if name not in OPTIMIZERS:
+        raise ValueError(
+            f"Unknown optimizer. Expected one of {', '.join(OPTIMIZERS)}. "
+            f"Received: {name!r}"
+        )
     options = {"global_clipnorm": clip_norm or None}
-    if name in ("lamb", "lookahead_adam"):
-        # Both are of Keras' older interface.
+    if name in _OF_ADDONS:
         if weight_averaging:
             raise errors.UserError(
-                f"--optimizer={name} keeps no average of the weights. Expected "
-                "adam, adamw or sgd with --weight_averaging."
+                f"`optimizer={name}` keeps no average of the weights. Expected "
+                f"one of {', '.join(_OF_KERAS)} with `weight_averaging`."
             )
-        if name == "lamb":
-            return _addons(name).optimizers.LAMB(learning_rate, **options)
-        return _addons(name).optimizers.Lookahead(
-            tf.keras.optimizers.legacy.Adam(learning_rate), **options
-        )
+        optimizers = addons.load(
+            f"optimizer={name}", instead="another `optimizer`"
+        ).optimizers
+        return _OF_ADDONS[name](optimizers, learning_rate, **options)
     if weight_averaging:
         options |= {"use_ema": True, "ema_momentum": weight_averaging}
-    if name == "adam":
-        return fused_adam.FusedAdam(learning_rate, **options)
-    if name == "adamw":
-        return fused_adam.FusedAdam(learning_rate, weight_decay=1e-4, **options)
-    if name == "sgd":
-        return tf.keras.optimizers.SGD(learning_rate, momentum=0.9, **options)
-    raise ValueError(
-        "Unknown optimizer. Expected one of adam, adamw, sgd, lamb, "
-        f"lookahead_adam. Received: {name!r}"
+    return _OF_KERAS[name](learning_rate, **options)
+
+
+def of_run(
+    config: config_lib.Config, steps_per_epoch: int
+) -> tf.keras.optimizers.Optimizer:
+    """The optimiser of a configuration, with its learning rate over time."""
+    return make_optimizer(
+        config.optimizer,
+        clip_norm=config.clip_norm,
+        weight_averaging=config.weight_averaging,
+        learning_rate=make_schedule(
+            config.schedule,
+            peak=config.learning_rate,
+            warmup_steps=round(config.warmup_epochs * steps_per_epoch),
+            total_steps=config.epochs * steps_per_epoch,
+        ),
     )
-
-
-def create_slots(
-    optimizer: tf.keras.optimizers.Optimizer, variables: list[tf.Variable]
-) -> None:
-    """Creates the optimiser's variables, which Keras does in the first step."""
-    if hasattr(optimizer, "build"):
-        optimizer.build(variables)
-    else:
-        optimizer._create_all_weights(variables)
 
 
 def make_schedule(
@@ -73,7 +96,7 @@ def make_schedule(
     peak: float,
     warmup_steps: int,
     total_steps: int,
-) -> float | tf.keras.optimizers.schedules.LearningRateSchedule:
+) -> _Rate:
     """Returns the learning rate over steps.
 
     Args:
@@ -92,16 +115,3 @@ def make_schedule(
         warmup_target=peak if warmup_steps else None,
         warmup_steps=warmup_steps,
     )
-
-
-def _addons(name: str) -> types.ModuleType:
-    """Imports TensorFlow Addons."""
-    try:
-        import tensorflow_addons
-    except ImportError as error:
-        raise errors.UserError(
-            f"--optimizer={name} needs TensorFlow Addons, which exists for "
-            "Python 3.11 and TensorFlow 2.15 only. Use that lane, or another "
-            "--optimizer."
-        ) from error
-    return tensorflow_addons

@@ -29,8 +29,8 @@ def import_checkpoint(
       model: A VGG or ResNet.
       modality: "MM" or "S2".
       num_classes: 19 or 43.
-      duplicate_vv: Whether the model shall see VV in place of VH; see the
-        flag's help.
+      duplicate_vv: Whether to give the model VV in place of VH; see the flag's
+        help.
 
     Returns:
       The folder of the SavedModel.
@@ -69,5 +69,5 @@ def _check_unused(workdir: pathlib.Path) -> None:
     if workdir.is_dir() and any(workdir.iterdir()):
         raise errors.UserError(
             f"The workdir {workdir} is in use. Expected a new or an empty "
-            "folder. Choose another --workdir."
+            "folder. Choose another `workdir`."
         )

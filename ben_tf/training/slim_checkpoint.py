@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from ben_tf import bigearthnet
 from ben_tf import errors
+from ben_tf.data import layer_names
 from ben_tf.data import preprocessing
 
 if TYPE_CHECKING:
@@ -61,23 +62,13 @@ def read_model(
       UserError: A damaged checkpoint, a variable without a counterpart on
         either side, or one of another shape. The model is unchanged then.
     """
-    reader = open_checkpoint(path)
     backbone = {"S1": "s1", "S2": "s2", "MM": "s2_s1"}[modality]
     variables = backbone_variables(model, backbone=backbone)
     variables |= _layer_variables(
-        _head_scope(model.name), model.get_layer("logits")
+        _head_scope(model.name), model.get_layer(layer_names.LOGITS)
     )
-    _refuse_left_over(
-        set(variables),
-        {
-            name
-            for name in reader.get_variable_to_shape_map()
-            if not _TRAINING_STATE.fullmatch(name)
-        },
-        path,
-    )
-    values = read_values(
-        reader, {name: x.shape for name, x in variables.items()}, path
+    values = _read_all(
+        path, {name: tuple(x.shape) for name, x in variables.items()}
     )
     stem = stem_name(model.name)
     values[stem] = values[stem][:, :, _order_of_bands(modality)]
@@ -99,15 +90,22 @@ def read_backbone(
     Raises:
       UserError: A damaged checkpoint, or one without some of the variables.
     """
+    # Some of TF-Slim's networks keep the mean pixel next to the weights.
+    ignored = re.compile(rf"{_head_scope(model_name)}/.*|(.*/)?mean_rgb")
+    return _read_all(path, shapes, ignored)
+
+
+def _read_all(
+    path: str | os.PathLike,
+    shapes: Mapping[str, tuple[int, ...]],
+    ignored: re.Pattern[str] = _TRAINING_STATE,
+) -> dict[str, np.ndarray]:
+    """Reads a checkpoint whose other variables are all to be ignored."""
     reader = open_checkpoint(path)
-    head = _head_scope(model_name)
     found = {
         name
         for name in reader.get_variable_to_shape_map()
-        if not _TRAINING_STATE.fullmatch(name)
-        # Some of TF-Slim's networks keep the mean pixel beside the weights.
-        and name.rpartition("/")[2] != "mean_rgb"
-        and not name.startswith(f"{head}/")
+        if not _TRAINING_STATE.fullmatch(name) and not ignored.fullmatch(name)
     }
     _refuse_left_over(set(shapes), found, path)
     return read_values(reader, shapes, path)
@@ -215,7 +213,7 @@ def read_values(
     if wrong:
         raise errors.UserError(
             f"The checkpoint {path} is of another network: {_listed(wrong)}. "
-            "Check --model, --modality and --num_classes."
+            "Check `model`, `modality` and `num_classes`."
         )
     values = {}
     for name, shape in shapes.items():
@@ -287,7 +285,7 @@ def _order_of_bands(modality: str) -> list[int]:
 
 
 def _find_prefix(path: pathlib.Path) -> pathlib.Path:
-    """What TensorFlow wants to be told of a checkpoint."""
+    """The prefix by which TensorFlow opens a checkpoint."""
     if path.is_dir():
         found = sorted(path.glob("*.index"))
         if len(found) != 1:
@@ -314,22 +312,21 @@ def _find_prefix(path: pathlib.Path) -> pathlib.Path:
 def _refuse_left_over(
     expected: set[str], found: set[str], path: str | os.PathLike
 ) -> None:
-    """Names what either side has alone."""
+    """Names the variables that only one side has."""
     if expected == found:
         return
     missing, unknown = sorted(expected - found), sorted(found - expected)
     raise errors.UserError(
         f"The checkpoint {path} is of another network. Variables that it "
         f"lacks: {', '.join(missing) or 'none'}. Variables that the network "
-        f"lacks: {', '.join(unknown) or 'none'}. Check --model."
+        f"lacks: {', '.join(unknown) or 'none'}. Check `model`."
     )
 
 
 def _damaged(path: str | os.PathLike, error: Exception) -> errors.UserError:
-    first_line = (str(error).splitlines() or [type(error).__name__])[0]
     return errors.UserError(
-        f"The checkpoint {path} is damaged or no TensorFlow checkpoint: "
-        f"{first_line[:200]} Download it again."
+        f"The checkpoint {path} is damaged or not one of TensorFlow: "
+        f"{errors.first_line(error)}. Download it again."
     )
 
 

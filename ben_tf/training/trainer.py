@@ -10,16 +10,15 @@ from ben_tf import workdir as workdir_lib
 from ben_tf.data import built_dataset
 from ben_tf.training import checkpoints as checkpoints_lib
 from ben_tf.training import class_weights
-from ben_tf.training import devices
+from ben_tf.training import devices as devices_lib
 from ben_tf.training import dry_run as dry_run_lib
 from ben_tf.training import exports
 from ben_tf.training import fitting
-from ben_tf.training import initial_weights
 from ben_tf.training import runs
 
 
 def train(config: config_lib.Config, path: str | os.PathLike) -> pathlib.Path:
-    """Trains, or goes on with, the run that `config` describes.
+    """Trains or resumes the run that `config` describes.
 
     Args:
       config: What to train, on which data.
@@ -30,53 +29,36 @@ def train(config: config_lib.Config, path: str | os.PathLike) -> pathlib.Path:
 
     Raises:
       UserError: No dataset, a workdir with another configuration, a split that
-        is empty or smaller than a batch, or an optimiser that is not to be had.
+        is empty or smaller than a batch, or an optimiser that is missing.
     """
     workdir = workdir_lib.Workdir(path)
-    strategy = devices.make_strategy(config.strategy)
-    is_chief = devices.is_chief(strategy)
+    devices = devices_lib.make_devices(config.strategy)
     builder = built_dataset.open_dataset(config.data_dir)
-    if is_chief:
+    if devices.is_chief:
         workdir.check_same_run(config)
         workdir.write_config(config)
         workdir.write_data(_describe(builder))
-    runs.make_repeatable(config.seed)
     run = runs.make_run(
         config,
         builder,
-        strategy=strategy,
+        devices,
         positive_weights=class_weights.of_run(
-            config, builder, workdir if is_chief else None
+            config, builder, workdir if devices.is_chief else None
         ),
-        # A run that goes on needs no weights to start from.
-        initialise=None
-        if checkpoints_lib.has_state(workdir)
-        else initial_weights.load_initial_weights,
+        load_weights=not checkpoints_lib.has_state(workdir),
     )
-    with (
-        devices.folder_to_write(strategy, workdir) as written_to,
-        strategy.scope(),
-    ):
-        checkpoints = checkpoints_lib.Checkpoints(
-            workdir,
-            model=run.model,
-            optimizer=run.optimizer,
-            metrics=run.epoch_metrics,
-            steps_per_epoch=run.steps_per_epoch,
-            every_steps=config.checkpoint_every_steps,
-            patience=config.early_stopping_patience,
-            written_to=written_to,
-        )
-        steps_done = checkpoints.restore_last()
-        progress = f", going on after step {steps_done}" if steps_done else ""
+    with devices.folder_to_write(workdir) as folder, devices.strategy.scope():
+        checkpoints = fitting.make_checkpoints(run, folder)
+        steps_done = checkpoints.restore_last(workdir)
+        progress = f", resuming after step {steps_done}" if steps_done else ""
         print(run.summary + progress, flush=True)
         # Nobody writes before all have read.
-        devices.wait_for_all(strategy)
+        devices.wait_for_all()
         fitting.fit(run, checkpoints, workdir)
-    if is_chief:
+    if devices.is_chief:
         exports.export_best(workdir.path)
     # To the chief, a worker that has left would seem lost.
-    devices.wait_for_all(strategy)
+    devices.wait_for_all()
     return workdir.saved_model
 
 
@@ -91,16 +73,13 @@ def dry_run(config: config_lib.Config) -> None:
     Raises:
       UserError: As `train`, but for the workdir; memory does not suffice.
     """
-    builder = built_dataset.open_dataset(config.data_dir)
-    strategy = devices.make_strategy(config.strategy)
-    runs.make_repeatable(config.seed)
     run = runs.make_run(
         config,
-        builder,
-        strategy=strategy,
+        built_dataset.open_dataset(config.data_dir),
+        devices_lib.make_devices(config.strategy),
         # To count labels would read the whole split; any weights take as long.
         positive_weights=[1.0] * config.num_classes,
-        initialise=initial_weights.load_initial_weights,
+        load_weights=True,
     )
     plan = dry_run_lib.plan(run)
     print(dry_run_lib.describe(plan), flush=True)

@@ -1,4 +1,4 @@
-"""Uses the running average of the weights in place of the last ones.
+"""Validates and saves the running average of the weights.
 
 The optimiser keeps the average (`use_ema` of Keras). Statistics of batch
 normalisation are running means already and stay as they are.
@@ -10,6 +10,8 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from ben_tf.training import keras_internals
+
 
 @contextlib.contextmanager
 def averaged(
@@ -19,9 +21,7 @@ def averaged(
 
     Does nothing if the optimiser keeps no average.
     """
-    # Keras has no public way to the averages.
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
-    averages = getattr(inner, "_model_variables_moving_average", None) or ()
+    averages = keras_internals.moving_averages(optimizer)
     weights = model.trainable_variables if averages else ()
     last = [tf.identity(weight) for weight in weights]
     _assign(weights, averages)

@@ -1,8 +1,7 @@
 """Evaluation of a run, against TensorFlow Datasets and scikit-learn."""
 
 import json
-import subprocess
-import sys
+import shutil
 
 import numpy as np
 import pytest
@@ -14,6 +13,17 @@ from ben_tf import errors
 from ben_tf.evaluation import comparison
 from ben_tf.evaluation import evaluation
 from ben_tf.evaluation import predictions
+from tests import in_process
+
+
+@pytest.fixture(scope="module")
+def workdir(workdir, tmp_path_factory):
+    """A copy that evaluation may write to."""
+    return shutil.copytree(
+        workdir,
+        tmp_path_factory.mktemp("evaluated") / "run",
+        ignore=shutil.ignore_patterns("checkpoints"),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -143,21 +153,15 @@ def test_missing_things_are_named(tmp_path, workdir, data_dir):
 
 
 def test_command_prints_the_tables_and_only_them(workdir, data_dir):
-    process = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "ben_tf.evaluate",
-            f"--workdir={workdir}",
-            f"--data_dir={data_dir}",
-            "--split=validation",
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
+    process = in_process.run(
+        "ben_tf.evaluate",
+        f"--workdir={workdir}",
+        f"--data_dir={data_dir}",
+        "--split=validation",
     )
+    assert process.returncode == 0, process.stderr
     lines = process.stdout.splitlines()
-    assert lines[0].startswith("k_branch_cnn MM on validation")
+    assert lines[0].startswith("small_cnn MM on validation")
     assert lines[-1] == f"Metrics and predictions are in {workdir}"
     # Progress bars, nothing else.
     for line in process.stderr.replace("\r", "\n").splitlines():

@@ -56,6 +56,12 @@ def raw() -> dict[str, np.ndarray]:
     }
 
 
+@pytest.fixture(autouse=True)
+def small():
+    with slim_networks.small():
+        yield
+
+
 def test_from_their_checkpoint_to_our_scores(raw, data_dir, tmp_path):
     logits = slim_networks.save(
         tmp_path / "iteration-7",
@@ -81,7 +87,7 @@ def test_from_their_checkpoint_to_our_scores(raw, data_dir, tmp_path):
         "iteration-7" in json.loads((workdir / "data.json").read_text())["name"]
     )
     result = evaluation.evaluate(
-        workdir=str(workdir), data_dir=str(data_dir), split="test"
+        workdir=str(workdir), data_dir=str(data_dir), split="test[:3]"
     )
     assert result["model"]["fingerprint"] == served.fingerprint
     # Exporting again goes the way of every workdir.
@@ -121,7 +127,7 @@ def test_nothing_is_written_for_a_bad_checkpoint(tmp_path):
 
 
 def test_sentinel_2_has_no_vv_to_duplicate(tmp_path):
-    with pytest.raises(errors.UserError, match="--duplicate_vv"):
+    with pytest.raises(errors.UserError, match="`duplicate_vv`"):
         released_weights.import_checkpoint(
             checkpoint="nowhere",
             workdir=tmp_path / "run",

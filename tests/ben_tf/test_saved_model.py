@@ -15,8 +15,8 @@ from ben_tf import bigearthnet
 from ben_tf import errors
 from ben_tf import models
 from ben_tf import saved_model
-from ben_tf.data import preprocessing
 
+PREPROCESSING = models.preprocessing_of("k_branch_cnn", modality="S2")
 ONLY_TENSORFLOW = """
 import sys
 import numpy as np
@@ -48,9 +48,8 @@ def folder(model, tmp_path_factory) -> pathlib.Path:
     return saved_model.save(
         model,
         tmp_path_factory.mktemp("export") / "saved_model",
+        preprocessing=PREPROCESSING,
         name="k_branch_cnn",
-        layout="native",
-        modality="S2",
         trained_on_synthetic=True,
     )
 
@@ -67,7 +66,7 @@ def raw() -> dict[str, np.ndarray]:
 
 def test_answers_equal_the_model(model, folder, raw):
     served = saved_model.load(folder)
-    ready = preprocessing.to_model_inputs(raw, layout="native")
+    ready = PREPROCESSING(raw)
     np.testing.assert_allclose(
         served.serve(raw), model(ready, training=False), atol=1e-5
     )
@@ -141,16 +140,18 @@ def test_fingerprint_tells_models_apart(model, folder):
 
 
 def test_the_export_carries_how_bands_are_prepared(raw, tmp_path):
-    model = models.make_model("k_branch_cnn", fusion="early", bands_60m=False)
+    preprocessing = models.preprocessing_of(
+        "k_branch_cnn", bands_60m=False, duplicate_vv=True
+    )
+    model = models.make_model(
+        "k_branch_cnn", fusion="early", preprocessing=preprocessing
+    )
     saved_model.save(
         model,
         tmp_path / "saved_model",
+        preprocessing=preprocessing,
         name="k_branch_cnn",
-        layout="native",
-        modality="MM",
         trained_on_synthetic=True,
-        bands_60m=False,
-        duplicate_vv=True,
     )
     served = saved_model.load(tmp_path / "saved_model")
     assert served.input_names == ("s1", "s2_10m", "s2_20m")
@@ -159,11 +160,7 @@ def test_the_export_carries_how_bands_are_prepared(raw, tmp_path):
         .normal(-15, 5, (2, 120, 120, 2))
         .astype(np.float32)
     }
-    ready = preprocessing.to_model_inputs(
-        {name: raw[name] for name in served.input_names},
-        layout="native",
-        duplicate_vv=True,
-    )
+    ready = preprocessing(raw)
     np.testing.assert_allclose(
         served.serve(raw), model(ready, training=False), atol=1e-5
     )
@@ -185,7 +182,7 @@ def test_missing_folder(tmp_path):
 def test_damaged_graph(folder, tmp_path):
     copy = shutil.copytree(folder, tmp_path / "copy")
     (copy / "saved_model.pb").write_bytes(b"\xff" * 100)
-    with pytest.raises(errors.UserError, match="is no SavedModel"):
+    with pytest.raises(errors.UserError, match="is not a SavedModel"):
         saved_model.load(copy)
 
 

@@ -9,6 +9,9 @@ from ben_tf import config as config_lib
 from ben_tf import errors
 from ben_tf import models
 from ben_tf.config import config_flags
+from ben_tf.training import devices
+from ben_tf.training import losses
+from ben_tf.training import optimizers
 
 
 @pytest.mark.parametrize(
@@ -30,13 +33,13 @@ def test_bad_values_are_refused(field, value, expected):
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [
-        ({"fusion": "shared", "modality": "S1"}, "--modality=MM"),
-        ({"embedding_loss": "contrastive"}, "--fusion=shared"),
+        ({"fusion": "shared", "modality": "S1"}, "`modality=MM`"),
+        ({"embedding_loss": "contrastive"}, "`fusion=shared`"),
         ({"embedding_loss": "triplet", "fusion": "shared"}, "n_pairs or"),
         ({"weight_averaging": 1.0}, "less than 1"),
-        ({"hash_bits": 64}, "--fusion=shared"),
-        ({"modality": "S1", "bands_60m": "on"}, "--modality=S2 or MM"),
-        ({"modality": "S2", "duplicate_vv": True}, "--modality=S1 or MM"),
+        ({"hash_bits": 64}, "`fusion=shared`"),
+        ({"modality": "S1", "bands_60m": "on"}, "`modality=S2` or MM"),
+        ({"modality": "S2", "duplicate_vv": True}, "`modality=S1` or MM"),
     ],
 )
 def test_fields_that_do_not_go_together(fields, expected):
@@ -44,10 +47,27 @@ def test_fields_that_do_not_go_together(fields, expected):
         config_lib.Config(**fields)
 
 
-def test_models_are_those_of_the_table():
+@pytest.mark.parametrize(
+    ("field", "table"),
+    [
+        ("model", models.MODELS),
+        ("fusion", models.FUSIONS),
+        ("loss", losses.CLASSIFICATION_LOSSES),
+        (
+            "embedding_loss",
+            {
+                "none",
+                *losses.EMBEDDING_LOSSES,
+                *losses.SINGLE_EMBEDDING_LOSSES,
+            },
+        ),
+        ("optimizer", optimizers.OPTIMIZERS),
+        ("strategy", devices.STRATEGIES),
+    ],
+)
+def test_choices_are_those_of_the_tables(field, table):
     fields = {f.name: f for f in dataclasses.fields(config_lib.Config)}
-    assert set(fields["model"].metadata["choices"]) == set(models.MODELS)
-    assert set(fields["fusion"].metadata["choices"]) == set(models.FUSIONS)
+    assert set(fields[field].metadata["choices"]) == set(table)
 
 
 def test_flags_give_the_defaults_and_carry_values():

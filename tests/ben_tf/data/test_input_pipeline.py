@@ -33,23 +33,25 @@ def examples(data_dir):
     }
 
 
-READY = input_pipeline.Content(grids=("s1",), layout="stacked", num_classes=19)
-RAW = dataclasses.replace(READY, layout=None)
+READY = input_pipeline.BatchSpec(
+    preprocessing.Preprocessing("S1"),
+    batch_size=5,
+    shuffle_buffer=100,
+    augment=True,
+)
+RAW = dataclasses.replace(READY, on_device=True)
 
 
 def _training(
-    builder,
-    content=READY,
-    *,
-    batch_size=5,
-    seed=0,
-    shuffle_buffer=100,
-    **options,
+    builder, spec=READY, *, epochs=range(2), first_step=0, part=(0, 1), **fields
 ):
-    order = input_pipeline.Order(batch_size, seed, shuffle_buffer)
-    options = {"epochs": range(2), "augment": True} | options
     return input_pipeline.training_batches(
-        builder, "train", content, order, **options
+        builder,
+        "train",
+        dataclasses.replace(spec, **fields),
+        epochs=epochs,
+        first_step=first_step,
+        part=part,
     )
 
 
@@ -161,7 +163,7 @@ def test_names_of_a_training_batch(builder, examples):
         _training(builder, RAW, augment=False, epochs=range(1, 2), **options)
     )[2]
     names = input_pipeline.training_patch_names(
-        builder, "train", input_pipeline.Order(**options), epoch=1, step=2
+        builder, "train", dataclasses.replace(RAW, **options), epoch=1, step=2
     )
     assert [examples[name.encode()]["s1"].tobytes() for name in names] == [
         patch.tobytes() for patch in second
@@ -177,19 +179,17 @@ def test_the_global_seed_changes_nothing(builder, global_seed):
 
 
 def test_host_preprocessing_equals_preprocessing_afterwards(builder):
-    content = input_pipeline.Content(
-        grids=preprocessing.raw_grids("stacked", modality="MM"),
-        layout="stacked",
-        num_classes=43,
+    spec = input_pipeline.BatchSpec(
+        preprocessing.Preprocessing("MM"), batch_size=4, num_classes=43
     )
     ready, raw = (
-        input_pipeline.validation_batches(builder, "test", x, batch_size=4)
-        for x in (content, dataclasses.replace(content, layout=None))
+        input_pipeline.validation_batches(builder, "test", x)
+        for x in (spec, dataclasses.replace(spec, on_device=True))
     )
     for (inputs, labels), (raw_inputs, raw_labels) in zip(
         ready, raw, strict=True
     ):
-        expected = preprocessing.to_model_inputs(raw_inputs, layout="stacked")
+        expected = spec.preprocessing(raw_inputs)
         assert set(inputs) == set(expected) == {"s1", "s2"}
         for name in inputs:
             np.testing.assert_allclose(inputs[name], expected[name], atol=1e-5)

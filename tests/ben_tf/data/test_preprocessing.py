@@ -45,9 +45,7 @@ def test_upsampling_equals_tensorflow_1(height, how):
 
 @HOW
 def test_stacked_inputs(raw, how):
-    outputs = _run(
-        preprocessing.to_model_inputs, raw, how=how, layout="stacked"
-    )
+    outputs = _run(preprocessing.Preprocessing(bands_60m=True), raw, how=how)
     assert {name: x.shape[1:] for name, x in outputs.items()} == {
         "s1": (120, 120, 2),
         "s2": (120, 120, 12),
@@ -80,17 +78,14 @@ def test_stacked_inputs(raw, how):
 
 
 def test_the_first_ten_bands_do_not_depend_on_those_of_60_m(raw):
-    with_them = preprocessing.to_model_inputs(raw, layout="stacked")["s2"]
-    del raw["s2_60m"]
-    without = preprocessing.to_model_inputs(raw, layout="stacked")["s2"]
+    with_them = preprocessing.Preprocessing(bands_60m=True)(raw)["s2"]
+    without = preprocessing.Preprocessing(bands_60m=False)(raw)["s2"]
     np.testing.assert_array_equal(with_them[..., :10], without)
 
 
 def test_vh_is_not_vv(raw):
     """The authors' reader returned VV twice (bigearthnet-models-tf 1.1.1)."""
-    s1 = preprocessing.to_model_inputs({"s1": raw["s1"]}, layout="stacked")[
-        "s1"
-    ]
+    s1 = preprocessing.Preprocessing("S1")(raw)["s1"]
     vh = s1[..., 1] * bigearthnet.BAND_STD["VH"] + bigearthnet.BAND_MEAN["VH"]
     np.testing.assert_allclose(vh, raw["s1"][..., 1], rtol=1e-5)
 
@@ -98,9 +93,7 @@ def test_vh_is_not_vv(raw):
 def test_vh_is_vv_if_asked_for(raw):
     """Scaled with the statistics of VH, as the authors' feed_dict does."""
     before = raw["s1"].copy()
-    s1 = preprocessing.to_model_inputs(
-        {"s1": raw["s1"]}, layout="native", duplicate_vv=True
-    )["s1"]
+    s1 = preprocessing.Preprocessing("MM", duplicate_vv=True)(raw)["s1"]
     for position, band in enumerate(("VV", "VH")):
         values = (
             s1[..., position] * bigearthnet.BAND_STD[band]
@@ -125,20 +118,27 @@ def test_vh_is_vv_if_asked_for(raw):
 def test_shapes_are_those_of_the_outputs(
     raw, layout, modality, bands_60m, expected
 ):
-    which = {"modality": modality, "bands_60m": bands_60m}
-    grids = preprocessing.raw_grids(layout, **which)
-    assert grids == expected
-    outputs = preprocessing.to_model_inputs(
-        {name: raw[name] for name in grids}, layout=layout
-    )
+    prepare = preprocessing.Preprocessing(modality, layout, bands_60m)
+    assert prepare.raw_grids == expected
+    outputs = prepare({name: raw[name] for name in expected})
     assert {
         name: tuple(x.shape[1:]) for name, x in outputs.items()
-    } == preprocessing.model_input_shapes(layout, **which)
+    } == prepare.input_shapes
+
+
+@pytest.mark.parametrize("layout", preprocessing.LAYOUTS)
+def test_parts_for_one_sensor_make_up_the_whole(raw, layout):
+    whole = preprocessing.Preprocessing("MM", layout, duplicate_vv=True)
+    outputs = whole.of("S1")(raw) | whole.of("S2")(raw)
+    expected = whole(raw)
+    assert outputs.keys() == expected.keys()
+    for name, values in expected.items():
+        np.testing.assert_array_equal(outputs[name], values)
 
 
 def test_unknown_layout_is_refused():
     with pytest.raises(ValueError, match="layout='flat'"):
-        preprocessing.raw_grids("flat", modality="MM")
+        preprocessing.Preprocessing("MM", "flat")
 
 
 def _symmetries(image: np.ndarray) -> list[bytes]:

@@ -1,13 +1,15 @@
 """Every model of the table has the published size and keeps its promises."""
 
+import dataclasses
+import functools
 import itertools
+from unittest import mock
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from ben_tf import models
-from ben_tf.data import preprocessing
 from ben_tf.models import branches
 
 # (model, modality, fusion, classes) -> trainable parameters. Those of
@@ -35,10 +37,45 @@ SIZES = {
 }
 
 
-def _make(name, modality, fusion, num_classes) -> tf.keras.Model:
-    tf.keras.backend.clear_session()
-    return models.make_model(
-        name, modality=modality, fusion=fusion, num_classes=num_classes
+@dataclasses.dataclass(frozen=True)
+class _Structure:
+    """What tests ask of a network, without its weights."""
+
+    num_trainable: int
+    trainable_names: tuple[str, ...]
+    inputs: dict[str, tuple[int, ...]]
+    embedding_rank: int
+    num_logits: int
+    last_layer: str
+    output_shape: tuple[int | None, ...]
+
+
+@functools.cache
+def _structure(name, modality, fusion, num_classes, bands_60m=None):
+    # To draw 140 million weights takes longer than to build all layers.
+    with mock.patch.object(
+        tf.keras.initializers.VarianceScaling,
+        "__call__",
+        lambda self, shape, dtype=None, **options: tf.zeros(shape, dtype),
+    ):
+        model = models.make_model(
+            name,
+            fusion=fusion,
+            num_classes=num_classes,
+            preprocessing=models.preprocessing_of(
+                name, modality=modality, bands_60m=bands_60m
+            ),
+        )
+    return _Structure(
+        num_trainable=sum(
+            x.shape.num_elements() for x in model.trainable_variables
+        ),
+        trainable_names=tuple(x.name for x in model.trainable_variables),
+        inputs={x.name: tuple(x.shape[1:]) for x in model.inputs},
+        embedding_rank=len(model.get_layer("embedding").output.shape),
+        num_logits=model.get_layer("logits").output.shape[-1],
+        last_layer=model.layers[-1].name,
+        output_shape=model.output_shape,
     )
 
 
@@ -48,11 +85,7 @@ def test_all_models_have_a_size():
 
 @pytest.mark.parametrize("arguments", SIZES, ids=str)
 def test_number_of_trainable_parameters(arguments):
-    model = _make(*arguments)
-    size = sum(
-        variable.shape.num_elements() for variable in model.trainable_variables
-    )
-    assert size == SIZES[arguments]
+    assert _structure(*arguments).num_trainable == SIZES[arguments]
 
 
 @pytest.mark.parametrize(
@@ -67,11 +100,7 @@ def test_number_of_trainable_parameters(arguments):
     ],
 )
 def test_the_60_m_bands_can_be_chosen(name, choice, expected):
-    tf.keras.backend.clear_session()
-    model = models.make_model(name, fusion="early", bands_60m=choice)
-    assert sum(w.shape.num_elements() for w in model.trainable_variables) == (
-        expected
-    )
+    assert _structure(name, "MM", "early", 19, choice).num_trainable == expected
 
 
 @pytest.mark.parametrize(
@@ -85,22 +114,19 @@ def test_the_60_m_bands_can_be_chosen(name, choice, expected):
     ),
 )
 def test_inputs_and_layers(name, modality, fusion):
-    model = _make(name, modality, fusion, 19)
-    shapes = preprocessing.model_input_shapes(
-        models.MODELS[name].layout, modality=modality
-    )
-    assert {x.name: tuple(x.shape[1:]) for x in model.inputs} == shapes
-    assert model.output_shape == (None, 19)
-    assert len(model.get_layer("embedding").output.shape) == 2
-    assert model.layers[-1].name == "probabilities"
-    assert model.get_layer("logits").output.shape[-1] == 19
+    structure = _structure(name, modality, fusion, 19)
+    shapes = models.preprocessing_of(name, modality=modality).input_shapes
+    assert structure.inputs == shapes
+    assert structure.output_shape == (None, 19)
+    assert structure.embedding_rank == 2
+    assert structure.last_layer == "probabilities"
+    assert structure.num_logits == 19
 
 
 @pytest.mark.parametrize("name", ["small_cnn", "k_branch_cnn", "resnet50"])
 def test_sensors_have_branches_of_their_own(name):
     """With late fusion a weight sees one sensor, unless it comes after."""
-    model = _make(name, "MM", "late", 19)
-    weights = [variable.name for variable in model.trainable_variables]
+    weights = _structure(name, "MM", "late", 19).trainable_names
     for_s1 = [weight for weight in weights if weight.startswith("s1_")]
     for_s2 = [weight for weight in weights if weight.startswith("s2_")]
     shared = {
@@ -115,13 +141,11 @@ def test_sensors_have_branches_of_their_own(name):
 @pytest.mark.parametrize("name", ["small_cnn", "k_branch_cnn"])
 def test_embedding_and_probabilities_of_a_forward_pass(name):
     tf.keras.utils.set_random_seed(0)
-    model = _make(name, "MM", "late", 43)
+    model = models.make_model(name, num_classes=43)
     random = np.random.default_rng(0)
     inputs = {
         grid: random.normal(size=(3, *shape)).astype(np.float32)
-        for grid, shape in preprocessing.model_input_shapes(
-            "native", modality="MM"
-        ).items()
+        for grid, shape in models.preprocessing_of(name).input_shapes.items()
     }
     both = tf.keras.Model(
         model.inputs, [model.get_layer("embedding").output, *model.outputs]
@@ -143,8 +167,29 @@ def test_the_loss_does_not_saturate():
 
 
 @pytest.mark.parametrize(
-    "arguments", [("resnet18", "MM", "late", 19), ("vgg16", "MM", "mid", 19)]
+    ("arguments", "message"),
+    [
+        (("resnet18", "MM", "late", 19), "Expected a model of"),
+        (("vgg16", "MM", "mid", 19), "Expected a fusion of"),
+        (("vgg16", "S1", "shared", 19), "Expected modality='MM'"),
+    ],
 )
-def test_unknown_names_are_refused(arguments):
-    with pytest.raises(ValueError, match="Expected a model of"):
-        _make(*arguments)
+def test_unknown_names_are_refused(arguments, message):
+    name, modality, fusion, num_classes = arguments
+    with pytest.raises(ValueError, match=message):
+        models.make_model(
+            name, modality=modality, fusion=fusion, num_classes=num_classes
+        )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"modality": "S1"}, {"name": "k_branch_cnn"}],
+    ids=["twice", "of another model"],
+)
+def test_preprocessing_that_does_not_fit_is_refused(arguments):
+    preprocessing = models.preprocessing_of("vgg16", modality="S1")
+    with pytest.raises(ValueError, match="Expected preprocessing for"):
+        models.make_model(
+            **{"name": "vgg16", "preprocessing": preprocessing} | arguments
+        )

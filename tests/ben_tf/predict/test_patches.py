@@ -3,8 +3,6 @@
 import csv
 import json
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -15,10 +13,12 @@ from pyarrow import parquet
 
 from ben_tf import bigearthnet
 from ben_tf import errors
+from ben_tf import saved_model
 from ben_tf.archive import patch_files
 from ben_tf.archive import plausibility
 from ben_tf.predict import output_files
 from ben_tf.predict import patches
+from tests import in_process
 
 _S2_FOLDER = "BigEarthNet-v1.0"
 _S1_FOLDER = "BigEarthNet-S1-v1.0"
@@ -193,7 +193,13 @@ def test_units_are_checked(values, sensor, fits):
         plausibility.check_units(values, sensor, "here")
 
 
-def test_unusable_input_is_explained(sample_archive_dir, workdir, tmp_path):
+def test_unusable_input_is_explained(
+    sample_archive_dir, workdir, tmp_path, monkeypatch
+):
+    # Loaded once for all.
+    served = saved_model.load(workdir / "saved_model")
+    monkeypatch.setattr(saved_model, "load", lambda path: served)
+
     def fails(message, *paths, output="labels.csv"):
         with pytest.raises(errors.UserError, match=message):
             patches.predict(
@@ -252,17 +258,10 @@ def test_a_failed_run_leaves_no_file(tmp_path):
 
 
 def test_command_wants_exactly_one_input(workdir):
-    process = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "ben_tf.predict",
-            f"--saved_model={workdir / 'saved_model'}",
-            "--output=labels.csv",
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
+    process = in_process.run(
+        "ben_tf.predict",
+        f"--saved_model={workdir / 'saved_model'}",
+        "--output=labels.csv",
     )
     assert process.returncode == 1
     assert process.stderr.startswith("error: Expected one thing to predict")

@@ -271,7 +271,11 @@ def test_unusable_scenes_are_explained(tmp_path):
     _write_s2(tmp_path / "s2", 32629, {})
     _write_s1(tmp_path / "s1.tif", 32629, shift_m=50_000)
     fails("do not overlap", "s1", "s2_10m")
-    with pytest.raises(errors.UserError, match="--s1_scene as well"):
+    with pytest.raises(errors.UserError, match=r"`output` to end with \.tif"):
+        scene.predict_scene(
+            _BandMeans("s1"), s2_scene=None, s1_scene="s1", output="map.png"
+        )
+    with pytest.raises(errors.UserError, match="`s1_scene` as well"):
         scene.predict_scene(
             _BandMeans("s1"), s2_scene=None, s1_scene=None, output="map.tif"
         )

@@ -1,10 +1,13 @@
 """A small archive of made-up embeddings, and indexes of it."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from ben_tf import bigearthnet
-from ben_tf.retrieval import index_builder
+from ben_tf.retrieval import embedding
+from ben_tf.retrieval import index_writer
 
 FINGERPRINT = "ab" * 32
 NUM_PATCHES = 120
@@ -12,7 +15,7 @@ DIMENSION = 16
 
 
 def make_archive(*, num_patches=NUM_PATCHES, seed=0):
-    """Arguments of `write_index`; rows are not sorted by name."""
+    """Fields of `Embedded` and `Provenance`; rows are not sorted by name."""
     generator = np.random.default_rng(seed)
     labels = generator.random((num_patches, 19)) < 0.1
     labels[:, 0] |= ~labels.any(axis=1)
@@ -33,6 +36,27 @@ def make_archive(*, num_patches=NUM_PATCHES, seed=0):
     }
 
 
+def write_index(path, *, other_means=None, **values):
+    """Writes an index of such fields, which may also be options."""
+    options = {
+        field.name: values.pop(field.name)
+        for field in dataclasses.fields(index_writer.IndexOptions)
+        if field.name in values
+    }
+    provenance = {
+        name: values.pop(name)
+        for name in embedding.Provenance.__struct_fields__
+    }
+    return index_writer.write_index(
+        path,
+        embedding.Embedded(
+            **values, provenance=embedding.Provenance(**provenance)
+        ),
+        index_writer.IndexOptions(**options),
+        other_means=other_means,
+    )
+
+
 @pytest.fixture
 def archive():
     return make_archive()
@@ -42,20 +66,10 @@ def archive():
 def write(tmp_path, archive):
     """Writes an index of the archive with the given options."""
 
-    def write_index(name="index", **options):
-        return index_builder.write_index(
+    def write(name="index", **options):
+        return write_index(
             tmp_path / name,
-            **{"saved_model": tmp_path / "saved_model", **archive, **options},
+            **{"saved_model": str(tmp_path / "model"), **archive, **options},
         )
 
-    return write_index
-
-
-@pytest.fixture(scope="session")
-def test_index(workdir, data_dir, tmp_path_factory):
-    """An index of the sample archive's test split; read-only by agreement."""
-    return index_builder.build_index(
-        saved_model=workdir / "saved_model",
-        data_dir=data_dir,
-        output_dir=tmp_path_factory.mktemp("index") / "test",
-    )
+    return write

@@ -43,9 +43,9 @@ class Page(html.parser.HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def page_file(test_index, data_dir, tmp_path_factory):
+def page_file(sample_index, data_dir, tmp_path_factory):
     return gallery.write_gallery(
-        index=test_index,
+        index=sample_index,
         data_dir=data_dir,
         output_file=tmp_path_factory.mktemp("gallery") / "gallery.html",
         num_queries=3,
@@ -53,12 +53,12 @@ def page_file(test_index, data_dir, tmp_path_factory):
     )
 
 
-def test_page_has_a_row_for_each_query(page_file, test_index):
+def test_page_has_a_row_for_each_query(page_file, sample_index):
     text = page_file.read_text()
     page = Page(text)
     assert len(page.all("section")) == 3
     assert len(page.all("figure")) == 3 * (1 + 2)
-    opened = index.Index.open(test_index)
+    opened = index.Index.open(sample_index)
     hits = opened.search(
         opened.embeddings[:1],
         k=2,
@@ -139,10 +139,10 @@ def test_radar_queries_have_radar_pictures(write, monkeypatch, tmp_path):
     assert asked == [("s1",), ("s2_10m",)]
 
 
-def test_unknown_query(test_index, data_dir, tmp_path):
+def test_unknown_query(sample_index, data_dir, tmp_path):
     with pytest.raises(errors.UserError, match="nobody is not in"):
         gallery.write_gallery(
-            index=test_index,
+            index=sample_index,
             data_dir=data_dir,
             output_file=tmp_path / "page.html",
             names=["nobody"],

@@ -32,8 +32,8 @@ def test_agrees_with_brute_force(write):
     recall = shared / asked.labels.sum(axis=1, keepdims=True)
     precision = shared / archive.labels[order].sum(axis=2)
     # Beyond the size of the archive there is nothing to score.
-    assert result["ks"] == [1, 5]
-    scores = result["scores"]
+    assert result.ks == (1, 5)
+    scores = result.scores
     for name, expected in (
         ("precision_any_shared_label", (shared > 0).mean()),
         ("graded_recall", recall.mean()),
@@ -65,8 +65,8 @@ def test_own_patch_is_neither_found_nor_counted(write):
     result = index_evaluation.evaluate(
         archive=path, queries=path, ks=(1, 18, 19)
     )
-    assert result["ks"] == [1, 18]
-    for values in result["scores"].values():
+    assert result.ks == (1, 18)
+    for values in result.scores.values():
         assert set(values.values()) == {0.0}
 
 
@@ -75,9 +75,9 @@ def test_all_directions(write):
         sensor: write(sensor, modality=sensor) for sensor in ("S1", "S2")
     }
     directions = {
-        index_evaluation.evaluate(archive=archive, queries=asked, ks=(1,))[
-            "direction"
-        ]
+        index_evaluation.evaluate(
+            archive=archive, queries=asked, ks=(1,)
+        ).direction
         for archive in sensors.values()
         for asked in sensors.values()
     }
@@ -91,8 +91,8 @@ def test_leaves_out_queries_without_label(write):
     result = index_evaluation.evaluate(
         archive=write("archive"), queries=write("queries", **asked), ks=(1,)
     )
-    assert result["num_queries"] == 20
-    assert result["num_queries_without_label"] == 10
+    assert result.num_queries == 20
+    assert result.num_queries_without_label == 10
 
 
 def test_table_warns_of_synthetic_patches(write):

@@ -5,22 +5,23 @@ import sys
 import pytest
 
 from ben_tf.retrieval import index
+from tests import in_process
 
 COMMANDS = ("build", "query", "evaluate", "gallery", "serve")
 
 
-def run(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "ben_tf.retrieval", *map(str, arguments)],
+def run(*arguments) -> in_process.Finished:
+    return in_process.run("ben_tf.retrieval", *arguments)
+
+
+def test_help_lists_the_commands_without_loading_tensorflow():
+    process = subprocess.run(
+        [*(sys.executable, "-X", "importtime"), "-m", "ben_tf.retrieval", "-h"],
         capture_output=True,
         text=True,
-        check=False,
     )
-
-
-def test_help_lists_the_commands():
-    process = run("--help")
     assert process.returncode == 0
+    assert "tensorflow" not in process.stderr
     for command in COMMANDS:
         assert f"python -m ben_tf.retrieval {command}" in process.stdout
 
@@ -46,9 +47,11 @@ def test_error_is_one_sentence(tmp_path):
     assert "Traceback" not in process.stderr
 
 
-def test_query_prints_names_and_nothing_else(test_index):
-    name = index.Index.open(test_index).names[0]
-    process = run("query", f"--index={test_index}", f"--patch={name}", "--k=2")
+def test_query_prints_names_and_nothing_else(sample_index):
+    name = index.Index.open(sample_index).names[0]
+    process = run(
+        "query", f"--index={sample_index}", f"--patch={name}", "--k=2"
+    )
     assert process.returncode == 0, process.stderr
     assert process.stderr == ""
     lines = process.stdout.splitlines()
@@ -56,12 +59,12 @@ def test_query_prints_names_and_nothing_else(test_index):
     assert len(lines) == 3
 
 
-def test_evaluate_writes_scores(test_index, tmp_path):
+def test_evaluate_writes_scores(sample_index, tmp_path):
     file = tmp_path / "scores.json"
     process = run(
         "evaluate",
-        f"--archive={test_index}",
-        f"--queries={test_index}",
+        f"--archive={sample_index}",
+        f"--queries={sample_index}",
         "--ks=1,5",
         f"--output_file={file}",
     )
@@ -72,8 +75,8 @@ def test_evaluate_writes_scores(test_index, tmp_path):
     assert set(result["scores"]["ndcg"]) == {"1", "5"}
     process = run(
         "evaluate",
-        f"--archive={test_index}",
-        f"--queries={test_index}",
+        f"--archive={sample_index}",
+        f"--queries={sample_index}",
         "--ks=one",
     )
     assert process.returncode == 1

@@ -16,6 +16,11 @@ from ben_tf.retrieval import query
 
 
 @pytest.fixture(scope="module")
+def opened(sample_index):
+    return index.Index.open(sample_index)
+
+
+@pytest.fixture(scope="module")
 def test_batch(data_dir):
     """All patches of the test split in one batch."""
     builder = built_dataset.open_dataset(data_dir)
@@ -39,8 +44,7 @@ def grids(test_batch):
     }
 
 
-def test_index_holds_the_split(test_index, test_batch, workdir):
-    opened = index.Index.open(test_index)
+def test_index_holds_the_split(opened, test_batch, workdir):
     names = np.char.decode(test_batch["patch_name"].numpy().astype(bytes))
     order = np.argsort(names)
     np.testing.assert_array_equal(opened.names, names[order])
@@ -60,21 +64,20 @@ def test_index_holds_the_split(test_index, test_batch, workdir):
 
 
 def test_arrays_names_and_folders_give_the_same_answer(
-    test_index, test_batch, grids, data_dir, sample_archive_dir
+    opened, test_batch, grids, data_dir, sample_archive_dir
 ):
     name = test_batch["patch_name"][0].numpy().decode()
     s1_name = test_batch["s1_name"][0].numpy().decode()
-    by_name = query.query(index=test_index, names=[name], k=3)
+    by_name = query.query(opened, names=[name], k=3)
     assert name not in by_name.hits.names
     by_folder = query.query(
-        index=test_index,
+        opened,
         s1_folder=sample_archive_dir / "BigEarthNet-S1-v1.0" / s1_name,
         s2_folder=sample_archive_dir / "BigEarthNet-v1.0" / name,
         k=3,
     )
     assert by_folder.query_names == (name,)
     np.testing.assert_array_equal(by_folder.hits.names, by_name.hits.names)
-    opened = index.Index.open(test_index)
     s2 = {key: value for key, value in grids.items() if key != "s1"}
     by_arrays = opened.query(s1=grids["s1"], s2=s2, k=4)
     assert by_arrays.names[0, 0] == name
@@ -87,11 +90,11 @@ def test_arrays_names_and_folders_give_the_same_answer(
     np.testing.assert_array_equal(batch.names, [[name]] * 2)
 
 
-def test_finds_names_of_other_splits_in_the_dataset(test_index, data_dir):
+def test_finds_names_of_other_splits_in_the_dataset(opened, data_dir):
     other = patch_names(data_dir, "train")[:2]
-    with pytest.raises(errors.UserError, match="Give --data_dir"):
-        query.query(index=test_index, names=other)
-    answer = query.query(index=test_index, names=other, data_dir=data_dir, k=2)
+    with pytest.raises(errors.UserError, match="Give `data_dir`"):
+        query.query(opened, names=other)
+    answer = query.query(opened, names=other, data_dir=data_dir, k=2)
     assert answer.hits.names.shape == (2, 2)
     text = query.format_answer(answer)
     assert f"{other[1]}: most similar patches (chi_square)" in text
@@ -124,22 +127,30 @@ def test_several_splits(workdir, data_dir, tmp_path):
     assert list(index.Index.open(path).names) == sorted(expected)
 
 
-def test_unknown_name(test_index, data_dir):
+def test_unknown_name(opened, data_dir):
     with pytest.raises(errors.UserError, match="1 of 1 patches are not"):
-        query.query(index=test_index, names=["nobody"], data_dir=data_dir)
+        query.query(opened, names=["nobody"], data_dir=data_dir)
 
 
-def test_no_query(test_index):
+def test_empty_splits_are_passed_over(monkeypatch):
+    splits = {"train": types.SimpleNamespace(num_examples=0)}
+    builder = types.SimpleNamespace(info=types.SimpleNamespace(splits=splits))
+    monkeypatch.setattr(built_dataset, "open_dataset", lambda path: builder)
+    with pytest.raises(errors.UserError, match="1 of 1 patches are not"):
+        patch_source.from_dataset("data", ["nobody"], grids=("s1",))
+
+
+def test_no_query(opened):
     with pytest.raises(errors.UserError, match="No query"):
-        query.query(index=test_index)
+        query.query(opened)
 
 
-def test_missing_folder(test_index, tmp_path):
-    with pytest.raises(errors.UserError, match="--s1_folder"):
-        query.query(index=test_index, s2_folder=tmp_path)
+def test_missing_folder(opened, tmp_path):
+    with pytest.raises(errors.UserError, match="`s1_folder`"):
+        query.query(opened, s2_folder=tmp_path)
     with pytest.raises(errors.UserError, match="no folder"):
         query.query(
-            index=test_index,
+            opened,
             s1_folder=tmp_path / "S1A_gone",
             s2_folder=tmp_path / "S2A_gone",
         )
@@ -172,12 +183,12 @@ def test_names_file_that_cannot_be_read(tmp_path, content):
         query.read_names(file)
 
 
-def test_another_model_is_refused(test_index, workdir, monkeypatch):
+def test_another_model_is_refused(sample_index, workdir, monkeypatch):
     model = saved_model.load(workdir / "saved_model")
     other = dataclasses.replace(model, fingerprint="ef" * 32)
     monkeypatch.setattr(saved_model, "load", lambda path: other)
     with pytest.raises(errors.UserError, match="another model"):
-        index.Index.open(test_index).model()
+        index.Index.open(sample_index).model  # noqa: B018
 
 
 def test_missing_modality_is_refused(workdir, data_dir, tmp_path):
@@ -190,8 +201,7 @@ def test_missing_modality_is_refused(workdir, data_dir, tmp_path):
         )
 
 
-def test_wrong_shape_is_refused(test_index, grids):
-    opened = index.Index.open(test_index)
+def test_wrong_shape_is_refused(opened, grids):
     s2 = {key: value for key, value in grids.items() if key != "s1"}
     with pytest.raises(ValueError, match=r"Expected s1 of shape"):
         opened.query(s1=grids["s1"][:60], s2=s2)
@@ -205,7 +215,7 @@ def test_embedding_that_is_not_finite_is_refused():
         embeddings=("S1",),
         embed=lambda inputs, **_: np.full((1, 4), np.nan),
     )
-    with pytest.raises(errors.UserError, match="not finite"):
+    with pytest.raises(errors.UserError, match="NaN or infinite"):
         embedding.embed(model, {}, modality="S1")
 
 

@@ -75,8 +75,10 @@ print(json.dumps([
 """
 
 
-def test_serves_with_tensorflow_alone(test_index, tmp_path):
-    folder = serving.export(index=test_index, output_dir=tmp_path / "serving")
+def test_serves_with_tensorflow_alone(sample_index, tmp_path):
+    folder = serving.export(
+        index.Index.open(sample_index), tmp_path / "serving"
+    )
     generator = np.random.default_rng(0)
     s1 = generator.normal(-15, 3, (2, 120, 120, 2)).astype(np.float32)
     s2 = {
@@ -101,23 +103,23 @@ def test_serves_with_tensorflow_alone(test_index, tmp_path):
         check=False,
     )
     assert process.returncode == 0, process.stderr
-    expected = index.Index.open(test_index).query(s1=s1, s2=s2, k=3).names
+    expected = index.Index.open(sample_index).query(s1=s1, s2=s2, k=3).names
     one, three = json.loads(process.stdout.splitlines()[-1])
     np.testing.assert_array_equal(one, expected[:, :1])
     np.testing.assert_array_equal(three, expected)
 
 
-def test_replaces_an_export_but_nothing_else(test_index, tmp_path):
+def test_replaces_an_export_but_nothing_else(sample_index, tmp_path):
     folder = tmp_path / "serving"
-    serving.export(index=test_index, output_dir=folder)
-    serving.export(index=test_index, output_dir=folder)
+    serving.export(index.Index.open(sample_index), folder)
+    serving.export(index.Index.open(sample_index), folder)
     assert not list(tmp_path.glob("*.part"))
     (tmp_path / "mine").mkdir()
     with pytest.raises(errors.UserError, match="holds no SavedModel"):
-        serving.export(index=test_index, output_dir=tmp_path / "mine")
+        serving.export(index.Index.open(sample_index), tmp_path / "mine")
 
 
 def test_refuses_binary_codes(write, tmp_path):
     path = write(search="binary")
     with pytest.raises(errors.UserError, match="compares binary codes"):
-        serving.export(index=path, output_dir=tmp_path / "serving")
+        serving.export(index.Index.open(path), tmp_path / "serving")

@@ -1,10 +1,9 @@
 """Trains a small network in a process of its own.
 
-    python tests/ben_tf/distributed_training.py CONFIG_JSON WORKDIR \
-        [--num_devices=2] [--end_after_step=3 [--signal=9]] [FLAGS]
+    python tests/ben_tf/training/distributed_training.py CONFIG_JSON WORKDIR \
+        [--num_devices=2] [--end_after_step=3 [--signal=9]] [--dry_run]
 
-The network has neither batch normalisation, whose statistics are those of a
-device's part of the batch, nor dropout, which each device draws anew.
+With --dry_run it says afterwards what the run would take.
 """
 
 import argparse
@@ -16,17 +15,9 @@ import tensorflow as tf
 from absl import flags
 
 from ben_tf import errors
-from ben_tf import models
 from ben_tf import train
 from ben_tf.training import checkpoints
-
-
-def _network(inputs, *, fusion, name=""):
-    del fusion, name
-    (x,) = inputs.values()
-    x = tf.keras.layers.AveragePooling2D(10)(x)
-    x = tf.keras.layers.Flatten()(x)
-    return tf.keras.layers.Dense(16, activation="tanh")(x)
+from tests.ben_tf.training import tiny_networks
 
 
 def _end_after(step: int, signal_number: int) -> None:
@@ -48,10 +39,9 @@ def _main() -> None:
     parser.add_argument("--num_devices", type=int, default=1)
     parser.add_argument("--end_after_step", type=int, default=0)
     parser.add_argument("--signal", type=int, default=signal.SIGKILL)
-    arguments, more_flags = parser.parse_known_args()
-    models.MODELS["k_branch_cnn"] = models.Architecture(
-        _network, layout="native"
-    )
+    parser.add_argument("--dry_run", action="store_true")
+    arguments = parser.parse_args()
+    tiny_networks.install(tiny_networks.smooth)
     (cpu,) = tf.config.list_physical_devices("CPU")
     tf.config.set_logical_device_configuration(
         cpu, [tf.config.LogicalDeviceConfiguration()] * arguments.num_devices
@@ -65,11 +55,13 @@ def _main() -> None:
             "train",
             f"--workdir={arguments.workdir}",
             *(f"--{name}={value}" for name, value in config.items()),
-            *more_flags,
         ]
     )
     try:
         main()
+        if arguments.dry_run:
+            flags.FLAGS.dry_run = True
+            main()
     except errors.UserError as error:
         raise SystemExit(f"error: {error}") from error
 

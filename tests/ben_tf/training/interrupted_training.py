@@ -16,10 +16,10 @@ import traceback
 import tensorflow as tf
 from absl import flags
 
-from ben_tf import class_weights  # noqa: F401
-from ben_tf import fitting  # noqa: F401
 from ben_tf import train
 from ben_tf.training import checkpoints
+from ben_tf.training import trainer  # noqa: F401
+from tests.ben_tf.training import tiny_networks
 
 
 def _end_by(number: int) -> None:
@@ -97,6 +97,7 @@ def _exit_code_of_child(prepare, main) -> int:
 
 
 def _main() -> None:
+    tiny_networks.install(tiny_networks.stateful)
     config = json.loads(sys.argv[1])
     main = train.command()
     flags.FLAGS(

@@ -1,12 +1,19 @@
 """TF-Slim's own networks as an oracle: they write real TF1 checkpoints."""
 
+import contextlib
+import functools
 import importlib
 import os
 import pathlib
 import sys
 
 import numpy as np
+import pytest
 import tensorflow as tf
+
+from ben_tf import models
+from ben_tf.models import resnet
+from ben_tf.models import vgg as our_vgg
 
 # Both of Keras 2's homes; TF-Slim's layers reach for the old place of a part
 # that has moved since.
@@ -21,6 +28,35 @@ for _part in ("", ".base", ".convolutional", ".core", ".normalization"):
 import tf_slim  # noqa: E402
 from tf_slim.nets import resnet_v1  # noqa: E402
 from tf_slim.nets import vgg  # noqa: E402
+
+_VGG_FILTERS = (64, 128, 256, 512, 512)
+
+
+@contextlib.contextmanager
+def small():
+    """Makes both sides' ResNets shallow and VGGs narrow.
+
+    The table of models knows them by the names of the large ones.
+    """
+    make_block = resnet_v1.resnet_v1_block
+    with pytest.MonkeyPatch.context() as patches:
+        patches.setattr(
+            resnet_v1,
+            "resnet_v1_block",
+            lambda scope, base_depth, num_units, stride: make_block(
+                scope, base_depth, 1, stride
+            ),
+        )
+        shallow = models.Architecture(
+            functools.partial(resnet.resnet, num_units=(1, 1, 1, 1)),
+            layout="stacked",
+        )
+        for name in ("resnet50", "resnet101"):
+            patches.setitem(models.MODELS, name, shallow)
+        narrow = (4, 8, 8, 16, 16)
+        patches.setattr(our_vgg, "_FILTERS", narrow)
+        patches.setattr(sys.modules[__name__], "_VGG_FILTERS", narrow)
+        yield
 
 
 def logits(name: str, images: tf.Tensor, *, num_classes: int) -> tf.Tensor:
@@ -39,7 +75,7 @@ def logits(name: str, images: tf.Tensor, *, num_classes: int) -> tf.Tensor:
         tf.compat.v1.variable_scope(name.replace("vgg", "vgg_")),
     ):
         for i, (repeat, filters) in enumerate(
-            zip(repeats, (64, 128, 256, 512, 512), strict=True), start=1
+            zip(repeats, _VGG_FILTERS, strict=True), start=1
         ):
             x = tf_slim.repeat(
                 x, repeat, tf_slim.conv2d, filters, [3, 3], scope=f"conv{i}"

@@ -20,11 +20,17 @@ def _model(*sizes: int) -> tf.keras.Model:
 
 
 def _checkpoints(model, workdir) -> checkpoints_lib.Checkpoints:
+    parts = {"model": model, "optimizer": model.optimizer}
+    folder = workdir_lib.Workdir(workdir)
+    best = checkpoints_lib.BestWeights(folder, **parts)
     return checkpoints_lib.Checkpoints(
-        workdir_lib.Workdir(workdir),
-        model=model,
-        optimizer=model.optimizer,
-        steps_per_epoch=1,
+        folder, best=best, steps_per_epoch=1, **parts
+    )
+
+
+def _restore_last(model, workdir) -> int:
+    return _checkpoints(model, workdir).restore_last(
+        workdir_lib.Workdir(workdir)
     )
 
 
@@ -33,10 +39,10 @@ def _checkpoints(model, workdir) -> checkpoints_lib.Checkpoints:
 def test_checkpoint_of_another_version(sizes, tmp_path):
     _checkpoints(_model(2), tmp_path).save()
     checkpoints_lib.save_best(workdir_lib.Workdir(tmp_path), _model(2))
-    assert _checkpoints(_model(2), tmp_path).restore_last() == 0
+    assert _restore_last(_model(2), tmp_path) == 0
     checkpoints_lib.restore_best(workdir_lib.Workdir(tmp_path), _model(2))
     with pytest.raises(errors.UserError, match="does not fit"):
-        _checkpoints(_model(*sizes), tmp_path).restore_last()
+        _restore_last(_model(*sizes), tmp_path)
     with pytest.raises(errors.UserError, match="does not fit"):
         checkpoints_lib.restore_best(
             workdir_lib.Workdir(tmp_path), _model(*sizes)
@@ -48,5 +54,5 @@ def test_checkpoint_of_another_optimiser(tmp_path):
     model = _model(2)
     model.compile(tf.keras.optimizers.Adam())
     model.optimizer.build(model.trainable_variables)
-    with pytest.raises(errors.UserError, match="new --workdir"):
-        _checkpoints(model, tmp_path).restore_last()
+    with pytest.raises(errors.UserError, match="new `workdir`"):
+        _restore_last(model, tmp_path)

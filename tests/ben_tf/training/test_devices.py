@@ -12,7 +12,7 @@ from ben_tf.training import devices
 
 
 def test_one_device():
-    strategy = devices.make_strategy("one_device")
+    strategy = devices.make_devices("one_device").strategy
     assert isinstance(strategy, tf.distribute.OneDeviceStrategy)
     assert strategy.num_replicas_in_sync == 1
 
@@ -27,12 +27,12 @@ def test_no_tpu_is_one_sentence(monkeypatch):
         tf.distribute.cluster_resolver, "TPUClusterResolver", no_tpu
     )
     with pytest.raises(errors.UserError, match=r"finds no TPU.*TPU_NAME"):
-        devices.make_strategy("tpu")
+        devices.make_devices("tpu")
 
 
 def test_unknown_strategy():
     with pytest.raises(ValueError, match="'ring'"):
-        devices.make_strategy("ring")
+        devices.make_devices("ring")
 
 
 @pytest.mark.parametrize(
@@ -51,21 +51,30 @@ def test_no_usable_tf_config_is_one_sentence(monkeypatch, value):
     if value is not None:
         monkeypatch.setenv("TF_CONFIG", value)
     with pytest.raises(errors.UserError, match=r"needs.*TF_CONFIG"):
-        devices.make_strategy("multi_worker")
+        devices.make_devices("multi_worker")
 
 
 def test_batches_are_shared_evenly():
-    strategy = types.SimpleNamespace(num_replicas_in_sync=2)
-    devices.check_batches(strategy, 4)
+    two = devices.Devices(types.SimpleNamespace(num_replicas_in_sync=2))
+    assert two.patches_per_device(4) == 2
     with pytest.raises(errors.UserError, match="a multiple of 2"):
-        devices.check_batches(strategy, 5)
+        two.patches_per_device(5)
 
 
 def test_no_compilation_for_several_cpus():
-    strategy = types.SimpleNamespace(num_replicas_in_sync=2)
-    devices.check_compilation(strategy, "auto")
-    with pytest.raises(errors.UserError, match="auto or off"):
-        devices.check_compilation(strategy, "on")
+    two = devices.Devices(types.SimpleNamespace(num_replicas_in_sync=2))
+    assert not two.jit_compile("off")
+    assert two.jit_compile("auto") == bool(
+        tf.config.list_logical_devices("GPU")
+    )
+    with pytest.raises(errors.UserError, match="auto` or off"):
+        two.jit_compile("on")
+
+
+def test_compilation_on_one_device():
+    one = devices.make_devices("one_device")
+    assert one.jit_compile("on")
+    assert not one.jit_compile("off")
 
 
 def test_starts_anew_with_the_same_command_but_not_for_ever(monkeypatch):

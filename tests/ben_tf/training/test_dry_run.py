@@ -1,10 +1,7 @@
 """A dry run says what hand arithmetic says, and leaves nothing."""
 
 import dataclasses
-import os
 import re
-import subprocess
-import sys
 
 import pytest
 import tensorflow as tf
@@ -12,8 +9,10 @@ import tensorflow as tf
 from ben_tf import bigearthnet
 from ben_tf import errors
 from ben_tf.data import built_dataset
+from ben_tf.training import devices
 from ben_tf.training import dry_run
 from ben_tf.training import runs
+from tests import in_process
 
 _BATCH_SIZE = 5
 
@@ -28,11 +27,10 @@ def run(tiny_config) -> runs.Run:
         epochs=3,
         train_split="train",
     )
-    runs.make_repeatable(config.seed)
     return runs.make_run(
         config,
         built_dataset.open_dataset(config.data_dir),
-        strategy=tf.distribute.get_strategy(),
+        devices.make_devices("one_device"),
     )
 
 
@@ -65,7 +63,7 @@ def test_memory_of_optimisers(tiny_config, optimizer, per_weight):
         runs.make_run(
             config,
             built_dataset.open_dataset(config.data_dir),
-            strategy=tf.distribute.get_strategy(),
+            devices.make_devices("one_device"),
         )
     )
     assert plan.slot_bytes == per_weight * plan.gradient_bytes
@@ -149,25 +147,18 @@ def test_unknown_validation_split(run):
 
 
 def test_the_command_prints_the_plan_and_leaves_nothing(tiny_config, tmp_path):
-    process = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "ben_tf.train",
-            "--dry_run",
-            f"--data_dir={tiny_config.data_dir}",
-            "--workdir=run",
-            "--model=k_branch_cnn",
-            "--modality=S1",
-            "--loss=class_weighted",
-            "--batch_size=8",
-            "--epochs=7",
-            "--train_split=train[:16]",
-        ],
-        capture_output=True,
-        text=True,
+    process = in_process.run(
+        "ben_tf.train",
+        "--dry_run",
+        f"--data_dir={tiny_config.data_dir}",
+        "--workdir=run",
+        "--model=small_cnn",
+        "--modality=S1",
+        "--loss=class_weighted",
+        "--batch_size=8",
+        "--epochs=7",
+        "--train_split=train[:16]",
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": os.getcwd()},
     )
     assert process.returncode == 0, process.stderr
     assert "2 of 8 patches an epoch, 14 in all 7 epochs" in process.stdout

@@ -1,20 +1,20 @@
 """A shared space lets one sensor find the other. The data are synthetic."""
 
 import collections
-import dataclasses
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from ben_tf import config as config_lib
 from ben_tf import errors
 from ben_tf import models
-from ben_tf import quickstart
 from ben_tf import saved_model
 from ben_tf.evaluation import evaluation
 from ben_tf.retrieval import index
 from ben_tf.retrieval import index_builder
 from ben_tf.retrieval import index_evaluation
+from ben_tf.retrieval import index_writer
 from ben_tf.retrieval import query
 from ben_tf.training import trainer
 from tfrecords_builder import signatures
@@ -23,13 +23,19 @@ from tfrecords_builder import signatures
 @pytest.fixture(scope="module")
 def trained(larger_data_dir, tmp_path_factory):
     """A model of one space for both sensors."""
-    config = dataclasses.replace(
-        quickstart.make_config(larger_data_dir),
+    config = config_lib.Config(
+        data_dir=str(larger_data_dir),
+        model="small_cnn",
         fusion="shared",
         embedding_loss="n_pairs",
         batch_size=32,
-        epochs=16,
+        epochs=12,
+        learning_rate=4e-3,
+        schedule="cosine",
+        augment=True,
         validation_split="validation[:40]",
+        checkpoint_every_steps=0,
+        jit_compile="off",
     )
     return trainer.train(config, tmp_path_factory.mktemp("shared"))
 
@@ -38,14 +44,10 @@ def trained(larger_data_dir, tmp_path_factory):
 def untrained(tmp_path_factory):
     tf.keras.utils.set_random_seed(0)
     return saved_model.save(
-        models.make_model(
-            "k_branch_cnn",
-            fusion="shared",
-        ),
+        models.make_model("small_cnn", fusion="shared"),
         tmp_path_factory.mktemp("untrained") / "saved_model",
-        name="k_branch_cnn",
-        layout="native",
-        modality="MM",
+        preprocessing=models.preprocessing_of("small_cnn"),
+        name="small_cnn",
         trained_on_synthetic=True,
     )
 
@@ -58,15 +60,15 @@ def _mean_average_precision(model, data_dir, folder, *, search="flat"):
             data_dir=data_dir,
             output_dir=folder / modality,
             modality=modality,
-            distance="cosine",
-            search=search if modality == "S2" else "flat",
-            num_bits=64,
+            options=index_writer.IndexOptions(
+                "cosine", search if modality == "S2" else "flat"
+            ),
         )
     result = index_evaluation.evaluate(
         queries=folder / "S1", archive=folder / "S2", ks=(10,)
     )
-    assert result["direction"] == "S1->S2"
-    return result["scores"]["average_precision"]["10"]
+    assert result.direction == "S1->S2"
+    return result.scores["average_precision"]["10"]
 
 
 def test_sensors_find_each_other(trained, untrained, larger_data_dir, tmp_path):
@@ -92,14 +94,14 @@ def test_sensors_find_each_other(trained, untrained, larger_data_dir, tmp_path):
         exclude=names,
     )
     answer = query.query(
-        index=tmp_path / "c" / "S2",
+        archive,
         names=names,
         data_dir=larger_data_dir,
         modality="S1",
     )
     np.testing.assert_array_equal(answer.hits.distances, expected.distances)
     with pytest.raises(errors.UserError, match="S1 of 3 of 3 patches is"):
-        query.query(index=tmp_path / "c" / "S2", names=names, modality="S1")
+        query.query(archive, names=names, modality="S1")
 
 
 def test_classes_of_both_sensors_are_learned(trained, larger_data_dir):

@@ -13,7 +13,9 @@ from ben_tf import errors
 from ben_tf import workdir as workdir_lib
 from ben_tf.metrics import streaming
 from ben_tf.training import checkpoints as checkpoints_lib
+from ben_tf.training import devices
 from ben_tf.training import fitting
+from ben_tf.training import keras_internals
 from ben_tf.training import optimizers
 
 _STEPS = 3
@@ -50,8 +52,8 @@ def _run(**fields) -> types.SimpleNamespace:
         model=model,
         fitted=model,
         optimizer=model.optimizer,
-        strategy=tf.distribute.get_strategy(),
-        epoch_metrics=[model.compiled_loss._total_loss_mean, *running_metrics],
+        devices=devices.make_devices("one_device"),
+        epoch_metrics=[keras_internals.running_loss(model), *running_metrics],
         steps_per_epoch=_STEPS,
         config=config,
         inputs=x,
@@ -62,18 +64,10 @@ def _run(**fields) -> types.SimpleNamespace:
 
 
 def _checkpoints(run, workdir) -> checkpoints_lib.Checkpoints:
-    return checkpoints_lib.Checkpoints(
-        workdir_lib.Workdir(workdir),
-        model=run.model,
-        optimizer=run.optimizer,
-        metrics=run.epoch_metrics,
-        steps_per_epoch=_STEPS,
-        every_steps=run.config.checkpoint_every_steps,
-        patience=run.config.early_stopping_patience,
-    )
+    return fitting.make_checkpoints(run, workdir_lib.Workdir(workdir))
 
 
-def test_loss_that_is_no_number_names_step_and_patches(tmp_path):
+def test_loss_that_is_not_finite_names_step_and_patches(tmp_path):
     run = _run(epochs=2, checkpoint_every_steps=1)
     # The second batch of the first epoch.
     run.inputs[5] = np.nan
@@ -87,7 +81,12 @@ def test_loss_that_is_no_number_names_step_and_patches(tmp_path):
     assert content["patches"] == ["e0_s1", "b"]
     # The weights that the batch has spoilt are not saved.
     again = _run(epochs=2)
-    assert _checkpoints(again, tmp_path).restore_last() == 1
+    assert (
+        _checkpoints(again, tmp_path).restore_last(
+            workdir_lib.Workdir(tmp_path)
+        )
+        == 1
+    )
     assert np.all(np.isfinite(again.model.get_weights()[0]))
 
 
@@ -105,7 +104,7 @@ def test_full_disk_keeps_the_last_checkpoint(tmp_path):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     again = _run()
-    _checkpoints(again, tmp_path).restore_last()
+    _checkpoints(again, tmp_path).restore_last(workdir_lib.Workdir(tmp_path))
     np.testing.assert_array_equal(again.model.get_weights()[0], expected)
 
 
@@ -127,7 +126,7 @@ def test_patience_is_remembered_by_the_next_process(tmp_path, capsys):
     for _ in range(2):
         run = _run(epochs=9, **options)
         checkpoints = _checkpoints(run, tmp_path)
-        checkpoints.restore_last()
+        checkpoints.restore_last(workdir_lib.Workdir(tmp_path))
         fitting.fit(run, checkpoints, workdir_lib.Workdir(tmp_path))
         assert checkpoints.steps_done == 3 * _STEPS
         assert "Stopped early" in capsys.readouterr().out
@@ -154,23 +153,45 @@ def test_best_weights_are_the_average_of_all_steps(tmp_path):
         best.model.get_weights()[0], expected, rtol=1e-5, atol=1e-7
     )
     # The run itself goes on with the weights of its last step.
-    _checkpoints(last, tmp_path).restore_last()
+    _checkpoints(last, tmp_path).restore_last(workdir_lib.Workdir(tmp_path))
     np.testing.assert_array_equal(last.model.get_weights()[0], seen[-1])
 
 
-def test_too_little_memory_is_one_sentence(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "message",
+    [
+        "OOM when allocating tensor with shape[9]\nand where",
+        "Out of memory while trying to allocate 9 bytes.",
+        "Graph execution error:\n\nDetected at node x\nOOM when allocating",
+    ],
+    ids=["kernel", "xla", "inside fit"],
+)
+def test_too_little_memory_is_one_sentence(tmp_path, monkeypatch, message):
     run = _run(epochs=1)
 
     def fail(*args, **kwargs):
-        raise tf.errors.ResourceExhaustedError(
-            None, None, "OOM when allocating tensor\nand where"
-        )
+        raise tf.errors.ResourceExhaustedError(None, None, message)
 
     monkeypatch.setattr(run.fitted, "fit", fail)
     with pytest.raises(
         errors.UserError,
-        match=r"step of 4 patches: OOM when allocating tensor\. Lower --batch",
+        match=r"step of 4 patches: O.*allocat[^.]*\. Lower `batch_size`",
     ):
+        fitting.fit(
+            run, _checkpoints(run, tmp_path), workdir_lib.Workdir(tmp_path)
+        )
+
+
+def test_full_disk_is_not_mistaken_for_memory(tmp_path, monkeypatch):
+    run = _run(epochs=1)
+
+    def fail(*args, **kwargs):
+        raise tf.errors.ResourceExhaustedError(
+            None, None, "out of memory/logs; No space left on device"
+        )
+
+    monkeypatch.setattr(run.fitted, "fit", fail)
+    with pytest.raises(errors.UserError, match=r"Cannot write.*No space left"):
         fitting.fit(
             run, _checkpoints(run, tmp_path), workdir_lib.Workdir(tmp_path)
         )

@@ -27,6 +27,18 @@ FINE_TUNED = config_lib.Config(
 )
 
 
+@pytest.fixture(scope="module", autouse=True)
+def small():
+    with slim_networks.small():
+        yield
+
+
+@pytest.fixture(scope="module")
+def model() -> tf.keras.Model:
+    """The network of `FINE_TUNED`; read-only by agreement."""
+    return configured_model.make_model(FINE_TUNED)
+
+
 def test_the_stem_of_grey_images_is_unchanged():
     random = np.random.default_rng(0)
     kernel = random.normal(size=(7, 7, 3, 4)).astype(np.float32)
@@ -91,21 +103,25 @@ def test_the_backbone_becomes_that_of_imagenet(imagenet, monkeypatch):
 def test_from_imagenet_to_the_fusion_of_two_sensors(
     imagenet, tiny_config, tmp_path, monkeypatch
 ):
-    """The three runs of the paper, on features that stay ImageNet's."""
+    """Runs of the paper, on features that stay ImageNet's."""
     monkeypatch.setenv("HOME", str(imagenet))
     common = dataclasses.replace(
         FINE_TUNED,
         data_dir=tiny_config.data_dir,
-        train_split="train[:8]",
-        validation_split="validation[:4]",
-        batch_size=4,
+        train_split="train[:2]",
+        validation_split="validation[:2]",
+        batch_size=2,
         epochs=1,
+        jit_compile="off",
     )
     folders = {name: tmp_path / name for name in ("S1", "S2", "MM")}
-    for sensor in ("S1", "S2"):
-        trainer.train(
-            dataclasses.replace(common, modality=sensor), folders[sensor]
-        )
+    trainer.train(common, folders["S2"])
+    # The other sensor's as it would start.
+    _write_branch(
+        folders["S1"],
+        dataclasses.replace(common, modality="S1"),
+        initial_weights.load_initial_weights,
+    )
     fused = dataclasses.replace(
         common,
         modality="MM",
@@ -113,7 +129,7 @@ def test_from_imagenet_to_the_fusion_of_two_sensors(
         branch_workdirs=f"{folders['S1']},{folders['S2']}",
     )
     trainer.train(fused, folders["MM"])
-    # Nothing is read again where a run goes on.
+    # Nothing is read again where a run resumes.
     shutil.rmtree(folders["S1"])
     trainer.train(dataclasses.replace(fused, epochs=2), folders["MM"])
 
@@ -136,9 +152,10 @@ def test_from_imagenet_to_the_fusion_of_two_sensors(
     assert len(rows) == 1 + 2
 
 
-def test_without_weights_it_says_where_to_get_them(tmp_path, monkeypatch):
+def test_without_weights_it_says_where_to_get_them(
+    model, tmp_path, monkeypatch
+):
     monkeypatch.setenv("HOME", str(tmp_path))
-    model = configured_model.make_model(FINE_TUNED)
     with pytest.raises(errors.UserError) as error:
         initial_weights.load_initial_weights(model, FINE_TUNED)
     for words in (
@@ -149,12 +166,11 @@ def test_without_weights_it_says_where_to_get_them(tmp_path, monkeypatch):
         assert words in str(error.value)
 
 
-def test_weights_of_keras_do_not_fit():
+def test_weights_of_keras_do_not_fit(model):
     config = dataclasses.replace(
         FINE_TUNED,
         imagenet_weights="resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5",
     )
-    model = configured_model.make_model(config)
     with pytest.raises(
         errors.UserError, match=r"file of Keras.*resnet_v1_50\.ckpt"
     ):
@@ -166,15 +182,22 @@ def branches(tmp_path_factory) -> dict[str, pathlib.Path]:
     """A workdir for each sensor with random weights."""
     folders = {}
     for sensor in ("S1", "S2"):
-        tf.keras.backend.clear_session()
         folders[sensor] = tmp_path_factory.mktemp(sensor)
-        config = config_lib.Config(model="resnet50", modality=sensor)
-        workdir_lib.Workdir(folders[sensor]).write_config(config)
-        checkpoints.save_best(
-            workdir_lib.Workdir(folders[sensor]),
-            configured_model.make_model(config),
+        _write_branch(
+            folders[sensor],
+            config_lib.Config(model="resnet50", modality=sensor),
         )
     return folders
+
+
+def _write_branch(folder, config, initialise=None) -> None:
+    """What fusion needs of a workdir, without training."""
+    workdir = workdir_lib.Workdir(folder)
+    model = configured_model.make_model(config)
+    if initialise is not None:
+        initialise(model, config)
+    workdir.write_config(config)
+    checkpoints.save_best(workdir, model)
 
 
 def test_fusion_begins_as_the_mean_of_both(branches):
@@ -213,20 +236,18 @@ def test_fusion_begins_as_the_mean_of_both(branches):
 @pytest.mark.parametrize(
     ("order", "changes", "expected"),
     [
-        ("S2,S1", {}, "--modality=S2, expected S1"),
-        ("S1,S2", {"num_classes": 43}, "--num_classes=19, expected 43"),
+        ("S2,S1", {}, "`modality=S2`, expected S1"),
+        ("S1,S2", {"num_classes": 43}, "`num_classes=19`, expected 43"),
         ("S1", {}, "Expected two workdirs"),
     ],
 )
-def test_branches_that_do_not_fit(branches, order, changes, expected):
+def test_branches_that_do_not_fit(branches, model, order, changes, expected):
     config = config_lib.Config(
         branch_workdirs=",".join(str(branches[x]) for x in order.split(","))
     )
     config = dataclasses.replace(config, **changes)
     with pytest.raises(errors.UserError, match=expected):
-        initial_weights.load_initial_weights(
-            configured_model.make_model(config), config
-        )
+        initial_weights.load_initial_weights(model, config)
 
 
 @pytest.mark.parametrize(

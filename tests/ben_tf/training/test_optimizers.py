@@ -41,7 +41,7 @@ def test_without_clip_norm_nothing_is_clipped():
 @pytest.mark.parametrize("name", ["lamb", "lookahead_adam"])
 def test_optimisers_of_addons_keep_no_average(name):
     with pytest.raises(
-        errors.UserError, match=f"--optimizer={name} keeps no average"
+        errors.UserError, match=f"`optimizer={name}` keeps no average"
     ):
         optimizers.make_optimizer(name, learning_rate=0.1, weight_averaging=0.9)
 

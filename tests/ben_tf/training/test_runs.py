@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from ben_tf.data import built_dataset
+from ben_tf.training import devices
 from ben_tf.training import runs
 
 
@@ -18,11 +19,10 @@ def make_run(tiny_config):
         config = dataclasses.replace(
             tiny_config, modality="S1", batch_size=4, **fields
         )
-        runs.make_repeatable(config.seed)
         return runs.make_run(
             config,
             built_dataset.open_dataset(config.data_dir),
-            strategy=tf.distribute.get_strategy(),
+            devices.make_devices("one_device"),
         )
 
     yield make

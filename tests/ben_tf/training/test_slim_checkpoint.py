@@ -1,5 +1,6 @@
 """Checkpoints of TF-Slim's own networks give the same logits in ours."""
 
+import pathlib
 import shutil
 
 import numpy as np
@@ -47,47 +48,59 @@ def bands() -> dict[str, np.ndarray]:
     return _bands()
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("released")
+@pytest.fixture
+def small():
+    with slim_networks.small():
+        yield
 
 
 @pytest.fixture(scope="module")
-def mm_logits(folder, bands) -> np.ndarray:
-    """Writes a ResNet50 for both sensors; returns its logits."""
-    return slim_networks.save(
-        folder / "iteration-7",
+def released(tmp_path_factory, bands) -> pathlib.Path:
+    """A folder with the checkpoint of a shallow ResNet for both sensors."""
+    folder = tmp_path_factory.mktemp("released")
+    with slim_networks.small():
+        slim_networks.save(
+            folder / "iteration-7",
+            "resnet50",
+            _stack(bands, slim_checkpoint.AUTHORS_BANDS),
+            num_classes=19,
+        )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model() -> tf.keras.Model:
+    """The network of `released`, with other weights."""
+    with slim_networks.small():
+        return models.make_model("resnet50", fusion="early")
+
+
+def test_resnet_on_both_sensors(bands, tmp_path):
+    """The network in full, as the authors released it."""
+    expected = slim_networks.save(
+        tmp_path / "iteration-7",
         "resnet50",
         _stack(bands, slim_checkpoint.AUTHORS_BANDS),
         num_classes=19,
     )
-
-
-@pytest.fixture
-def mm_model() -> tf.keras.Model:
-    tf.keras.backend.clear_session()
-    return models.make_model("resnet50", fusion="early")
-
-
-def test_resnet_on_both_sensors(folder, bands, mm_logits, mm_model):
-    slim_checkpoint.read_model(folder, mm_model, modality="MM")
-    assert np.ptp(mm_logits) > 1
+    model = models.make_model("resnet50", fusion="early")
+    slim_checkpoint.read_model(tmp_path, model, modality="MM")
+    assert np.ptp(expected) > 1
     np.testing.assert_allclose(
-        _ours(mm_model, bands), mm_logits, rtol=1e-4, atol=1e-4
+        _ours(model, bands), expected, rtol=1e-4, atol=1e-4
     )
     # Bands in another order would not have given them.
     others = bands | {"B02": bands["B04"], "B04": bands["B02"]}
-    assert not np.allclose(_ours(mm_model, others), mm_logits, atol=1e-2)
+    assert not np.allclose(_ours(model, others), expected, atol=1e-2)
 
 
-def test_vgg_on_sentinel_2(bands, tmp_path):
+def test_vgg_on_sentinel_2(small, bands, tmp_path):
     expected = slim_networks.save(
         tmp_path / "iteration-7",
         "vgg16",
         _stack(bands, slim_checkpoint.AUTHORS_BANDS[:10]),
         num_classes=43,
     )
-    tf.keras.backend.clear_session()
     model = models.make_model("vgg16", modality="S2", num_classes=43)
     slim_checkpoint.read_model(tmp_path / "iteration-7", model, modality="S2")
     np.testing.assert_allclose(
@@ -97,7 +110,6 @@ def test_vgg_on_sentinel_2(bands, tmp_path):
 
 @pytest.mark.parametrize("name", ["vgg19", "resnet101"])
 def test_every_variable_has_one_counterpart(name):
-    tf.keras.backend.clear_session()
     model = models.make_model(name, fusion="early")
     theirs = slim_networks.variables(name, num_bands=12, num_classes=19)
     ours = slim_checkpoint.backbone_variables(model, backbone="s2_s1")
@@ -110,7 +122,7 @@ def test_every_variable_has_one_counterpart(name):
     }
 
 
-def test_the_first_format_and_the_backbone_alone(tmp_path, bands):
+def test_the_first_format_and_the_backbone_alone(small, tmp_path, bands):
     """TF-Slim's ImageNet weights: one file, another classifier."""
     images = _stack(bands, ("B04", "B03", "B02"))
     slim_networks.save(
@@ -129,16 +141,13 @@ def test_the_first_format_and_the_backbone_alone(tmp_path, bands):
     assert {x: v.shape for x, v in values.items()} == wanted
 
 
-def test_left_over_variables_are_named_on_both_sides(
-    folder, mm_logits, tmp_path
-):
-    tf.keras.backend.clear_session()
+def test_left_over_variables_are_named_on_both_sides(small, released):
     model = models.make_model("resnet101", fusion="early")
     before = model.get_layer("s2_s1_conv1").kernel.numpy()
     with pytest.raises(errors.UserError) as error:
-        slim_checkpoint.read_model(folder, model, modality="MM")
+        slim_checkpoint.read_model(released, model, modality="MM")
     message = str(error.value)
-    reader = tf.train.load_checkpoint(str(folder / "iteration-7"))
+    reader = tf.train.load_checkpoint(str(released / "iteration-7"))
     for name in reader.get_variable_to_shape_map():
         known = name.endswith(("Adam", "Adam_1", "_power", "global_step"))
         assert (f" {name}" in message) != known, name
@@ -155,14 +164,13 @@ def test_left_over_variables_are_named_on_both_sides(
     ],
 )
 def test_other_shapes_are_refused(
-    folder, mm_logits, modality, num_classes, expected
+    small, released, modality, num_classes, expected
 ):
-    tf.keras.backend.clear_session()
     model = models.make_model(
         "resnet50", modality=modality, fusion="early", num_classes=num_classes
     )
     with pytest.raises(errors.UserError, match=expected):
-        slim_checkpoint.read_model(folder, model, modality=modality)
+        slim_checkpoint.read_model(released, model, modality=modality)
 
 
 def _truncate(path):
@@ -178,11 +186,11 @@ def _flip(path):
 
 @pytest.mark.parametrize("damage", [_truncate, _flip])
 @pytest.mark.parametrize("part", ["index", "data-00000-of-00001"])
-def test_damage_is_noticed(folder, mm_logits, mm_model, tmp_path, damage, part):
-    copy = shutil.copytree(folder, tmp_path / "copy")
+def test_damage_is_noticed(released, model, tmp_path, damage, part):
+    copy = shutil.copytree(released, tmp_path / "copy")
     damage(copy / f"iteration-7.{part}")
-    with pytest.raises(errors.UserError, match="damaged or no Tensor"):
-        slim_checkpoint.read_model(copy, mm_model, modality="MM")
+    with pytest.raises(errors.UserError, match="damaged or not one"):
+        slim_checkpoint.read_model(copy, model, modality="MM")
 
 
 def test_values_that_are_not_finite_are_refused(tmp_path):
@@ -204,7 +212,7 @@ def test_values_that_are_not_finite_are_refused(tmp_path):
         ((), "", "Found 0"),
         (("a.index", "b.index"), "", "Found 2 .*a; b"),
         ((), "iteration-7", "No checkpoint found"),
-        (("iteration-7",), "iteration-7", "damaged or no TensorFlow"),
+        (("iteration-7",), "iteration-7", "damaged or not one"),
     ],
 )
 def test_paths_that_lead_nowhere(tmp_path, names, path, expected):

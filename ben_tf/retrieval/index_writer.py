@@ -1,0 +1,161 @@
+"""Writes an index folder; `index.Index` opens it."""
+
+import dataclasses
+import os
+import pathlib
+from collections.abc import Mapping
+
+import msgspec
+import numpy as np
+
+from ben_tf import errors
+from ben_tf.retrieval import approximate_search
+from ben_tf.retrieval import binary
+from ben_tf.retrieval import distances
+from ben_tf.retrieval import embedding
+from ben_tf.retrieval import store
+
+_ROWS_AT_ONCE = 16_384
+
+
+@dataclasses.dataclass(frozen=True)
+class IndexOptions:
+    """How an index is searched.
+
+    Attributes:
+      distance: One of `distances.DISTANCES`; binary codes are compared by
+        Hamming distance instead.
+      search: One of `store.SEARCHES`.
+      bits: Length of binary codes, a multiple of 8.
+
+    Raises:
+      UserError: An unknown option, or two that do not go together.
+    """
+
+    distance: str = distances.CHI_SQUARE
+    search: str = store.EXACT
+    bits: int = 64
+
+    def __post_init__(self) -> None:
+        for name, choices in (
+            ("distance", distances.DISTANCES),
+            ("search", store.SEARCHES),
+        ):
+            value = getattr(self, name)
+            if value not in choices:
+                raise errors.UserError(
+                    f"Unknown {name}. Expected one of {choices}. Received: "
+                    f"`{name}={value}`."
+                )
+        if (
+            self.distance == distances.CHI_SQUARE
+            and self.search in approximate_search.KINDS
+        ):
+            raise errors.UserError(
+                f"Search {self.search!r} does not know the chi-square "
+                "distance. Use `search=flat`, `distance=euclidean` or "
+                "`distance=cosine`."
+            )
+        if self.search == store.BINARY and (
+            self.bits % 8 or not 8 <= self.bits <= binary.MAX_BITS
+        ):
+            raise errors.UserError(
+                f"Expected a multiple of 8 between 8 and {binary.MAX_BITS}. "
+                f"Received: `bits={self.bits}`. Use 64 or 128, for example."
+            )
+
+
+DEFAULT_OPTIONS = IndexOptions()
+
+
+def write_index(
+    output_dir: str | os.PathLike,
+    embedded: embedding.Embedded,
+    options: IndexOptions = DEFAULT_OPTIONS,
+    *,
+    other_means: Mapping[str, np.ndarray] | None = None,
+) -> pathlib.Path:
+    """Writes an index of embedded patches, sorted by name.
+
+    Args:
+      output_dir: The index folder; an index there is replaced at the end.
+      embedded: The patches, in any order.
+      options: How the index is searched.
+      other_means: For binary codes: another modality that the model embeds ->
+        (D,) mean of its embeddings, so that its patches can be queries.
+
+    Returns:
+      `output_dir`.
+
+    Raises:
+      UserError: A name comes twice, or chi-square with negative embeddings.
+    """
+    order = np.argsort(embedded.names, kind="stable")
+    names = embedded.names[order]
+    repeated = names[:-1][names[1:] == names[:-1]]
+    if len(repeated):
+        raise errors.UserError(
+            f"Patch {repeated[0]} comes twice. Expected each patch once: name "
+            "splits that do not overlap."
+        )
+    distance, search = options.distance, options.search
+    provenance = embedded.provenance
+    with store.new_data_folder(output_dir) as data:
+        for file_name, array, dtype in (
+            (store.LABELS, embedded.labels, np.uint8),
+            (store.EPSG, embedded.epsg, np.int32),
+            (store.UPPER_LEFT, embedded.upper_left, np.float64),
+        ):
+            np.save(data / file_name, array[order].astype(dtype))
+        np.save(data / store.NAMES, names)
+        rows, smallest = _write_sorted(
+            embedded.embeddings, order, data / store.EMBEDDINGS
+        )
+        if distance == distances.CHI_SQUARE and search == store.EXACT:
+            distances.check_non_negative(smallest, what="embeddings")
+        digests = {}
+        means: dict[str, np.ndarray] = {}
+        if search in approximate_search.KINDS:
+            file = data / store.FAISS_INDEX
+            approximate_search.save(
+                approximate_search.build(search, distance, rows), file
+            )
+            digests[file.name] = store.digest(file)
+        elif search == store.BINARY:
+            projection, mean = binary.train(rows, num_bits=options.bits)
+            means = {provenance.modality: mean}
+            for other, other_mean in (other_means or {}).items():
+                # A hashing head has learned where its zero is.
+                means[other] = other_mean if mean.any() else mean
+            np.save(data / store.PROJECTION, projection)
+            np.save(data / store.MEANS, np.stack([*means.values()]))
+            codes = binary.encode(rows, projection, mean)
+            np.save(data / store.CODES, codes)
+        manifest = store.Manifest(
+            data=data.name,
+            num_patches=len(names),
+            dimension=rows.shape[1],
+            distance=distance,
+            search=search,
+            num_bits=options.bits if search == store.BINARY else 0,
+            query_modalities=tuple(means),
+            non_negative=smallest >= 0,
+            sha256=digests,
+            **msgspec.structs.asdict(provenance),
+        )
+        store.commit(output_dir, manifest)
+    return pathlib.Path(output_dir)
+
+
+def _write_sorted(
+    embeddings: np.ndarray, order: np.ndarray, path: pathlib.Path
+) -> tuple[np.ndarray, float]:
+    """Writes rows in `order`; returns them mapped, and the smallest value."""
+    rows = np.lib.format.open_memmap(path, "w+", np.float32, embeddings.shape)
+    smallest = np.inf
+    for start in range(0, len(order), _ROWS_AT_ONCE):
+        part = embeddings[order[start : start + _ROWS_AT_ONCE]]
+        rows[start : start + _ROWS_AT_ONCE] = part
+        smallest = min(smallest, float(part.min()))
+    rows.flush()
+    return rows, smallest
