@@ -3,6 +3,7 @@
 import contextlib
 import math
 import os
+import pathlib
 from collections.abc import Iterator
 from collections.abc import Sequence
 
@@ -21,10 +22,7 @@ MONITOR = "val_macro_average_precision"
 
 def has_state(workdir: workdir_lib.Workdir) -> bool:
     """Whether a run has saved a state from which it would resume."""
-    return (
-        tf.train.latest_checkpoint(os.fspath(workdir.last_checkpoints))
-        is not None
-    )
+    return _latest(workdir.last_checkpoints) is not None
 
 
 class BestWeights(tf.keras.callbacks.Callback):
@@ -133,7 +131,7 @@ class Checkpoints(tf.keras.callbacks.Callback):
         Raises:
           UserError: It holds other variables than this program's.
         """
-        path = tf.train.latest_checkpoint(os.fspath(workdir.last_checkpoints))
+        path = _latest(workdir.last_checkpoints)
         if path is not None:
             with _explained_mismatch(workdir):
                 self._state.restore(path).assert_existing_objects_matched()
@@ -156,9 +154,7 @@ class Checkpoints(tf.keras.callbacks.Callback):
         epochs_done = self.steps_done // self._steps_per_epoch
         return self.best.is_patience_spent(epochs_done)
 
-    def on_epoch_begin(
-        self, epoch: int, logs: dict[str, float] | None = None
-    ) -> None:
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float]) -> None:
         """Restores running metrics when an epoch resumes midway."""
         if self._resumed_from is None:
             return
@@ -171,9 +167,7 @@ class Checkpoints(tf.keras.callbacks.Callback):
             ).expect_partial()
         self._resumed_from = None
 
-    def on_train_batch_end(
-        self, batch: int, logs: dict[str, float] | None = None
-    ) -> None:
+    def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
         """Counts the step, and saves when it is time."""
         self._steps_done.assign_add(1)
         # The last step of an epoch is followed by the epoch's own checkpoint.
@@ -184,9 +178,7 @@ class Checkpoints(tf.keras.callbacks.Callback):
         ):
             self.save()
 
-    def on_epoch_end(
-        self, epoch: int, logs: dict[str, float] | None = None
-    ) -> None:
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         """Saves the whole state; comes after that of `best`."""
         self.save()
 
@@ -197,6 +189,11 @@ class Checkpoints(tf.keras.callbacks.Callback):
           UserError: It cannot be written. The one before is kept.
         """
         _save(self._manager, self._workdir)
+
+
+def _latest(folder: pathlib.Path) -> str | None:
+    """The newest complete checkpoint of a folder, if it has one."""
+    return tf.train.latest_checkpoint(os.fspath(folder))
 
 
 def _save(
@@ -228,12 +225,16 @@ def _explained_failures(workdir: workdir_lib.Workdir) -> Iterator[None]:
     except devices.LOST_WORKER:
         raise
     except (OSError, tf.errors.OpError) as error:
-        raise errors.UserError(
-            f"Cannot write a checkpoint to {workdir}: "
-            f"{errors.first_line(error)}. The one before it is kept: make "
-            "room, or make the folder writable, and the same command resumes "
-            "from there."
-        ) from error
+        raise cannot_write(f"a checkpoint to {workdir}", error) from error
+
+
+def cannot_write(what: str, error: Exception) -> errors.UserError:
+    """Says in one sentence why a run stops, and that it can be resumed."""
+    return errors.UserError(
+        f"Cannot write {what}: {errors.first_line(error)}. The last checkpoint "
+        "is kept: make room, or make the folder writable, and the same command "
+        "resumes from there."
+    )
 
 
 @contextlib.contextmanager
@@ -268,7 +269,7 @@ def restore_best(workdir: workdir_lib.Workdir, model: tf.keras.Model) -> None:
       UserError: The run has not finished an epoch, or its weights are not of
         this architecture.
     """
-    path = tf.train.latest_checkpoint(os.fspath(workdir.best_checkpoints))
+    path = _latest(workdir.best_checkpoints)
     if path is None:
         raise errors.UserError(
             f"The run in {workdir} has no checkpoint yet. Expected one in "
