@@ -35,10 +35,10 @@ class BestWeights(tf.keras.callbacks.Callback):
     def __init__(
         self,
         workdir: workdir_lib.Workdir,
-        *,
         model: tf.keras.Model,
         optimizer: tf.keras.optimizers.Optimizer,
-        patience: int = 0,
+        *,
+        patience: int,
     ):
         super().__init__()
         self.value = tf.Variable(-math.inf, dtype=tf.float64, trainable=False)
@@ -72,7 +72,8 @@ class Checkpoints(tf.keras.callbacks.Callback):
 
     `checkpoints/last` holds weights, optimiser, random generators, the running
     metrics of the epoch and the progress, so that the same command resumes
-    after an interruption as if there had been none.
+    after an interruption as if there had been none. `best`, a callback of its
+    own in front of this one, is part of the progress.
 
     A checkpoint counts once the file `checkpoint` next to it names it, which is
     replaced after the rest has been written, and no file that it names is ever
@@ -85,10 +86,10 @@ class Checkpoints(tf.keras.callbacks.Callback):
         *,
         model: tf.keras.Model,
         optimizer: tf.keras.optimizers.Optimizer,
-        best: BestWeights,
         metrics: Sequence[tf.keras.metrics.Metric] = (),
         steps_per_epoch: int,
         every_steps: int = 0,
+        patience: int = 0,
     ):
         """Puts together the state to save.
 
@@ -96,13 +97,13 @@ class Checkpoints(tf.keras.callbacks.Callback):
           workdir: The run's folder.
           model: The network.
           optimizer: With its slots.
-          best: The best epoch so far, part of the state.
           metrics: Running metrics of an epoch.
           steps_per_epoch: Batches of an epoch.
           every_steps: Steps between two checkpoints within an epoch; 0: none.
+          patience: Of `BestWeights`.
         """
         super().__init__()
-        self.best = best
+        self.best = BestWeights(workdir, model, optimizer, patience=patience)
         self._workdir = workdir
         self._metrics = list(metrics)
         self._steps_per_epoch = steps_per_epoch
@@ -114,8 +115,8 @@ class Checkpoints(tf.keras.callbacks.Callback):
             random_generators=keras_internals.random_generators(model),
             metrics=self._metrics,
             steps_done=self._steps_done,
-            best=best.value,
-            best_epoch=best.epoch,
+            best=self.best.value,
+            best_epoch=self.best.epoch,
         )
         self._resumed_from: str | None = None
         self._manager = tf.train.CheckpointManager(

@@ -136,7 +136,7 @@ def describe_time(run: runs.Run, step_seconds: list[float]) -> str:
     """The estimate of the time as a line to print.
 
     Args:
-      run: The run.
+      run: Says how many steps there are.
       step_seconds: From `measure`.
     """
     if not step_seconds:

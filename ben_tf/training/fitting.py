@@ -15,20 +15,14 @@ def make_checkpoints(
     run: runs.Run, workdir: workdir_lib.Workdir
 ) -> checkpoints_lib.Checkpoints:
     """What saves the state of a run, written to a workdir."""
-    best = checkpoints_lib.BestWeights(
-        workdir,
-        model=run.model,
-        optimizer=run.optimizer,
-        patience=run.config.early_stopping_patience,
-    )
     return checkpoints_lib.Checkpoints(
         workdir,
         model=run.model,
         optimizer=run.optimizer,
-        best=best,
         metrics=run.epoch_metrics,
         steps_per_epoch=run.steps_per_epoch,
         every_steps=run.config.checkpoint_every_steps,
+        patience=run.config.early_stopping_patience,
     )
 
 
