@@ -90,7 +90,7 @@ def test_data_uris_name_the_kind_of_picture(file_format, kind):
     with style.chart(
         1, 1, synthetic=False, file_format=file_format, dots_per_inch=20
     ) as sheet:
-        pass
+        sheet.figure.subplots()
     head, _, content = sheet.picture.data_uri.partition(",")
     assert head == f"data:image/{kind};base64"
     assert base64.b64decode(content) == sheet.picture
