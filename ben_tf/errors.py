@@ -32,7 +32,7 @@ class ArchiveError(UserError):
 
 
 def unknown(what: str, name: object, choices: Iterable[str]) -> ValueError:
-    """The error of a caller who names something that there is not."""
+    """The error for a name that is not among the choices."""
     return ValueError(
         f"Unknown {what}. Expected one of {', '.join(choices)}. "
         f"Received: {name!r}"

@@ -2,7 +2,7 @@
 
     python -m ben_tf.export --workdir=runs/resnet50
 
-Training does so at its end; this is for a run that is not finished, or was
+Training does so at its end; this is for a run that has not finished, or was
 interrupted.
 """
 

@@ -19,7 +19,7 @@ _MAX_JSON_BYTES = 64 << 20
 
 
 def write(path: str | os.PathLike, content: bytes | str) -> pathlib.Path:
-    """Writes a file at once; see `replacing`.
+    """Writes a file whole or not at all; see `replacing`.
 
     Args:
       path: Where to write.

@@ -57,7 +57,7 @@ def command() -> Callable[[], None]:
             print(error)
             sys.exit(interruption.EXIT_CODE)
         except devices.LOST_WORKER as error:
-            devices.start_anew(error)
+            devices.restart_process(error)
         print(f"Exported the best model to {saved_model}")
 
     return main

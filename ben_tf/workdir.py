@@ -1,4 +1,4 @@
-"""The workdir: where a run leaves what, its configuration and its data."""
+"""The workdir: where the files of a run are, and its two descriptions."""
 
 import dataclasses
 import os

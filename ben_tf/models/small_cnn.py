@@ -6,8 +6,6 @@ layer. With both sensors and 19 classes it has 157,539 weights, 1/152 of
 K-Branch CNN's.
 """
 
-import dataclasses
-
 import tensorflow as tf
 
 from ben_tf.models import branches
@@ -16,18 +14,11 @@ _FEATURES = 64
 _FILTERS = (24, 48, 48)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Branch:
-    """Kernel size of the first convolution, and the strides of all three."""
-
-    first_kernel_size: int
-    strides: tuple[int, int, int]
-
-
-_BRANCHES = {
-    120: _Branch(5, (2, 2, 2)),
-    60: _Branch(3, (2, 2, 1)),
-    20: _Branch(3, (1, 2, 1)),
+# Pixels along a grid -> (kernel size, stride) of each convolution.
+_CONVOLUTIONS = {
+    120: ((5, 2), (3, 2), (3, 2)),
+    60: ((3, 2), (3, 2), (3, 1)),
+    20: ((3, 1), (3, 2), (3, 1)),
 }
 
 
@@ -52,10 +43,8 @@ def small_cnn(
 
 def _branch(x: tf.Tensor, *, name: str) -> tf.Tensor:
     """(B, size, size, bands) -> (B, 96)."""
-    branch = _BRANCHES[x.shape[1]]
-    kernel_sizes = (branch.first_kernel_size, 3, 3)
-    for i, (filters, kernel_size, stride) in enumerate(
-        zip(_FILTERS, kernel_sizes, branch.strides, strict=True), start=1
+    for i, (filters, (kernel_size, stride)) in enumerate(
+        zip(_FILTERS, _CONVOLUTIONS[x.shape[1]], strict=True), start=1
     ):
         layer = f"{name}_conv{i}"
         x = tf.keras.layers.Conv2D(

@@ -1,4 +1,4 @@
-"""What happens next to the training steps: history, progress, alarm."""
+"""Callbacks of training: history, progress bar, alarm when the loss is NaN."""
 
 import csv
 import io

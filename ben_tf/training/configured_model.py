@@ -1,4 +1,4 @@
-"""The network that a configuration describes, and what is compiled of it."""
+"""The network that a configuration describes, and the model to compile."""
 
 import tensorflow as tf
 

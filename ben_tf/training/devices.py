@@ -32,7 +32,7 @@ from ben_tf import workdir as workdir_lib
 # What TensorFlow raises in the others when a worker is lost.
 LOST_WORKER = (tf.errors.UnavailableError, tf.errors.AbortedError)
 
-# How TensorFlow, XLA and TPUs word it that memory is exhausted.
+# How TensorFlow, XLA and TPUs report that memory is exhausted.
 _MEMORY = re.compile(r"\bOOM\b|out of memory|allocat", re.IGNORECASE)
 # What a file system raises as ResourceExhaustedError.
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT)
@@ -244,14 +244,14 @@ STRATEGIES: Mapping[str, Callable[[], tf.distribute.Strategy]] = {
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether memory of a device is exhausted, and not the space on a disk."""
+    """Whether a device has run out of memory, not a disk out of space."""
     return isinstance(error, tf.errors.ResourceExhaustedError) and not any(
         os.strerror(code) in str(error) for code in _DISK_ERRORS
     )
 
 
 def out_of_memory(error: Exception, batch_size: int) -> errors.UserError:
-    """Says in one sentence that a training step does not fit into memory."""
+    """The error that a training step does not fit into memory."""
     # In front of the reason Keras puts where in the graph it happened.
     lines = [x for x in str(error).splitlines() if _MEMORY.search(x)]
     reason = lines[0].strip().rstrip(".") if lines else errors.first_line(error)
@@ -261,7 +261,7 @@ def out_of_memory(error: Exception, batch_size: int) -> errors.UserError:
     )
 
 
-def start_anew(error: tf.errors.OpError) -> None:
+def restart_process(error: tf.errors.OpError) -> None:
     """Restarts this process with the same command, to wait for the lost one.
 
     TensorFlow cannot connect a process to its workers twice.

@@ -5,7 +5,7 @@ the one embedding of each patch with those of the other patches of the batch (of
 a device's part of the batch, under a distribution strategy).
 
 The trained network keeps its one output. What is compiled is a second model on
-the same layers, which also gives the embeddings and adds their loss.
+the same layers, which also returns the embeddings and adds their loss.
 """
 
 import functools

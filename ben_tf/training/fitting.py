@@ -41,7 +41,8 @@ def fit(
     """
     epoch, step = divmod(checkpoints.steps_done, run.steps_per_epoch)
     if step:
-        # Keras knows no epoch that begins in its middle: it gets a `fit`.
+        # Keras cannot begin in the middle of an epoch, so that its rest gets a
+        # `fit` of its own.
         _fit(run, checkpoints, workdir, range(epoch, epoch + 1), step)
         # The chief may still be writing what all restore.
         run.devices.wait_for_all()

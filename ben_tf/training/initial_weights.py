@@ -24,7 +24,7 @@ from ben_tf.training import slim_checkpoint
 _CACHE = "~/.keras/models"
 _URL = "http://download.tensorflow.org/models/{}_2016_08_28.tar.gz"
 # Standard deviation of ImageNet's pixels, 0 to 255, red, green and blue. The
-# networks were trained on pixels less their mean, ours takes bands of standard
+# networks were trained on pixels less their mean, ours take bands of standard
 # deviation 1.
 _IMAGENET_STD = np.array([58.393, 57.12, 57.375], np.float32)
 _RGB = ("B04", "B03", "B02")
@@ -99,9 +99,8 @@ def _find_imagenet(config: config_lib.Config) -> pathlib.Path:
     if path.suffix in (".h5", ".keras"):
         raise errors.UserError(
             f"{path} is a file of Keras, whose ResNets halve the image in "
-            "other layers than the paper's and whose VGGs end otherwise. "
-            "Expected "
-            f"TF-Slim's {name}.ckpt, from {_URL.format(name)}."
+            "other layers than the paper's and whose VGGs end in other layers. "
+            f"Expected TF-Slim's {name}.ckpt, from {_URL.format(name)}."
         )
     if not path.exists() and not path.with_name(f"{path.name}.index").exists():
         raise errors.UserError(

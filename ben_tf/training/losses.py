@@ -1,8 +1,8 @@
 """Losses on probabilities, and on the embeddings of each or of both sensors.
 
-Those across sensors take the embeddings of a batch of pairs, one by each
-sensor, and know that patches share labels in degrees: two patches are alike to
-the extent that their label sets overlap.
+Those across sensors compare the embeddings of a batch of pairs, one from each
+sensor. Similarity is graded: two patches are alike to the extent that their
+label sets overlap.
 """
 
 from collections.abc import Callable

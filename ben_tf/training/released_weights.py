@@ -46,8 +46,12 @@ def import_checkpoint(
         num_classes=num_classes,
         duplicate_vv=duplicate_vv,
     )
-    _check_unused(pathlib.Path(workdir))
     run = workdir_lib.Workdir(workdir)
+    if run.path.is_dir() and any(run.path.iterdir()):
+        raise errors.UserError(
+            f"The workdir {run} is in use. Expected a new or an empty folder. "
+            "Choose another `workdir`."
+        )
     # Before the network, which takes seconds to build.
     slim_checkpoint.open_checkpoint(checkpoint)
     network = configured_model.make_model(config)
@@ -62,12 +66,3 @@ def import_checkpoint(
     )
     checkpoints.save_best(run, network)
     return exports.export_best(workdir)
-
-
-def _check_unused(workdir: pathlib.Path) -> None:
-    """Refuses to mix the model with a run."""
-    if workdir.is_dir() and any(workdir.iterdir()):
-        raise errors.UserError(
-            f"The workdir {workdir} is in use. Expected a new or an empty "
-            "folder. Choose another `workdir`."
-        )

@@ -71,7 +71,7 @@ def dry_run(config: config_lib.Config) -> None:
       config: What would be trained, on which data.
 
     Raises:
-      UserError: As `train`, but for the workdir; memory does not suffice.
+      UserError: As `train`, except about the workdir; not enough memory.
     """
     run = runs.make_run(
         config,

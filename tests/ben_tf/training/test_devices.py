@@ -83,8 +83,8 @@ def test_starts_anew_with_the_same_command_but_not_for_ever(monkeypatch):
     monkeypatch.setattr(os, "execv", lambda *command: commands.append(command))
     error = tf.errors.UnavailableError(None, None, "Worker 1 is gone.")
     for _ in range(20):
-        devices.start_anew(error)
+        devices.restart_process(error)
     expected = (sys.executable, [sys.executable, *sys.orig_argv[1:]])
     assert commands == [expected] * 20
     with pytest.raises(errors.UserError, match="Worker 1 is gone"):
-        devices.start_anew(error)
+        devices.restart_process(error)
