@@ -43,8 +43,7 @@ def test_all_rows_and_all_models_are_there():
         assert config.batch_size == (256 if name == "resnet152" else 500)
         assert (config.epochs, config.learning_rate) == (100, 1e-3)
     values = configs.values()
-    # The experiments are the paper's and its authors'; small_cnn is ours.
-    assert {x.model for x in values} == set(models.MODELS) - {"small_cnn"}
+    assert {x.model for x in values} == set(models.MODELS)
     assert {x.modality for x in values} == {"S1", "S2", "MM"}
     assert {x.fusion for x in values} == {"early", "late"}
     assert {x.num_classes for x in values} == {19, 43}
