@@ -13,6 +13,7 @@ from ben_tf.data import built_dataset
 from ben_tf.evaluation import paper
 from ben_tf.training import devices
 from ben_tf.training import runs
+from tests.ben_tf.training import slim_networks
 from tests.ben_tf.training import tiny_networks
 
 FLAGFILES = sorted(config_flags.EXPERIMENTS.glob("*.flags"))
@@ -82,7 +83,9 @@ def test_a_step_on_the_sample_data(path, data_dir, monkeypatch):
     "name", ["k_branch_late_fusion", "table2_vgg16", "table2_resnet50"]
 )
 def test_a_step_of_each_kind_of_network(name, data_dir):
-    _take_a_step(name, data_dir)
+    """A narrow VGG and a shallow ResNet have all their kinds of layers."""
+    with slim_networks.small():
+        _take_a_step(name, data_dir)
 
 
 def _take_a_step(name, data_dir):
