@@ -14,13 +14,13 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
 
+from ben_tf import bigearthnet
 from ben_tf import errors
 from ben_tf import files
 from ben_tf.data import geography
 
 SUFFIXES = (".csv", ".parquet", ".geojson")
 
-_THRESHOLD = 0.5
 # Names, probabilities, EPSG codes and upper left corners of a batch.
 Write = Callable[[Sequence[str], np.ndarray, np.ndarray, np.ndarray], None]
 
@@ -65,7 +65,7 @@ def predicted_labels(
     """Names of the classes that reach the threshold, for each patch."""
     return [
         list(itertools.compress(class_names, row))
-        for row in probabilities >= _THRESHOLD
+        for row in probabilities >= bigearthnet.THRESHOLD
     ]
 
 
