@@ -106,7 +106,7 @@ def from_folders(
                 f"{sensor} patch: add `{sensor.lower()}_folder`."
             )
     paths = [os.fspath(path) for path in (s1_folder, s2_folder) if path]
-    patch = next(patch_files.from_folders(paths, tuple(grids)))
+    patch = patch_files.from_folders(paths, grids)
     if isinstance(patch, errors.UserError):
         raise patch
     return patch.grids
