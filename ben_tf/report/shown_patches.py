@@ -183,7 +183,7 @@ class Artist:
                     str(self._predicted.patch_name[row]),
                     f"F2 {sample_f2[row]:.2f}",
                     self._predicted.labels[row],
-                    pictures.available(bigearthnet.GRIDS),
+                    list(pictures.PICTURES),
                 )
                 for row in rows
             ]
@@ -192,7 +192,7 @@ class Artist:
 
     def nearest(self, found: Nearest) -> list[Patch]:
         """Draws a query, the first one, and its hits."""
-        picture = pictures.available(bigearthnet.GRIDS)[:1]
+        picture = list(pictures.PICTURES)[:1]
         labels = self._predicted.labels[self._rows[found.query]]
         return [
             self._draw(found.query, "Query", labels, picture),
