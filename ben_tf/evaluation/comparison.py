@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import tabulate
 
+from ben_tf import bigearthnet
 from ben_tf.evaluation import paper
 from ben_tf.evaluation import results
 
@@ -51,15 +52,29 @@ class Row:
 
 def reasons(evaluation: results.Evaluation) -> list[str]:
     """Says why the scores do not compare with the paper's; empty: they do."""
-    return paper.why_not_comparable(
-        data_is_synthetic=evaluation.data.synthetic,
-        trained_on_synthetic=evaluation.model.trained_on_synthetic,
-        split=evaluation.split,
-        num_samples=evaluation.num_samples,
-        modality=evaluation.model.modality,
-        num_classes=len(evaluation.class_names),
-        config="/".join(evaluation.data.name.split("/")[1:2]),
-    )
+    model, data = evaluation.model, evaluation.data
+    split, num_samples = evaluation.split, evaluation.num_samples
+    num_classes = len(evaluation.class_names)
+    config = "/".join(data.name.split("/")[1:2])
+    expected = bigearthnet.SPLIT_SIZES[paper.SPLIT]
+    differences = {
+        "synthetic data": data.synthetic,
+        "trained on synthetic data": (
+            model.trained_on_synthetic and not data.synthetic
+        ),
+        f"{num_classes} classes instead of {paper.NUM_CLASSES}": (
+            num_classes != paper.NUM_CLASSES
+        ),
+        f"{model.modality} instead of S1 and S2": (
+            model.modality != paper.MODALITY
+        ),
+        f"dataset {config} instead of {paper.CONFIG}": config != paper.CONFIG,
+        f"split {split} instead of {paper.SPLIT}": split != paper.SPLIT,
+        f"{num_samples:,} patches instead of {expected:,}": (
+            num_samples != expected
+        ),
+    }
+    return [reason for reason, differs in differences.items() if differs]
 
 
 def headline_rows(evaluation: results.Evaluation) -> list[Row]:
@@ -220,7 +235,6 @@ def _ends(row: Row) -> str:
 
 
 def _interval(ends: results.Interval | None) -> tuple[float, float] | None:
-    if ends is None:
-        return None
-    low, high = ends
+    """An interval both of whose ends are defined, or None."""
+    low, high = ends or (None, None)
     return None if low is None or high is None else (low, high)

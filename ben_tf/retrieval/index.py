@@ -179,7 +179,7 @@ class Index(embedding.Embedded):
         k: int,
         fingerprint: str,
         modality: str | None = None,
-        exclude: Sequence[str] | None = None,
+        exclude: Sequence[str] | np.ndarray | None = None,
     ) -> Hits:
         """Finds the nearest patches of given embeddings.
 
