@@ -144,6 +144,20 @@ def as_text(evaluation: results.Evaluation, *, with_paper: bool) -> str:
     return "\n\n".join(["\n".join(titles), *tables])
 
 
+def metric_columns(
+    evaluation: results.Evaluation,
+) -> dict[str, dict[str, results.Value]]:
+    """Every metric at the threshold and, if there are any, at tuned ones.
+
+    Returns:
+      Which thresholds, as a heading -> metric -> value.
+    """
+    columns = {f"at {evaluation.threshold:g}": evaluation.overall}
+    if tuned := evaluation.tuned:
+        columns[f"thresholds tuned on {tuned.chosen_on}"] = tuned.overall
+    return columns
+
+
 def number(value: float | None) -> str:
     """Four digits, or that the value is undefined."""
     return UNDEFINED if value is None else f"{value:.4f}"
@@ -187,14 +201,10 @@ def _rows_table(
 
 
 def _all_metrics(evaluation: results.Evaluation) -> str:
-    """Every metric at the threshold and, if there are any, at tuned ones."""
-    columns = ["All metrics", f"at {evaluation.threshold:g}"]
-    values = [evaluation.overall]
-    if tuned := evaluation.tuned:
-        columns.append(f"thresholds tuned on {tuned.chosen_on}")
-        values.append(tuned.overall)
+    """The table of `metric_columns`, and what its averages leave out."""
+    columns = metric_columns(evaluation)
     rows = [
-        [name, *(number(overall[name]) for overall in values)]
+        [name, *(number(values[name]) for values in columns.values())]
         for name in evaluation.overall
     ]
     error = evaluation.calibration.expected_calibration_error
@@ -205,7 +215,7 @@ def _all_metrics(evaluation: results.Evaluation) -> str:
         "for which it is undefined"
         for name, num in evaluation.undefined.items()
     ]
-    return "\n".join([_table(columns, rows), *left_out])
+    return "\n".join([_table(["All metrics", *columns], rows), *left_out])
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

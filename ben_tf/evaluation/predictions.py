@@ -56,7 +56,7 @@ def predict(
     """Runs a served model over a split, with a progress bar.
 
     Args:
-      model: A `saved_model.ServedModel`.
+      model: From `saved_model.load`.
       builder: The dataset, from `built_dataset.open_dataset`.
       split: TFDS split, such as "test" or "test[:100]".
       batch_size: Patches at a time.
@@ -140,7 +140,8 @@ def load(path: str | os.PathLike) -> Predictions:
         zipfile.BadZipFile,
     ) as error:
         raise errors.UserError(
-            f"The predictions in {path} cannot be read ({error}). Write them "
-            "again with python -m ben_tf.evaluate."
+            f"The predictions in {path} cannot be read: "
+            f"{errors.first_line(error)}. Write them again with python -m "
+            "ben_tf.evaluate."
         ) from error
     return Predictions(**arrays)

@@ -56,7 +56,7 @@ def class_counts(
 def labels_per_patch(
     numbers: Mapping[str, np.ndarray], *, synthetic: bool
 ) -> style.Picture:
-    """How many labels patches have, a line a nomenclature: SVG.
+    """How many labels patches have, a line for each nomenclature: SVG.
 
     Args:
       numbers: Nomenclature -> (N,) int, labels of each patch.

@@ -101,7 +101,7 @@ def group_maps(
     captions: Mapping[str, tuple[float, float]],
     synthetic: bool,
 ) -> style.Picture:
-    """One map a group, two in a row, other patches in grey: PNG.
+    """One map for each group, two in a row, other patches in grey: PNG.
 
     Groups that lie on top of each other, such as the splits, cannot be told
     apart on one map.

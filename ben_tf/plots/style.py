@@ -290,7 +290,7 @@ def class_matrix(
       label: What the values are.
     """
     axes.set_facecolor("#d1d5db")
-    # An image of a pixel a cell: small, whatever the number of classes.
+    # An image with a pixel for each cell stays small, also for 43 classes.
     drawn = axes.imshow(
         values,
         cmap="Blues",

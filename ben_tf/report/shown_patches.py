@@ -76,7 +76,7 @@ def choose(
     the less decided ones as worse.
 
     Args:
-      predicted: `predictions.Predictions`.
+      predicted: Labels and predictions of N patches.
       sample_f2: (N,) score of each patch.
       num_patches: How many of each kind, fewer where there are fewer.
 

@@ -68,7 +68,7 @@ def write_gallery(
     num_queries: int = 10,
     k: int = 5,
 ) -> pathlib.Path:
-    """Draws one row a query: its picture and those of the k nearest patches.
+    """Draws one row per query: its picture and those of the k nearest patches.
 
     Args:
       index: Index folder that is searched.
