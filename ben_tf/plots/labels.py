@@ -36,17 +36,11 @@ def class_counts(
             edgecolor=style.EDGE_COLOR,
             linewidth=0.6,
         )
-        for bar, name, count in zip(drawn, names, counts.values(), strict=True):
+        for bar, name in zip(drawn, names, strict=True):
             if bigearthnet.CLASS_43_TO_19.get(name, name) is None:
                 bar.set_hatch("////")
-            axes.annotate(
-                f"{count:,}",
-                (max(count, 0.5), bar.get_y() + bar.get_height() / 2),
-                xytext=(4, 0),
-                textcoords="offset points",
-                va="center",
-                fontsize=8,
-            )
+        numbers = [f"{count:,}" for count in counts.values()]
+        axes.bar_label(drawn, numbers, padding=4, fontsize=8)
         axes.set_xscale("log")
         axes.set_xlim(left=0.5, right=3 * max(1, *counts.values()))
         axes.set_xlabel("patches with the label (logarithmic)")
@@ -147,7 +141,7 @@ def shares(
         for part, width, color in zip(
             parts, 100 * table.T / totals, _PARTS, strict=False
         ):
-            axes.barh(
+            drawn = axes.barh(
                 heights,
                 width,
                 left=left,
@@ -157,17 +151,13 @@ def shares(
                 label=part,
             )
             dark = color in (style.BLUE, style.ORANGE, style.GREEN)
-            for height, start, size in zip(heights, left, width, strict=True):
-                if size >= 4:
-                    axes.text(
-                        start + size / 2,
-                        height,
-                        f"{size:.0f}",
-                        ha="center",
-                        va="center",
-                        fontsize=8,
-                        color="white" if dark else "black",
-                    )
+            axes.bar_label(
+                drawn,
+                [f"{size:.0f}" if size >= 4 else "" for size in width],
+                label_type="center",
+                fontsize=8,
+                color="white" if dark else "black",
+            )
             left += width
         axes.grid(visible=False)
         axes.set_xlim(0, 100)
