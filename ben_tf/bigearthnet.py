@@ -212,6 +212,8 @@ CLASSES_19 = tuple(
 )
 CLASSES = types.MappingProxyType({19: CLASSES_19, 43: CLASSES_43})
 
+THRESHOLD = 0.5  # A class is predicted at p >= 0.5 (authors' code).
+
 
 def labels_43_to_19(labels: Iterable[str]) -> tuple[str, ...]:
     """Maps 43-class names to 19-class names, in the order of `CLASSES_19`.

@@ -57,13 +57,13 @@ def training_step_program() -> bytes:
     from ben_tf.data import built_dataset
     from ben_tf.training import devices
     from ben_tf.training import runs
-    from tfrecords_builder import build
-    from tfrecords_builder import sample_archive
+    from tfrecords_builder import dataset
+    from tfrecords_builder import sample_writer
 
     with tempfile.TemporaryDirectory() as scratch:
         folder = pathlib.Path(scratch)
-        sample_archive.write_sample_archive(folder / "archive", num_pairs=48)
-        build.build(archive_dir=folder / "archive", data_dir=folder / "data")
+        sample_writer.write_sample_archive(folder / "archive", num_pairs=48)
+        dataset.build(archive_dir=folder / "archive", data_dir=folder / "data")
         config = config_lib.Config(
             data_dir=str(folder / "data"),
             model=_MODEL.value,

@@ -286,16 +286,18 @@ def command() -> Callable[[], None]:
 
     def main() -> None:
         from ben_tf.data import built_dataset
-        from tfrecords_builder import build
-        from tfrecords_builder import sample_archive
+        from tfrecords_builder import dataset
+        from tfrecords_builder import sample_writer
 
         options = {"batch_size": batch_size.value, "passes": passes.value}
         with tempfile.TemporaryDirectory() as scratch:
             scratch_dir = pathlib.Path(scratch)
-            archive_dir = sample_archive.write_sample_archive(
+            archive_dir = sample_writer.write_sample_archive(
                 scratch_dir / "archive", num_pairs=pairs_flag.value
             )
-            build.build(archive_dir=archive_dir, data_dir=scratch_dir / "data")
+            dataset.build(
+                archive_dir=archive_dir, data_dir=scratch_dir / "data"
+            )
             builder = built_dataset.open_dataset(scratch_dir / "data")
             pairs, labels = find_pairs(archive_dir, builder)
             files = [
@@ -315,11 +317,11 @@ def command() -> Callable[[], None]:
             }
             if lmdb.value:
                 write_lmdb(scratch_dir / "lmdb", pairs)
-                dataset = LmdbPatches(scratch_dir / "lmdb", pairs, labels)
-                check_same_work(builder, dataset)
-                dataset = LmdbPatches(scratch_dir / "lmdb", pairs, labels)
+                patches = LmdbPatches(scratch_dir / "lmdb", pairs, labels)
+                check_same_work(builder, patches)
+                patches = LmdbPatches(scratch_dir / "lmdb", pairs, labels)
                 contestants["lmdb"] = functools.partial(
-                    with_lmdb, dataset, **options
+                    with_lmdb, patches, **options
                 )
             for contestant in contestants.values():
                 # The first pass fills the page cache.

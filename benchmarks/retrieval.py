@@ -188,15 +188,15 @@ def measure_serving(
 
 def measure_embedding() -> dict[str, float]:
     """Compares embedding a split with the model on a batch in memory."""
-    from tfrecords_builder import build
-    from tfrecords_builder import sample_archive
+    from tfrecords_builder import dataset
+    from tfrecords_builder import sample_writer
 
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
-        sample_archive.write_sample_archive(
+        sample_writer.write_sample_archive(
             folder / "archive", num_pairs=_NUM_PAIRS.value
         )
-        build.build(archive_dir=folder / "archive", data_dir=folder / "data")
+        dataset.build(archive_dir=folder / "archive", data_dir=folder / "data")
         return {
             "embed_of_bare_model": _measure_model(folder, "resnet50"),
             "embed_of_bare_k_branch_cnn": _measure_model(

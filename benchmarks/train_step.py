@@ -103,16 +103,16 @@ def command() -> Callable[[], None]:
     pairs = flags.DEFINE_integer("pairs", 1000, "Pairs of the sample archive.")
 
     def main() -> None:
-        from tfrecords_builder import build
-        from tfrecords_builder import sample_archive
+        from tfrecords_builder import dataset
+        from tfrecords_builder import sample_writer
 
         figures = {}
         with tempfile.TemporaryDirectory() as scratch:
             folder = pathlib.Path(scratch)
-            sample_archive.write_sample_archive(
+            sample_writer.write_sample_archive(
                 folder / "archive", num_pairs=pairs.value
             )
-            build.build(
+            dataset.build(
                 archive_dir=folder / "archive", data_dir=folder / "data"
             )
             for model, (batch_size, num_steps) in _SIZES.items():

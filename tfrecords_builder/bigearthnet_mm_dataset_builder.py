@@ -62,7 +62,7 @@ class Builder(tfds_internals.SplitWriter):
             out and lists it in `skipped.csv` next to the records.
           **kwargs: As in TFDS: data_dir, config, version.
         """
-        self._num_workers = num_workers or workers.default_num_workers()
+        self._num_workers = num_workers
         if on_error not in ("raise", "skip"):
             raise ValueError(
                 "Unknown `on_error`. Expected 'raise' or 'skip'. "
@@ -179,30 +179,15 @@ class Builder(tfds_internals.SplitWriter):
         dl_manager: tfds.download.DownloadManager,
         download_config: tfds.download.DownloadConfig,
     ) -> list[tfds.core.SplitInfo]:
-        def shard_path(split: str, index: int, num_shards: int) -> epath.Path:
-            template = tfds_internals.filename_template(self, split)
-            return template.sharded_filepath(
-                shard_index=index, num_shards=num_shards
-            )
-
-        converted = conversion.convert(
+        return conversion.convert(
             self._open_archive(dl_manager),
             folder=self.data_path,
-            shard_path=shard_path,
+            templates=functools.partial(tfds_internals.filename_template, self),
             num_shards=download_config.get_shard_config().get_number_shards,
             runner=self._runner(download_config),
             skip_damaged=self._skip_damaged,
             max_pairs_per_split=download_config.max_examples_per_split,
         )
-        return [
-            tfds.core.SplitInfo(
-                name=split,
-                shard_lengths=result.shard_lengths,
-                num_bytes=result.num_bytes,
-                filename_template=tfds_internals.filename_template(self, split),
-            )
-            for split, result in converted.items()
-        ]
 
     def _runner(
         self, download_config: tfds.download.DownloadConfig

@@ -11,9 +11,6 @@ from collections.abc import Callable
 from absl import flags
 
 from ben_tf import command_line
-from tfrecords_builder import dataset
-
-build = dataset.build
 
 
 def command() -> Callable[[], None]:
@@ -73,8 +70,10 @@ def command() -> Callable[[], None]:
     )
 
     def main() -> None:
+        # Here, because TFDS takes long to import.
+        from tfrecords_builder import dataset
+
         if is_to_download.value:
-            # Here, because requests takes a while to import.
             from tfrecords_builder import download
 
             download.download_archive(archive_dir.value)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import tensorflow_datasets as tfds
 from etils import epath
 from tqdm import auto as tqdm
 
@@ -29,20 +30,8 @@ Runner = Callable[
     [Sequence[shards.ShardTask], patch_sources.Archive],
     Iterator[shards.ShardResult],
 ]
-# (split, index of the shard, number of shards) -> path.
-ShardPath = Callable[[str, int, int], epath.Path]
-
-
-class ConvertedSplit(NamedTuple):
-    """A split that was written.
-
-    Attributes:
-      shard_lengths: Number of records of each shard.
-      num_bytes: Size of all records without their framing.
-    """
-
-    shard_lengths: list[int]
-    num_bytes: int
+# Split -> what names its files.
+Templates = Callable[[str], tfds.core.ShardedFileTemplate]
 
 
 class _WrittenShard(NamedTuple):
@@ -55,18 +44,18 @@ def convert(
     archive: patch_sources.Archive,
     *,
     folder: epath.Path,
-    shard_path: ShardPath,
+    templates: Templates,
     num_shards: Callable[[int, int], int],
     runner: Runner,
     skip_damaged: bool,
     max_pairs_per_split: int | None = None,
-) -> dict[str, ConvertedSplit]:
+) -> list[tfds.core.SplitInfo]:
     """Writes the shards, the table of patches and the list of skipped pairs.
 
     Args:
       archive: The sources of both sensors.
       folder: Where everything goes; exists.
-      shard_path: Names the files.
+      templates: Name the files of each split.
       num_shards: (bytes, records) of a split -> its number of shards.
       runner: Runs the tasks, on this machine or others.
       skip_damaged: Leave damaged pairs out and list them, instead of raising.
@@ -95,7 +84,7 @@ def convert(
             num_pairs * record.APPROXIMATE_BYTES,
             f"the records of {num_pairs:,} pairs",
         )
-    tasks = _plan_shards(pairs_of_split, shard_path, num_shards, skip_damaged)
+    tasks = _plan_shards(pairs_of_split, templates, num_shards, skip_damaged)
     written: dict[str, list[_WrittenShard]] = {
         split: [] for split in pairs_of_split
     }
@@ -104,14 +93,15 @@ def convert(
         with tqdm.tqdm(
             desc="converting", total=num_pairs, unit=" pairs"
         ) as progress:
-            for result in runner(tasks, archive):
+            results = runner(tasks, archive)
+            for task, result in zip(tasks, results, strict=True):
                 progress.update(len(result.metadata) + len(result.skipped))
                 skipped.extend(result.skipped)
                 if result.metadata:
                     # Without the pairs, so that memory stays flat.
-                    written[result.split].append(
+                    written[task.split].append(
                         _WrittenShard(
-                            result.path, len(result.metadata), result.num_bytes
+                            task.path, len(result.metadata), result.num_bytes
                         )
                     )
                     yield result.metadata
@@ -119,27 +109,32 @@ def convert(
     patch_table.write(folder / patch_table.FILE_NAME, finished_parts())
     if skip_damaged:
         _write_skipped(folder / SKIPPED_FILE, skipped)
-    return {
-        split: _finish_split(split, parts, shard_path)
+    return [
+        _finish_split(split, parts, templates(split))
         for split, parts in written.items()
         if parts
-    }
+    ]
 
 
 def _plan_shards(
     pairs_of_split: Mapping[str, Sequence[official_lists.OfficialPatch]],
-    shard_path: ShardPath,
+    templates: Templates,
     num_shards: Callable[[int, int], int],
     skip_damaged: bool,
 ) -> list[shards.ShardTask]:
     tasks = []
     for split, pairs in pairs_of_split.items():
         total = num_shards(len(pairs) * record.APPROXIMATE_BYTES, len(pairs))
+        template = templates(split)
         ranges = tfds_internals.shard_boundaries(len(pairs), total)
         tasks += [
             shards.ShardTask(
                 split=split,
-                path=str(shard_path(split, index, total)),
+                path=str(
+                    template.sharded_filepath(
+                        shard_index=index, num_shards=total
+                    )
+                ),
                 pairs=pairs[first:end],
                 skip_damaged=skip_damaged,
             )
@@ -160,8 +155,8 @@ def plan_splits(
       errors.UserError: There is no pair at all.
     """
     found = inventory.take(archive, official_lists.official_patches())
-    if found.problems and not skip_damaged:
-        raise found.problems[0]
+    if found.faults and not skip_damaged:
+        raise errors.ArchiveError(found.faults[0].place, found.faults[0].reason)
     if not found.pairs:
         raise errors.UserError(
             "The archive holds no pair of patches. Expected at least one S2 "
@@ -179,23 +174,29 @@ def plan_splits(
             if pairs
         },
         [
-            shards.SkippedPair(problem.place, problem.place, problem.reason)
-            for problem in found.problems
+            shards.SkippedPair(fault.place, fault.place, fault.reason)
+            for fault in found.faults
         ],
     )
 
 
 def _finish_split(
-    split: str, parts: list[_WrittenShard], shard_path: ShardPath
-) -> ConvertedSplit:
+    split: str,
+    parts: list[_WrittenShard],
+    template: tfds.core.ShardedFileTemplate,
+) -> tfds.core.SplitInfo:
     """Renames the files by how many there are; skipping may empty some."""
     for index, part in enumerate(parts):
-        final_path = shard_path(split, index, len(parts))
+        final_path = template.sharded_filepath(
+            shard_index=index, num_shards=len(parts)
+        )
         if str(final_path) != part.path:
             epath.Path(part.path).rename(final_path)
-    return ConvertedSplit(
-        [part.num_records for part in parts],
-        sum(part.num_bytes for part in parts),
+    return tfds.core.SplitInfo(
+        name=split,
+        shard_lengths=[part.num_records for part in parts],
+        num_bytes=sum(part.num_bytes for part in parts),
+        filename_template=template,
     )
 
 

@@ -90,15 +90,14 @@ def _fetch(file: RemoteFile, part: pathlib.Path, wait_s: float) -> None:
     """Appends to `part` until it is complete."""
     num_fruitless = 0
     while True:
-        size_before = part.stat().st_size if part.exists() else 0
+        size_before = _size(part)
         try:
             if _fetch_rest(file, part):
                 return
             problem = "the connection was cut"
         except requests.RequestException as error:
             problem = errors.first_line(error)
-        size = part.stat().st_size if part.exists() else 0
-        num_fruitless = 0 if size > size_before else num_fruitless + 1
+        num_fruitless = 0 if _size(part) > size_before else num_fruitless + 1
         if num_fruitless == _MAX_FRUITLESS_ATTEMPTS:
             raise errors.UserError(
                 f"{file.url} cannot be downloaded: {problem}. Run the command "
@@ -109,7 +108,7 @@ def _fetch(file: RemoteFile, part: pathlib.Path, wait_s: float) -> None:
 
 def _fetch_rest(file: RemoteFile, part: pathlib.Path) -> bool:
     """Downloads the rest in one request; returns whether `part` is complete."""
-    start = part.stat().st_size if part.exists() else 0
+    start = _size(part)
     with requests.get(
         file.url,
         # Compression on the way would change what the range counts.
@@ -144,7 +143,8 @@ def _fetch_rest(file: RemoteFile, part: pathlib.Path) -> bool:
             f"downloading {part.stem}",
         )
         with (
-            part.open("r+b" if part.exists() else "wb") as output,
+            # What is there is kept only by a server that resumes.
+            part.open("ab" if start else "wb") as output,
             tqdm.tqdm(
                 desc=part.stem,
                 initial=start,
@@ -153,13 +153,15 @@ def _fetch_rest(file: RemoteFile, part: pathlib.Path) -> bool:
                 unit_scale=True,
             ) as progress,
         ):
-            output.truncate(start)
-            output.seek(start)
             for chunk in response.iter_content(_CHUNK_BYTES):
                 output.write(chunk)
                 progress.update(len(chunk))
             # Without a size, requests itself notices a cut.
             return total is None or output.tell() >= total
+
+
+def _size(part: pathlib.Path) -> int:
+    return part.stat().st_size if part.exists() else 0
 
 
 def _check(file: RemoteFile, part: pathlib.Path) -> None:
@@ -169,7 +171,7 @@ def _check(file: RemoteFile, part: pathlib.Path) -> None:
         part.open("rb") as data,
         tqdm.tqdm(
             desc=f"checking {part.stem}",
-            total=part.stat().st_size,
+            total=_size(part),
             unit="B",
             unit_scale=True,
         ) as progress,

@@ -54,15 +54,15 @@ def write(
 
 def _rows(pairs: Sequence[patch_pair.PatchPair]) -> list[dict[str, object]]:
     longitudes, latitudes = geography.patch_centres(
-        np.array([pair.epsg for pair in pairs]),
-        np.array([pair.upper_left for pair in pairs]),
+        np.array([pair.footprint.epsg for pair in pairs]),
+        np.array([pair.footprint.upper_left for pair in pairs]),
     )
     return [
         {
             **record.example(pair),
             "split": pair.official.split,
-            "easting": pair.upper_left[0],
-            "northing": pair.upper_left[1],
+            "easting": pair.footprint.upper_left[0],
+            "northing": pair.footprint.upper_left[1],
             "longitude": longitude,
             "latitude": latitude,
         }

@@ -50,8 +50,8 @@ def example(pair: patch_pair.PatchPair) -> dict[str, Any]:
         "season": official.season,
         "seasonal_snow": official.seasonal_snow,
         "cloud_or_shadow": official.cloud_or_shadow,
-        "epsg": pair.epsg,
-        "upper_left": np.array(pair.upper_left, np.float64),
+        "epsg": pair.footprint.epsg,
+        "upper_left": np.array(pair.footprint.upper_left, np.float64),
         "s1_time": pair.s1_time,
         "s2_time": pair.s2_time,
     }

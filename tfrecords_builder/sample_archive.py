@@ -17,9 +17,6 @@ from collections.abc import Callable
 from absl import flags
 
 from ben_tf import command_line
-from tfrecords_builder import sample_writer
-
-write_sample_archive = sample_writer.write_sample_archive
 
 
 def command() -> Callable[[], None]:
@@ -40,6 +37,9 @@ def command() -> Callable[[], None]:
     seed = flags.DEFINE_integer("seed", 0, "Same seed, same archive.")
 
     def main() -> None:
+        # Here, because rasterio takes long to import.
+        from tfrecords_builder import sample_writer
+
         folder = sample_writer.write_sample_archive(
             output_dir.value, num_pairs=num_pairs.value, seed=seed.value
         )

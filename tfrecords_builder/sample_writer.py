@@ -4,11 +4,10 @@ Names come from the official lists, footprints from the names, labels and pixels
 from `synthetic`.
 """
 
-import concurrent.futures
+import collections
 import functools
 import itertools
 import json
-import multiprocessing
 import os
 import pathlib
 import re
@@ -16,10 +15,6 @@ import shutil
 import struct
 import tarfile
 from collections.abc import Container
-from collections.abc import Iterable
-from collections.abc import Iterator
-from collections.abc import Mapping
-from collections.abc import Sequence
 
 import numpy as np
 import rasterio
@@ -32,6 +27,7 @@ from ben_tf.archive import footprints
 from ben_tf.archive import layout
 from ben_tf.archive import official_lists
 from tfrecords_builder import synthetic
+from tfrecords_builder import workers
 
 # Where the patches of a sensor lie, as in the official tarballs.
 _FOLDERS = {sensor: names[0] for sensor, names in layout.SENSOR_FOLDERS.items()}
@@ -91,21 +87,13 @@ def write_sample_archive(
             num_pairs=num_pairs, seed=seed, real_names="\n".join(real_names)
         )
     )
-    # "spawn", since the caller may have started TensorFlow's threads.
-    with concurrent.futures.ProcessPoolExecutor(
-        mp_context=multiprocessing.get_context("spawn")
-    ) as pool:
-        written = pool.map(
-            _write_pair,
-            itertools.repeat(part),
-            patches,
-            itertools.repeat(seed),
-            chunksize=16,
-        )
-        for _ in tqdm.tqdm(
-            written, total=len(patches), desc="sample archive", unit="pair"
-        ):
-            pass
+    written = workers.run(
+        _write_pair, patches, shared=(part, seed), num_workers=None
+    )
+    for _ in tqdm.tqdm(
+        written, total=len(patches), desc="sample archive", unit="pair"
+    ):
+        pass
     os.replace(part, output_dir)
     return output_dir
 
@@ -118,13 +106,9 @@ def choose_patches(
     Every split gets its share, and within a split the pairs of country and
     season take turns.
     """
-    strata: dict[str, dict[tuple[str, str], list]] = {
-        split: {} for split in _SPLIT_SHARES
-    }
+    strata = collections.defaultdict(list)
     for patch in official_lists.official_patches().values():
-        strata[patch.split].setdefault(
-            (patch.country, patch.season), []
-        ).append(patch)
+        strata[patch.split, patch.country, patch.season].append(patch)
     random = np.random.default_rng([seed, 1])
     chosen: list[official_lists.OfficialPatch] = []
     remaining = num_patches
@@ -136,26 +120,27 @@ def choose_patches(
         remaining -= wanted
         queues = [
             map(stratum.__getitem__, random.permutation(len(stratum)))
-            for _, stratum in sorted(strata[split].items())
+            for key, stratum in sorted(strata.items())
+            if key[0] == split
         ]
+        turns = itertools.chain.from_iterable(itertools.zip_longest(*queues))
         candidates = (
-            patch
-            for patch in _take_turns(queues)
-            if patch.s2_name not in exclude
+            patch for patch in turns if patch and patch.s2_name not in exclude
         )
         chosen.extend(itertools.islice(candidates, wanted))
     return chosen
 
 
-def _take_turns(queues: Iterable[Iterator]) -> Iterator:
-    for row in itertools.zip_longest(*queues):
-        yield from (item for item in row if item is not None)
-
-
 def _write_pair(
-    output_dir: pathlib.Path, patch: official_lists.OfficialPatch, seed: int
+    patch: official_lists.OfficialPatch, archive: tuple[pathlib.Path, int]
 ) -> None:
-    """Writes one synthetic pair: 12 + 2 GeoTIFFs and two JSON files."""
+    """Writes one synthetic pair: 12 + 2 GeoTIFFs and two JSON files.
+
+    Args:
+      patch: The names of the pair, and what decides its labels.
+      archive: The folder of the archive, and its seed.
+    """
+    output_dir, seed = archive
     # A patch has its own seed, so the worker that writes it does not matter.
     random = np.random.default_rng([seed, 2, *patch.s2_name.encode()])
     flagged = patch.seasonal_snow or patch.cloud_or_shadow
@@ -164,41 +149,40 @@ def _write_pair(
     )
     pixels = synthetic.draw_pixels(labels, random)
     footprint = footprints.footprint_of(patch.s1_name)
-    s1_dir = output_dir / _FOLDERS["S1"] / patch.s1_name
-    s2_dir = output_dir / _FOLDERS["S2"] / patch.s2_name
-    for sensor, folder in (("S1", s1_dir), ("S2", s2_dir)):
+    projection = rasterio.CRS.from_epsg(footprint.epsg).to_wkt(version="WKT1")
+    left, upper = footprint.upper_left
+    s1_content = {
+        "corresponding_s2_patch": patch.s2_name,
+        "scene_source": f"{_prefix(patch.s1_name)}_SYNTHETIC",
+        "acquisition_time": _time(patch.s1_name, separator="T"),
+    }
+    s2_content = {
+        "tile_source": f"{_prefix(patch.s2_name)}_SYNTHETIC.SAFE",
+        "acquisition_date": _time(patch.s2_name, separator=" "),
+    }
+    for sensor, name, lower_key, content in (
+        # The archive's Sentinel-1 files say "lly" where they mean "lry".
+        ("S1", patch.s1_name, "lly", s1_content),
+        ("S2", patch.s2_name, "lry", s2_content),
+    ):
+        folder = output_dir / _FOLDERS[sensor] / name
         folder.mkdir(parents=True)
         for band in bigearthnet.BANDS[sensor]:
-            path = folder / layout.band_name(folder.name, band)
+            path = folder / layout.band_name(name, band)
             _write_geotiff(path, pixels[band], footprint)
-    lower_right = {
-        "lrx": footprint.ulx + bigearthnet.PATCH_SIZE_M,
-        "lry": footprint.uly - bigearthnet.PATCH_SIZE_M,
-    }
-    corner = {"ulx": footprint.ulx, "uly": footprint.uly}
-    projection = rasterio.CRS.from_epsg(footprint.epsg).to_wkt(version="WKT1")
-    _write_json(
-        s2_dir,
-        labels=labels,
-        coordinates={**corner, **lower_right},
-        projection=projection,
-        tile_source=f"{_prefix(patch.s2_name)}_SYNTHETIC.SAFE",
-        acquisition_date=_time(patch.s2_name, separator=" "),
-    )
-    _write_json(
-        s1_dir,
-        labels=labels,
-        # The archive's Sentinel-1 files say "lly" where they mean "lry".
-        coordinates={
-            **corner,
-            "lrx": lower_right["lrx"],
-            "lly": lower_right["lry"],
-        },
-        projection=projection,
-        corresponding_s2_patch=patch.s2_name,
-        scene_source=f"{_prefix(patch.s1_name)}_SYNTHETIC",
-        acquisition_time=_time(patch.s1_name, separator="T"),
-    )
+        coordinates = {
+            "ulx": left,
+            "uly": upper,
+            "lrx": left + bigearthnet.PATCH_SIZE_M,
+            lower_key: upper - bigearthnet.PATCH_SIZE_M,
+        }
+        common = {
+            "labels": labels,
+            "coordinates": coordinates,
+            "projection": projection,
+        }
+        path = folder / layout.json_name(name)
+        path.write_text(json.dumps(common | content))
 
 
 def _write_geotiff(
@@ -209,7 +193,7 @@ def _write_geotiff(
         pixels.shape[0], pixels.dtype.name, footprint.epsg
     ).replace(
         _tie_point(_ANY_CORNER, _ANY_CORNER),
-        _tie_point(footprint.ulx, footprint.uly),
+        _tie_point(*footprint.upper_left),
     )
     path.write_bytes(header + pixels.tobytes())
 
@@ -236,17 +220,9 @@ def _geotiff_header(size_px: int, dtype: str, epsg: int) -> bytes:
         return file.read()[: -pixels.nbytes]
 
 
-def _tie_point(easting: int, northing: int) -> bytes:
+def _tie_point(easting: float, northing: float) -> bytes:
     """GeoTIFF's ModelTiepointTag of an upper left corner."""
     return struct.pack("<6d", 0, 0, 0, easting, northing, 0)
-
-
-def _write_json(
-    folder: pathlib.Path,
-    **content: str | Sequence[str] | Mapping[str, float],
-) -> None:
-    path = folder / layout.json_name(folder.name)
-    path.write_text(json.dumps(content))
 
 
 def _prefix(name: str) -> str:
@@ -276,15 +252,7 @@ def _copy_real_pairs(output_dir: pathlib.Path) -> list[str]:
             tarball.open("rb") as stream,
             tarfile.open(fileobj=stream) as archive,
         ):
-            for member in archive:
-                content = member.isfile() and archive.extractfile(member)
-                if not content:
-                    continue
-                # The last two parts only: nothing can leave the folder.
-                *_, patch_name, file_name = pathlib.PurePosixPath(
-                    member.name
-                ).parts
-                target = output_dir / _FOLDERS[sensor] / patch_name / file_name
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(content.read())
+            archive.extractall(output_dir, filter="data")
+        example = output_dir / f"BigEarthNet-{sensor}-Example"
+        example.rename(output_dir / _FOLDERS[sensor])
     return sorted(path.name for path in (output_dir / _FOLDERS["S2"]).iterdir())

@@ -53,15 +53,11 @@ class ShardResult(NamedTuple):
     """What a `ShardTask` resulted in.
 
     Attributes:
-      split: Name of the split.
-      path: The file; not there if all pairs were left out.
       num_bytes: Size of the records without their framing.
       metadata: The pairs that were written, in order, without pixels.
       skipped: The pairs that were left out.
     """
 
-    split: str
-    path: str
     num_bytes: int
     metadata: list[patch_pair.PatchPair]
     skipped: list[SkippedPair]
@@ -77,6 +73,8 @@ def in_record_order(
 
 def write_shard(task: ShardTask, archive: patch_sources.Archive) -> ShardResult:
     """Reads, checks and writes the pairs of one shard.
+
+    The file is not there afterwards if all pairs were left out.
 
     Raises:
       errors.ArchiveError: A pair is damaged and `task.skip_damaged` is false.
@@ -102,4 +100,4 @@ def write_shard(task: ShardTask, archive: patch_sources.Archive) -> ShardResult:
             metadata.append(pair._replace(grids={}))
     if not metadata:
         path.unlink()
-    return ShardResult(task.split, task.path, num_bytes, metadata, skipped)
+    return ShardResult(num_bytes, metadata, skipped)

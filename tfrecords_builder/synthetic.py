@@ -70,16 +70,10 @@ def draw_pixels(
                     * (points * region)
                 )
     pixels = {band: _measure(band, shift[band], random) for band in shift}
-    # Multiplied, so that rows and blocks leave the mean as it is.
-    return {
-        band: _quantise(
-            values * (1 + contrast)
-            if band in bigearthnet.GRIDS["s2_10m"].bands
-            else values,
-            grid=bigearthnet.grid_of_band(band),
-        )
-        for band, values in pixels.items()
-    }
+    for band in bigearthnet.GRIDS["s2_10m"].bands:
+        # Multiplied, so that rows and blocks leave the mean as it is.
+        pixels[band] *= 1 + contrast
+    return {band: _quantise(band, values) for band, values in pixels.items()}
 
 
 def _draw_regions(
@@ -91,18 +85,17 @@ def _draw_regions(
     """
     coarse = random.normal(size=(num_regions, 5, 5))
     position = np.linspace(0, 4, size_px)
-    left = np.clip(position.astype(int), 0, 3)
-    weight = np.zeros((size_px, 5))
-    weight[np.arange(size_px), left] = 1 - (position - left)
-    weight[np.arange(size_px), left + 1] = position - left
+    weight = np.transpose(
+        [np.interp(position, range(5), point) for point in np.eye(5)]
+    )
     fields = weight @ coarse @ weight.T
     # Raise the fields of regions that are too small until all are visible.
     offsets = np.zeros((num_regions, 1, 1))
     for _ in range(30):
         raised = fields + offsets
         regions = raised == raised.max(axis=0)
-        area = np.array([np.count_nonzero(region) for region in regions])
-        offsets += 0.5 * (1 / num_regions - area / size_px**2)[:, None, None]
+        share = regions.mean(axis=(1, 2), keepdims=True)
+        offsets += 0.5 * (1 / num_regions - share)
     return regions
 
 
@@ -148,8 +141,9 @@ def _measure(
     )
 
 
-def _quantise(values: np.ndarray, *, grid: bigearthnet.Grid) -> np.ndarray:
+def _quantise(band: str, values: np.ndarray) -> np.ndarray:
     """Rounds to the dtype of the archive; Sentinel-2 starts at 1."""
+    grid = bigearthnet.grid_of_band(band)
     if grid.sensor == "S2":
         values = np.clip(np.rint(values), 1, 20_000)
     return values.astype(grid.dtype)

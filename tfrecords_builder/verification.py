@@ -91,17 +91,15 @@ def verify(
         num_faults = collections.Counter(missing=0, surplus=0, broken=0)
         whole = []
         writer = csv.writer(file)
-        writer.writerow(pair_check.Fault._fields)
+        writer.writerow(inventory.Fault._fields)
 
-        def record(faults: Iterable[pair_check.Fault]) -> None:
+        def record(faults: Iterable[inventory.Fault]) -> None:
             for fault in faults:
                 num_faults[fault.kind] += 1
                 writer.writerow(fault)
 
         record(_inventory_faults(found, official, partial))
-        for pair, faults in _check(
-            found.pairs, archive, num_workers or workers.default_num_workers()
-        ):
+        for pair, faults in _check(found.pairs, archive, num_workers):
             record(faults)
             if not faults:
                 whole.append(pair)
@@ -118,8 +116,8 @@ def verify(
 def _check(
     pairs: Sequence[official_lists.OfficialPatch],
     archive: patch_sources.Archive,
-    num_workers: int,
-) -> Iterator[tuple[official_lists.OfficialPatch, list[pair_check.Fault]]]:
+    num_workers: int | None,
+) -> Iterator[tuple[official_lists.OfficialPatch, list[inventory.Fault]]]:
     """Yields each pair with its faults, with a progress bar."""
     tasks = [
         pairs[i : i + _PAIRS_PER_TASK]
@@ -140,19 +138,14 @@ def _inventory_faults(
     found: inventory.Inventory,
     official: Mapping[str, official_lists.OfficialPatch],
     partial: bool,
-) -> Iterator[pair_check.Fault]:
-    for kind, problems in (
-        ("missing", found.halves),
-        ("surplus", found.unknown),
-    ):
-        for problem in problems:
-            yield pair_check.Fault(kind, problem.place, problem.reason)
+) -> Iterator[inventory.Fault]:
+    yield from found.faults
     if not partial:
         there = {pair.s2_name for pair in found.pairs}
-        there |= {problem.place for problem in found.halves}
+        there |= {fault.place for fault in found.faults}
         for pair in official.values():
             if not there & {pair.s2_name, pair.s1_name}:
-                yield pair_check.Fault(
+                yield inventory.Fault(
                     "missing", pair.s2_name, "is missing with its S1 patch."
                 )
 

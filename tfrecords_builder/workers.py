@@ -19,17 +19,12 @@ _function: Callable[[Any, Any], Any]
 _shared: Any
 
 
-def default_num_workers() -> int:
-    """Returns the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0))
-
-
 def run(
     function: Callable[[Task, Any], Result],
     tasks: Sequence[Task],
     *,
     shared: Any,
-    num_workers: int,
+    num_workers: int | None,
 ) -> Iterator[Result]:
     """Yields `function(task, shared)` for each task, in the tasks' order.
 
@@ -39,9 +34,11 @@ def run(
       function: At the top level of a module, so that it can be pickled.
       tasks: The first argument of each call.
       shared: The second argument of every call, sent once to each worker.
-      num_workers: Number of processes; 1 runs in this process.
+      num_workers: Number of processes; 1 runs in this process; None: one for
+        each core that this process may use.
     """
-    num_workers = min(num_workers, len(tasks))
+    num_cores = len(os.sched_getaffinity(0))
+    num_workers = min(num_workers or num_cores, len(tasks))
     if num_workers <= 1:
         yield from (function(task, shared) for task in tasks)
         return

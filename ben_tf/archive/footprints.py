@@ -1,24 +1,21 @@
-"""Computes where a patch lies from its name alone."""
+"""Where a patch lies; computed from its name where there is no file."""
 
-import dataclasses
 import re
+from typing import NamedTuple
 
 from ben_tf import bigearthnet
 
 
-@dataclasses.dataclass(frozen=True)
-class Footprint:
+class Footprint(NamedTuple):
     """Where a patch lies.
 
     Attributes:
-      epsg: EPSG code of the UTM zone.
-      ulx: Easting of the upper left corner, in metres.
-      uly: Its northing, in metres.
+      epsg: EPSG code of the projection (UTM on WGS 84).
+      upper_left: (easting, northing) of the outer corner, in metres.
     """
 
     epsg: int
-    ulx: int
-    uly: int
+    upper_left: tuple[float, float]
 
 
 def footprint_of(s1_name: str) -> Footprint:
@@ -52,7 +49,9 @@ def footprint_of(s1_name: str) -> Footprint:
     left = easting // 60 * 60
     top = -(-(northing + 100_000) // 60) * 60
     return Footprint(
-        epsg=32600 + zone,
-        ulx=left + bigearthnet.PATCH_SIZE_M * int(match[5]),
-        uly=top - bigearthnet.PATCH_SIZE_M * int(match[6]),
+        32600 + zone,
+        (
+            left + bigearthnet.PATCH_SIZE_M * int(match[5]),
+            top - bigearthnet.PATCH_SIZE_M * int(match[6]),
+        ),
     )

@@ -21,6 +21,7 @@ import numpy as np
 
 from ben_tf import bigearthnet
 from ben_tf import errors
+from ben_tf.archive import footprints
 
 
 class Raster(NamedTuple):
@@ -28,19 +29,15 @@ class Raster(NamedTuple):
 
     Attributes:
       pixels: (height, width), dtype and shape of the band's grid; read-only.
-      epsg: EPSG code of the projection.
-      upper_left: (easting, northing) of the outer corner, in metres.
+      footprint: Where it lies.
     """
 
     pixels: np.ndarray
-    epsg: int
-    upper_left: tuple[float, float]
+    footprint: footprints.Footprint
 
 
-class _Georeference(NamedTuple):
-    epsg: int
-    upper_left: tuple[float, float]
-    pixel_size_m: float
+# The footprint and the size of a pixel in metres.
+_Georeference = tuple[footprints.Footprint, float]
 
 
 def decode(data: bytes, *, place: str, grid: bigearthnet.Grid) -> Raster:
@@ -70,13 +67,13 @@ def decode(data: bytes, *, place: str, grid: bigearthnet.Grid) -> Raster:
     else:
         pixels = np.frombuffer(data, dtype, offset=header_size)
         pixels = pixels.reshape(grid.size_px, grid.size_px)
-    if georeference.pixel_size_m != grid.pixel_size_m:
+    footprint, pixel_size_m = georeference
+    if pixel_size_m != grid.pixel_size_m:
         raise errors.ArchiveError(
             place,
-            f"has pixels of {georeference.pixel_size_m} m. "
-            f"Expected {grid.pixel_size_m} m.",
+            f"has pixels of {pixel_size_m} m. Expected {grid.pixel_size_m} m.",
         )
-    return Raster(pixels, georeference.epsg, georeference.upper_left)
+    return Raster(pixels, footprint)
 
 
 # --- The archive's own layout ----------------------------------------------
@@ -147,7 +144,7 @@ def _parse_plain_header(
         or any(geo_keys.get(k) != v for k, v in _REQUIRED_GEO_KEYS.items())
     ):
         return None
-    return _Georeference(epsg, (easting, northing), scale_x)
+    return footprints.Footprint(epsg, (easting, northing)), scale_x
 
 
 def _read_tags(header: bytes) -> dict[int, tuple]:
@@ -193,13 +190,11 @@ def _strips_are_contiguous(
     (num_strip_rows,) = rows_per_strip
     if num_strip_rows < 1:
         return False
-    first_rows = range(0, num_rows, num_strip_rows)
-    expected_offsets = tuple(start + row * num_row_bytes for row in first_rows)
-    expected_counts = tuple(
-        min(num_strip_rows, num_rows - row) * num_row_bytes
-        for row in first_rows
+    rows = np.array([*range(0, num_rows, num_strip_rows), num_rows])
+    edges = start + rows * num_row_bytes
+    return np.array_equal(offsets, edges[:-1]) and np.array_equal(
+        byte_counts, np.diff(edges)
     )
-    return offsets == expected_offsets and byte_counts == expected_counts
 
 
 def _read_geo_keys(values: tuple[int, ...]) -> dict[int, int]:
@@ -240,10 +235,9 @@ def _decode_with_rasterio(
         ):
             shape = (dataset.count, dataset.height, dataset.width)
             if shape != (1, grid.size_px, grid.size_px):
+                found = "{} band(s) of {} x {}".format(*shape)
                 raise errors.ArchiveError(
-                    place,
-                    "holds {} band(s) of {} x {} pixels. ".format(*shape)
-                    + expected,
+                    place, f"holds {found} pixels. {expected}"
                 )
             if dataset.dtypes[0] != grid.dtype:
                 raise errors.ArchiveError(
@@ -252,9 +246,9 @@ def _decode_with_rasterio(
             pixels = dataset.read(1)
             transform = dataset.transform
             epsg = dataset.crs and dataset.crs.to_epsg()
+    except errors.ArchiveError:
+        raise
     except (rasterio.errors.RasterioError, ValueError, OverflowError) as error:
-        if isinstance(error, errors.ArchiveError):
-            raise
         raise errors.ArchiveError(
             place, f"cannot be read as a GeoTIFF. {expected}"
         ) from error
@@ -262,7 +256,8 @@ def _decode_with_rasterio(
         raise errors.ArchiveError(place, f"has no known projection. {expected}")
     if transform.b or transform.d or transform.a != -transform.e:
         raise errors.ArchiveError(
-            place, "is not a north-up image with square pixels. " + expected
+            place, f"is not a north-up image with square pixels. {expected}"
         )
     pixels.flags.writeable = False
-    return pixels, _Georeference(epsg, (transform.c, transform.f), transform.a)
+    footprint = footprints.Footprint(epsg, (transform.c, transform.f))
+    return pixels, (footprint, transform.a)

@@ -1,7 +1,9 @@
 """How the archive lies on disk: names of its folders, tarballs and files."""
 
+import itertools
 import os
 import pathlib
+from collections.abc import Sequence
 
 from ben_tf import bigearthnet
 from ben_tf import errors
@@ -39,9 +41,13 @@ def file_names(sensor: str, patch_name: str) -> list[str]:
 
 
 def find_sensors(
-    archive_dir: str | os.PathLike[str],
+    archive_dir: str | os.PathLike[str], sensors: Sequence[str] = ("S1", "S2")
 ) -> dict[str, pathlib.Path]:
     """Finds the folder or the tarball of each sensor; a folder wins.
+
+    Args:
+      archive_dir: Folder of the archive.
+      sensors: Which of "S1" and "S2" are needed.
 
     Raises:
       errors.UserError: There is no such folder, or a sensor is missing.
@@ -53,7 +59,7 @@ def find_sensors(
             f"holds {SENSOR_FOLDERS['S2'][0]} and {SENSOR_FOLDERS['S1'][0]}, "
             "extracted or as tarballs. Check `archive_dir`."
         )
-    return {sensor: _find_sensor(root, sensor) for sensor in ("S1", "S2")}
+    return {sensor: _find_sensor(root, sensor) for sensor in sensors}
 
 
 def _find_sensor(root: pathlib.Path, sensor: str) -> pathlib.Path:
@@ -61,11 +67,10 @@ def _find_sensor(root: pathlib.Path, sensor: str) -> pathlib.Path:
     for name in names:
         if (root / name).is_dir():
             return root / name
-    for name in (
-        n + suffix for n in TARBALL_STEMS[sensor] for suffix in TAR_SUFFIXES
-    ):
-        if (root / name).is_file():
-            return root / name
+    for stem, suffix in itertools.product(TARBALL_STEMS[sensor], TAR_SUFFIXES):
+        path = root / (stem + suffix)
+        if path.is_file():
+            return path
     raise errors.UserError(
         f"The archive folder {str(root)!r} holds no {sensor} patches. Expected "
         f"a folder named {' or '.join(names)} in it, or a tarball named "

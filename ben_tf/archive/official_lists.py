@@ -8,12 +8,11 @@ import bz2
 import functools
 import gc
 import importlib.resources
+import sys
 import types
 from collections.abc import Mapping
 from concurrent import futures
 from typing import NamedTuple
-
-from ben_tf import bigearthnet
 
 _PACKAGE = "bigearthnet_common"
 _PAIRS_FILE = "s1_s2_name_country_season.csv.bz2"
@@ -74,11 +73,11 @@ def official_patches() -> Mapping[str, OfficialPatch]:
     The result is read-only, in the order of the official list, and made once
     in a process.
     """
-    split_files = tuple(_SPLIT_FILES.values())
     # Decompression takes most of the time and releases the interpreter lock.
     with futures.ThreadPoolExecutor() as executor:
         pairs, *split_lists, snow_list, cloud_list = executor.map(
-            _read_lines, (_PAIRS_FILE, *split_files, _SNOW_FILE, _CLOUD_FILE)
+            _read_lines,
+            (_PAIRS_FILE, *_SPLIT_FILES.values(), _SNOW_FILE, _CLOUD_FILE),
         )
     split_of = {
         s2_name: split
@@ -87,10 +86,6 @@ def official_patches() -> Mapping[str, OfficialPatch]:
     }
     snow = frozenset(snow_list)
     cloud = frozenset(cloud_list)
-    # One object for each distinct word instead of one for each row.
-    words = {
-        word: word for word in (*bigearthnet.COUNTRIES, *bigearthnet.SEASONS)
-    }
     patches = {}
     # The collector would scan the growing mapping again and again.
     collecting = gc.isenabled()
@@ -101,8 +96,9 @@ def official_patches() -> Mapping[str, OfficialPatch]:
             patches[s2_name] = OfficialPatch(
                 s2_name,
                 s1_name,
-                words[country],
-                words[season],
+                # One object for each distinct word, not one for each row.
+                sys.intern(country),
+                sys.intern(season),
                 split_of.get(s2_name, "excluded"),
                 s2_name in snow,
                 s2_name in cloud,

@@ -3,6 +3,7 @@
 import os
 import pathlib
 import shutil
+from collections.abc import Sequence
 from concurrent import futures
 
 from tqdm import auto as tqdm
@@ -19,13 +20,15 @@ _MAX_GROWTH = 2
 def open_archive(
     archive_dir: str | os.PathLike[str],
     *,
+    sensors: Sequence[str] = ("S1", "S2"),
     scratch_dir: str | os.PathLike[str] | None = None,
 ) -> patch_sources.Archive:
-    """Returns the sources of both sensors.
+    """Returns the source of each sensor.
 
     Args:
       archive_dir: Folder that holds, for each sensor, its extracted folder or
         its tarball.
+      sensors: Which of "S1" and "S2" to open.
       scratch_dir: Where a .tar.gz is inflated to (177 GB for the whole
         archive) and indexes of tarballs are written. The caller deletes it.
         Folders need none, tarballs do.
@@ -36,7 +39,7 @@ def open_archive(
       errors.ArchiveError: A tar member is refused.
       ValueError: Tarballs without `scratch_dir`.
     """
-    paths = layout.find_sensors(archive_dir)
+    paths = layout.find_sensors(archive_dir, sensors)
     tarballs = {
         sensor: path for sensor, path in paths.items() if path.is_file()
     }

@@ -2,16 +2,15 @@
 
 import os
 import pathlib
-from collections.abc import Iterable
 from collections.abc import Iterator
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from ben_tf import bigearthnet
 from ben_tf import errors
-from ben_tf.archive import layout
+from ben_tf.archive import footprints
 from ben_tf.archive import open_archive
 from ben_tf.archive import patch_pair
 from ben_tf.archive import patch_sources
@@ -25,21 +24,19 @@ class Patch(NamedTuple):
       name: Name of the Sentinel-2 patch, or of the Sentinel-1 patch where that
         is all there is.
       grids: Arrays (size, size, bands), keys of `bigearthnet.GRIDS`.
-      epsg: Coordinate system.
-      upper_left: Easting and northing in metres.
+      footprint: Where it lies.
     """
 
     name: str
     grids: dict[str, np.ndarray]
-    epsg: int
-    upper_left: tuple[float, float]
+    footprint: footprints.Footprint
 
 
 # A patch, or what is wrong with it.
 Item = Patch | errors.UserError
 
 
-def from_folders(paths: list[str], grids: tuple[str, ...]) -> Iterator[Item]:
+def from_folders(paths: Sequence[str], grids: Sequence[str]) -> Item:
     """Reads one patch from its folder, or a pair from its two folders.
 
     A folder belongs to the sensor that its name begins with (S1A_..., S2B_...).
@@ -48,7 +45,7 @@ def from_folders(paths: list[str], grids: tuple[str, ...]) -> Iterator[Item]:
       paths: One or two folders of patches.
       grids: Which arrays to read, keys of `bigearthnet.GRIDS`.
 
-    Yields:
+    Returns:
       The patch, or the error that keeps it from being read.
 
     Raises:
@@ -78,15 +75,15 @@ def from_folders(paths: list[str], grids: tuple[str, ...]) -> Iterator[Item]:
                 f"The model looks at {sensor}. Expected the folder of the "
                 f"{sensor} patch as well: `input=S2_FOLDER,S1_FOLDER`."
             )
-    yield _read(sources, names, grids)
+    return _read(sources, names, grids)
 
 
 def from_archive(
     archive_dir: str | os.PathLike,
-    grids: tuple[str, ...],
+    grids: Sequence[str],
     *,
     scratch_dir: str | os.PathLike,
-) -> Iterator[Item]:
+) -> tuple[int, Iterator[Item]]:
     """Reads all patches of an archive, extracted or in tarballs.
 
     Where both sensors are read, the JSON of an S1 patch names its S2 partner.
@@ -96,36 +93,21 @@ def from_archive(
       grids: Which arrays to read, keys of `bigearthnet.GRIDS`.
       scratch_dir: Where tarballs are indexed, see `open_archive`.
 
-    Yields:
-      A patch, or the error that keeps it from being read.
+    Returns:
+      The number of patches, and for each the patch or the error that keeps it
+      from being read.
+
+    Raises:
+      errors.UserError: See `open_archive.open_archive`.
     """
     sensors = _sensors(grids)
-    sources: patch_sources.Archive
-    if len(sensors) == 1:
-        sources = _one_sensor(archive_dir, sensors[0])
-    else:
-        sources = open_archive.open_archive(
-            archive_dir, scratch_dir=scratch_dir
-        )
-    for name in sorted(sources[sensors[0]].patch_names()):
-        names = {sensors[0]: name}
-        try:
-            if len(sensors) == 2:
-                s1 = patch_pair.read_json(sources["S1"], "S1", name)
-                names["S2"] = s1.s2_name
-        except errors.UserError as error:
-            yield error
-            continue
-        yield _read(sources, names, grids)
-
-
-def count(archive_dir: str | os.PathLike, grids: tuple[str, ...]) -> int | None:
-    """Returns the number of patches, for a progress bar; None for tarballs."""
-    try:
-        sources = _one_sensor(archive_dir, _sensors(grids)[0])
-    except errors.UserError:
-        return None
-    return sum(len(source.patch_names()) for source in sources.values())
+    sources = open_archive.open_archive(
+        archive_dir, sensors=sensors, scratch_dir=scratch_dir
+    )
+    names = sorted(sources[sensors[0]].patch_names())
+    return len(names), (
+        _read(sources, {sensors[0]: name}, grids) for name in names
+    )
 
 
 def is_archive(path: str | os.PathLike) -> bool:
@@ -133,45 +115,30 @@ def is_archive(path: str | os.PathLike) -> bool:
     return not pathlib.Path(path).resolve().name.startswith(("S1", "S2"))
 
 
-def _one_sensor(
-    archive_dir: str | os.PathLike, sensor: str
-) -> dict[str, patch_sources.FolderSource]:
-    root = pathlib.Path(archive_dir)
-    for name in layout.SENSOR_FOLDERS[sensor]:
-        if (root / name).is_dir():
-            return {sensor: patch_sources.FolderSource(root / name)}
-    raise errors.UserError(
-        f"The archive folder {root} holds no extracted {sensor} patches. "
-        f"Expected {' or '.join(layout.SENSOR_FOLDERS[sensor])} in it."
-    )
-
-
-def _sensors(grids: Iterable[str]) -> tuple[str, ...]:
+def _sensors(grids: Sequence[str]) -> list[str]:
     """Sensors of the grids, S1 first."""
-    return tuple(sorted({bigearthnet.GRIDS[name].sensor for name in grids}))
+    return sorted({bigearthnet.GRIDS[name].sensor for name in grids})
 
 
 def _read(
-    sources: patch_sources.Archive,
-    names: Mapping[str, str],
-    grids: tuple[str, ...],
+    sources: patch_sources.Archive, names: dict[str, str], grids: Sequence[str]
 ) -> Item:
     """Reads the bands of a patch; returns an error instead of raising it."""
     arrays = {}
-    places = set()
+    places: set[footprints.Footprint] = set()
     try:
         for grid_name in grids:
             grid = bigearthnet.GRIDS[grid_name]
+            if grid.sensor not in names:
+                s1 = patch_pair.read_json(sources["S1"], "S1", names["S1"])
+                names["S2"] = s1.s2_name
             name = names[grid.sensor]
-            array = np.empty(grid.shape, grid.dtype)
-            for index, band in enumerate(grid.bands):
-                raster = patch_pair.read_band(
-                    sources[grid.sensor], name, grid, band
-                )
-                array[..., index] = raster.pixels
-                places.add((raster.epsg, raster.upper_left))
+            array, found = patch_pair.read_grid(
+                sources[grid.sensor], name, grid
+            )
             plausibility.check_units(array, grid.sensor, name)
             arrays[grid_name] = array
+            places |= found
         if len(places) > 1:
             raise errors.UserError(
                 f"The bands of {' and '.join(sorted(names.values()))} do not "
@@ -179,6 +146,4 @@ def _read(
             )
     except errors.UserError as error:
         return error
-    epsg, upper_left = places.pop()
-    name = names.get("S2") or names["S1"]
-    return Patch(name, arrays, epsg, upper_left)
+    return Patch(names.get("S2") or names["S1"], arrays, places.pop())

@@ -9,24 +9,14 @@ from typing import NamedTuple
 
 from ben_tf import bigearthnet
 from ben_tf import errors
+from ben_tf.archive import footprints
 
 # Keys of the file, by sensor. Sentinel-1 files spell the lower corner "lly".
+_COMMON_KEYS = {"labels", "coordinates", "projection"}
 _KEYS = {
-    "S1": {
-        "labels",
-        "coordinates",
-        "projection",
-        "corresponding_s2_patch",
-        "scene_source",
-        "acquisition_time",
-    },
-    "S2": {
-        "labels",
-        "coordinates",
-        "projection",
-        "tile_source",
-        "acquisition_date",
-    },
+    "S1": _COMMON_KEYS
+    | {"corresponding_s2_patch", "scene_source", "acquisition_time"},
+    "S2": _COMMON_KEYS | {"tile_source", "acquisition_date"},
 }
 _TIME_KEYS = {"S1": "acquisition_time", "S2": "acquisition_date"}
 _LOWER_KEYS = {"S1": ("lly", "lry"), "S2": ("lry",)}
@@ -55,15 +45,13 @@ class PatchJson(NamedTuple):
 
     Attributes:
       labels: Names of the 43-class nomenclature, in the order of CLASSES_43.
-      epsg: EPSG code of the projection (UTM on WGS 84).
-      upper_left: (easting, northing) of the outer corner, in metres.
+      footprint: Where the patch lies.
       time: Acquisition in UTC, ISO 8601 without zone, to the second.
       s2_name: The patch's Sentinel-2 partner; "" in Sentinel-2 files.
     """
 
     labels: tuple[str, ...]
-    epsg: int
-    upper_left: tuple[float, float]
+    footprint: footprints.Footprint
     time: str
     s2_name: str
 
@@ -92,19 +80,31 @@ def parse(data: bytes, *, place: str, sensor: str) -> PatchJson:
     expected_keys = _KEYS[sensor]
     if not isinstance(content, dict) or content.keys() != expected_keys:
         found = sorted(content) if isinstance(content, dict) else type(content)
-        raise errors.ArchiveError(
+        raise _unusable(
             place,
-            f"has unexpected content. Expected the keys "
-            f"{sorted(expected_keys)}. Received: {str(found)[:200]}",
+            "unexpected content",
+            f"the keys {sorted(expected_keys)}",
+            found,
         )
     return PatchJson(
         labels=_check_labels(content["labels"], place),
-        epsg=_check_projection(content["projection"], place),
-        upper_left=_check_corners(content["coordinates"], place, sensor),
+        footprint=footprints.Footprint(
+            _check_projection(content["projection"], place),
+            _check_corners(content["coordinates"], place, sensor),
+        ),
         time=_check_time(content[_TIME_KEYS[sensor]], place),
         s2_name=_check_s2_name(content["corresponding_s2_patch"], place)
         if sensor == "S1"
         else "",
+    )
+
+
+def _unusable(
+    place: str, what: str, expected: str, received: object
+) -> errors.ArchiveError:
+    return errors.ArchiveError(
+        place,
+        f"has {what}. Expected {expected}. Received: {str(received)[:200]}",
     )
 
 
@@ -115,10 +115,11 @@ def _check_labels(labels: Any, place: str) -> tuple[str, ...]:
         or not all(isinstance(label, str) for label in labels)
         or len(set(labels)) != len(labels)
     ):
-        raise errors.ArchiveError(
+        raise _unusable(
             place,
-            "has unusable labels. Expected a list of one or more different "
-            f"class names. Received: {str(labels)[:200]}",
+            "unusable labels",
+            "a list of one or more different class names",
+            labels,
         )
     unknown = [x for x in labels if x not in bigearthnet.CLASS_43_TO_19]
     if unknown:
@@ -133,10 +134,11 @@ def _check_labels(labels: Any, place: str) -> tuple[str, ...]:
 def _check_projection(wkt: Any, place: str) -> int:
     epsg = _epsg_of_wkt(wkt) if isinstance(wkt, str) else None
     if epsg is None:
-        raise errors.ArchiveError(
+        raise _unusable(
             place,
-            "has an unknown projection. Expected the WKT of a northern UTM "
-            f"zone on WGS 84. Received: {str(wkt)[:100]}",
+            "an unknown projection",
+            "the WKT of a northern UTM zone on WGS 84",
+            wkt,
         )
     return epsg
 
@@ -159,10 +161,11 @@ def _check_corners(
         or corners.keys() not in expected
         or not all(_is_number(value) for value in corners.values())
     ):
-        raise errors.ArchiveError(
+        raise _unusable(
             place,
-            "has unusable coordinates. Expected numbers under ulx, uly, lrx, "
-            f"{lower_keys[0]}. Received: {str(corners)[:200]}",
+            "unusable coordinates",
+            f"numbers under ulx, uly, lrx, {lower_keys[0]}",
+            corners,
         )
     left, upper, right = (float(corners[k]) for k in ("ulx", "uly", "lrx"))
     lower = next(float(corners[k]) for k in lower_keys if k in corners)
@@ -175,11 +178,11 @@ def _check_corners(
         or not _EASTING_RANGE[0] <= left <= right <= _EASTING_RANGE[1]
         or not _NORTHING_RANGE[0] <= lower <= upper <= _NORTHING_RANGE[1]
     ):
-        raise errors.ArchiveError(
+        raise _unusable(
             place,
-            "has coordinates out of range. Expected a square of "
-            f"{size} m at whole metres within a UTM zone. "
-            f"Received: {str(corners)[:200]}",
+            "coordinates out of range",
+            f"a square of {size} m at whole metres within a UTM zone",
+            corners,
         )
     return left, upper
 
@@ -196,19 +199,15 @@ def _check_time(text: Any, place: str) -> str:
             raise ValueError("Another layout.")
         time = datetime.datetime.fromisoformat(text)
     except (TypeError, ValueError) as error:
-        raise errors.ArchiveError(
-            place,
-            "has an unusable time. Expected YYYY-MM-DD HH:MM:SS. "
-            f"Received: {str(text)[:100]}",
+        raise _unusable(
+            place, "an unusable time", "YYYY-MM-DD HH:MM:SS", text
         ) from error
     return time.isoformat()
 
 
 def _check_s2_name(name: Any, place: str) -> str:
     if not isinstance(name, str):
-        raise errors.ArchiveError(
-            place,
-            "has an unusable corresponding_s2_patch. Expected a patch name. "
-            f"Received: {str(name)[:100]}",
+        raise _unusable(
+            place, "an unusable corresponding_s2_patch", "a patch name", name
         )
     return name

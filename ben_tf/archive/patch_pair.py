@@ -6,6 +6,7 @@ import numpy as np
 
 from ben_tf import bigearthnet
 from ben_tf import errors
+from ben_tf.archive import footprints
 from ben_tf.archive import geotiff
 from ben_tf.archive import layout
 from ben_tf.archive import official_lists
@@ -21,8 +22,7 @@ class PatchPair(NamedTuple):
       grids: An array for each of `bigearthnet.GRIDS`, its shape and dtype;
         values as in the files.
       labels: Names of the 43-class nomenclature, in the order of CLASSES_43.
-      epsg: EPSG code of the projection (UTM on WGS 84).
-      upper_left: (easting, northing) of the outer corner, in metres.
+      footprint: Where both lie.
       s1_time: Acquisition of the S1 patch, ISO 8601.
       s2_time: Acquisition of the S2 patch, ISO 8601.
     """
@@ -30,8 +30,7 @@ class PatchPair(NamedTuple):
     official: official_lists.OfficialPatch
     grids: dict[str, np.ndarray]
     labels: tuple[str, ...]
-    epsg: int
-    upper_left: tuple[float, float]
+    footprint: footprints.Footprint
     s1_time: str
     s2_time: str
 
@@ -58,22 +57,17 @@ def read(
     check_agreement(s1, s2, official)
     grids = {}
     for name, grid in bigearthnet.GRIDS.items():
-        grids[name] = np.empty(grid.shape, grid.dtype)
-        for index, band in enumerate(grid.bands):
-            raster = read_band(
-                archive[grid.sensor],
-                names[grid.sensor],
-                grid,
-                band,
-                metadata=metadata[grid.sensor],
-            )
-            grids[name][..., index] = raster.pixels
+        grids[name], _ = read_grid(
+            archive[grid.sensor],
+            names[grid.sensor],
+            grid,
+            footprint=s2.footprint,
+        )
     return PatchPair(
         official=official,
         grids=grids,
         labels=s2.labels,
-        epsg=s2.epsg,
-        upper_left=s2.upper_left,
+        footprint=s2.footprint,
         s1_time=s1.time,
         s2_time=s2.time,
     )
@@ -119,11 +113,7 @@ def check_agreement(
         )
     for what, in_s1, in_s2 in (
         ("other labels", s1.labels, s2.labels),
-        (
-            "another footprint",
-            (s1.epsg, s1.upper_left),
-            (s2.epsg, s2.upper_left),
-        ),
+        ("another footprint", tuple(s1.footprint), tuple(s2.footprint)),
     ):
         if in_s1 != in_s2:
             raise errors.ArchiveError(
@@ -133,39 +123,60 @@ def check_agreement(
             )
 
 
-def read_band(
+def read_grid(
     source: patch_sources.Source,
     patch_name: str,
     grid: bigearthnet.Grid,
+    *,
+    footprint: footprints.Footprint | None = None,
+) -> tuple[np.ndarray, set[footprints.Footprint]]:
+    """Reads, checks and stacks the bands of a grid; see `read_band`.
+
+    Returns:
+      An array of the grid's shape and dtype, values as in the files; where the
+      bands lie: one place, unless `footprint` is None and they disagree.
+    """
+    array = np.empty(grid.shape, grid.dtype)
+    found = set()
+    for index, band in enumerate(grid.bands):
+        raster = read_band(source, patch_name, band, footprint=footprint)
+        array[..., index] = raster.pixels
+        found.add(raster.footprint)
+    return array, found
+
+
+def read_band(
+    source: patch_sources.Source,
+    patch_name: str,
     band: str,
     *,
-    metadata: patch_json.PatchJson | None = None,
+    footprint: footprints.Footprint | None = None,
 ) -> geotiff.Raster:
     """Reads and checks a band of a patch.
 
     Args:
-      source: The patches of the grid's sensor.
+      source: The patches of the band's sensor.
       patch_name: Name of the patch.
-      grid: The grid of the band.
       band: Name of the band.
-      metadata: The JSON of the patch, which must give the same place; None to
-        leave the place unchecked.
+      footprint: Where the JSON of the patch says that it lies; None to leave
+        the place unchecked.
 
     Raises:
       errors.ArchiveError: The file is missing, damaged, of another size or
-        type, or lies elsewhere than `metadata` says.
+        type, or lies elsewhere than `footprint`.
     """
     file_name = layout.band_name(patch_name, band)
     place = f"{patch_name}/{file_name}"
     raster = geotiff.decode(
-        source.read_file(patch_name, file_name), place=place, grid=grid
+        source.read_file(patch_name, file_name),
+        place=place,
+        grid=bigearthnet.grid_of_band(band),
     )
-    found = (raster.epsg, raster.upper_left)
-    expected = metadata and (metadata.epsg, metadata.upper_left)
-    if expected and found != expected:
+    if footprint is not None and raster.footprint != footprint:
         raise errors.ArchiveError(
             place,
             "lies elsewhere than its JSON says. Expected EPSG code and upper "
-            f"left corner {expected}. Received: {found}",
+            f"left corner {tuple(footprint)}. "
+            f"Received: {tuple(raster.footprint)}",
         )
     return raster

@@ -65,15 +65,23 @@ class TarSource:
         self._surplus = index.surplus
         self._index_path = os.fspath(scratch / f"{sensor}.npy")
         np.save(self._index_path, index.patches)
-        self._index: np.ndarray | None = None
-        self._file: io.FileIO | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_index": None, "_file": None}
+        opened = ("_index", "_file")  # Each process opens its own.
+        return {k: v for k, v in self.__dict__.items() if k not in opened}
+
+    @functools.cached_property
+    def _index(self) -> np.ndarray:
+        # Shared by all processes through the page cache.
+        return np.load(self._index_path, mmap_mode="r", allow_pickle=False)
+
+    @functools.cached_property
+    def _file(self) -> io.FileIO:
+        return open(self._tar_path, "rb", buffering=0)
 
     def patch_names(self) -> list[str]:
         """Returns the names of the patches."""
-        return [name.decode() for name in self._open_index()["name"]]
+        return [name.decode() for name in self._index["name"]]
 
     def file_names(self, patch_name: str) -> list[str]:
         """Returns the names of the entries that are not hidden."""
@@ -96,22 +104,11 @@ class TarSource:
         offset, size = int(row["offset"][column]), int(row["size"][column])
         if size > patch_sources.MAX_FILE_BYTES:
             raise patch_sources.too_large_file(place)
-        if self._file is None:
-            self._file = open(self._tar_path, "rb", buffering=0)
         return os.pread(self._file.fileno(), size, offset)
 
-    def _open_index(self) -> np.ndarray:
-        if self._index is None:
-            # Shared by all processes through the page cache.
-            self._index = np.load(
-                self._index_path, mmap_mode="r", allow_pickle=False
-            )
-        return self._index
-
     def _find(self, patch_name: str) -> np.void | None:
-        index = self._open_index()
         name = patch_name.encode()
-        row = np.searchsorted(index["name"], name)
-        if row < len(index) and index["name"][row] == name:
-            return index[row]
+        row = np.searchsorted(self._index["name"], name)
+        if row < len(self._index) and self._index["name"][row] == name:
+            return self._index[row]
         return None

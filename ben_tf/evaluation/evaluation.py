@@ -16,7 +16,6 @@ from ben_tf.data import built_dataset
 from ben_tf.evaluation import predictions
 from ben_tf.evaluation import results
 from ben_tf.metrics import calibration
-from ben_tf.metrics import definitions
 from ben_tf.metrics import exact
 from ben_tf.metrics import intervals
 
@@ -38,7 +37,7 @@ def evaluate(
       data_dir: Folder with the dataset.
       split: TFDS split.
       batch_size: Patches at a time.
-      thresholds: "paper" for `definitions.THRESHOLD`; "tuned" adds scores with
+      thresholds: "paper" for `bigearthnet.THRESHOLD`; "tuned" adds scores with
         thresholds chosen on the validation split.
 
     Raises:
@@ -86,8 +85,8 @@ def evaluate(
             },
             fingerprint=fingerprint(predicted),
         ),
-        threshold=definitions.THRESHOLD,
-        **_scores(predicted, definitions.THRESHOLD),
+        threshold=bigearthnet.THRESHOLD,
+        **_scores(predicted, bigearthnet.THRESHOLD),
         intervals_95=_intervals(predicted),
         groups=_groups(predicted),
         calibration=_calibration(predicted),

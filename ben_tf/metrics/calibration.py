@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from ben_tf.metrics import definitions
+from ben_tf import bigearthnet
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +59,7 @@ def best_thresholds(
 
     Choose on validation patches, never on those that are scored. A threshold
     lies halfway between two scores; a class without a positive keeps
-    `definitions.THRESHOLD`.
+    `bigearthnet.THRESHOLD`.
 
     Args:
       labels: (N, classes), 0 or 1.
@@ -83,7 +83,7 @@ def _best_threshold(
 ) -> float | np.float32:
     num_positives = labels.sum()
     if not num_positives:
-        return definitions.THRESHOLD
+        return bigearthnet.THRESHOLD
     order = np.argsort(-scores, kind="stable")
     scores = scores[order]
     hits = np.cumsum(labels[order])

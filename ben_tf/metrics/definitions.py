@@ -20,7 +20,8 @@ rank) and `label_cardinality` (a number of labels).
 import numpy as np
 import tensorflow as tf
 
-THRESHOLD = 0.5  # A class is predicted at p >= 0.5 (authors' code).
+from ben_tf import bigearthnet
+
 SAMPLE_METRICS = (
     "sample_precision",
     "sample_recall",
@@ -45,7 +46,7 @@ def sample_values(
     labels: tf.Tensor,
     probabilities: tf.Tensor,
     *,
-    threshold: float | tf.Tensor = THRESHOLD,
+    threshold: float | tf.Tensor = bigearthnet.THRESHOLD,
 ) -> dict[str, tf.Tensor]:
     """Scores every sample on its own.
 
@@ -128,7 +129,7 @@ def class_counts(
     labels: tf.Tensor,
     probabilities: tf.Tensor,
     *,
-    threshold: float | tf.Tensor = THRESHOLD,
+    threshold: float | tf.Tensor = bigearthnet.THRESHOLD,
 ) -> tf.Tensor:
     """Counts hits and misses of each class over a batch.
 

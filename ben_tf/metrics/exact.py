@@ -9,6 +9,7 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
+from ben_tf import bigearthnet
 from ben_tf.metrics import definitions
 
 # Comparing all pairs of 43 classes takes about 80 MB for a block.
@@ -39,7 +40,7 @@ def compute(
     labels: np.ndarray,
     probabilities: np.ndarray,
     *,
-    threshold: float | np.ndarray = definitions.THRESHOLD,
+    threshold: float | np.ndarray = bigearthnet.THRESHOLD,
 ) -> Scores:
     """Computes all metrics, exactly and in blocks: memory stays flat.
 
@@ -65,12 +66,10 @@ def compute(
             for index in range(labels.shape[1])
         ]
     )
-    undefined = {
-        name: int(np.isnan(values).sum()) for name, values in per_sample.items()
-    } | {
-        f"macro_{name}": int(np.isnan(values).sum())
-        for name, values in per_class.items()
+    averaged = per_sample | {
+        f"macro_{name}": v for name, v in per_class.items()
     }
+    undefined = {name: int(np.isnan(v).sum()) for name, v in averaged.items()}
     overall = {
         name: float(definitions.mean_of_defined(values.astype(np.float64)))
         for name, values in per_sample.items()
@@ -97,7 +96,7 @@ def samples_and_counts(
     labels: np.ndarray,
     probabilities: np.ndarray,
     *,
-    threshold: float | np.ndarray = definitions.THRESHOLD,
+    threshold: float | np.ndarray = bigearthnet.THRESHOLD,
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Computes what `definitions` defines, for any number of samples.
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ben_tf import bigearthnet
 from ben_tf.metrics import definitions
 from ben_tf.metrics import exact
 
@@ -23,7 +24,7 @@ def bootstrap(
     *,
     num_replicates: int = 1000,
     seed: int = 0,
-    threshold: float | np.ndarray = definitions.THRESHOLD,
+    threshold: float | np.ndarray = bigearthnet.THRESHOLD,
 ) -> dict[str, np.ndarray]:
     """95 % percentile intervals from resampled patches.
 

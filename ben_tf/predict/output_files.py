@@ -9,20 +9,34 @@ import pathlib
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
 
+from ben_tf import bigearthnet
 from ben_tf import errors
 from ben_tf import files
 from ben_tf.data import geography
 
-SUFFIXES = (".csv", ".parquet", ".geojson")
 
-_THRESHOLD = 0.5
-# Names, probabilities, EPSG codes and upper left corners of a batch.
-Write = Callable[[Sequence[str], np.ndarray, np.ndarray, np.ndarray], None]
+class Patches(NamedTuple):
+    """Which patches a batch of predictions is about.
+
+    Attributes:
+      names: Name of each patch.
+      epsg: (B,) int, coordinate system of each patch.
+      upper_left: (B, 2) float64, easting and northing in metres.
+    """
+
+    names: Sequence[str]
+    epsg: np.ndarray
+    upper_left: np.ndarray
+
+
+# Takes the patches of a batch and their probabilities, (B, classes) float32.
+Write = Callable[[Patches, np.ndarray], None]
 
 
 @contextlib.contextmanager
@@ -35,26 +49,19 @@ def open_writer(
     (patch_name, labels with a probability of at least 0.5, the probability of
     each class), or .geojson with the footprints in degrees (WGS84).
 
-    The function takes names (list of str), probabilities (B, classes) float32,
-    epsg (B,) int and upper_left (B, 2) float64 in metres.
-
     Raises:
       UserError: Another suffix.
     """
     path = pathlib.Path(path)
-    writers = {
-        ".csv": _write_csv,
-        ".parquet": _write_parquet,
-        ".geojson": _write_geojson,
-    }
-    if path.suffix.lower() not in writers:
+    open_format = _FORMATS.get(path.suffix.lower())
+    if open_format is None:
         raise errors.UserError(
             "Unknown kind of output. Expected a file name that ends with one "
-            f"of {', '.join(SUFFIXES)}. Received: `output={path.name}`."
+            f"of {', '.join(_FORMATS)}. Received: `output={path.name}`."
         )
     with (
         files.replacing(path) as part,
-        writers[path.suffix.lower()](part, list(class_names)) as write,
+        open_format(part, list(class_names)) as write,
     ):
         yield write
 
@@ -65,7 +72,7 @@ def predicted_labels(
     """Names of the classes that reach the threshold, for each patch."""
     return [
         list(itertools.compress(class_names, row))
-        for row in probabilities >= _THRESHOLD
+        for row in probabilities >= bigearthnet.THRESHOLD
     ]
 
 
@@ -77,12 +84,10 @@ def _write_csv(
         writer = csv.writer(file)
         writer.writerow(["patch_name", "labels", *class_names])
 
-        def write(
-            names: Sequence[str], probabilities: np.ndarray, *_: np.ndarray
-        ) -> None:
+        def write(patches: Patches, probabilities: np.ndarray) -> None:
             labels = predicted_labels(probabilities, class_names)
             for name, present, row in zip(
-                names, labels, probabilities, strict=True
+                patches.names, labels, probabilities, strict=True
             ):
                 numbers = [f"{value:.6g}" for value in row]
                 writer.writerow([name, "; ".join(present), *numbers])
@@ -100,11 +105,9 @@ def _write_parquet(
     )
     with parquet.ParquetWriter(path, schema) as writer:
 
-        def write(
-            names: Sequence[str], probabilities: np.ndarray, *_: np.ndarray
-        ) -> None:
+        def write(patches: Patches, probabilities: np.ndarray) -> None:
             labels = predicted_labels(probabilities, class_names)
-            columns = [list(names), labels, *probabilities.T]
+            columns = [list(patches.names), labels, *probabilities.T]
             writer.write_table(pa.table(columns, schema=schema))
 
         yield write
@@ -118,32 +121,25 @@ def _write_geojson(
         file.write('{"type": "FeatureCollection", "features": [')
         separator = "\n"
 
-        def write(
-            names: Sequence[str],
-            probabilities: np.ndarray,
-            epsg: np.ndarray,
-            upper_left: np.ndarray,
-        ) -> None:
+        def write(patches: Patches, probabilities: np.ndarray) -> None:
             nonlocal separator
-            corners = geography.patch_corners(epsg, upper_left)
+            corners = geography.patch_corners(patches.epsg, patches.upper_left)
             labels = predicted_labels(probabilities, class_names)
             for name, present, row, ring in zip(
-                names, labels, probabilities, corners, strict=True
+                patches.names, labels, probabilities, corners, strict=True
             ):
                 # GeoJSON wants a closed ring, counterclockwise.
                 ring = np.round(np.append(ring, ring[:1], axis=0), 7).tolist()
+                rounded = [round(float(value), 6) for value in row]
                 feature = {
                     "type": "Feature",
                     "geometry": {"type": "Polygon", "coordinates": [ring]},
                     "properties": {
                         "patch_name": name,
                         "labels": present,
-                        "probabilities": {
-                            class_name: round(float(value), 6)
-                            for class_name, value in zip(
-                                class_names, row, strict=True
-                            )
-                        },
+                        "probabilities": dict(
+                            zip(class_names, rounded, strict=True)
+                        ),
                     },
                 }
                 file.write(separator + json.dumps(feature))
@@ -151,3 +147,10 @@ def _write_geojson(
 
         yield write
         file.write("\n]}\n")
+
+
+_FORMATS = {
+    ".csv": _write_csv,
+    ".parquet": _write_parquet,
+    ".geojson": _write_geojson,
+}

@@ -3,13 +3,12 @@
 A broken patch is reported and left out; the others are predicted.
 """
 
+import itertools
 import os
 import tempfile
-from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -22,14 +21,8 @@ from ben_tf.data import built_dataset
 from ben_tf.data import input_pipeline
 from ben_tf.predict import output_files
 
-
-class _Batch(NamedTuple):
-    """Names, raw grids, EPSG codes and upper left corners of some patches."""
-
-    names: list[str]
-    inputs: Mapping[str, np.ndarray | tf.Tensor]
-    epsg: np.ndarray
-    upper_left: np.ndarray
+# Raw grids of some patches, and who they are.
+_Batch = tuple[Mapping[str, np.ndarray | tf.Tensor], output_files.Patches]
 
 
 def predict(
@@ -72,17 +65,21 @@ def predict(
         tempfile.TemporaryDirectory() as scratch_dir,
     ):
         if data_dir is None:
-            total, batches = _from_files(
-                input_paths, model.input_names, batch_size, faults, scratch_dir
-            )
+            if len(input_paths) == 1 and patch_files.is_archive(input_paths[0]):
+                total, items = patch_files.from_archive(
+                    input_paths[0], model.input_names, scratch_dir=scratch_dir
+                )
+            else:
+                item = patch_files.from_folders(input_paths, model.input_names)
+                total, items = 1, iter([item])
+            batches = _batches(items, batch_size, faults)
         else:
             total, batches = _from_dataset(data_dir, split, model, batch_size)
         with tqdm.tqdm(total=total, unit="patch", desc="predict") as progress:
-            for batch in batches:
-                probabilities = model.serve(batch.inputs).numpy()
-                write(batch.names, probabilities, batch.epsg, batch.upper_left)
-                num_patches += len(batch.names)
-                progress.update(len(batch.names))
+            for inputs, patches in batches:
+                write(patches, model.serve(inputs).numpy())
+                num_patches += len(patches.names)
+                progress.update(len(patches.names))
         if faults and not num_patches:
             raise errors.UserError(
                 f"None of the {len(faults)} patches could be read. The first: "
@@ -91,51 +88,33 @@ def predict(
     return num_patches, faults
 
 
-def _from_files(
-    paths: Sequence[str],
-    grids: tuple[str, ...],
-    batch_size: int,
-    faults: list[str],
-    scratch_dir: str,
-) -> tuple[int | None, Iterator[_Batch]]:
-    """Number of patches, if known, and batches; they append to `faults`."""
-    total: int | None = 1
-    if len(paths) == 1 and patch_files.is_archive(paths[0]):
-        total = patch_files.count(paths[0], grids)
-        items = patch_files.from_archive(
-            paths[0], grids, scratch_dir=scratch_dir
-        )
-    else:
-        items = patch_files.from_folders(list(paths), grids)
-    return total, _batches(items, batch_size, faults)
-
-
 def _batches(
-    items: Iterable[patch_files.Item], batch_size: int, faults: list[str]
+    items: Iterator[patch_files.Item], batch_size: int, faults: list[str]
 ) -> Iterator[_Batch]:
-    patches: list[patch_files.Patch] = []
+    """Stacks the patches; appends to `faults` what is wrong with the others."""
 
-    def stacked() -> _Batch:
-        return _Batch(
-            [patch.name for patch in patches],
+    def whole() -> Iterator[patch_files.Patch]:
+        for item in items:
+            if isinstance(item, errors.UserError):
+                faults.append(str(item))
+            else:
+                yield item
+
+    patches = whole()
+    while batch := list(itertools.islice(patches, batch_size)):
+        yield (
             {
-                name: np.stack([patch.grids[name] for patch in patches])
-                for name in patches[0].grids
+                name: np.stack([patch.grids[name] for patch in batch])
+                for name in batch[0].grids
             },
-            np.array([patch.epsg for patch in patches]),
-            np.array([patch.upper_left for patch in patches], np.float64),
+            output_files.Patches(
+                [patch.name for patch in batch],
+                np.array([patch.footprint.epsg for patch in batch]),
+                np.array(
+                    [patch.footprint.upper_left for patch in batch], np.float64
+                ),
+            ),
         )
-
-    for item in items:
-        if isinstance(item, Exception):
-            faults.append(str(item))
-            continue
-        patches.append(item)
-        if len(patches) == batch_size:
-            yield stacked()
-            patches = []
-    if patches:
-        yield stacked()
 
 
 def _from_dataset(
@@ -155,11 +134,13 @@ def _from_dataset(
         metadata=("patch_name", "epsg", "upper_left"),
     )
     return total, (
-        _Batch(
-            [name.decode() for name in batch["patch_name"].numpy()],
+        (
             batch["inputs"],
-            batch["epsg"].numpy(),
-            batch["upper_left"].numpy(),
+            output_files.Patches(
+                [name.decode() for name in batch["patch_name"].numpy()],
+                batch["epsg"].numpy(),
+                batch["upper_left"].numpy(),
+            ),
         )
         for batch in batches
     )

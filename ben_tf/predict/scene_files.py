@@ -79,9 +79,9 @@ def open_layers(
     Raises:
       UserError: See `scene.predict_scene`.
     """
-    scenes = {"S2": s2_scene, "S1": s1_scene}
-    for sensor in sorted({bigearthnet.GRIDS[name].sensor for name in grids}):
-        if not scenes[sensor]:
+    for sensor, scene in (("S1", s1_scene), ("S2", s2_scene)):
+        needed = any(bigearthnet.GRIDS[name].sensor == sensor for name in grids)
+        if needed and not scene:
             raise errors.UserError(
                 f"The model looks at {sensor}. Expected "
                 f"`{sensor.lower()}_scene` as well."

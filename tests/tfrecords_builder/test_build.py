@@ -45,3 +45,20 @@ def test_an_error_is_a_sentence_that_names_the_flag(tmp_path):
     assert error.startswith("error: There is no archive folder 'absent'.")
     assert error.endswith("Check --archive_dir.")
     assert "Traceback" not in result.stderr
+
+
+def test_help_answers_without_tfds(tmp_path):
+    result = subprocess.run(
+        [
+            *(sys.executable, "-X", "importtime", "-m"),
+            *("tfrecords_builder.build", "--help"),
+        ],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(pathlib.Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "--archive_dir" in result.stdout
+    assert "tfrecords_builder" in result.stderr
+    assert "tensorflow_datasets" not in result.stderr

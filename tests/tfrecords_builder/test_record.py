@@ -36,8 +36,9 @@ def test_values_survive(real_archive, real_pairs, tmp_path):
     for name, pixels in pair.grids.items():
         np.testing.assert_array_equal(decoded[name], pixels)
         assert decoded[name].dtype == bigearthnet.GRIDS[name].dtype
-    np.testing.assert_array_equal(decoded["upper_left"], pair.upper_left)
-    assert decoded["epsg"] == pair.epsg
+    epsg, upper_left = pair.footprint
+    np.testing.assert_array_equal(decoded["upper_left"], upper_left)
+    assert decoded["epsg"] == epsg
     assert decoded["patch_name"].decode() == pair.official.s2_name
 
 

@@ -29,8 +29,8 @@ def test_real_pairs(real_archive):
     for path in paths:
         content = json.loads(path.read_text())
         footprint = footprints.footprint_of(path.parent.name)
-        assert footprint.ulx == content["coordinates"]["ulx"]
-        assert footprint.uly == content["coordinates"]["uly"]
+        corners = content["coordinates"]
+        assert footprint.upper_left == (corners["ulx"], corners["uly"])
         assert str(footprint.epsg) in content["projection"]
 
 
@@ -47,8 +47,7 @@ def test_patches_lie_in_their_country(country):
         (longitude,), (latitude,) = rasterio.warp.transform(
             f"EPSG:{footprint.epsg}",
             "EPSG:4326",
-            [footprint.ulx],
-            [footprint.uly],
+            *zip(footprint.upper_left, strict=True),
         )
         assert west < longitude < east
         assert south < latitude < north

@@ -61,10 +61,9 @@ def test_real_files_take_the_fast_path_and_equal_rasterio(
         raster = geotiff.decode(path.read_bytes(), place=path.name, grid=grid)
         with rasterio.open(path) as dataset:
             expected = dataset.read(1)
-            assert raster.epsg == dataset.crs.to_epsg()
-            assert raster.upper_left == (
-                dataset.bounds.left,
-                dataset.bounds.top,
+            assert raster.footprint == (
+                dataset.crs.to_epsg(),
+                (dataset.bounds.left, dataset.bounds.top),
             )
         assert raster.pixels.dtype == expected.dtype
         assert raster.pixels.tobytes() == expected.tobytes()
@@ -103,7 +102,7 @@ def test_other_layouts_are_read_as_well(pixels, options):
     )
     np.testing.assert_array_equal(raster.pixels, pixels)
     assert raster.pixels.dtype == pixels.dtype
-    assert (raster.epsg, raster.upper_left) == (32633, (400_000, 5_000_000))
+    assert raster.footprint == (32633, (400_000, 5_000_000))
 
 
 @pytest.mark.parametrize(

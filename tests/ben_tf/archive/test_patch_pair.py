@@ -43,8 +43,10 @@ def test_pixels_and_place_are_those_of_the_files(
                 np.testing.assert_array_equal(
                     pair.grids[key][..., index], file.read(1)
                 )
-                assert pair.epsg == file.crs.to_epsg()
-                assert pair.upper_left == (file.bounds.left, file.bounds.top)
+                assert pair.footprint == (
+                    file.crs.to_epsg(),
+                    (file.bounds.left, file.bounds.top),
+                )
 
 
 def test_labels_and_times_are_those_of_the_json(archive, real_pairs, metadata):
@@ -66,26 +68,25 @@ def test_labels_and_times_are_those_of_the_json(archive, real_pairs, metadata):
 def test_patches_that_contradict_each_other_are_refused(
     metadata, real_pairs, changes, reason
 ):
-    patch_pair.check_agreement(metadata["S1"], metadata["S2"], real_pairs[0])
+    s1 = metadata["S1"]
+    patch_pair.check_agreement(s1, metadata["S2"], real_pairs[0])
+    if changes.keys() <= {"epsg", "upper_left"}:
+        changes = {"footprint": s1.footprint._replace(**changes)}
     with pytest.raises(errors.ArchiveError, match=reason) as caught:
         patch_pair.check_agreement(
-            metadata["S1"]._replace(**changes), metadata["S2"], real_pairs[0]
+            s1._replace(**changes), metadata["S2"], real_pairs[0]
         )
     assert caught.value.place.startswith(real_pairs[0].s1_name)
 
 
 def test_a_band_must_lie_where_its_json_says(archive, real_pairs, metadata):
     source, name = archive["S2"], real_pairs[0].s2_name
-    grid = bigearthnet.GRIDS["s2_20m"]
-    expected = metadata["S2"]
-    patch_pair.read_band(source, name, grid, "B8A", metadata=expected)
+    expected = metadata["S2"].footprint
+    patch_pair.read_band(source, name, "B8A", footprint=expected)
     elsewhere = expected._replace(epsg=expected.epsg + 1)
     with pytest.raises(errors.ArchiveError, match="lies elsewhere") as caught:
-        patch_pair.read_band(source, name, grid, "B8A", metadata=elsewhere)
+        patch_pair.read_band(source, name, "B8A", footprint=elsewhere)
     assert caught.value.place == f"{name}/{name}_B8A.tif"
     # Without a JSON to compare with, the place is not checked.
-    raster = patch_pair.read_band(source, name, grid, "B8A")
-    assert (raster.epsg, raster.upper_left) == (
-        expected.epsg,
-        expected.upper_left,
-    )
+    raster = patch_pair.read_band(source, name, "B8A")
+    assert raster.footprint == expected

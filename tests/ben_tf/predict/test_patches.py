@@ -161,15 +161,18 @@ def test_a_model_of_one_sensor_takes_just_that(sample_archive_dir, tmp_path):
         shutil.copytree(sample_archive_dir / folder, archive / folder)
         for file in archive.rglob("*.json"):
             file.unlink()
-        found = list(
-            patch_files.from_archive(archive, grids, scratch_dir=tmp_path)
+        total, items = patch_files.from_archive(
+            archive, grids, scratch_dir=tmp_path
         )
-        assert len(found) == 48 == patch_files.count(archive, grids)
+        found = list(items)
+        assert len(found) == 48 == total
         for patch in found:
             assert set(patch.grids) == set(grids)
             assert patch.name.startswith("S1" if "s1" in grids else "S2")
         with rasterio.open(next((archive / folder).rglob("*.tif"))) as dataset:
-            assert dataset.crs.to_epsg() in {patch.epsg for patch in found}
+            assert dataset.crs.to_epsg() in {
+                patch.footprint.epsg for patch in found
+            }
 
 
 @pytest.mark.parametrize(
@@ -223,15 +226,17 @@ def test_unusable_input_is_explained(
 
 def test_writers_survive_any_name(tmp_path):
     hostile = 'x",\n;{}é'
-    for suffix in output_files.SUFFIXES:
+    for suffix in (".csv", ".parquet", ".geojson"):
         path = tmp_path / f"labels{suffix}"
         with output_files.open_writer(path, ["A, b", hostile]) as write:
             for _ in range(2):
                 write(
-                    [hostile],
+                    output_files.Patches(
+                        [hostile],
+                        np.array([32629]),
+                        np.array([[600_000.0, 4_500_000.0]]),
+                    ),
                     np.array([[0.75, 0.25]], np.float32),
-                    np.array([32629]),
-                    np.array([[600_000.0, 4_500_000.0]]),
                 )
     rows = _read_csv(tmp_path / "labels.csv")
     assert rows == 2 * [
