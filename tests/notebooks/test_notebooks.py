@@ -142,6 +142,7 @@ def test_says_where_it_is_synthetic(path):
         assert re.search(r"\*\*(is )?not the paper's", "\n".join(texts))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("has_weights", [True, False])
 def test_imagenet_on_real_data(
     real_archive, workdir, data_dir, tmp_path, monkeypatch, capsys, has_weights

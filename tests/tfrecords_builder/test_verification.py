@@ -51,6 +51,7 @@ def test_the_same_from_tarballs(real_archive, tmp_path):
     assert report.num_pairs == 6
 
 
+@pytest.mark.slow
 def test_a_whole_archive_is_expected_by_default(real_archive, tmp_path):
     report, faults = verify(real_archive, tmp_path)
     assert not report.is_well

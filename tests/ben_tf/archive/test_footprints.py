@@ -34,6 +34,7 @@ def test_real_pairs(real_archive):
         assert str(footprint.epsg) in content["projection"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("country", BOXES)
 def test_patches_lie_in_their_country(country):
     west, south, east, north = BOXES[country]

@@ -148,6 +148,7 @@ JSON_VALUES = strategies.recursive(
 )
 
 
+@pytest.mark.slow
 @given(
     content=strategies.fixed_dictionaries(
         {key: JSON_VALUES for key in ("labels", "projection", "tile_source")}

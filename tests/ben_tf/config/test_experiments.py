@@ -61,6 +61,7 @@ def test_published_figures_are_those_of_the_paper():
             assert round(percent * value, 3) in figures
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", FLAGFILES, ids=lambda path: path.stem)
 def test_a_step_on_the_sample_data(path, data_dir, monkeypatch):
     """With another network on the same inputs: for that of the file see below.

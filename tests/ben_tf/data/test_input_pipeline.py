@@ -128,6 +128,7 @@ def _arrays(dataset):
     return [inputs["s1"] for inputs, _ in dataset.as_numpy_iterator()]
 
 
+@pytest.mark.slow
 def test_an_epoch_is_a_function_of_seed_and_number(builder):
     both = _arrays(_training(builder))
     second = _arrays(_training(builder, epochs=range(1, 2)))
@@ -136,6 +137,7 @@ def test_an_epoch_is_a_function_of_seed_and_number(builder):
     assert np.any(np.not_equal(second, other))
 
 
+@pytest.mark.slow
 def test_training_resumes_within_an_epoch(builder):
     whole = _arrays(_training(builder))
     np.testing.assert_array_equal(

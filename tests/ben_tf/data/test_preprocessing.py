@@ -31,6 +31,7 @@ def _run(function, *args, how: str, **kwargs):
 HOW = pytest.mark.parametrize("how", ["eager", "tf.data"])
 
 
+@pytest.mark.slow
 @HOW
 @pytest.mark.parametrize("height", [60, 20, 5, 1])
 def test_upsampling_equals_tensorflow_1(height, how):

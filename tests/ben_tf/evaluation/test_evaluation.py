@@ -125,6 +125,7 @@ def test_missing_things_are_named(tmp_path, workdir, data_dir):
         evaluation.evaluate(workdir=workdir, data_dir=data_dir, split="tset")
 
 
+@pytest.mark.slow
 def test_command_prints_the_tables_and_only_them(workdir, data_dir):
     process = in_process.run(
         "ben_tf.evaluate",

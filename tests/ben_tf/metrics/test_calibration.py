@@ -31,6 +31,7 @@ def test_empty_bins_are_undefined_and_do_not_count():
     assert ours.expected_calibration_error == pytest.approx(0.45)
 
 
+@pytest.mark.slow
 @hypothesis.settings(deadline=None, max_examples=50)
 @hypothesis.given(
     st.lists(st.tuples(st.booleans(), st.floats(0, 1, width=32)), min_size=1)

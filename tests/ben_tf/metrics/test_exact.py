@@ -181,6 +181,7 @@ def test_blocks_do_not_change_the_answer(block_size, monkeypatch):
     assert scores.undefined == expected.undefined
 
 
+@pytest.mark.slow
 @hypothesis.settings(deadline=None, max_examples=25)
 @hypothesis.given(examples.PREDICTIONS, st.permutations(range(5)))
 def test_permuted_classes_permute_the_answer(predictions, order):

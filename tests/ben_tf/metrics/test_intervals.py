@@ -1,6 +1,7 @@
 """Bootstrap intervals against SciPy's and against resampling by hand."""
 
 import numpy as np
+import pytest
 import scipy.stats
 import sklearn.metrics
 
@@ -34,6 +35,7 @@ def test_intervals_of_sample_means_equal_scipy():
         np.testing.assert_allclose(ours[name], theirs, atol=0.1 * spread)
 
 
+@pytest.mark.slow
 def test_intervals_of_class_scores_equal_resampling_by_hand():
     labels, probabilities = _predictions(100)
     ours = intervals.bootstrap(labels, probabilities, num_replicates=2000)

@@ -33,6 +33,7 @@ def streams():
     return streamed, update
 
 
+@pytest.mark.slow
 @hypothesis.settings(deadline=None, max_examples=25)
 @hypothesis.given(examples.PREDICTIONS)
 def test_streaming_equals_exact_whatever_the_batching(streams, predictions):
@@ -64,6 +65,7 @@ def test_binned_average_precision_is_close(average):
     assert float(metric.result()) == pytest.approx(expected, abs=2e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_streaming_metrics_run_in_fit(jit_compile):
     labels, probabilities = examples.random_predictions(num_classes=5)

@@ -77,6 +77,7 @@ def test_all_models_have_a_size():
     assert {name for name, *_ in SIZES} == set(models.MODELS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", SIZES, ids=str)
 def test_number_of_trainable_parameters(arguments):
     assert _structure(*arguments).num_trainable == SIZES[arguments]
@@ -97,6 +98,7 @@ def test_the_60_m_bands_can_be_chosen(name, choice, expected):
     assert _structure(name, "MM", "early", 19, choice).num_trainable == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "modality", "fusion"),
     list(
@@ -132,6 +134,7 @@ def test_sensors_have_branches_of_their_own(name):
     assert shared <= {"fusion", "fusion_bn", "logits"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["small_cnn", "k_branch_cnn"])
 def test_embedding_and_probabilities_of_a_forward_pass(name):
     tf.keras.utils.set_random_seed(0)

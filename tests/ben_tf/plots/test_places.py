@@ -11,6 +11,7 @@ from ben_tf.plots import places
 from ben_tf.plots import style
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_patches", [1, 50])
 def test_score_map_is_a_png(num_patches):
     values = np.linspace(0.1, 0.9, num_patches)

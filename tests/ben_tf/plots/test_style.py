@@ -63,6 +63,7 @@ def test_a_picture_shows_itself_and_its_mark(synthetic):
     assert repr(svg).startswith("<SVG picture, ")
 
 
+@pytest.mark.slow
 def test_a_png_makes_room_for_the_mark(tmp_path):
     heights = []
     for synthetic in (False, True):

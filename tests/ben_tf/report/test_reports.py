@@ -97,6 +97,7 @@ def test_page_is_self_contained_and_light(page):
     assert outside == []
 
 
+@pytest.mark.slow
 def test_the_same_run_gives_the_same_bytes(page, run, data_dir, tmp_path):
     again = reports.write_report(
         workdir=run, data_dir=data_dir, output=tmp_path / "again.html"
@@ -167,6 +168,7 @@ def _chromium(tmp_path, page, *options) -> subprocess.CompletedProcess:
     )
 
 
+@pytest.mark.slow
 @needs_chromium
 def test_browser_shows_all_images_and_sorts(page, tmp_path):
     # The page's own policy would, rightly, refuse the probe.
@@ -196,6 +198,7 @@ def test_browser_has_nothing_to_complain_about(page, tmp_path):
     assert "CONSOLE" not in process.stderr
 
 
+@pytest.mark.slow
 def test_everything_from_data_is_escaped(run, data_dir, tmp_path):
     hostile = tmp_path / "run"
     shutil.copytree(run, hostile, ignore=_HEAVY)
@@ -240,6 +243,7 @@ def test_runs_are_compared(run, data_dir, tmp_path):
     assert "0.7873" in text
 
 
+@pytest.mark.slow
 def test_missing_and_damaged_files_are_named(run, data_dir, tmp_path):
     def write():
         return reports.write_report(workdir=broken, data_dir=data_dir)

@@ -112,6 +112,7 @@ def patch_names(data_dir, split):
     ]
 
 
+@pytest.mark.slow
 def test_several_splits(workdir, data_dir, tmp_path):
     path = index_builder.build_index(
         saved_model=workdir / "saved_model",

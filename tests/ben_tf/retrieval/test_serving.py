@@ -20,6 +20,7 @@ def archive(num_rows, size=24):
     return np.maximum(embeddings, 0), names
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("distance", distances.DISTANCES)
 @pytest.mark.parametrize("num_rows", [1, 100, 1500])
 def test_agrees_with_exact_search(distance, num_rows, monkeypatch):
@@ -110,6 +111,7 @@ def test_serves_with_tensorflow_alone(sample_index, tmp_path):
     np.testing.assert_array_equal(three, expected)
 
 
+@pytest.mark.slow
 def test_replaces_an_export_but_nothing_else(sample_index, tmp_path):
     folder = tmp_path / "serving"
     serving.export(index.Index.open(sample_index), folder)

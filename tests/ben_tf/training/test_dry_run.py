@@ -108,6 +108,7 @@ def test_steps_and_bytes_read(run):
     )
 
 
+@pytest.mark.slow
 def test_measured_steps_leave_out_the_first(run):
     seconds = dry_run.measure(run, num_steps=2)
     assert len(seconds) == 2
@@ -145,6 +146,7 @@ def test_unknown_validation_split(run):
         dry_run.size_of(dataclasses.replace(run, config=config))
 
 
+@pytest.mark.slow
 def test_the_command_prints_the_plan_and_leaves_nothing(tiny_config, tmp_path):
     process = in_process.run(
         "ben_tf.train",

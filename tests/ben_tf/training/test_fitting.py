@@ -117,6 +117,7 @@ def test_history_that_cannot_be_written_is_one_sentence(tmp_path):
         )
 
 
+@pytest.mark.slow
 def test_patience_is_remembered_by_the_next_process(tmp_path, capsys):
     # A rate of 0: the first epoch stays the best.
     options = {"learning_rate": 0.0, "early_stopping_patience": 2}

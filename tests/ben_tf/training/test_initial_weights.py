@@ -201,6 +201,7 @@ def _write_branch(folder, config, initialise=None) -> None:
     checkpoints.save_best(workdir, model)
 
 
+@pytest.mark.slow
 def test_fusion_begins_as_the_mean_of_both(branches):
     config = config_lib.Config(
         model="resnet50",

@@ -96,6 +96,7 @@ def test_resnet_on_both_sensors(bands, tmp_path):
     assert not np.allclose(_ours(model, others), expected, atol=1e-2)
 
 
+@pytest.mark.slow
 def test_vgg_on_sentinel_2(small, bands, tmp_path):
     expected = slim_networks.save(
         tmp_path / "iteration-7",
@@ -126,6 +127,7 @@ def test_every_variable_has_one_counterpart(name):
     }
 
 
+@pytest.mark.slow
 def test_the_first_format_and_the_backbone_alone(small, tmp_path, bands):
     """TF-Slim's ImageNet weights: one file, another classifier."""
     images = _stack(bands, ("B04", "B03", "B02"))
