@@ -16,13 +16,11 @@ from typing import NamedTuple
 
 _PACKAGE = "bigearthnet_common"
 _PAIRS_FILE = "s1_s2_name_country_season.csv.bz2"
-_SPLIT_FILES = types.MappingProxyType(
-    {
-        "train": "train.csv.bz2",
-        "validation": "val.csv.bz2",
-        "test": "test.csv.bz2",
-    }
-)
+_SPLIT_FILES = {
+    "train": "train.csv.bz2",
+    "validation": "val.csv.bz2",
+    "test": "test.csv.bz2",
+}
 _SNOW_FILE = "patches_with_seasonal_snow.csv.bz2"
 _CLOUD_FILE = "patches_with_cloud_and_shadow.csv.bz2"
 

@@ -78,8 +78,7 @@ def open_archive(
                 )
                 for sensor, path in tarballs.items()
             }
-            for sensor, future in opened.items():
-                sources[sensor] = future.result()
+            sources |= {s: future.result() for s, future in opened.items()}
     return sources
 
 
@@ -87,14 +86,14 @@ def inflated_bytes(paths: dict[str, pathlib.Path]) -> int:
     """Returns the most scratch space that inflating takes.
 
     Args:
-      paths: Folder or tarball of each sensor.
+      paths: Tarball of each sensor, compressed or not.
     """
     return sum(
         min(
             _MAX_GROWTH * path.stat().st_size, tarball.LARGEST_TAR_BYTES[sensor]
         )
         for sensor, path in paths.items()
-        if path.is_file() and path.suffix == ".gz"
+        if path.suffix == ".gz"
     )
 
 
