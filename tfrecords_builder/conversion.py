@@ -152,7 +152,7 @@ def plan_splits(
 
     Raises:
       errors.ArchiveError: A pair is not whole and `skip_damaged` is false.
-      errors.UserError: There is no pair at all.
+      errors.UserError: The archive holds no pair.
     """
     found = inventory.take(archive, official_lists.official_patches())
     if found.faults and not skip_damaged:

@@ -48,37 +48,36 @@ def open_archive(
         for sensor, path in paths.items()
         if sensor not in tarballs
     }
-    if tarballs:
-        if scratch_dir is None:
-            raise ValueError(
-                "Tarballs need scratch space. Expected `scratch_dir`."
+    if not tarballs:
+        return sources
+    if scratch_dir is None:
+        raise ValueError("Tarballs need scratch space. Expected `scratch_dir`.")
+    scratch = pathlib.Path(scratch_dir)
+    scratch.mkdir(parents=True, exist_ok=True)
+    compressed = [p for p in tarballs.values() if p.suffix == ".gz"]
+    check_disk(scratch, inflated_bytes(tarballs), "inflating the tarballs")
+    with (
+        tqdm.tqdm(
+            desc="inflating",
+            total=sum(path.stat().st_size for path in compressed),
+            unit="B",
+            unit_scale=True,
+            disable=not compressed,
+        ) as progress,
+        # Inflating releases the interpreter lock.
+        futures.ThreadPoolExecutor() as executor,
+    ):
+        opened = {
+            sensor: executor.submit(
+                tarball.TarSource,
+                path,
+                sensor,
+                scratch=scratch,
+                progress=progress.update,
             )
-        scratch = pathlib.Path(scratch_dir)
-        scratch.mkdir(parents=True, exist_ok=True)
-        compressed = [p for p in tarballs.values() if p.suffix == ".gz"]
-        check_disk(scratch, inflated_bytes(tarballs), "inflating the tarballs")
-        with (
-            tqdm.tqdm(
-                desc="inflating",
-                total=sum(path.stat().st_size for path in compressed),
-                unit="B",
-                unit_scale=True,
-                disable=not compressed,
-            ) as progress,
-            # Inflating releases the interpreter lock.
-            futures.ThreadPoolExecutor() as executor,
-        ):
-            opened = {
-                sensor: executor.submit(
-                    tarball.TarSource,
-                    path,
-                    sensor,
-                    scratch=scratch,
-                    progress=progress.update,
-                )
-                for sensor, path in tarballs.items()
-            }
-            sources |= {s: future.result() for s, future in opened.items()}
+            for sensor, path in tarballs.items()
+        }
+        sources |= {s: future.result() for s, future in opened.items()}
     return sources
 
 
