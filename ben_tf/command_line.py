@@ -74,9 +74,7 @@ def run(command: Command, *, uses_tensorflow: bool = False) -> None:
 
 
 def run_command(
-    commands: Mapping[str, Command],
-    *,
-    uses_tensorflow: bool = False,
+    commands: Mapping[str, Command], *, uses_tensorflow: bool = False
 ) -> None:
     """Like `run`, for an entry point with commands: `COMMAND --name=value`.
 

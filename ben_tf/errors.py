@@ -1,5 +1,7 @@
 """Errors that a user can mend, in one sentence each. Standard library only."""
 
+from collections.abc import Iterable
+
 
 class UserError(ValueError):
     """An error that the user can mend.
@@ -27,6 +29,14 @@ class ArchiveError(UserError):
 
     def __str__(self) -> str:
         return f"{self.place} {self.reason}"
+
+
+def unknown(what: str, name: object, choices: Iterable[str]) -> ValueError:
+    """The error of a caller who names something that there is not."""
+    return ValueError(
+        f"Unknown {what}. Expected one of {', '.join(choices)}. "
+        f"Received: {name!r}"
+    )
 
 
 def first_line(error: Exception) -> str:

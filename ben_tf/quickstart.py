@@ -5,7 +5,7 @@
 Archive, TFRecords, training, metrics, SavedModel, look-alike patches and the
 report, with the commands that do the same on the real data. All but six pairs
 of the sample archive are synthetic, and the network is a small one of ours, not
-the paper's: the scores show that the road works and say nothing about
+the paper's: the scores show that everything runs and say nothing about
 BigEarthNet.
 """
 
@@ -124,13 +124,12 @@ def _stage(title: str, *commands: str) -> Iterator[None]:
 
 def flags_of(config: config_lib.Config) -> str:
     """The flags of ben_tf.train that differ from their defaults."""
-    changed = []
-    for name, value in config_lib.differences_from_default(config).items():
-        if isinstance(value, bool):
-            changed.append(f"--{'' if value else 'no'}{name}")
-        else:
-            changed.append(f"--{name}={value}")
-    return " ".join(changed)
+    return " ".join(
+        f"--{'' if value else 'no'}{name}"
+        if isinstance(value, bool)
+        else f"--{name}={value}"
+        for name, value in config_lib.differences_from_default(config).items()
+    )
 
 
 def command() -> Callable[[], None]:

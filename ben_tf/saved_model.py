@@ -17,6 +17,7 @@ import hashlib
 import logging
 import os
 import pathlib
+import shutil
 from collections.abc import Callable
 from collections.abc import Mapping
 from typing import Literal
@@ -119,7 +120,12 @@ class ServedModel(Description, frozen=True):
                 f"{self.embeddings}; a model trained with `fusion=shared` "
                 "embeds each sensor alone."
             )
-        return _grids_of(self.input_names, modality)
+        sensors = bigearthnet.MODALITIES[modality]
+        return tuple(
+            name
+            for name in self.input_names
+            if bigearthnet.GRIDS[name].sensor in sensors
+        )
 
     def _select(
         self,
@@ -234,7 +240,7 @@ def write(
       signatures: Names, and the `tf.function` that a server calls by each.
     """
     part = path.with_name(path.name + ".part")
-    _remove(part)
+    shutil.rmtree(part, ignore_errors=True)
     # TensorFlow reports the folder that it wrote, which is gone a line later.
     logger = tf.get_logger()
     level = logger.level
@@ -243,7 +249,7 @@ def write(
         tf.saved_model.save(module, os.fspath(part), signatures=signatures)
     finally:
         logger.setLevel(level)
-    _remove(path)
+    shutil.rmtree(path, ignore_errors=True)
     os.replace(part, path)
 
 
@@ -346,19 +352,3 @@ def _read_description(loaded: tf.Module, path: pathlib.Path) -> Description:
 def _embed_endpoint(embedded: str, modality: str) -> str:
     """Name of the endpoint that embeds one of a model's modalities."""
     return "embed" if embedded == modality else f"embed_{embedded.lower()}"
-
-
-def _grids_of(input_names: tuple[str, ...], modality: str) -> tuple[str, ...]:
-    """Those of a model's raw grids that a modality has."""
-    sensors = bigearthnet.MODALITIES[modality]
-    return tuple(
-        name
-        for name in input_names
-        if bigearthnet.GRIDS[name].sensor in sensors
-    )
-
-
-def _remove(path: pathlib.Path) -> None:
-    """Deletes a folder if it is there."""
-    if path.exists():
-        tf.io.gfile.rmtree(os.fspath(path))

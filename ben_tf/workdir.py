@@ -119,6 +119,7 @@ class Workdir:
                 f"ben_tf.train --workdir={self}, or correct `workdir`."
             )
         remedy = "Expected the JSON that python -m ben_tf.train wrote."
+        # A dataclass would pass over fields that it does not have.
         values = files.read_json(
             self.config_file, dict[str, Any], remedy=remedy
         )
@@ -128,13 +129,9 @@ class Workdir:
                 f"{self.config_file} holds unknown fields {unknown}. Expected "
                 f"{sorted(names)}."
             )
-        try:
-            return msgspec.convert(values, config_lib.Config)
-        except msgspec.ValidationError as error:
-            raise errors.UserError(
-                f"{self.config_file} cannot be read: "
-                f"{errors.first_line(error)}. {remedy}"
-            ) from error
+        return files.read_json(
+            self.config_file, config_lib.Config, remedy=remedy
+        )
 
     def write_config(self, config: config_lib.Config) -> None:
         """Writes config.json, whole or not at all.

@@ -37,11 +37,7 @@ class Config:
         "Network: the paper's (VGG, ResNet), the authors' K-Branch CNN, or "
         "small_cnn, a small one of ours for laptops and trials, not the "
         "paper's.",
-        choices=(
-            "small_cnn",
-            "k_branch_cnn",
-            *SLIM_MODELS,
-        ),
+        choices=("small_cnn", "k_branch_cnn", *SLIM_MODELS),
     )
     modality: str = fields.field(
         "MM",

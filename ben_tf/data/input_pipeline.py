@@ -45,16 +45,6 @@ class BatchSpec:
     shuffle_buffer: int = 2000
     augment: bool = False
 
-    def parse(
-        self, serialized: tf.Tensor
-    ) -> dict[str, tf.Tensor | dict[str, tf.Tensor]]:
-        """(B,) records -> their raw arrays and labels."""
-        return records.parse_batch(
-            serialized,
-            grids=self.preprocessing.raw_grids,
-            num_classes=self.num_classes,
-        )
-
     def prepare(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Raw grids become what the batch holds."""
         return inputs if self.on_device else self.preprocessing(inputs)
@@ -147,7 +137,11 @@ def training_batches(
     def prepare(
         step: tf.Tensor, serialized: tf.Tensor
     ) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
-        batch = spec.parse(serialized)
+        batch = records.parse_batch(
+            serialized,
+            grids=spec.preprocessing.raw_grids,
+            num_classes=spec.num_classes,
+        )
         return compute(batch["inputs"], step), batch["labels"]
 
     @tf.function(jit_compile=True)
@@ -192,20 +186,15 @@ def training_patch_names(
       epoch: Number of the epoch, from 0.
       step: Number of the batch within the epoch, from 0.
     """
-    (batch,) = (
-        _shuffled_batches(builder, split, spec, range(epoch, epoch + 1))
-        .skip(step)
-        .take(1)
-        .map(
-            functools.partial(
-                records.parse_batch,
-                grids=(),
-                num_classes=19,
-                metadata=["patch_name"],
-            )
-        )
+    batches = _shuffled_batches(builder, split, spec, range(epoch, epoch + 1))
+    (serialized,) = batches.skip(step).take(1)
+    batch = records.parse_batch(
+        serialized,
+        grids=(),
+        num_classes=spec.num_classes,
+        metadata=["patch_name"],
     )
-    return [name.decode() for name in batch["patch_name"].numpy()]
+    return [name.decode() for name in tfds.as_numpy(batch["patch_name"])]
 
 
 def _shuffled_batches(
@@ -236,9 +225,7 @@ def _shuffled_batches(
 
 
 def validation_batches(
-    builder: tfds.core.DatasetBuilder,
-    split: str,
-    spec: BatchSpec,
+    builder: tfds.core.DatasetBuilder, split: str, spec: BatchSpec
 ) -> tf.data.Dataset:
     """Batches as the model saw them in training, in a fixed order.
 

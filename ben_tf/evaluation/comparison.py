@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import tabulate
 
+from ben_tf import bigearthnet
 from ben_tf.evaluation import paper
 from ben_tf.evaluation import results
 
@@ -51,15 +52,29 @@ class Row:
 
 def reasons(evaluation: results.Evaluation) -> list[str]:
     """Says why the scores do not compare with the paper's; empty: they do."""
-    return paper.why_not_comparable(
-        data_is_synthetic=evaluation.data.synthetic,
-        trained_on_synthetic=evaluation.model.trained_on_synthetic,
-        split=evaluation.split,
-        num_samples=evaluation.num_samples,
-        modality=evaluation.model.modality,
-        num_classes=len(evaluation.class_names),
-        config="/".join(evaluation.data.name.split("/")[1:2]),
-    )
+    model, data = evaluation.model, evaluation.data
+    split, num_samples = evaluation.split, evaluation.num_samples
+    num_classes = len(evaluation.class_names)
+    config = "/".join(data.name.split("/")[1:2])
+    expected = bigearthnet.SPLIT_SIZES[paper.SPLIT]
+    differences = {
+        "synthetic data": data.synthetic,
+        "trained on synthetic data": (
+            model.trained_on_synthetic and not data.synthetic
+        ),
+        f"{num_classes} classes instead of {paper.NUM_CLASSES}": (
+            num_classes != paper.NUM_CLASSES
+        ),
+        f"{model.modality} instead of S1 and S2": (
+            model.modality != paper.MODALITY
+        ),
+        f"dataset {config} instead of {paper.CONFIG}": config != paper.CONFIG,
+        f"split {split} instead of {paper.SPLIT}": split != paper.SPLIT,
+        f"{num_samples:,} patches instead of {expected:,}": (
+            num_samples != expected
+        ),
+    }
+    return [reason for reason, differs in differences.items() if differs]
 
 
 def headline_rows(evaluation: results.Evaluation) -> list[Row]:
@@ -129,6 +144,20 @@ def as_text(evaluation: results.Evaluation, *, with_paper: bool) -> str:
     return "\n\n".join(["\n".join(titles), *tables])
 
 
+def metric_columns(
+    evaluation: results.Evaluation,
+) -> dict[str, dict[str, results.Value]]:
+    """Every metric at the threshold and, if there are any, at tuned ones.
+
+    Returns:
+      Which thresholds, as a heading -> metric -> value.
+    """
+    columns = {f"at {evaluation.threshold:g}": evaluation.overall}
+    if tuned := evaluation.tuned:
+        columns[f"thresholds tuned on {tuned.chosen_on}"] = tuned.overall
+    return columns
+
+
 def number(value: float | None) -> str:
     """Four digits, or that the value is undefined."""
     return UNDEFINED if value is None else f"{value:.4f}"
@@ -172,14 +201,10 @@ def _rows_table(
 
 
 def _all_metrics(evaluation: results.Evaluation) -> str:
-    """Every metric at the threshold and, if there are any, at tuned ones."""
-    columns = ["All metrics", f"at {evaluation.threshold:g}"]
-    values = [evaluation.overall]
-    if tuned := evaluation.tuned:
-        columns.append(f"thresholds tuned on {tuned.chosen_on}")
-        values.append(tuned.overall)
+    """The table of `metric_columns`, and what its averages leave out."""
+    columns = metric_columns(evaluation)
     rows = [
-        [name, *(number(overall[name]) for overall in values)]
+        [name, *(number(values[name]) for values in columns.values())]
         for name in evaluation.overall
     ]
     error = evaluation.calibration.expected_calibration_error
@@ -190,7 +215,7 @@ def _all_metrics(evaluation: results.Evaluation) -> str:
         "for which it is undefined"
         for name, num in evaluation.undefined.items()
     ]
-    return "\n".join([_table(columns, rows), *left_out])
+    return "\n".join([_table(["All metrics", *columns], rows), *left_out])
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -220,7 +245,6 @@ def _ends(row: Row) -> str:
 
 
 def _interval(ends: results.Interval | None) -> tuple[float, float] | None:
-    if ends is None:
-        return None
-    low, high = ends
+    """An interval both of whose ends are defined, or None."""
+    low, high = ends or (None, None)
     return None if low is None or high is None else (low, high)

@@ -1,4 +1,4 @@
-"""The result tables of the paper as data, and when a run compares with them.
+"""The result tables of the paper as data.
 
 Source: Sumbul et al., "BigEarthNet-MM: A Large Scale Multi-Modal Multi-Label
 Benchmark Archive for Remote Sensing Image Classification and Retrieval",
@@ -17,15 +17,8 @@ SOURCE = "Sumbul et al. 2021, arXiv:2105.07921v2"
 MODALITY = "MM"
 NUM_CLASSES = 19
 SPLIT = "test"
-# For each metric of Table II: is a higher value better?
-TABLE_2_METRICS = types.MappingProxyType(
-    {
-        "hamming_loss": False,
-        "one_error": False,
-        "sample_recall": True,
-        "sample_f2": True,
-    }
-)
+CONFIG = "v1"  # Of the dataset.
+TABLE_2_METRICS = ("hamming_loss", "one_error", "sample_recall", "sample_f2")
 
 # Table II: averages over samples, models trained from scratch.
 TABLE_2 = types.MappingProxyType(
@@ -67,17 +60,11 @@ _TABLE_1 = (
     (0.6323, 0.8210),  # Inland waters
     (0.9399, 0.9720),  # Marine waters
 )
-TABLE_1_IMAGENET = types.MappingProxyType(
-    {
-        name: row[0]
-        for name, row in zip(bigearthnet.CLASSES_19, _TABLE_1, strict=True)
-    }
-)
-TABLE_1_FROM_SCRATCH = types.MappingProxyType(
-    {
-        name: row[1]
-        for name, row in zip(bigearthnet.CLASSES_19, _TABLE_1, strict=True)
-    }
+TABLE_1_IMAGENET, TABLE_1_FROM_SCRATCH = (
+    types.MappingProxyType(
+        dict(zip(bigearthnet.CLASSES_19, column, strict=True))
+    )
+    for column in zip(*_TABLE_1, strict=True)
 )
 # The row "Average" of Table I.
 TABLE_1_AVERAGE_IMAGENET = 0.3981
@@ -97,46 +84,3 @@ def figures(model: str) -> dict[str, float]:
     if model == TABLE_1_MODEL:
         values["macro_f2"] = TABLE_1_AVERAGE_FROM_SCRATCH
     return values
-
-
-def why_not_comparable(
-    *,
-    data_is_synthetic: bool,
-    trained_on_synthetic: bool,
-    split: str,
-    num_samples: int,
-    modality: str,
-    num_classes: int,
-    config: str = "v1",
-) -> list[str]:
-    """Says why a run's scores cannot be compared with the paper's.
-
-    Args:
-      data_is_synthetic: Whether the evaluated patches are synthetic.
-      trained_on_synthetic: Whether the training patches were.
-      split: Name of the evaluated split.
-      num_samples: Its number of patches.
-      modality: "S1", "S2" or "MM".
-      num_classes: 19 or 43.
-      config: Configuration of the dataset, "v1" or "v2".
-
-    Returns:
-      One short reason for each difference; empty if the scores compare.
-    """
-    reasons = []
-    if data_is_synthetic:
-        reasons.append("synthetic data")
-    elif trained_on_synthetic:
-        reasons.append("trained on synthetic data")
-    if num_classes != NUM_CLASSES:
-        reasons.append(f"{num_classes} classes instead of {NUM_CLASSES}")
-    if modality != MODALITY:
-        reasons.append(f"{modality} instead of S1 and S2")
-    if config != "v1":
-        reasons.append(f"dataset {config} instead of v1")
-    expected = bigearthnet.SPLIT_SIZES[SPLIT]
-    if split != SPLIT:
-        reasons.append(f"split {split} instead of {SPLIT}")
-    if num_samples != expected:
-        reasons.append(f"{num_samples:,} patches instead of {expected:,}")
-    return reasons

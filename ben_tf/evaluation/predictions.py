@@ -5,17 +5,16 @@ import io
 import os
 import pathlib
 import zipfile
-from typing import TYPE_CHECKING
 
 import numpy as np
+import tensorflow_datasets as tfds
+import tqdm
 
 from ben_tf import errors
 from ben_tf import files
-
-if TYPE_CHECKING:
-    import tensorflow_datasets as tfds
-
-    from ben_tf import saved_model
+from ben_tf import saved_model
+from ben_tf.data import built_dataset
+from ben_tf.data import input_pipeline
 
 _METADATA = ("patch_name", "country", "season", "epsg", "upper_left")
 
@@ -47,8 +46,8 @@ class Predictions:
 
 
 def predict(
-    model: "saved_model.ServedModel",
-    builder: "tfds.core.DatasetBuilder",
+    model: saved_model.ServedModel,
+    builder: tfds.core.DatasetBuilder,
     split: str,
     *,
     batch_size: int,
@@ -56,7 +55,7 @@ def predict(
     """Runs a served model over a split, with a progress bar.
 
     Args:
-      model: A `saved_model.ServedModel`.
+      model: From `saved_model.load`.
       builder: The dataset, from `built_dataset.open_dataset`.
       split: TFDS split, such as "test" or "test[:100]".
       batch_size: Patches at a time.
@@ -64,12 +63,6 @@ def predict(
     Raises:
       UserError: The dataset has no such split.
     """
-    import tqdm
-
-    from ben_tf.data import built_dataset
-    from ben_tf.data import input_pipeline
-
-    num_patches = built_dataset.num_examples(builder, split)
     batches = input_pipeline.native_batches(
         builder,
         split,
@@ -82,7 +75,9 @@ def predict(
         field.name: [] for field in dataclasses.fields(Predictions)
     }
     with tqdm.tqdm(
-        total=num_patches, unit="patch", desc=f"predict {split}"
+        total=built_dataset.num_examples(builder, split),
+        unit="patch",
+        desc=f"predict {split}",
     ) as progress:
         for batch in batches:
             columns["probabilities"].append(
@@ -140,7 +135,8 @@ def load(path: str | os.PathLike) -> Predictions:
         zipfile.BadZipFile,
     ) as error:
         raise errors.UserError(
-            f"The predictions in {path} cannot be read ({error}). Write them "
-            "again with python -m ben_tf.evaluate."
+            f"The predictions in {path} cannot be read: "
+            f"{errors.first_line(error)}. Write them again with python -m "
+            "ben_tf.evaluate."
         ) from error
     return Predictions(**arrays)

@@ -66,12 +66,10 @@ def compute(
             for index in range(labels.shape[1])
         ]
     )
-    undefined = {
-        name: int(np.isnan(values).sum()) for name, values in per_sample.items()
-    } | {
-        f"macro_{name}": int(np.isnan(values).sum())
-        for name, values in per_class.items()
+    averaged = per_sample | {
+        f"macro_{name}": v for name, v in per_class.items()
     }
+    undefined = {name: int(np.isnan(v).sum()) for name, v in averaged.items()}
     overall = {
         name: float(definitions.mean_of_defined(values.astype(np.float64)))
         for name, values in per_sample.items()

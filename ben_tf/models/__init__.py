@@ -7,6 +7,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from ben_tf import bigearthnet
+from ben_tf import errors
 from ben_tf.data import preprocessing as preprocessing_lib
 from ben_tf.models import branches
 from ben_tf.models import k_branch
@@ -32,15 +33,18 @@ class Architecture:
     head_dropout: float = 0.0
 
 
-def _resnet(num_units: tuple[int, int, int, int]) -> Architecture:
+def _resnet(*num_units: int) -> Architecture:
+    backbone = functools.partial(resnet.resnet, num_units=num_units)
     return Architecture(
-        functools.partial(resnet.resnet, num_units=num_units), layout="stacked"
+        functools.partial(branches.fuse_stacks, backbone=backbone),
+        layout="stacked",
     )
 
 
-def _vgg(num_convolutions: tuple[int, int, int, int, int]) -> Architecture:
+def _vgg(*num_convolutions: int) -> Architecture:
+    backbone = functools.partial(vgg.vgg, num_convolutions=num_convolutions)
     return Architecture(
-        functools.partial(vgg.vgg, num_convolutions=num_convolutions),
+        functools.partial(branches.fuse_stacks, backbone=backbone),
         layout="stacked",
         head_dropout=vgg.HEAD_DROPOUT,
     )
@@ -53,11 +57,11 @@ MODELS = {
         layout="native",
         head_dropout=k_branch.HEAD_DROPOUT,
     ),
-    "vgg16": _vgg((2, 2, 3, 3, 3)),
-    "vgg19": _vgg((2, 2, 4, 4, 4)),
-    "resnet50": _resnet((3, 4, 6, 3)),
-    "resnet101": _resnet((3, 4, 23, 3)),
-    "resnet152": _resnet((3, 8, 36, 3)),
+    "vgg16": _vgg(2, 2, 3, 3, 3),
+    "vgg19": _vgg(2, 2, 4, 4, 4),
+    "resnet50": _resnet(3, 4, 6, 3),
+    "resnet101": _resnet(3, 4, 23, 3),
+    "resnet152": _resnet(3, 8, 36, 3),
 }
 
 
@@ -126,9 +130,7 @@ def make_model(
             f"modality={modality!r}"
         )
     if fusion not in FUSIONS:
-        raise ValueError(
-            f"Expected a fusion of {FUSIONS}. Received: fusion={fusion!r}"
-        )
+        raise errors.unknown("fusion", fusion, FUSIONS)
     if fusion == "shared" and preprocessing.modality != "MM":
         raise ValueError(
             "Expected modality='MM' with fusion='shared', which maps both "
@@ -160,7 +162,5 @@ def make_model(
 
 def _architecture(name: str) -> Architecture:
     if name not in MODELS:
-        raise ValueError(
-            f"Expected a model of {tuple(MODELS)}. Received: {name!r}"
-        )
+        raise errors.unknown("model", name, MODELS)
     return MODELS[name]

@@ -23,49 +23,60 @@ def make_inputs(
 def fuse_stacks(
     inputs: dict[str, tf.Tensor],
     *,
-    fusion: str,
     backbone: Callable[..., tf.Tensor],
+    fusion: str,
+    name: str = "",
 ) -> tf.Tensor:
     """Runs a backbone on stacked inputs and fuses the sensors.
 
     Args:
-      inputs: "s1" (B, 120, 120, 2), "s2" (B, 120, 120, 10), or one of them.
+      inputs: Standardised "s1" (B, 120, 120, 2), "s2" (B, 120, 120, 10), or one
+        of them.
+      backbone: Function (tensor, name=...) -> (B, D) features.
       fusion: "early" stacks the sensors, Sentinel-2 first as in the authors'
         code, in front of one backbone (paper, section III); "late" gives each
         sensor a backbone of its own and joins their features.
-      backbone: Function (tensor, name=...) -> (B, D) features.
+      name: Prefix of the names of layers after the backbones.
 
     Returns:
       (B, D) for one backbone, (B, 2 D) for two.
     """
-    ordered: list[tuple[str, tf.Tensor]] = [
-        (name, inputs[name]) for name in ("s2", "s1") if name in inputs
-    ]
-    if fusion == "early" and len(ordered) > 1:
-        stack = tf.keras.layers.Concatenate(name="stack")(
-            [tensor for _, tensor in ordered]
-        )
-        ordered = [("s2_s1", stack)]
-    features = [backbone(tensor, name=name) for name, tensor in ordered]
-    return join(features, name="fusion")
+    stacks: dict[str, tf.Tensor] = {
+        sensor: inputs[sensor] for sensor in ("s2", "s1") if sensor in inputs
+    }
+    if fusion == "early" and len(stacks) > 1:
+        join_bands = tf.keras.layers.Concatenate(name="stack")
+        stacks = {"s2_s1": join_bands([*stacks.values()])}
+    features = [backbone(x, name=stack) for stack, x in stacks.items()]
+    return join(features, name=f"{name}fusion")
 
 
-def native_grids(
-    inputs: dict[str, tf.Tensor], *, fusion: str
-) -> dict[str, tf.Tensor]:
-    """Which grids get a branch of their own in a network of native grids.
+def fuse_grids(
+    inputs: dict[str, tf.Tensor],
+    *,
+    branch: Callable[..., tf.Tensor],
+    fusion: str,
+    name: str,
+) -> tf.Tensor:
+    """Runs a branch on each native grid and joins their features.
 
     Args:
       inputs: Standardised grids (B, size, size, bands) by name.
-      fusion: "late": every grid; "early": S1 is stacked behind the 10 m bands
-        of Sentinel-2, whose grid it shares, as "s2_10m_s1".
+      branch: Function (tensor, name=...) -> (B, D) features.
+      fusion: "late": a branch for each grid; "early": S1 is stacked behind the
+        10 m bands of Sentinel-2, whose grid it shares, as "s2_10m_s1".
+      name: Prefix of the names of layers after the branches.
+
+    Returns:
+      (B, number of branches x D).
     """
     grids = dict(inputs)
     if fusion == "early" and {"s1", "s2_10m"} <= set(grids):
         grids["s2_10m_s1"] = tf.keras.layers.Concatenate(name="stack")(
             [grids.pop("s2_10m"), grids.pop("s1")]
         )
-    return grids
+    features = [branch(grids[grid], name=grid) for grid in sorted(grids)]
+    return join(features, name=f"{name}branches")
 
 
 def join(features: list[tf.Tensor], *, name: str) -> tf.Tensor:

@@ -52,16 +52,13 @@ def k_branch_cnn(
 
     Args:
       inputs: Standardised grids (B, size, size, bands) by name.
-      fusion: "late": a branch for each grid; "early": S1 is stacked with the
-        10 m bands of Sentinel-2, whose grid it shares.
+      fusion: "late" or "early"; see `branches.fuse_grids`.
       name: Prefix of the names of layers after the branches.
 
     Returns:
       (B, 128) float32, not negative.
     """
-    grids = branches.native_grids(inputs, fusion=fusion)
-    features = [_branch(grids[grid], name=grid) for grid in sorted(grids)]
-    x = branches.join(features, name=f"{name}branches")
+    x = branches.fuse_grids(inputs, branch=_branch, fusion=fusion, name=name)
     x = _dense_block(x, name=f"{name}fusion")
     return tf.keras.layers.Dropout(0.25, name=f"{name}fusion_dropout")(x)
 
@@ -83,10 +80,7 @@ def _convolution_block(
 ) -> tf.Tensor:
     """Convolution, batch normalisation, ReLU, perhaps pooling, dropout."""
     x = tf.keras.layers.Conv2D(
-        convolution.filters,
-        convolution.kernel_size,
-        padding="same",
-        name=name,
+        convolution.filters, convolution.kernel_size, padding="same", name=name
     )(x)
     x = tf.keras.layers.BatchNormalization(name=f"{name}_bn")(x)
     x = tf.keras.layers.Activation("relu", name=f"{name}_relu")(x)

@@ -8,8 +8,6 @@ the first unit. A patch of 120 pixels shrinks to 60, 30, 15, 8, 4 pixels.
 
 import tensorflow as tf
 
-from ben_tf.models import branches
-
 # TF-Slim's resnet_arg_scope.
 _BATCH_NORM = {"momentum": 0.997, "epsilon": 1e-5}
 
@@ -17,43 +15,25 @@ _BATCH_NORM = {"momentum": 0.997, "epsilon": 1e-5}
 _BLOCKS = ((64, 2), (128, 2), (256, 2), (512, 1))
 
 
-def resnet(
-    inputs: dict[str, tf.Tensor],
-    *,
-    num_units: tuple[int, int, int, int],
-    fusion: str,
-    name: str = "",
-) -> tf.Tensor:
-    """Stacked bands -> features.
+def resnet(x: tf.Tensor, *, num_units: tuple[int, ...], name: str) -> tf.Tensor:
+    """Stacked bands -> features, a backbone for `branches.fuse_stacks`.
 
     Args:
-      inputs: Standardised "s1" (B, 120, 120, 2), "s2" (B, 120, 120, 10).
+      x: (B, 120, 120, bands) standardised bands.
       num_units: Bottleneck units in each of the four blocks.
-      fusion: "early" or "late"; see `branches.fuse_stacks`.
-      name: Prefix of the names of layers; backbones are named by sensor.
+      name: Prefix of the names of layers.
 
     Returns:
-      (B, 2048) float32 for each backbone, not negative.
+      (B, 2048) float32, not negative.
     """
-    del name  # No layer comes after the backbones.
-
-    def backbone(x: tf.Tensor, *, name: str) -> tf.Tensor:
-        return _backbone(x, num_units=num_units, name=name)
-
-    return branches.fuse_stacks(inputs, fusion=fusion, backbone=backbone)
-
-
-def _backbone(
-    x: tf.Tensor, *, num_units: tuple[int, int, int, int], name: str
-) -> tf.Tensor:
-    """(B, 120, 120, bands) -> (B, 2048)."""
     x = _convolution(x, 64, kernel_size=7, stride=2, name=f"{name}_conv1")
     x = tf.keras.layers.Activation("relu", name=f"{name}_conv1_relu")(x)
     x = tf.keras.layers.MaxPooling2D(
         3, strides=2, padding="same", name=f"{name}_pool1"
     )(x)
-    for block, (filters, block_stride) in enumerate(_BLOCKS, start=1):
-        last = num_units[block - 1]
+    for block, ((filters, block_stride), last) in enumerate(
+        zip(_BLOCKS, num_units, strict=True), start=1
+    ):
         for unit in range(1, last + 1):
             x = _bottleneck(
                 x,
@@ -76,35 +56,26 @@ def _bottleneck(
             )(x)
     else:
         shortcut = _convolution(
-            x,
-            4 * filters,
-            kernel_size=1,
-            stride=stride,
-            name=f"{name}_shortcut",
+            x, 4 * filters, stride=stride, name=f"{name}_shortcut"
         )
-    residual = x
-    for i, (width, kernel_size, step) in enumerate(
-        ((filters, 1, 1), (filters, 3, stride)), start=1
-    ):
-        residual = _convolution(
-            residual,
-            width,
-            kernel_size=kernel_size,
-            stride=step,
-            name=f"{name}_conv{i}",
-        )
-        residual = tf.keras.layers.Activation("relu", name=f"{name}_relu{i}")(
-            residual
-        )
-    residual = _convolution(
-        residual, 4 * filters, kernel_size=1, stride=1, name=f"{name}_conv3"
+    x = _convolution(x, filters, name=f"{name}_conv1")
+    x = tf.keras.layers.Activation("relu", name=f"{name}_relu1")(x)
+    x = _convolution(
+        x, filters, kernel_size=3, stride=stride, name=f"{name}_conv2"
     )
-    x = tf.keras.layers.Add(name=f"{name}_add")([shortcut, residual])
+    x = tf.keras.layers.Activation("relu", name=f"{name}_relu2")(x)
+    x = _convolution(x, 4 * filters, name=f"{name}_conv3")
+    x = tf.keras.layers.Add(name=f"{name}_add")([shortcut, x])
     return tf.keras.layers.Activation("relu", name=f"{name}_relu3")(x)
 
 
 def _convolution(
-    x: tf.Tensor, filters: int, *, kernel_size: int, stride: int, name: str
+    x: tf.Tensor,
+    filters: int,
+    *,
+    kernel_size: int = 1,
+    stride: int = 1,
+    name: str,
 ) -> tf.Tensor:
     """Convolution without bias and batch normalisation.
 

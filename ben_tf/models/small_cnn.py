@@ -38,18 +38,16 @@ def small_cnn(
 
     Args:
       inputs: Standardised grids (B, size, size, bands) by name.
-      fusion: "late": a branch for each grid; "early": S1 is stacked with the
-        10 m bands of Sentinel-2, whose grid it shares.
+      fusion: "late" or "early"; see `branches.fuse_grids`.
       name: Prefix of the names of layers after the branches.
 
     Returns:
       (B, 64) float32, not negative.
     """
-    grids = branches.native_grids(inputs, fusion=fusion)
-    features = [_branch(grids[grid], name=grid) for grid in sorted(grids)]
+    x = branches.fuse_grids(inputs, branch=_branch, fusion=fusion, name=name)
     return tf.keras.layers.Dense(
         _FEATURES, activation="relu", name=f"{name}fusion"
-    )(branches.join(features, name=f"{name}branches"))
+    )(x)
 
 
 def _branch(x: tf.Tensor, *, name: str) -> tf.Tensor:

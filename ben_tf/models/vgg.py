@@ -8,8 +8,6 @@ input size works. A patch of 120 pixels shrinks to 60, 30, 15, 7, 3 pixels.
 
 import tensorflow as tf
 
-from ben_tf.models import branches
-
 # Share of features that TF-Slim drops in front of the classifier.
 HEAD_DROPOUT = 0.5
 
@@ -17,35 +15,18 @@ _FILTERS = (64, 128, 256, 512, 512)
 
 
 def vgg(
-    inputs: dict[str, tf.Tensor],
-    *,
-    num_convolutions: tuple[int, int, int, int, int],
-    fusion: str,
-    name: str = "",
-) -> tf.Tensor:
-    """Stacked bands -> features.
-
-    Args:
-      inputs: Standardised "s1" (B, 120, 120, 2), "s2" (B, 120, 120, 10).
-      num_convolutions: Convolutions in each of the five blocks.
-      fusion: "early" or "late"; see `branches.fuse_stacks`.
-      name: Prefix of the names of layers; backbones are named by sensor.
-
-    Returns:
-      (B, 4096) float32 for each backbone, not negative.
-    """
-    del name  # No layer comes after the backbones.
-
-    def backbone(x: tf.Tensor, *, name: str) -> tf.Tensor:
-        return _backbone(x, num_convolutions=num_convolutions, name=name)
-
-    return branches.fuse_stacks(inputs, fusion=fusion, backbone=backbone)
-
-
-def _backbone(
     x: tf.Tensor, *, num_convolutions: tuple[int, ...], name: str
 ) -> tf.Tensor:
-    """(B, 120, 120, bands) -> (B, 4096)."""
+    """Stacked bands -> features, a backbone for `branches.fuse_stacks`.
+
+    Args:
+      x: (B, 120, 120, bands) standardised bands.
+      num_convolutions: Convolutions in each of the five blocks.
+      name: Prefix of the names of layers.
+
+    Returns:
+      (B, 4096) float32, not negative.
+    """
     for block, (repeats, filters) in enumerate(
         zip(num_convolutions, _FILTERS, strict=True), start=1
     ):

@@ -25,8 +25,8 @@ def class_counts(
         8, 0.7 + 0.235 * len(counts), synthetic=synthetic
     ) as sheet:
         axes = sheet.figure.subplots()
-        heights = np.arange(len(counts))[::-1]
         names = list(counts)
+        heights = style.name_rows(axes, names)
         # A bar of nothing cannot be drawn on a logarithmic axis.
         drawn = axes.barh(
             heights,
@@ -36,25 +36,13 @@ def class_counts(
             edgecolor=style.EDGE_COLOR,
             linewidth=0.6,
         )
-        for bar, name, count in zip(drawn, names, counts.values(), strict=True):
+        for bar, name in zip(drawn, names, strict=True):
             if bigearthnet.CLASS_43_TO_19.get(name, name) is None:
                 bar.set_hatch("////")
-            axes.annotate(
-                f"{count:,}",
-                (max(count, 0.5), bar.get_y() + bar.get_height() / 2),
-                xytext=(4, 0),
-                textcoords="offset points",
-                va="center",
-                fontsize=8,
-            )
+        numbers = [f"{count:,}" for count in counts.values()]
+        axes.bar_label(drawn, numbers, padding=4, fontsize=8)
         axes.set_xscale("log")
         axes.set_xlim(left=0.5, right=3 * max(1, *counts.values()))
-        axes.set_yticks(
-            heights, [style.shorten(name) for name in names], fontsize=9
-        )
-        axes.tick_params(axis="y", length=0)
-        axes.grid(axis="y", visible=False)
-        axes.set_ylim(-0.7, len(counts) - 0.3)
         axes.set_xlabel("patches with the label (logarithmic)")
     return sheet.picture
 
@@ -62,7 +50,7 @@ def class_counts(
 def labels_per_patch(
     numbers: Mapping[str, np.ndarray], *, synthetic: bool
 ) -> style.Picture:
-    """How many labels patches have, a line a nomenclature: SVG.
+    """How many labels patches have, a line for each nomenclature: SVG.
 
     Args:
       numbers: Nomenclature -> (N,) int, labels of each patch.
@@ -85,7 +73,7 @@ def labels_per_patch(
         axes.set_xlabel("labels of a patch")
         axes.set_ylabel("patches, %")
         axes.set_ylim(bottom=0)
-        style.whole_numbers(axes.xaxis)
+        axes.locator_params(axis="x", integer=True)
         axes.legend()
     return sheet.picture
 
@@ -111,19 +99,9 @@ def cooccurrence(
     size = 0.28 * len(class_names)
     with style.chart(size + 3.6, size + 1.7, synthetic=synthetic) as sheet:
         axes = sheet.figure.subplots()
-        axes.set_facecolor("#d1d5db")
-        # An image of a pixel a cell: small, whatever the number of classes.
-        drawn = axes.imshow(
-            shares,
-            cmap="Blues",
-            vmin=0,
-            vmax=max(float(np.nanmax(shares, initial=0)), 1),
-            interpolation="none",
+        drawn = style.class_matrix(
+            axes, shares, class_names, numbers, least=1, label="%"
         )
-        axes.set_xticks(np.arange(-0.5, len(class_names)), minor=True)
-        axes.set_yticks(np.arange(-0.5, len(class_names)), minor=True)
-        axes.grid(visible=False)
-        axes.grid(which="minor", color="#e5e7eb", linewidth=0.5)
         largest = drawn.get_clim()[1]
         for row, column in zip(*np.nonzero(shares >= 20), strict=True):
             value = shares[row, column]
@@ -136,21 +114,8 @@ def cooccurrence(
                 fontsize=6.5,
                 color="white" if value > 0.6 * largest else "black",
             )
-        centres = np.arange(len(class_names))
-        names = [style.shorten(name, 30) for name in class_names]
-        axes.set_xticks(centres, names, rotation=45, ha="right", fontsize=9)
-        axes.set_yticks(
-            centres,
-            [
-                f"{name} ({int(number):,})"
-                for name, number in zip(names, numbers, strict=True)
-            ],
-            fontsize=9,
-        )
-        axes.tick_params(which="both", length=0)
         axes.set_xlabel("have this label as well, %")
         axes.set_ylabel("patches with this label (how many)")
-        sheet.figure.colorbar(drawn, ax=axes, shrink=0.5, label="%")
     return sheet.picture
 
 
@@ -163,16 +128,20 @@ def shares(
       counts: Group -> part -> number of patches; the same parts in all.
       synthetic: As for `style.chart`.
     """
-    groups = list(counts)
     parts = list(next(iter(counts.values())))
-    totals = np.array([sum(counts[group].values()) for group in groups])
-    with style.chart(8, 0.9 + 0.31 * len(groups), synthetic=synthetic) as sheet:
+    table = np.array([[group[p] for p in parts] for group in counts.values()])
+    totals = table.sum(axis=1)
+    with style.chart(8, 0.9 + 0.31 * len(counts), synthetic=synthetic) as sheet:
         axes = sheet.figure.subplots()
-        heights = np.arange(len(groups))[::-1]
-        left = np.zeros(len(groups))
-        for part, color in zip(parts, _PARTS, strict=False):
-            width = 100 * np.array([counts[g][part] for g in groups]) / totals
-            axes.barh(
+        heights = style.name_rows(
+            axes,
+            [f"{g} ({n:,})" for g, n in zip(counts, totals, strict=True)],
+        )
+        left = np.zeros(len(counts))
+        for part, width, color in zip(
+            parts, 100 * table.T / totals, _PARTS, strict=False
+        ):
+            drawn = axes.barh(
                 heights,
                 width,
                 left=left,
@@ -182,26 +151,16 @@ def shares(
                 label=part,
             )
             dark = color in (style.BLUE, style.ORANGE, style.GREEN)
-            for height, start, size in zip(heights, left, width, strict=True):
-                if size >= 4:
-                    axes.text(
-                        start + size / 2,
-                        height,
-                        f"{size:.0f}",
-                        ha="center",
-                        va="center",
-                        fontsize=8,
-                        color="white" if dark else "black",
-                    )
+            axes.bar_label(
+                drawn,
+                [f"{size:.0f}" if size >= 4 else "" for size in width],
+                label_type="center",
+                fontsize=8,
+                color="white" if dark else "black",
+            )
             left += width
-        axes.set_yticks(
-            heights,
-            [f"{g} ({n:,})" for g, n in zip(groups, totals, strict=True)],
-        )
-        axes.tick_params(axis="y", length=0)
         axes.grid(visible=False)
         axes.set_xlim(0, 100)
-        axes.set_ylim(-0.5, len(groups) - 0.5)
         axes.set_xlabel("patches, %")
         sheet.figure.legend(loc="outside upper right", ncols=len(parts))
     return sheet.picture

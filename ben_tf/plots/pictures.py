@@ -6,7 +6,6 @@ neither black nor burnt. Brightness is thus not comparable between patches.
 
 import io
 import types
-from collections.abc import Iterable
 from collections.abc import Mapping
 
 import numpy as np
@@ -32,19 +31,6 @@ PICTURES = types.MappingProxyType(
 )
 
 
-def available(grid_names: Iterable[str]) -> list[str]:
-    """Names of the pictures that can be made of these grids."""
-    bands = {
-        band for name in grid_names for band in bigearthnet.GRIDS[name].bands
-    }
-    return [
-        picture
-        for picture, channels in PICTURES.items()
-        if {band for channel in channels for band in channel.split(" - ")}
-        <= bands
-    ]
-
-
 def render(grids: dict[str, np.ndarray], picture: str) -> np.ndarray:
     """Draws one of `PICTURES`, stretched to 8 bits.
 
@@ -60,12 +46,11 @@ def render(grids: dict[str, np.ndarray], picture: str) -> np.ndarray:
     bands = bands_of(grids)
     pixels = np.stack([_channel(bands, name) for name in channels], axis=-1)
     sensor = "S1" if "VV" in channels or "VH" in channels else "S2"
-    if sensor == "S1":
-        stretched = _stretch(pixels, _MIN_RANGE[sensor], common_range=False)
-    else:
-        # One range for all channels keeps colours as they are; the lower end
-        # of each channel takes the haze away.
-        stretched = _stretch(pixels, _MIN_RANGE[sensor], common_range=True)
+    # One range for all channels of S2 keeps colours as they are; the lower end
+    # of each channel takes the haze away.
+    stretched = _stretch(
+        pixels, _MIN_RANGE[sensor], common_range=sensor == "S2"
+    )
     return stretched[..., 0] if len(channels) == 1 else stretched
 
 

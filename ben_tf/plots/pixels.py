@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib import axes as axes_lib
 
 from ben_tf import bigearthnet
 from ben_tf.plots import pictures as pictures_lib
@@ -28,7 +29,7 @@ def bands(grids: Mapping[str, np.ndarray], *, synthetic: bool) -> style.Picture:
     with _small_panels(
         len(images), height=1.75, synthetic=synthetic, file_format="jpeg"
     ) as (sheet, panels):
-        for axes, (band, image) in zip(panels, images.items(), strict=False):
+        for axes, (band, image) in zip(panels, images.items(), strict=True):
             low, high = np.nanpercentile(image, (2, 98))
             axes.imshow(
                 image, cmap="gray", vmin=low, vmax=high, interpolation="nearest"
@@ -54,7 +55,7 @@ def histograms(
     with _small_panels(
         len(values), height=1.55, synthetic=synthetic, file_format="svg"
     ) as (sheet, panels):
-        for axes, (band, raw) in zip(panels, values.items(), strict=False):
+        for axes, (band, raw) in zip(panels, values.items(), strict=True):
             mean = bigearthnet.BAND_MEAN[band]
             std = bigearthnet.BAND_STD[band]
             low, high = mean - 4 * std, mean + 4 * std
@@ -98,9 +99,7 @@ def pictures(
     captions = [
         [
             "\n".join(
-                part
-                for line in caption.split("\n")
-                for part in textwrap.wrap(line, characters) or [""]
+                textwrap.fill(line, characters) for line in caption.split("\n")
             )
             for caption, _ in row
         ]
@@ -141,19 +140,13 @@ def pictures(
 @contextlib.contextmanager
 def _small_panels(
     num: int, *, height: float, synthetic: bool, file_format: str
-) -> Iterator[tuple[style.Sheet, np.ndarray]]:
-    """Opens a chart of `num` panels, seven in a row; hides those left over."""
-    num_rows = math.ceil(num / _NUM_COLUMNS)
+) -> Iterator[tuple[style.Sheet, list[axes_lib.Axes]]]:
+    """Opens a chart of `num` panels, `height` inches each, seven in a row."""
     with style.chart(
         9.8,
-        height * num_rows + 0.3,
+        height * math.ceil(num / _NUM_COLUMNS) + 0.3,
         synthetic=synthetic,
         file_format=file_format,
         dots_per_inch=90,
     ) as sheet:
-        panels = sheet.figure.subplots(
-            num_rows, _NUM_COLUMNS, squeeze=False
-        ).ravel()
-        for axes in panels[num:]:
-            axes.set_visible(False)
-        yield sheet, panels
+        yield sheet, sheet.panels(num, _NUM_COLUMNS)

@@ -101,7 +101,7 @@ def group_maps(
     captions: Mapping[str, tuple[float, float]],
     synthetic: bool,
 ) -> style.Picture:
-    """One map a group, two in a row, other patches in grey: PNG.
+    """One map for each group, two in a row, other patches in grey: PNG.
 
     Groups that lie on top of each other, such as the splits, cannot be told
     apart on one map.
@@ -123,12 +123,8 @@ def group_maps(
         file_format="png",
         dots_per_inch=110,
     ) as sheet:
-        panels = sheet.figure.subplots(
-            num_rows, 2, sharex=True, sharey=True, squeeze=False
-        ).ravel()
-        for axes in panels[len(titles) :]:
-            axes.set_visible(False)
-        for axes, (group, title) in zip(panels, titles.items(), strict=False):
+        panels = sheet.panels(len(titles), 2, sharex=True, sharey=True)
+        for axes, (group, title) in zip(panels, titles.items(), strict=True):
             own = np.asarray(groups) == group
             for members, color in ((~own, "#d1d5db"), (own, style.BLUE)):
                 axes.scatter(

@@ -1,6 +1,5 @@
 """Charts of one run: training curves, scores, errors, calibration."""
 
-import math
 import textwrap
 from collections.abc import Sequence
 
@@ -10,6 +9,8 @@ from ben_tf.evaluation import comparison
 from ben_tf.evaluation import history as history_lib
 from ben_tf.evaluation import results
 from ben_tf.plots import style
+
+_NUM_COLUMNS = 5  # Of precision-recall curves.
 
 
 def training_curves(
@@ -26,14 +27,11 @@ def training_curves(
         "macro_f1": "Macro F1",
         "sample_f2": "Sample F2",
     }
-    shown = {
-        name: title for name, title in titles.items() if name in history.curves
-    }
-    with style.chart(
-        3.6 * max(len(shown), 1), 2.9, synthetic=synthetic
-    ) as sheet:
-        panels = sheet.figure.subplots(1, max(len(shown), 1), squeeze=False)[0]
-        for axes, (name, title) in zip(panels, shown.items(), strict=False):
+    shown = [name for name in titles if name in history.curves]
+    num = max(len(shown), 1)
+    with style.chart(3.6 * num, 2.9, synthetic=synthetic) as sheet:
+        panels = sheet.panels(num, num)
+        for axes, name in zip(panels, shown, strict=False):
             for key, color, label in (
                 (name, style.GREY, "training"),
                 (f"val_{name}", style.BLUE, "validation"),
@@ -47,9 +45,9 @@ def training_curves(
                         marker="o" if len(history.epochs) < 30 else None,
                         markersize=3,
                     )
-            axes.set_title(title)
+            axes.set_title(titles[name])
             axes.set_xlabel("epoch")
-            axes.xaxis.get_major_locator().set_params(integer=True)
+            axes.locator_params(axis="x", integer=True)
             axes.set_ylim(bottom=0, top=None if name == "loss" else 1)
         if shown:
             panels[0].legend()
@@ -68,7 +66,7 @@ def class_scores(
     """
     with style.chart(8, 0.8 + 0.3 * len(rows), synthetic=synthetic) as sheet:
         axes = sheet.figure.subplots()
-        heights = np.arange(len(rows))[::-1]
+        heights = style.name_rows(axes, [row.name for row in rows])
         # None, undefined, becomes NaN.
         values = np.array([row.ours for row in rows], float)
         axes.barh(
@@ -85,10 +83,7 @@ def class_scores(
                 # White around black can be seen on every class colour.
                 for color, width in (("white", 4), ("black", 1.8)):
                     axes.plot(
-                        row.interval,
-                        [height] * 2,
-                        color=color,
-                        linewidth=width,
+                        row.interval, [height] * 2, color=color, linewidth=width
                     )
             if row.ours is None:
                 axes.text(0.01, height, comparison.UNDEFINED, va="center")
@@ -105,11 +100,7 @@ def class_scores(
                 markeredgewidth=1.6,
                 label="paper, ResNet50 from scratch",
             )
-        axes.set_yticks(heights, [style.shorten(row.name) for row in rows])
-        axes.tick_params(axis="y", length=0)
-        axes.grid(axis="y", visible=False)
         axes.set_xlim(0, 1)
-        axes.set_ylim(-0.6, len(rows) - 0.4)
         axes.set_xlabel("F2")
         sheet.figure.legend(loc="outside upper right", ncols=3)
     return sheet.picture
@@ -141,33 +132,16 @@ def error_cooccurrence(
     size = 0.29 * len(class_names)
     with style.chart(size + 4.2, size + 2.5, synthetic=synthetic) as sheet:
         axes = sheet.figure.subplots()
-        axes.set_facecolor("#d1d5db")  # Undefined: the class was never missed.
-        drawn = axes.pcolormesh(
+        style.class_matrix(
+            axes,
             shares,
-            cmap="Blues",
-            vmin=0,
-            vmax=max(float(np.nanmax(shares, initial=0)), 0.1),
-            edgecolors="#e5e7eb",
-            linewidth=0.5,
+            class_names,
+            num_missed,
+            least=0.1,
+            label="share of the missed",
         )
-        centres = np.arange(len(class_names)) + 0.5
-        names = [style.shorten(name, 30) for name in class_names]
-        axes.set_xticks(centres, names, rotation=45, ha="right")
-        axes.set_yticks(
-            centres,
-            [
-                f"{name} ({int(num)})"
-                for name, num in zip(names, num_missed, strict=True)
-            ],
-        )
-        axes.invert_yaxis()
-        axes.tick_params(length=0)
-        axes.grid(visible=False)
         axes.set_xlabel("predicted though it is not there")
         axes.set_ylabel("missed (on so many patches)")
-        sheet.figure.colorbar(
-            drawn, ax=axes, shrink=0.5, label="share of the missed"
-        )
     return sheet.picture
 
 
@@ -188,18 +162,15 @@ def precision_recall(
       areas: Average precision of each class, None if undefined.
       synthetic: As for `style.chart`.
     """
-    num_columns = 5
-    num_rows = math.ceil(len(class_names) / num_columns)
+    num_rows = -(-len(class_names) // _NUM_COLUMNS)
     with style.chart(10, 1.95 * num_rows, synthetic=synthetic) as sheet:
-        panels = sheet.figure.subplots(
-            num_rows, num_columns, sharex=True, sharey=True, squeeze=False
-        ).ravel()
-        for index, (axes, name) in enumerate(
-            zip(panels, class_names, strict=False)
+        panels = sheet.panels(
+            len(class_names), _NUM_COLUMNS, sharex=True, sharey=True
+        )
+        for axes, name, present, scores, area in zip(
+            panels, class_names, labels.T, probabilities.T, areas, strict=True
         ):
-            recall, precision = _curve(
-                labels[:, index], probabilities[:, index]
-            )
+            recall, precision = _curve(present, scores)
             axes.fill_between(
                 recall, precision, step="pre", color="#d6e6f2", linewidth=0
             )
@@ -209,15 +180,11 @@ def precision_recall(
             axes.set_title(
                 textwrap.fill(style.shorten(name, 44), 24), fontsize=8, y=1.0
             )
-            axes.text(
-                0.05, 0.08, f"AP {comparison.number(areas[index])}", fontsize=8
-            )
+            axes.text(0.05, 0.08, f"AP {comparison.number(area)}", fontsize=8)
             axes.set_xlim(0, 1)
             axes.set_ylim(0, 1.02)
             axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"], fontsize=8)
             axes.set_yticks([0, 0.5, 1], ["0", "0.5", "1"], fontsize=8)
-        for axes in panels[len(class_names) :]:
-            axes.set_visible(False)
         sheet.label_all_panels("recall", size=10)
         sheet.figure.supylabel("precision", fontsize=10)
     return sheet.picture

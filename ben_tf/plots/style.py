@@ -11,14 +11,15 @@ import io
 import math
 import types
 from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib import axis
+from matplotlib import axes as axes_lib
 from matplotlib import figure
+from matplotlib import image
 from matplotlib import layout_engine
-from matplotlib import ticker
 from PIL import Image
 
 from ben_tf import bigearthnet
@@ -138,6 +139,23 @@ class Sheet:
         self.picture = Picture()
         self._bottom = bottom
 
+    def panels(
+        self, num: int, num_columns: int, **options: Any
+    ) -> list[axes_lib.Axes]:
+        """Places `num` axes in rows of `num_columns`.
+
+        Args:
+          num: How many.
+          num_columns: How many stand side by side.
+          **options: As for `Figure.subplots`.
+        """
+        panels = self.figure.subplots(
+            math.ceil(num / num_columns), num_columns, squeeze=False, **options
+        ).ravel()
+        for left_over in panels[num:]:
+            left_over.set_visible(False)
+        return panels[:num].tolist()
+
     def label_all_panels(self, text: str, *, size: float) -> None:
         """Says what all horizontal axes measure, above the mark."""
         self.figure.supxlabel(text, y=self._bottom, fontsize=size)
@@ -242,8 +260,54 @@ def shorten(name: str, width: int = 46) -> str:
     return name if len(name) <= width else name[: width - 1].rstrip(" ,") + "…"
 
 
-def whole_numbers(of: axis.Axis) -> None:
-    """Puts the ticks of an axis on whole numbers."""
-    locator = ticker.AutoLocator()
-    locator.set_params(integer=True)
-    of.set_major_locator(locator)
+def name_rows(axes: axes_lib.Axes, names: Sequence[str]) -> np.ndarray:
+    """Makes a row for each name, the first on top; returns their heights."""
+    heights = np.arange(len(names))[::-1]
+    axes.set_yticks(heights, [shorten(name) for name in names], fontsize=9)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="y", visible=False)
+    axes.set_ylim(-0.6, len(names) - 0.4)
+    return heights
+
+
+def class_matrix(
+    axes: axes_lib.Axes,
+    values: np.ndarray,
+    class_names: Sequence[str],
+    numbers: np.ndarray,
+    *,
+    least: float,
+    label: str,
+) -> image.AxesImage:
+    """Draws a square table of classes in shades of blue, with a scale.
+
+    Args:
+      axes: Where to draw.
+      values: (classes, classes) from 0 up; NaN, undefined, is grey.
+      class_names: Names of the rows and of the columns.
+      numbers: (classes,) a number of patches to add to each row's name.
+      least: The darkest blue is the largest value, or this if it is larger.
+      label: What the values are.
+    """
+    axes.set_facecolor("#d1d5db")
+    # An image with a pixel for each cell stays small, also for 43 classes.
+    drawn = axes.imshow(
+        values,
+        cmap="Blues",
+        vmin=0,
+        vmax=max(float(np.nanmax(values, initial=0)), least),
+        interpolation="none",
+    )
+    borders = np.arange(-0.5, len(class_names))
+    axes.set_xticks(borders, minor=True)
+    axes.set_yticks(borders, minor=True)
+    axes.grid(visible=False)
+    axes.grid(which="minor", color="#e5e7eb", linewidth=0.5)
+    centres = np.arange(len(class_names))
+    names = [shorten(name, 30) for name in class_names]
+    axes.set_xticks(centres, names, rotation=45, ha="right", fontsize=9)
+    names = [f"{a} ({int(n):,})" for a, n in zip(names, numbers, strict=True)]
+    axes.set_yticks(centres, names, fontsize=9)
+    axes.tick_params(which="both", length=0)
+    axes.figure.colorbar(drawn, ax=axes, shrink=0.5, label=label)
+    return drawn

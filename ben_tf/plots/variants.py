@@ -23,16 +23,13 @@ def scores(
       synthetic: As for `style.chart`.
     """
     names = list(next(iter(values.values())))
+    # None, undefined, becomes NaN.
     table = np.array(
-        [
-            [np.nan if row[name] is None else row[name] for name in names]
-            for row in values.values()
-        ],
-        np.float64,
+        [[row[name] for name in names] for row in values.values()], float
     )
     with style.chart(8, 0.9 + 0.27 * len(names), synthetic=synthetic) as sheet:
         axes = sheet.figure.subplots()
-        heights = np.arange(len(names))[::-1]
+        heights = style.name_rows(axes, names)
         defined = ~np.isnan(table).all(axis=0)
         axes.hlines(
             heights[defined],
@@ -57,12 +54,8 @@ def scores(
                 label=name,
                 clip_on=False,
             )
-        axes.set_yticks(
-            heights, [style.shorten(name) for name in names], fontsize=9
-        )
-        axes.tick_params(axis="y", length=0)
+        axes.grid(axis="y", visible=True)
         axes.set_xlim(0, 1)
-        axes.set_ylim(-0.6, len(names) - 0.4)
         axes.set_xlabel(label)
         sheet.figure.legend(loc="outside upper right", ncols=len(values))
     return sheet.picture
@@ -92,7 +85,7 @@ def curves(
                 x, y, color=color, marker=marker, markersize=5, label=name
             )
         axes.set_ylim(0, 1.02)
-        style.whole_numbers(axes.xaxis)
+        axes.locator_params(axis="x", integer=True)
         axes.set_xlabel(x_label)
         axes.set_ylabel(y_label)
         sheet.figure.legend(loc="outside right upper")
@@ -113,15 +106,13 @@ def bars(
         sheet
     ):
         axes = sheet.figure.subplots()
-        heights = np.arange(len(values))[::-1]
         drawn = axes.barh(
-            heights, list(values.values()), height=0.65, color=style.PALE_BLUE
+            style.name_rows(axes, list(values)),
+            list(values.values()),
+            height=0.65,
+            color=style.PALE_BLUE,
         )
         axes.bar_label(drawn, fmt="{:,.0f}", padding=4, fontsize=9)
-        axes.set_yticks(heights, list(values))
-        axes.tick_params(axis="y", length=0)
-        axes.grid(axis="y", visible=False)
         axes.set_xlim(0, 1.14 * max(values.values()))
-        axes.set_ylim(-0.6, len(values) - 0.4)
         axes.set_xlabel(label)
     return sheet.picture

@@ -17,7 +17,7 @@ from ben_tf.plots import style
 
 @dataclasses.dataclass(frozen=True)
 class Charts:
-    """One picture a field.
+    """The pictures of a report.
 
     Attributes:
       training: Loss and metrics by epoch; None where nothing was trained.
@@ -47,7 +47,7 @@ def draw(
 
     Args:
       evaluation: What was found.
-      predicted: Of which predictions.
+      predicted: The predictions that were scored.
       history: How the run learned, if it did.
       sample_f2: (N,) score of each patch.
     """

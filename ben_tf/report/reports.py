@@ -1,5 +1,6 @@
 """The pages: of one run, and of several side by side."""
 
+import itertools
 import os
 import pathlib
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from ben_tf.evaluation import predictions
 from ben_tf.evaluation import results
 from ben_tf.metrics import exact
 from ben_tf.pages import page
+from ben_tf.plots import pictures
 from ben_tf.report import charts
 from ben_tf.report import shown_patches
 from ben_tf.report import tables
@@ -59,14 +61,10 @@ def write_report(
         predicted.labels.astype(bool), predicted.probabilities
     )
     sample_f2 = per_sample["sample_f2"]
-    nearest = None
+    nearest = []
     if index or run.index.is_dir():
         nearest = shown_patches.nearest(index or run.index, predicted)
-    chosen = shown_patches.choose(predicted, sample_f2, num_patches)
-    names = shown_patches.all_names(predicted, chosen, nearest)
-    artist = shown_patches.Artist(
-        evaluation, predicted, shown_patches.read(data_dir, evaluation, names)
-    )
+    groups = shown_patches.groups(evaluation, predicted, sample_f2, num_patches)
     content = page.render(
         "run",
         evaluation=evaluation,
@@ -85,8 +83,14 @@ def write_report(
             sample_f2=sample_f2,
         ),
         class_table=tables.class_scores(evaluation),
-        groups=artist.groups(chosen, sample_f2),
-        nearest=artist.nearest(nearest) if nearest else [],
+        groups=groups,
+        nearest=nearest,
+        draw=shown_patches.read_pictures(
+            data_dir,
+            evaluation,
+            itertools.chain(nearest, *groups.values()),
+        ),
+        pictures=list(pictures.PICTURES),
         group_tables=tables.groups(evaluation),
         metric_table=tables.all_metrics(evaluation),
         facts=tables.facts(evaluation, _read_config(run)),

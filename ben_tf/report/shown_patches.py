@@ -1,8 +1,9 @@
 """Which patches a report shows, and their pictures."""
 
 import dataclasses
+import itertools
 import os
-from collections.abc import Collection
+from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -28,33 +29,42 @@ class Patch:
     Attributes:
       name: Its name.
       title: What is said above it.
-      pictures: Caption -> PNG.
       labels: True class names.
       predicted: Predicted class name -> probability.
     """
 
     name: str
     title: str
-    pictures: Mapping[str, style.Picture]
     labels: Sequence[str]
     predicted: Mapping[str, float]
 
 
-@dataclasses.dataclass(frozen=True)
-class Nearest:
-    """A query and its hits.
+def groups(
+    evaluation: results.Evaluation,
+    predicted: predictions.Predictions,
+    sample_f2: np.ndarray,
+    num_patches: int,
+) -> dict[str, list[Patch]]:
+    """Describes what `choose` chooses: kind -> patches."""
+    threshold = np.float32(evaluation.threshold)
 
-    Attributes:
-      query: Name of the evaluated patch that was asked for.
-      names: (k,) names of the hits, the nearest one first.
-      distances: (k,) float32.
-      labels: (k, classes), multi-hot.
-    """
+    def describe(row: int) -> Patch:
+        scores = zip(
+            evaluation.class_names, predicted.probabilities[row], strict=True
+        )
+        return Patch(
+            str(predicted.patch_name[row]),
+            f"F2 {sample_f2[row]:.2f}",
+            _chosen(evaluation.class_names, predicted.labels[row]),
+            {
+                name: float(score)
+                for name, score in scores
+                if score >= threshold
+            },
+        )
 
-    query: str
-    names: np.ndarray
-    distances: np.ndarray
-    labels: np.ndarray
+    chosen = choose(predicted, sample_f2, num_patches)
+    return {kind: [*map(describe, rows)] for kind, rows in chosen.items()}
 
 
 def choose(
@@ -66,7 +76,7 @@ def choose(
     the less decided ones as worse.
 
     Args:
-      predicted: `predictions.Predictions`.
+      predicted: Labels and predictions of N patches.
       sample_f2: (N,) score of each patch.
       num_patches: How many of each kind, fewer where there are fewer.
 
@@ -94,147 +104,73 @@ def choose(
 
 def nearest(
     index_path: str | os.PathLike, predicted: predictions.Predictions
-) -> Nearest:
+) -> list[Patch]:
     """Asks an index for the patches most like one evaluated patch.
 
     The query is the evaluated patch with most labels that the index holds.
+
+    Returns:
+      The query, then its hits, the nearest first; without predictions.
 
     Raises:
       UserError: No index there, or none of the evaluated patches is in it.
     """
     index = index_lib.Index.open(index_path)
-    known = np.flatnonzero(np.isin(predicted.patch_name, index.names))
-    if not len(known):
+    rows = index.rows_of(predicted.patch_name)
+    rows = rows[rows >= 0]
+    if not len(rows):
         raise errors.UserError(
             f"The index {index_path} holds none of the evaluated patches. "
             "Build it of the same split."
         )
-    row = known[predicted.labels[known].sum(axis=1).argmax()]
-    name = str(predicted.patch_name[row])
+    query = rows[index.labels[rows].sum(axis=1).argmax()]
     hits = index.search(
-        index.embeddings[index.rows_of([name])],
+        index.embeddings[[query]],
         k=_NUM_HITS,
         fingerprint=index.manifest.fingerprint,
-        exclude=[name],
+        exclude=index.names[[query]],
     )
-    found = hits.names[0] != ""
-    return Nearest(
-        name,
-        hits.names[0][found],
-        hits.distances[0][found],
-        hits.labels[0][found],
-    )
+    titles = [
+        f"{place}: distance {distance:.3g}"
+        for place, distance in enumerate(hits.distances[0], start=1)
+    ]
+    return [
+        Patch(
+            str(index.names[row]),
+            title,
+            _chosen(index.manifest.class_names, index.labels[row]),
+            {},
+        )
+        for row, title in zip(
+            [query, *hits.rows[0]], ["Query", *titles], strict=True
+        )
+        if row != index_lib.EMPTY
+    ]
 
 
-def all_names(
-    predicted: predictions.Predictions,
-    chosen: Mapping[str, Sequence[int]],
-    found: Nearest | None,
-) -> set[str]:
-    """Names of all patches whose pixels a report needs."""
-    rows = [row for rows in chosen.values() for row in rows]
-    wanted = {str(name) for name in predicted.patch_name[rows]}
-    if found:
-        wanted |= {found.query, *map(str, found.names)}
-    return wanted
-
-
-def read(
+def read_pictures(
     data_dir: str | os.PathLike,
     evaluation: results.Evaluation,
-    names: Iterable[str],
-) -> dict[str, patch_source.Grids]:
-    """Reads the raw bands of patches, by name; the evaluated split first."""
+    patches: Iterable[Patch],
+) -> Callable[[str, str], style.Picture]:
+    """Reads the raw bands of patches, those of the evaluated split first.
+
+    Returns:
+      What draws them: (name of a patch, key of `pictures.PICTURES`) -> PNG.
+    """
     split = evaluation.split
     others = [name for name in evaluation.data.split_sizes if name != split]
-    return patch_source.from_dataset(
+    grids = patch_source.from_dataset(
         data_dir,
-        sorted(names),
+        sorted({patch.name for patch in patches}),
         grids=tuple(bigearthnet.GRIDS),
         splits=[split, *others],
     )
+    return lambda name, picture: pictures.to_png(
+        pictures.render(grids[name], picture)
+    )
 
 
-class Artist:
-    """Draws patches with their true and predicted labels."""
-
-    def __init__(
-        self,
-        evaluation: results.Evaluation,
-        predicted: predictions.Predictions,
-        grids: Mapping[str, patch_source.Grids],
-    ):
-        """Takes what is known of the patches; `grids` is by name."""
-        self._class_names = np.array(evaluation.class_names)
-        self._threshold = np.float32(evaluation.threshold)
-        self._predicted = predicted
-        self._grids = grids
-        self._rows = {
-            str(name): row for row, name in enumerate(predicted.patch_name)
-        }
-
-    def groups(
-        self, chosen: Mapping[str, Sequence[int]], sample_f2: np.ndarray
-    ) -> dict[str, list[Patch]]:
-        """Draws what `choose` chose: kind -> patches."""
-        return {
-            kind: [
-                self._draw(
-                    str(self._predicted.patch_name[row]),
-                    f"F2 {sample_f2[row]:.2f}",
-                    self._predicted.labels[row],
-                    pictures.available(bigearthnet.GRIDS),
-                )
-                for row in rows
-            ]
-            for kind, rows in chosen.items()
-        }
-
-    def nearest(self, found: Nearest) -> list[Patch]:
-        """Draws a query, the first one, and its hits."""
-        picture = pictures.available(bigearthnet.GRIDS)[:1]
-        labels = self._predicted.labels[self._rows[found.query]]
-        return [
-            self._draw(found.query, "Query", labels, picture),
-            *(
-                self._draw(
-                    str(name),
-                    f"{place}: distance {distance:.3g}",
-                    labels,
-                    picture,
-                )
-                for place, (name, distance, labels) in enumerate(
-                    zip(
-                        found.names, found.distances, found.labels, strict=True
-                    ),
-                    start=1,
-                )
-            ),
-        ]
-
-    def _draw(
-        self,
-        name: str,
-        title: str,
-        labels: np.ndarray,
-        names_of_pictures: Collection[str],
-    ) -> Patch:
-        predicted = {}
-        if name in self._rows:
-            probabilities = self._predicted.probabilities[self._rows[name]]
-            predicted = {
-                str(self._class_names[i]): float(probabilities[i])
-                for i in np.flatnonzero(probabilities >= self._threshold)
-            }
-        return Patch(
-            name=name,
-            title=title,
-            pictures={
-                picture: pictures.to_png(
-                    pictures.render(self._grids[name], picture)
-                )
-                for picture in names_of_pictures
-            },
-            labels=self._class_names[labels.astype(bool)].tolist(),
-            predicted=predicted,
-        )
+def _chosen(class_names: Sequence[str], labels: np.ndarray) -> list[str]:
+    """Names of the classes that a multi-hot row has."""
+    return list(itertools.compress(class_names, labels))

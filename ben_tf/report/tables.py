@@ -41,15 +41,11 @@ def class_scores(evaluation: results.Evaluation) -> page.Table:
 
 def all_metrics(evaluation: results.Evaluation) -> page.Table:
     """Every metric at the threshold and, if there are any, at tuned ones."""
-    columns = ["metric", f"at {evaluation.threshold:g}"]
-    values = [evaluation.overall]
-    if evaluation.tuned:
-        columns.append("tuned thresholds")
-        values.append(evaluation.tuned.overall)
+    columns = comparison.metric_columns(evaluation)
     return page.Table(
-        columns,
+        ["metric", *columns],
         [
-            [name, *(overall[name] for overall in values)]
+            [name, *(values[name] for values in columns.values())]
             for name in evaluation.overall
         ],
     )

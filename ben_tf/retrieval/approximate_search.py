@@ -5,7 +5,7 @@ their exact distance, which also recovers most of what compression loses.
 
 - "ivf" looks only into the cells nearest to the query.
 - "hnsw" walks a graph of neighbours: fastest to ask, slowest to build. Its
-  own copy of the embeddings has 8 bits a value, a quarter of the memory.
+  own copy of the embeddings has 8 bits per value, a quarter of the memory.
 - "pq" compresses each embedding to at most 64 bytes and reads all of them.
 """
 

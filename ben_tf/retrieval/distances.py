@@ -126,13 +126,11 @@ def order(
       (distances, rows), (Q, min(k, M)); rows are int64.
     """
     found = np.where(rows < 0, np.asarray(np.inf, found.dtype), found)
-    by_row = np.argsort(rows, axis=1, kind="stable")
-    rows = np.take_along_axis(rows, by_row, axis=1)
-    found = np.take_along_axis(found, by_row, axis=1)
-    by_distance = np.argsort(found, axis=1, kind="stable")[:, :k]
+    # The last key counts first.
+    places = np.lexsort((rows, found), axis=1)[:, :k]
     return (
-        np.take_along_axis(found, by_distance, axis=1),
-        np.take_along_axis(rows, by_distance, axis=1).astype(np.int64),
+        np.take_along_axis(found, places, axis=1),
+        np.take_along_axis(rows, places, axis=1).astype(np.int64),
     )
 
 

@@ -37,10 +37,6 @@ class _Patch:
     picture: style.Picture
     labels: Sequence[tuple[str, str]]
 
-    @property
-    def anchor(self) -> str:
-        return _anchor(self.name)
-
 
 @dataclasses.dataclass(frozen=True)
 class _Row:
@@ -61,10 +57,6 @@ class _Place:
     longitude: float
     latitude: float
 
-    @property
-    def anchor(self) -> str:
-        return _anchor(self.name)
-
 
 def write_gallery(
     *,
@@ -76,7 +68,7 @@ def write_gallery(
     num_queries: int = 10,
     k: int = 5,
 ) -> pathlib.Path:
-    """Draws one row a query: its picture and those of the k nearest patches.
+    """Draws one row per query: its picture and those of the k nearest patches.
 
     Args:
       index: Index folder that is searched.
@@ -105,8 +97,8 @@ def write_gallery(
         exclude=asked.names[rows],
     )
     found = hits.rows[hits.rows != index_lib.EMPTY]
-    query_pictures = _draw(asked, np.unique(rows), data_dir)
-    hit_pictures = _draw(searched, np.unique(found), data_dir)
+    query_pictures = _draw(asked, rows, data_dir)
+    hit_pictures = _draw(searched, found, data_dir)
     base_map, marks = _map(
         names=[*asked.names[rows], *searched.names[found]],
         epsg=np.concatenate([asked.epsg[rows], searched.epsg[found]]),
@@ -115,24 +107,37 @@ def write_gallery(
         ),
         num_queries=len(rows),
     )
+
+    def describe(place: int, row: int) -> _Row:
+        own = asked.labels[row]
+        of_query, of_hits = ["own"] * len(own), np.where(own, "hit", "other")
+        answer = zip(hits.rows[place], hits.distances[place], strict=True)
+        return _Row(
+            np.flatnonzero(own).tolist(),
+            [
+                _patch(asked, row, "query", query_pictures, of_query),
+                *(
+                    _patch(
+                        searched,
+                        hit,
+                        f"{number}: {distance:.4g}",
+                        hit_pictures,
+                        of_hits,
+                    )
+                    for number, (hit, distance) in enumerate(answer, start=1)
+                    if hit != index_lib.EMPTY
+                ),
+            ],
+        )
+
     content = page.render(
         "gallery",
         queries=asked.manifest,
         searched=searched.manifest,
         distance=searched.distance,
         size_km=f"{bigearthnet.PATCH_SIZE_M / 1000:g}",
-        rows=[
-            _Row(
-                own=np.flatnonzero(asked.labels[row]).tolist(),
-                patches=[
-                    _query(asked, row, query_pictures),
-                    *_hits(
-                        searched, hits, place, asked.labels[row], hit_pictures
-                    ),
-                ],
-            )
-            for place, row in enumerate(rows)
-        ],
+        rows=[describe(*pair) for pair in enumerate(rows)],
+        anchor=_anchor,
         map=base_map,
         places=marks,
     )
@@ -150,7 +155,7 @@ def _query_rows(
         missing = names[int(np.flatnonzero(rows < 0)[0])]
         raise errors.UserError(
             f"Patch {missing} is not in the index {asked.path}. Expected names "
-            f"of its splits {asked.manifest.splits}. Correct `patch`."
+            f"of its splits {asked.manifest.splits}. Correct the name."
         )
     return rows
 
@@ -158,9 +163,9 @@ def _query_rows(
 def _draw(
     opened: index_lib.Index, rows: np.ndarray, data_dir: str | os.PathLike
 ) -> dict[str, style.Picture]:
-    """Name -> picture."""
+    """Reads and draws rows of an index: name -> picture."""
     picture, grids = _PICTURES[opened.manifest.modality]
-    names = [str(name) for name in opened.names[rows]]
+    names = np.unique(opened.names[rows]).tolist()
     found = patch_source.from_dataset(
         data_dir, names, grids=grids, splits=opened.manifest.splits
     )
@@ -170,47 +175,23 @@ def _draw(
     }
 
 
-def _query(
-    asked: index_lib.Index, row: int, drawn: Mapping[str, style.Picture]
-) -> _Patch:
-    name = str(asked.names[row])
-    own = np.flatnonzero(asked.labels[row])
-    labels = [("own", asked.manifest.class_names[label]) for label in own]
-    return _Patch(name, "query", drawn[name], labels)
-
-
-def _hits(
-    searched: index_lib.Index,
-    hits: index_lib.Hits,
-    place: int,
-    own: np.ndarray,
+def _patch(
+    opened: index_lib.Index,
+    row: int,
+    caption: str,
     drawn: Mapping[str, style.Picture],
-) -> list[_Patch]:
-    """The hits of the query at `place`, whose labels are `own`, multi-hot."""
-    return [
-        _Patch(
-            str(name),
-            f"{number}: {distance:.4g}",
-            drawn[str(name)],
-            [
-                (
-                    "hit" if own[label] else "other",
-                    searched.manifest.class_names[label],
-                )
-                for label in np.flatnonzero(labels)
-            ],
-        )
-        for number, (name, distance, labels) in enumerate(
-            zip(
-                hits.names[place],
-                hits.distances[place],
-                hits.labels[place],
-                strict=True,
-            ),
-            start=1,
-        )
-        if name
-    ]
+    kinds: Sequence[str] | np.ndarray,
+) -> _Patch:
+    """Describes a row of an index; `kinds` holds that of each class."""
+    name = str(opened.names[row])
+    class_names = opened.manifest.class_names
+    labels = np.flatnonzero(opened.labels[row])
+    return _Patch(
+        name,
+        caption,
+        drawn[name],
+        [(str(kinds[label]), class_names[label]) for label in labels],
+    )
 
 
 def _map(
@@ -224,21 +205,19 @@ def _map(
     longitudes, latitudes = geography.patch_centres(epsg, upper_left)
     # The page says once that the patches are synthetic; the map shows none.
     base_map = places.base_map(longitudes, latitudes, synthetic=False)
-    marks: dict[str, _Place] = {}
-    for number, name in enumerate(names):
-        marks.setdefault(
-            str(name),
-            _Place(
-                str(name),
-                "query" if number < num_queries else "found",
-                base_map.x[number],
-                base_map.y[number],
-                longitudes[number],
-                latitudes[number],
-            ),
-        )
+    _, first = np.unique(names, return_index=True)
     # Drawn last, queries lie on top.
-    return base_map, list(marks.values())[::-1]
+    return base_map, [
+        _Place(
+            str(names[number]),
+            "query" if number < num_queries else "found",
+            base_map.x[number],
+            base_map.y[number],
+            longitudes[number],
+            latitudes[number],
+        )
+        for number in sorted(first, reverse=True)
+    ]
 
 
 def _anchor(name: str) -> str:

@@ -29,7 +29,7 @@ from ben_tf.retrieval import store
 if TYPE_CHECKING:
     from ben_tf import saved_model as saved_models
 
-EMPTY = -1  # Row of a slot for which an approximate search found nothing.
+EMPTY = -1  # The row of no patch: the search, or a name, has found none.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,7 +156,7 @@ class Index(embedding.Embedded):
         """
         model = self.model
         modality = modality or self.manifest.modality
-        arrays = {**({} if s1 is None else {"s1": s1}), **(s2 or {})}
+        arrays = {"s1": s1, **(s2 or {})}
         inputs = {}
         for name in embedding.input_names(model, modality):
             shape = bigearthnet.GRIDS[name].shape
@@ -179,7 +179,7 @@ class Index(embedding.Embedded):
         k: int,
         fingerprint: str,
         modality: str | None = None,
-        exclude: Sequence[str] | None = None,
+        exclude: Sequence[str] | np.ndarray | None = None,
     ) -> Hits:
         """Finds the nearest patches of given embeddings.
 
@@ -218,11 +218,11 @@ class Index(embedding.Embedded):
         )
 
     def rows_of(self, names: Sequence[str] | np.ndarray) -> np.ndarray:
-        """(Q,) names -> (Q,) int64 rows; -2 where the index lacks a name."""
+        """(Q,) names -> (Q,) int64 rows; `EMPTY` for an unknown name."""
         wanted = np.asarray(names, str)
         rows = np.searchsorted(self.names, wanted)
         inside = np.minimum(rows, len(self.names) - 1)
-        return np.where(self.names[inside] == wanted, inside, -2)
+        return np.where(self.names[inside] == wanted, inside, EMPTY)
 
     @functools.cached_property
     def model(self) -> "saved_models.ServedModel":

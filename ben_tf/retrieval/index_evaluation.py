@@ -96,7 +96,7 @@ def evaluate(
 ) -> Scores:
     """Searches the archive for every patch of another index.
 
-    Memory grows by a few hundred bytes a query.
+    Memory grows by a few hundred bytes for each query.
 
     Args:
       archive: Index folder that is searched.
@@ -133,27 +133,27 @@ def evaluate(
             "and as many patches as the smallest of `ks`."
         )
     counts = ranking_metrics.relevance_counts(asked.labels[rows], opened.labels)
+    # A query's own patch is not among those that it could find.
+    own_rows = opened.rows_of(asked.names[rows])
+    inside = np.flatnonzero(own_rows >= 0)
+    own_labels = opened.labels[own_rows[inside]]
+    shared = (asked.labels[rows[inside]] & own_labels).sum(axis=1)
+    counts[inside, shared] -= 1
     sums: dict[str, np.ndarray] = {}
     for start in tqdm.trange(
         0, len(rows), _QUERIES_AT_ONCE, desc="evaluating", unit="batch"
     ):
-        batch = rows[start : start + _QUERIES_AT_ONCE]
-        own_names = asked.names[batch]
+        part = slice(start, start + _QUERIES_AT_ONCE)
+        batch = rows[part]
         hits = opened.search(
             asked.embeddings[batch],
             k=max(ks),
             fingerprint=asked.manifest.fingerprint,
             modality=asked.manifest.modality,
-            exclude=own_names if overlap else None,
+            exclude=asked.names[batch] if overlap else None,
         )
-        labels = asked.labels[batch]
-        counts_of_batch = counts[start : start + _QUERIES_AT_ONCE]
-        own_rows = opened.rows_of(own_names)
-        inside = np.flatnonzero(own_rows >= 0)
-        shared = (labels[inside] & opened.labels[own_rows[inside]]).sum(axis=1)
-        counts_of_batch[inside, shared] -= 1
         for name, values in ranking_metrics.score_queries(
-            labels, hits.labels, counts_of_batch, ks=ks
+            asked.labels[batch], hits.labels, counts[part], ks=ks
         ).items():
             sums[name] = sums.get(name, 0) + values.sum(axis=0)
     return Scores(

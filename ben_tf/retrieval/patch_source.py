@@ -1,9 +1,11 @@
 """Where a query's pixels come from: the dataset, or folders of an archive."""
 
 import os
+from collections.abc import Iterator
 from collections.abc import Sequence
 
 import numpy as np
+import tensorflow_datasets as tfds
 import tqdm
 
 from ben_tf import bigearthnet
@@ -43,30 +45,16 @@ def from_dataset(
     found: dict[str, Grids] = {}
     sizes = {n: info.num_examples for n, info in builder.info.splits.items()}
     for split in splits or sizes:
-        if len(found) == len(wanted):
-            break
-        if sizes.get(split) == 0:
+        if sizes.get(split) == 0 or len(found) == len(wanted):
             continue
-        batches = input_pipeline.native_batches(
-            builder, split, grids=grids, metadata=("patch_name",)
-        )
-        with tqdm.tqdm(
-            total=built_dataset.num_examples(builder, split),
-            desc=f"looking for patches in {split}",
-            unit="patch",
-        ) as progress:
-            for batch in batches:
-                batch_names = batch["patch_name"].numpy()
-                for row, name in enumerate(batch_names):
-                    name = name.decode()
-                    if name in wanted:
-                        found[name] = {
-                            grid: batch["inputs"][grid][row].numpy()
-                            for grid in grids
-                        }
-                progress.update(len(batch_names))
-                if len(found) == len(wanted):
-                    break
+        for name, views in _patches(builder, split, grids):
+            if name in wanted:
+                # A view would keep the whole batch in memory.
+                found[name] = {
+                    grid: view.copy() for grid, view in views.items()
+                }
+            if len(found) == len(wanted):
+                break
     missing = sorted(wanted - set(found))
     if missing:
         raise errors.UserError(
@@ -76,6 +64,24 @@ def from_dataset(
             "S2A_MSIL2A_20170613T101031_0_45. Correct the names or `data_dir`."
         )
     return found
+
+
+def _patches(
+    builder: tfds.core.DatasetBuilder, split: str, grids: Sequence[str]
+) -> Iterator[tuple[str, Grids]]:
+    """Names and pixels of a split's patches, with a progress bar."""
+    batches = input_pipeline.native_batches(
+        builder, split, grids=grids, metadata=("patch_name",)
+    )
+    with tqdm.tqdm(
+        total=built_dataset.num_examples(builder, split),
+        desc=f"looking for patches in {split}",
+        unit="patch",
+    ) as progress:
+        for batch in batches.as_numpy_iterator():
+            for row, name in enumerate(batch["patch_name"]):
+                yield name.decode(), {g: batch["inputs"][g][row] for g in grids}
+            progress.update(len(batch["patch_name"]))
 
 
 def from_folders(

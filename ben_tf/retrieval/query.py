@@ -91,7 +91,7 @@ def query(
 
 
 def read_names(path: str | os.PathLike | None) -> list[str]:
-    """Reads a text file with a name a line; None gives no names.
+    """Reads a text file with one name per line; None gives no names.
 
     Raises:
       UserError: No such file, or not UTF-8.
@@ -103,13 +103,13 @@ def read_names(path: str | os.PathLike | None) -> list[str]:
     except (OSError, ValueError) as error:
         raise errors.UserError(
             f"The names in {path} cannot be read: {errors.first_line(error)}. "
-            "Expected a text file with the name of a patch a line."
+            "Expected a text file with the name of a patch on each line."
         ) from error
     return [line.strip() for line in lines if line.strip()]
 
 
 def format_answer(answer: Answer) -> str:
-    """An answer as text: a block a query, a line a hit."""
+    """An answer as text: a block for each query, a line for each hit."""
     class_names, hits = answer.index.manifest.class_names, answer.hits
     blocks = []
     for row, query_name in enumerate(answer.query_names):
@@ -144,7 +144,7 @@ def _embeddings_of(
     """Embeddings from the index where it has them, else from the dataset."""
     rows = index.rows_of(names)
     if modality != index.manifest.modality:
-        rows = np.full_like(rows, -2)
+        rows = np.full_like(rows, index_lib.EMPTY)
     queries = np.empty((len(names), index.manifest.dimension), np.float32)
     queries[rows >= 0] = index.embeddings[rows[rows >= 0]]
     unknown = np.flatnonzero(rows < 0)

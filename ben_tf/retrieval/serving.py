@@ -6,7 +6,6 @@ Embeddings and names are variables: a graph larger than 2 GiB cannot be saved,
 a checkpoint can.
 """
 
-import functools
 import os
 import pathlib
 
@@ -62,7 +61,6 @@ def export(
         )
     modality = index.manifest.modality
     names = embedding.input_names(index.model, modality)
-    embed = functools.partial(index.model.embed, modality=modality)
     module = Retriever(
         index.embeddings, index.names, distance=index.manifest.distance
     )
@@ -82,7 +80,8 @@ def export(
     def serve(*arguments: tf.Tensor) -> dict[str, tf.Tensor]:
         *grids, k = arguments
         inputs = dict(zip(names, grids, strict=True))
-        return module.search(embed(inputs), k)
+        embeddings = index.model.embed(inputs, modality=modality)
+        return module.search(embeddings, k)
 
     module.serve = serve
     saved_model_lib.write(

@@ -13,6 +13,7 @@ from ben_tf import errors
 from ben_tf import files
 from ben_tf import workdir as workdir_lib
 from ben_tf.training import checkpoints
+from ben_tf.training import runs
 
 
 class History(tf.keras.callbacks.Callback):
@@ -36,24 +37,20 @@ class History(tf.keras.callbacks.Callback):
                     if int(row["epoch"]) <= num_epochs_done
                 ]
 
-    def on_epoch_begin(
-        self, epoch: int, logs: dict[str, float] | None = None
-    ) -> None:
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float]) -> None:
         """Starts the clock."""
         self._start = time.monotonic()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         """Adds a row and replaces the file."""
-        optimizer = self.model.optimizer
+        rate = tf.convert_to_tensor(self.model.optimizer.learning_rate)
         row: dict[str, float | str] = {
             "epoch": epoch + 1,
             "seconds": round(time.monotonic() - self._start, 2),
-            "learning_rate": float(
-                tf.convert_to_tensor(optimizer.learning_rate)
-            ),
+            "learning_rate": float(rate),
+            # repr of a float gives it back to the last digit.
+            **{name: repr(float(value)) for name, value in logs.items()},
         }
-        # repr of a float gives it back to the last digit.
-        row |= {name: repr(float(value)) for name, value in logs.items()}
         self._rows.append(row)
         content = io.StringIO(newline="")
         writer = csv.DictWriter(content, fieldnames=list(row))
@@ -88,9 +85,7 @@ class NotFinite(tf.keras.callbacks.Callback):
         self._first_step = first_step
         self._patch_names = patch_names
 
-    def on_epoch_begin(
-        self, epoch: int, logs: dict[str, float] | None = None
-    ) -> None:
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float]) -> None:
         """Remembers the epoch; only the first one may begin midway."""
         self._epoch = epoch
 
@@ -100,13 +95,15 @@ class NotFinite(tf.keras.callbacks.Callback):
             return
         step = self._first_step + batch
         names = self._patch_names(self._epoch, step)
-        content = {
-            "epoch": self._epoch + 1,
-            "step": step + 1,
-            "loss": str(logs["loss"]),
-            "patches": names,
-        }
-        files.write_json(self._path, content)
+        files.write_json(
+            self._path,
+            {
+                "epoch": self._epoch + 1,
+                "step": step + 1,
+                "loss": str(logs["loss"]),
+                "patches": names,
+            },
+        )
         raise errors.UserError(
             f"The loss is {logs['loss']} since step {step + 1} of epoch "
             f"{self._epoch + 1}, whose {len(names)} patches are "
@@ -120,23 +117,14 @@ class NotFinite(tf.keras.callbacks.Callback):
 class Progress(tf.keras.callbacks.Callback):
     """A progress bar for each epoch that ends as one line of results."""
 
-    def __init__(
-        self,
-        *,
-        batch_size: int,
-        epochs: int,
-        steps_per_epoch: int,
-        first_step: int,
-    ):
+    def __init__(self, run: runs.Run, *, first_step: int):
         super().__init__()
-        self._batch_size = batch_size
-        self._epochs = epochs
-        self._steps_per_epoch = steps_per_epoch
+        self._batch_size = run.config.batch_size
+        self._epochs = run.config.epochs
+        self._steps_per_epoch = run.steps_per_epoch
         self._first_step = first_step
 
-    def on_epoch_begin(
-        self, epoch: int, logs: dict[str, float] | None = None
-    ) -> None:
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float]) -> None:
         """Opens the bar."""
         self._bar = tqdm.tqdm(
             total=self._steps_per_epoch * self._batch_size,

@@ -3,6 +3,7 @@
 import contextlib
 import math
 import os
+import pathlib
 from collections.abc import Iterator
 from collections.abc import Sequence
 
@@ -21,10 +22,7 @@ MONITOR = "val_macro_average_precision"
 
 def has_state(workdir: workdir_lib.Workdir) -> bool:
     """Whether a run has saved a state from which it would resume."""
-    return (
-        tf.train.latest_checkpoint(os.fspath(workdir.last_checkpoints))
-        is not None
-    )
+    return _latest(workdir.last_checkpoints) is not None
 
 
 class BestWeights(tf.keras.callbacks.Callback):
@@ -37,10 +35,10 @@ class BestWeights(tf.keras.callbacks.Callback):
     def __init__(
         self,
         workdir: workdir_lib.Workdir,
-        *,
         model: tf.keras.Model,
         optimizer: tf.keras.optimizers.Optimizer,
-        patience: int = 0,
+        *,
+        patience: int,
     ):
         super().__init__()
         self.value = tf.Variable(-math.inf, dtype=tf.float64, trainable=False)
@@ -74,7 +72,8 @@ class Checkpoints(tf.keras.callbacks.Callback):
 
     `checkpoints/last` holds weights, optimiser, random generators, the running
     metrics of the epoch and the progress, so that the same command resumes
-    after an interruption as if there had been none.
+    after an interruption as if there had been none. `best`, a callback of its
+    own in front of this one, is part of the progress.
 
     A checkpoint counts once the file `checkpoint` next to it names it, which is
     replaced after the rest has been written, and no file that it names is ever
@@ -87,10 +86,10 @@ class Checkpoints(tf.keras.callbacks.Callback):
         *,
         model: tf.keras.Model,
         optimizer: tf.keras.optimizers.Optimizer,
-        best: BestWeights,
         metrics: Sequence[tf.keras.metrics.Metric] = (),
         steps_per_epoch: int,
         every_steps: int = 0,
+        patience: int = 0,
     ):
         """Puts together the state to save.
 
@@ -98,13 +97,13 @@ class Checkpoints(tf.keras.callbacks.Callback):
           workdir: The run's folder.
           model: The network.
           optimizer: With its slots.
-          best: The best epoch so far, part of the state.
           metrics: Running metrics of an epoch.
           steps_per_epoch: Batches of an epoch.
           every_steps: Steps between two checkpoints within an epoch; 0: none.
+          patience: Of `BestWeights`.
         """
         super().__init__()
-        self.best = best
+        self.best = BestWeights(workdir, model, optimizer, patience=patience)
         self._workdir = workdir
         self._metrics = list(metrics)
         self._steps_per_epoch = steps_per_epoch
@@ -116,8 +115,8 @@ class Checkpoints(tf.keras.callbacks.Callback):
             random_generators=keras_internals.random_generators(model),
             metrics=self._metrics,
             steps_done=self._steps_done,
-            best=best.value,
-            best_epoch=best.epoch,
+            best=self.best.value,
+            best_epoch=self.best.epoch,
         )
         self._resumed_from: str | None = None
         self._manager = tf.train.CheckpointManager(
@@ -133,7 +132,7 @@ class Checkpoints(tf.keras.callbacks.Callback):
         Raises:
           UserError: It holds other variables than this program's.
         """
-        path = tf.train.latest_checkpoint(os.fspath(workdir.last_checkpoints))
+        path = _latest(workdir.last_checkpoints)
         if path is not None:
             with _explained_mismatch(workdir):
                 self._state.restore(path).assert_existing_objects_matched()
@@ -156,9 +155,7 @@ class Checkpoints(tf.keras.callbacks.Callback):
         epochs_done = self.steps_done // self._steps_per_epoch
         return self.best.is_patience_spent(epochs_done)
 
-    def on_epoch_begin(
-        self, epoch: int, logs: dict[str, float] | None = None
-    ) -> None:
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float]) -> None:
         """Restores running metrics when an epoch resumes midway."""
         if self._resumed_from is None:
             return
@@ -171,9 +168,7 @@ class Checkpoints(tf.keras.callbacks.Callback):
             ).expect_partial()
         self._resumed_from = None
 
-    def on_train_batch_end(
-        self, batch: int, logs: dict[str, float] | None = None
-    ) -> None:
+    def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
         """Counts the step, and saves when it is time."""
         self._steps_done.assign_add(1)
         # The last step of an epoch is followed by the epoch's own checkpoint.
@@ -184,9 +179,7 @@ class Checkpoints(tf.keras.callbacks.Callback):
         ):
             self.save()
 
-    def on_epoch_end(
-        self, epoch: int, logs: dict[str, float] | None = None
-    ) -> None:
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         """Saves the whole state; comes after that of `best`."""
         self.save()
 
@@ -197,6 +190,11 @@ class Checkpoints(tf.keras.callbacks.Callback):
           UserError: It cannot be written. The one before is kept.
         """
         _save(self._manager, self._workdir)
+
+
+def _latest(folder: pathlib.Path) -> str | None:
+    """The newest complete checkpoint of a folder, if it has one."""
+    return tf.train.latest_checkpoint(os.fspath(folder))
 
 
 def _save(
@@ -228,12 +226,16 @@ def _explained_failures(workdir: workdir_lib.Workdir) -> Iterator[None]:
     except devices.LOST_WORKER:
         raise
     except (OSError, tf.errors.OpError) as error:
-        raise errors.UserError(
-            f"Cannot write a checkpoint to {workdir}: "
-            f"{errors.first_line(error)}. The one before it is kept: make "
-            "room, or make the folder writable, and the same command resumes "
-            "from there."
-        ) from error
+        raise cannot_write(f"a checkpoint to {workdir}", error) from error
+
+
+def cannot_write(what: str, error: Exception) -> errors.UserError:
+    """Says in one sentence why a run stops, and that it can be resumed."""
+    return errors.UserError(
+        f"Cannot write {what}: {errors.first_line(error)}. The last checkpoint "
+        "is kept: make room, or make the folder writable, and the same command "
+        "resumes from there."
+    )
 
 
 @contextlib.contextmanager
@@ -268,7 +270,7 @@ def restore_best(workdir: workdir_lib.Workdir, model: tf.keras.Model) -> None:
       UserError: The run has not finished an epoch, or its weights are not of
         this architecture.
     """
-    path = tf.train.latest_checkpoint(os.fspath(workdir.best_checkpoints))
+    path = _latest(workdir.best_checkpoints)
     if path is None:
         raise errors.UserError(
             f"The run in {workdir} has no checkpoint yet. Expected one in "

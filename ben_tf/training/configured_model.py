@@ -72,12 +72,7 @@ def make_fitted(
         )(inputs)
     if config.embedding_loss != "none":
         return embedding_loss_model.with_embedding_loss(
-            model,
-            inputs,
-            ready,
-            loss=config.embedding_loss,
-            weight=config.embedding_loss_weight,
-            binary=config.hash_bits > 0,
+            model, inputs, ready, config
         )
     if config.preprocessing == "device":
         return tf.keras.Model(inputs, model(ready))

@@ -134,22 +134,23 @@ class Devices:
 
     def distribute(
         self,
-        make_part: Callable[[tuple[int, int]], tf.data.Dataset],
+        make_part: Callable[..., tf.data.Dataset],
         batch_size: int,
     ) -> tf.data.Dataset:
         """Batches of which each worker reads its part.
 
         Args:
-          make_part: From (index, count) of a worker to its part of every batch.
+          make_part: Function (part=(index, count)) of a worker -> its part of
+            every batch.
           batch_size: Patches in a batch, over all workers.
         """
         if self.num_workers == 1:
             # Keras shares batches out among the devices of one process.
-            return make_part((0, 1))
+            return make_part(part=(0, 1))
 
         def of_worker(context: tf.distribute.InputContext) -> tf.data.Dataset:
             count = context.num_input_pipelines
-            part = make_part((context.input_pipeline_id, count))
+            part = make_part(part=(context.input_pipeline_id, count))
             # One of the worker's devices takes one element.
             size = self.patches_per_device(batch_size)
             if size * count == batch_size:
@@ -176,10 +177,7 @@ def make_devices(name: str) -> Devices:
       ValueError: Unknown name.
     """
     if name not in STRATEGIES:
-        raise ValueError(
-            f"Unknown strategy. Expected one of {', '.join(STRATEGIES)}. "
-            f"Received: {name!r}"
-        )
+        raise errors.unknown("strategy", name, STRATEGIES)
     return Devices(STRATEGIES[name]())
 
 

@@ -1,14 +1,15 @@
 """What a run will take: parameters, memory, steps, bytes read and time.
 
-The plan comes from the compiled run; the time from some measured steps.
+Sizes come from the compiled run; the time from some measured steps.
 """
 
 import dataclasses
+import itertools
 import time
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 import tensorflow as tf
+import tensorflow_datasets as tfds
 import tqdm
 
 from ben_tf.data import built_dataset
@@ -16,18 +17,14 @@ from ben_tf.training import devices
 from ben_tf.training import keras_internals
 from ben_tf.training import runs
 
-if TYPE_CHECKING:
-    import tensorflow_datasets as tfds
-
 NUM_MEASURED_STEPS = 20
 
 
 @dataclasses.dataclass(frozen=True)
-class Plan:
-    """The size of a run. Bytes are those of each device.
+class Size:
+    """What a run takes. Bytes of memory are those of each device.
 
     Attributes:
-      name: Model, sensors and precision.
       trainable_parameters: Numbers that training changes.
       other_parameters: Statistics of batch normalisation, and frozen weights.
       weight_bytes: All parameters.
@@ -36,35 +33,21 @@ class Plan:
       activation_bytes: Estimate: the outputs of all layers for the device's
         part of a batch, as if all were kept for the backward pass. Scratch
         memory of convolutions is extra; what XLA fuses is less.
-      batch_size: Patches in a step, over all devices.
-      num_devices: Devices that share a batch.
-      steps_per_epoch: Full batches of the training split.
-      epochs: As configured.
       training_bytes: Read from files in an epoch for training.
       validation_bytes: Read from files in an epoch for validation.
     """
 
-    name: str
     trainable_parameters: int
     other_parameters: int
     weight_bytes: int
     gradient_bytes: int
     slot_bytes: int
     activation_bytes: int
-    batch_size: int
-    num_devices: int
-    steps_per_epoch: int
-    epochs: int
     training_bytes: int
     validation_bytes: int
 
-    @property
-    def total_steps(self) -> int:
-        """Steps of the whole run."""
-        return self.epochs * self.steps_per_epoch
 
-
-def plan(run: runs.Run) -> Plan:
+def size_of(run: runs.Run) -> Size:
     """Works out the size of a run; takes no step.
 
     Raises:
@@ -74,18 +57,13 @@ def plan(run: runs.Run) -> Plan:
     # With a loss on embeddings, `fitted` may hold weights of its own.
     trainable = run.fitted.trainable_variables
     patches = run.devices.patches_per_device(config.batch_size)
-    return Plan(
-        name=f"{config.model}, {config.modality}, {config.precision}",
+    return Size(
         trainable_parameters=_num_elements(trainable),
         other_parameters=_num_elements(run.fitted.non_trainable_variables),
         weight_bytes=_num_bytes(run.fitted.variables),
         gradient_bytes=_num_bytes(trainable),
         slot_bytes=_slot_bytes(run.optimizer),
         activation_bytes=_bytes_per_patch(run.model) * patches,
-        batch_size=config.batch_size,
-        num_devices=config.batch_size // patches,
-        steps_per_epoch=run.steps_per_epoch,
-        epochs=config.epochs,
         training_bytes=_bytes_read(run.builder, config.train_split),
         validation_bytes=_bytes_read(run.builder, config.validation_split),
     )
@@ -120,46 +98,52 @@ def measure(
         )
     except tf.errors.ResourceExhaustedError as error:
         raise devices.out_of_memory(error, run.config.batch_size) from error
-    return [b - a for a, b in zip(clock.ends[:-1], clock.ends[1:], strict=True)]
+    return [end - start for start, end in itertools.pairwise(clock.ends)]
 
 
-def describe(plan: Plan) -> str:
-    """The plan in lines to print."""
+def describe(run: runs.Run) -> str:
+    """What a run takes, in lines to print.
+
+    Raises:
+      UserError: The dataset has no such validation split.
+    """
+    config, size = run.config, size_of(run)
     memory = {
-        "weights": plan.weight_bytes,
-        "gradients": plan.gradient_bytes,
-        "optimiser": plan.slot_bytes,
-        "activations (estimate)": plan.activation_bytes,
+        "weights": size.weight_bytes,
+        "gradients": size.gradient_bytes,
+        "optimiser": size.slot_bytes,
+        "activations (estimate)": size.activation_bytes,
     }
     rows = {
-        "model": plan.name,
-        "parameters": f"{plan.trainable_parameters:,} trainable, "
-        f"{plan.other_parameters:,} not",
+        "model": f"{config.model}, {config.modality}, {config.precision}",
+        "parameters": f"{size.trainable_parameters:,} trainable, "
+        f"{size.other_parameters:,} not",
         "memory": ", ".join(
-            f"{name} {_megabytes(size)}" for name, size in memory.items()
+            f"{name} {_megabytes(part)}" for name, part in memory.items()
         ),
         "": f"about {_megabytes(sum(memory.values()))} on each of "
-        f"{plan.num_devices} device(s); an estimate, without scratch memory",
-        "steps": f"{plan.steps_per_epoch:,} of {plan.batch_size:,} patches an "
-        f"epoch, {plan.total_steps:,} in all {plan.epochs:,} epochs",
-        "reads": f"{_megabytes(plan.training_bytes)} an epoch for training, "
-        f"{_megabytes(plan.validation_bytes)} for validation",
+        f"{run.devices.strategy.num_replicas_in_sync} device(s); an estimate, "
+        "without scratch memory",
+        "steps": f"{run.steps_per_epoch:,} of {config.batch_size:,} patches an "
+        f"epoch, {run.total_steps:,} in all {config.epochs:,} epochs",
+        "reads": f"{_megabytes(size.training_bytes)} an epoch for training, "
+        f"{_megabytes(size.validation_bytes)} for validation",
     }
     return "\n".join(f"{name:<12}{text}" for name, text in rows.items())
 
 
-def describe_time(plan: Plan, step_seconds: list[float]) -> str:
+def describe_time(run: runs.Run, step_seconds: list[float]) -> str:
     """The estimate of the time as a line to print.
 
     Args:
-      plan: Of the run.
+      run: Says how many steps there are.
       step_seconds: From `measure`.
     """
     if not step_seconds:
         return f"{'time':<12}no estimate: the only step of an epoch compiles"
     mean = sum(step_seconds) / len(step_seconds)
     return (
-        f"{'time':<12}about {_duration(mean * plan.total_steps)}; an estimate "
+        f"{'time':<12}about {_duration(mean * run.total_steps)}; an estimate "
         f"from the mean step, {mean:.3g} s with reading, of "
         f"{len(step_seconds)} measured; validation and compilation come on top"
     )
@@ -203,8 +187,8 @@ def _num_bytes(variables: Iterable[tf.Variable]) -> int:
 def _slot_bytes(optimizer: tf.keras.optimizers.Optimizer) -> int:
     """Bytes of what an optimiser keeps, its counters left out."""
     variables = optimizer.variables
-    # A method in Keras' older interface.
-    variables = variables() if callable(variables) else variables
+    if callable(variables):  # A method in Keras' older interface.
+        variables = variables()
     # Lookahead wraps an optimiser that keeps its own.
     inner = keras_internals.wrapped_optimizer(optimizer)
     return _num_bytes(v for v in variables if v.shape.rank) + (
@@ -222,7 +206,7 @@ def _bytes_per_patch(model: tf.keras.Model) -> int:
     )
 
 
-def _bytes_read(builder: "tfds.core.DatasetBuilder", split: str) -> int:
+def _bytes_read(builder: tfds.core.DatasetBuilder, split: str) -> int:
     """Bytes of the files of a split that are read, in its own share of each.
 
     TFRecord files have no index, so records that a part of a split leaves out
@@ -231,12 +215,11 @@ def _bytes_read(builder: "tfds.core.DatasetBuilder", split: str) -> int:
     Raises:
       UserError: The dataset has no such split.
     """
-    built_dataset.num_examples(builder, split)
     return sum(
         tf.io.gfile.stat(part.filename).length
         * (part.skip + part.take)
         // part.examples_in_shard
-        for part in builder.info.splits[split].file_instructions
+        for part in built_dataset.split_info(builder, split).file_instructions
     )
 
 

@@ -8,8 +8,12 @@ The trained network keeps its one output. What is compiled is a second model on
 the same layers, which also gives the embeddings and adds their loss.
 """
 
+import functools
+from collections.abc import Callable
+
 import tensorflow as tf
 
+from ben_tf import config as config_lib
 from ben_tf.data import layer_names
 from ben_tf.training import losses
 
@@ -25,13 +29,23 @@ class ModelWithEmbeddingLoss(tf.keras.Model):
     """
 
     def __init__(
-        self, network: tf.keras.Model, *, loss: str, weight: float, binary: bool
+        self,
+        network: tf.keras.Model,
+        *,
+        loss: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
+        weight: float,
     ):
+        """Wraps a network with two outputs.
+
+        Args:
+          network: From inputs to [probabilities, embeddings].
+          loss: Of labels and embeddings.
+          weight: Weight of that loss next to the classifier's.
+        """
         super().__init__()
         self._network = network
         self._embedding_loss = loss
         self._weight = weight
-        self._binary = binary
         self._tracker = tf.keras.metrics.Mean(name="embedding_loss")
 
     def call(
@@ -54,14 +68,7 @@ class ModelWithEmbeddingLoss(tf.keras.Model):
     ) -> tf.Tensor:
         """Classification loss + weight x embedding loss."""
         probabilities, embeddings = y_pred
-        if embeddings.shape.rank == 3:
-            extra = losses.embedding_loss(
-                self._embedding_loss, y, embeddings, binary=self._binary
-            )
-        else:
-            extra = losses.single_embedding_loss(
-                self._embedding_loss, y, embeddings
-            )
+        extra = self._embedding_loss(y, embeddings)
         self._tracker.update_state(extra)
         loss = super().compute_loss(x, y, probabilities, sample_weight)
         # The replicas' losses are added up, and Keras has scaled its own.
@@ -84,32 +91,25 @@ def with_embedding_loss(
     model: tf.keras.Model,
     inputs: dict[str, tf.Tensor],
     ready: dict[str, tf.Tensor],
-    *,
-    loss: str,
-    weight: float,
-    binary: bool,
+    config: config_lib.Config,
 ) -> ModelWithEmbeddingLoss:
     """Makes the model to compile, on the layers of a network.
 
     Args:
-      model: From `models.make_model`.
+      model: From `configured_model.make_model(config)`.
       inputs: Keras inputs of the new model.
       ready: What the network takes, made of them.
-      loss: One of `losses.EMBEDDING_LOSSES` with a shared space, else of
-        `losses.SINGLE_EMBEDDING_LOSSES`.
-      weight: Weight of that loss next to the classifier's.
-      binary: Whether signs of the embeddings are a code.
+      config: Names the loss, its weight and what it compares.
     """
-    names = {layer.name for layer in model.layers}
-    by_sensor = [layer_names.embedding_of(x) for x in ("S1", "S2")]
-    is_shared = names >= set(by_sensor)
-    compared = by_sensor if is_shared else [layer_names.EMBEDDING]
+    is_shared = config.fusion == "shared"
+    compared = (
+        [layer_names.embedding_of(sensor) for sensor in ("S1", "S2")]
+        if is_shared
+        else [layer_names.EMBEDDING]
+    )
     network = tf.keras.Model(
         model.input,
-        [
-            model.output,
-            *(model.get_layer(name).output for name in compared),
-        ],
+        [model.output, *(model.get_layer(name).output for name in compared)],
     )
     probabilities, *embeddings = network(ready)
     joined = tf.keras.layers.Lambda(
@@ -117,9 +117,13 @@ def with_embedding_loss(
         dtype="float32",
         name="embeddings",
     )(embeddings)
+    loss = (
+        functools.partial(losses.embedding_loss, binary=config.hash_bits > 0)
+        if is_shared
+        else losses.single_embedding_loss
+    )
     return ModelWithEmbeddingLoss(
         tf.keras.Model(inputs, [probabilities, joined]),
-        loss=loss,
-        weight=weight,
-        binary=binary,
+        loss=functools.partial(loss, config.embedding_loss),
+        weight=config.embedding_loss_weight,
     )

@@ -1,10 +1,7 @@
 """Trains a run from its last checkpoint to the end."""
 
-import os
-
 import tensorflow as tf
 
-from ben_tf import errors
 from ben_tf import workdir as workdir_lib
 from ben_tf.training import callbacks
 from ben_tf.training import checkpoints as checkpoints_lib
@@ -18,20 +15,14 @@ def make_checkpoints(
     run: runs.Run, workdir: workdir_lib.Workdir
 ) -> checkpoints_lib.Checkpoints:
     """What saves the state of a run, written to a workdir."""
-    best = checkpoints_lib.BestWeights(
-        workdir,
-        model=run.model,
-        optimizer=run.optimizer,
-        patience=run.config.early_stopping_patience,
-    )
     return checkpoints_lib.Checkpoints(
         workdir,
         model=run.model,
         optimizer=run.optimizer,
-        best=best,
         metrics=run.epoch_metrics,
         steps_per_epoch=run.steps_per_epoch,
         every_steps=run.config.checkpoint_every_steps,
+        patience=run.config.early_stopping_patience,
     )
 
 
@@ -79,46 +70,35 @@ def _fit(
     )
     results = [
         callbacks.History(workdir, num_epochs_done=epochs.start),
-        tf.keras.callbacks.TensorBoard(
-            os.fspath(workdir.logs), write_graph=False
-        ),
+        tf.keras.callbacks.TensorBoard(workdir.logs, write_graph=False),
     ]
-    progress = callbacks.Progress(
-        batch_size=run.config.batch_size,
-        epochs=run.config.epochs,
-        steps_per_epoch=run.steps_per_epoch,
-        first_step=first_step,
-    )
+    progress = callbacks.Progress(run, first_step=first_step)
     try:
-        run.fitted.fit(
-            run.training_data(epochs.start, first_step),
-            validation_data=run.validation_data(),
-            initial_epoch=epochs.start,
-            epochs=epochs.stop,
-            steps_per_epoch=run.steps_per_epoch - first_step,
-            verbose=0,
-            callbacks=[
-                callbacks.NotFinite(
-                    workdir,
-                    first_step=first_step,
-                    patch_names=run.training_patch_names,
-                ),
-                *(results if run.devices.is_chief else []),
-                weight_averaging.AverageInValidation(),
-                checkpoints.best,
-                checkpoints,
-                *([progress] if run.devices.is_chief else []),
-                stop_on_sigterm,
-            ],
-        )
+        with stop_on_sigterm.handling_signal():
+            run.fitted.fit(
+                run.training_data(epochs.start, first_step),
+                validation_data=run.validation_data(),
+                initial_epoch=epochs.start,
+                epochs=epochs.stop,
+                steps_per_epoch=run.steps_per_epoch - first_step,
+                verbose=0,
+                callbacks=[
+                    callbacks.NotFinite(
+                        workdir,
+                        first_step=first_step,
+                        patch_names=run.training_patch_names,
+                    ),
+                    *(results if run.devices.is_chief else []),
+                    weight_averaging.AverageInValidation(),
+                    checkpoints.best,
+                    checkpoints,
+                    *([progress] if run.devices.is_chief else []),
+                    stop_on_sigterm,
+                ],
+            )
     except (OSError, tf.errors.ResourceExhaustedError) as error:
         if devices.is_out_of_memory(error):
             raise devices.out_of_memory(error, run.config.batch_size) from error
-        raise errors.UserError(
-            f"Cannot write to the workdir {workdir}: "
-            f"{errors.first_line(error)}. The last checkpoint is kept: make "
-            "room, or make the folder writable, and the same command resumes "
-            "from there."
+        raise checkpoints_lib.cannot_write(
+            f"to the workdir {workdir}", error
         ) from error
-    finally:
-        stop_on_sigterm.release()

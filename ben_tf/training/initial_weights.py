@@ -84,14 +84,10 @@ def _load_imagenet(model: tf.keras.Model, config: config_lib.Config) -> None:
         height, width, num_bands, filters = shapes[stem]
         shapes[stem] = (height, width, len(_RGB), filters)
         values = slim_checkpoint.read_backbone(path, model.name, shapes)
-        s1 = bigearthnet.S1_BANDS
-        s2 = preprocessing.S2_STACK_BANDS
-        bands = {
-            "s1": s1,
-            "s2": s2[:num_bands],
-            "s2_s1": (*s2[: num_bands - len(s1)], *s1),
-        }[backbone]
-        values[stem] = adapt_stem(values[stem], bands)
+        s1 = bigearthnet.S1_BANDS if backbone.endswith("s1") else ()
+        # The 60 m bands, which may be missing, are the last of Sentinel-2.
+        s2 = preprocessing.S2_STACK_BANDS[: num_bands - len(s1)]
+        values[stem] = adapt_stem(values[stem], (*s2, *s1))
         slim_checkpoint.assign(variables, values)
 
 
@@ -145,17 +141,12 @@ def _read_branch(
     """The network of one sensor with its best weights."""
     workdir = workdir_lib.Workdir(folder)
     branch_config = workdir.read_config()
-    expected = {
-        "model": config.model,
-        "modality": sensor,
-        "num_classes": config.num_classes,
-    }
     # An option of the other sensor does not matter.
-    expected |= (
-        {"duplicate_vv": config.duplicate_vv}
-        if sensor == "S1"
-        else {"bands_60m": config.bands_60m}
-    )
+    own_option = {"S1": "duplicate_vv", "S2": "bands_60m"}[sensor]
+    expected = {"modality": sensor} | {
+        name: getattr(config, name)
+        for name in ("model", "num_classes", own_option)
+    }
     wrong = [
         f"`{name}={getattr(branch_config, name)}`, expected {value}"
         for name, value in expected.items()

@@ -1,8 +1,10 @@
 """SIGTERM, with which schedulers announce the end: save, then stop."""
 
+import contextlib
 import signal
 import threading
 import types
+from collections.abc import Iterator
 
 import tensorflow as tf
 
@@ -20,7 +22,7 @@ class StopOnSigterm(tf.keras.callbacks.Callback):
     """Saves after the step during which SIGTERM arrives, and stops `fit`.
 
     In validation it stops without saving: the run resumes from the checkpoint
-    before. So it does with several workers, which can only save together.
+    before. So do several workers, which can only save together.
     """
 
     def __init__(
@@ -31,49 +33,39 @@ class StopOnSigterm(tf.keras.callbacks.Callback):
         self._saves = saves
         self._is_terminated = False
 
-    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
-        """Takes the signal over; Python allows it in the main thread only."""
-        if threading.current_thread() is threading.main_thread():
-            self._previous = signal.signal(signal.SIGTERM, self._note)
+    @contextlib.contextmanager
+    def handling_signal(self) -> Iterator[None]:
+        """Takes the signal over, and gives it back to whoever had it."""
+        # Python allows it in the main thread only.
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        previous = signal.signal(signal.SIGTERM, self._note)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGTERM, previous)
 
-    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
-        """Gives the signal back."""
-        self.release()
-
-    def release(self) -> None:
-        """Gives the signal back to whoever had it."""
-        if getattr(self, "_previous", None) is not None:
-            signal.signal(signal.SIGTERM, self._previous)
-            self._previous = None
-
-    def on_train_batch_end(
-        self, batch: int, logs: dict[str, float] | None = None
-    ) -> None:
+    def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
         """After the signal, saves and stops, unless the epoch's end is next.
 
         Raises:
           Terminated: The signal came, and the state is saved.
         """
-        if not self._is_terminated:
-            return
-        if self._saves and not self._checkpoints.is_between_epochs:
+        if not self._saves:
+            self._stop_after_signal()
+        elif self._is_terminated and not self._checkpoints.is_between_epochs:
             self._checkpoints.save()
             raise Terminated(
                 f"Stopped by SIGTERM after step {self._checkpoints.steps_done}"
                 ", saved. The same command resumes from there."
             )
-        if not self._saves:
-            self._stop_after_signal()
 
-    def on_test_batch_end(
-        self, batch: int, logs: dict[str, float] | None = None
-    ) -> None:
+    def on_test_batch_end(self, batch: int, logs: dict[str, float]) -> None:
         """After the signal, stops validation."""
         self._stop_after_signal()
 
-    def on_epoch_end(
-        self, epoch: int, logs: dict[str, float] | None = None
-    ) -> None:
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         """After the signal, stops; the epoch's checkpoint is written."""
         self._stop_after_signal()
 

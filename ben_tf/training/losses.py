@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from ben_tf import errors
 from ben_tf.training import addons
 from ben_tf.training import keras_internals
 
@@ -41,10 +42,7 @@ def classification_loss(
       ValueError: Unknown name.
     """
     if name not in CLASSIFICATION_LOSSES:
-        raise ValueError(
-            "Unknown loss. Expected one of "
-            f"{', '.join(CLASSIFICATION_LOSSES)}. Received: {name!r}"
-        )
+        raise errors.unknown("loss", name, CLASSIFICATION_LOSSES)
     return CLASSIFICATION_LOSSES[name](positive_weights)
 
 
@@ -91,10 +89,7 @@ def single_embedding_loss(
       ValueError: Unknown name.
     """
     if name not in SINGLE_EMBEDDING_LOSSES:
-        raise ValueError(
-            f"Unknown loss. Expected one of {SINGLE_EMBEDDING_LOSSES}. "
-            f"Received: {name!r}"
-        )
+        raise errors.unknown("loss", name, SINGLE_EMBEDDING_LOSSES)
     tensorflow_addons = addons.load(
         f"embedding_loss={name}", instead="`fusion=shared`, whose losses do not"
     )
@@ -120,10 +115,7 @@ def single_embedding_loss(
 
 
 def cross_modal_n_pairs(
-    labels: tf.Tensor,
-    embeddings: tf.Tensor,
-    *,
-    temperature: float = 0.1,
+    labels: tf.Tensor, embeddings: tf.Tensor, *, temperature: float = 0.1
 ) -> tf.Tensor:
     """N-pairs loss for multi-label data between two sensors.
 
@@ -220,7 +212,7 @@ def hashing(embeddings: tf.Tensor) -> tf.Tensor:
 def embedding_loss(
     name: str, labels: tf.Tensor, embeddings: tf.Tensor, *, binary: bool
 ) -> tf.Tensor:
-    """The loss that `embedding_loss` names, with the hashing terms if asked.
+    """The loss on the embeddings of both sensors, with hashing terms for codes.
 
     Args:
       name: One of `EMBEDDING_LOSSES`.
@@ -246,8 +238,5 @@ def embedding_loss(
     elif name == "contrastive":
         loss = cross_modal_contrastive(labels, unit)
     else:
-        raise ValueError(
-            f"Unknown loss. Expected one of {EMBEDDING_LOSSES}. "
-            f"Received: {name!r}"
-        )
+        raise errors.unknown("loss", name, EMBEDDING_LOSSES)
     return loss + _HASHING_WEIGHT * hashing(embeddings) if binary else loss

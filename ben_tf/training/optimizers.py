@@ -53,10 +53,7 @@ def make_optimizer(
       ValueError: Unknown name.
     """
     if name not in OPTIMIZERS:
-        raise ValueError(
-            f"Unknown optimizer. Expected one of {', '.join(OPTIMIZERS)}. "
-            f"Received: {name!r}"
-        )
+        raise errors.unknown("optimizer", name, OPTIMIZERS)
     options = {"global_clipnorm": clip_norm or None}
     if name in _OF_ADDONS:
         if weight_averaging:
@@ -91,11 +88,7 @@ def of_run(
 
 
 def make_schedule(
-    name: str,
-    *,
-    peak: float,
-    warmup_steps: int,
-    total_steps: int,
+    name: str, *, peak: float, warmup_steps: int, total_steps: int
 ) -> _Rate:
     """Returns the learning rate over steps.
 

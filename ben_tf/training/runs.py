@@ -1,6 +1,7 @@
 """A training run as a value: its data, model, optimiser and devices."""
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 
 import tensorflow as tf
@@ -56,6 +57,11 @@ class Run:
         )
 
     @property
+    def total_steps(self) -> int:
+        """Steps of the whole run."""
+        return self.config.epochs * self.steps_per_epoch
+
+    @property
     def optimizer(self) -> tf.keras.optimizers.Optimizer:
         """The optimiser, with its slots."""
         return self.fitted.optimizer
@@ -64,21 +70,18 @@ class Run:
         self, first_epoch: int, first_step: int = 0
     ) -> tf.data.Dataset:
         """Batches of (inputs, labels) from a step of an epoch to the end."""
-
-        def make_part(part: tuple[int, int]) -> tf.data.Dataset:
-            return input_pipeline.training_batches(
-                self.builder,
-                self.config.train_split,
-                self._batches,
-                epochs=range(first_epoch, self.config.epochs),
-                first_step=first_step,
-                part=part,
-            )
-
+        make_part = functools.partial(
+            input_pipeline.training_batches,
+            self.builder,
+            self.config.train_split,
+            self._batches,
+            epochs=range(first_epoch, self.config.epochs),
+            first_step=first_step,
+        )
         return self.devices.distribute(make_part, self.config.batch_size)
 
     def training_patch_names(self, epoch: int, step: int) -> list[str]:
-        """Which patches the batch of a step holds; both counted from 0."""
+        """Names of the patches of a batch; epoch and step from 0."""
         return input_pipeline.training_patch_names(
             self.builder,
             self.config.train_split,
@@ -97,9 +100,7 @@ class Run:
             tf.data.experimental.AutoShardPolicy.DATA
         )
         return input_pipeline.validation_batches(
-            self.builder,
-            self.config.validation_split,
-            self._batches,
+            self.builder, self.config.validation_split, self._batches
         ).with_options(options)
 
     @property

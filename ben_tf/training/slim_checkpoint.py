@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 AUTHORS_BANDS = (
     *("B04", "B03", "B02", "B08"),
     *("B05", "B06", "B07", "B8A", "B11", "B12"),
-    *("VV", "VH"),
+    *bigearthnet.S1_BANDS,
 )
 
 # Variables of a training graph that a network for inference does not have.
@@ -43,10 +43,7 @@ _MAX_NAMES = 12
 
 
 def read_model(
-    path: str | os.PathLike,
-    model: tf.keras.Model,
-    *,
-    modality: str,
+    path: str | os.PathLike, model: tf.keras.Model, *, modality: str
 ) -> None:
     """Loads a checkpoint of the authors into a model with early fusion.
 
@@ -107,7 +104,14 @@ def _read_all(
         for name in reader.get_variable_to_shape_map()
         if not _TRAINING_STATE.fullmatch(name) and not ignored.fullmatch(name)
     }
-    _refuse_left_over(set(shapes), found, path)
+    if found != shapes.keys():
+        missing = sorted(shapes.keys() - found)
+        unknown = sorted(found - shapes.keys())
+        raise errors.UserError(
+            f"The checkpoint {path} is of another network. Variables that it "
+            f"lacks: {', '.join(missing) or 'none'}. Variables that the "
+            f"network lacks: {', '.join(unknown) or 'none'}. Check `model`."
+        )
     return read_values(reader, shapes, path)
 
 
@@ -130,11 +134,8 @@ def backbone_variables(
             continue
         parts = [scope]
         if match["block"]:
-            parts += [
-                f"block{match['block']}",
-                f"unit_{match['unit']}",
-                "bottleneck_v1",
-            ]
+            unit = f"block{match['block']}/unit_{match['unit']}"
+            parts += [unit, "bottleneck_v1"]
         elif scope.startswith("vgg") and match["group"]:
             parts.append(f"conv{match['group']}")
         parts.append(match["name"])
@@ -147,11 +148,8 @@ def backbone_variables(
 def stem_name(model_name: str) -> str:
     """Name in TF-Slim of the first kernel, (height, width, bands, filters)."""
     scope = network_name(model_name)
-    return (
-        f"{scope}/conv1/conv1_1/weights"
-        if scope.startswith("vgg")
-        else f"{scope}/conv1/weights"
-    )
+    layer = "conv1/conv1_1" if scope.startswith("vgg") else "conv1"
+    return f"{scope}/{layer}/weights"
 
 
 def open_checkpoint(
@@ -260,15 +258,12 @@ def _layer_variables(
     scope: str, layer: tf.keras.layers.Layer
 ) -> dict[str, tf.Variable]:
     """Name in TF-Slim -> variable, for one layer."""
-    names = {
-        attribute: attribute
-        for attribute in ("gamma", "beta", "moving_mean", "moving_variance")
-    } | {"kernel": "weights", "bias": "biases"}
-    return {
-        f"{scope}/{slim}": getattr(layer, ours)
-        for ours, slim in names.items()
-        if getattr(layer, ours, None) is not None
-    }
+    variables = {}
+    for variable in layer.weights:
+        name = variable.name.rpartition("/")[2].removesuffix(":0")
+        name = {"kernel": "weights", "bias": "biases"}.get(name, name)
+        variables[f"{scope}/{name}"] = variable
+    return variables
 
 
 def _order_of_bands(modality: str) -> list[int]:
@@ -306,20 +301,6 @@ def _find_prefix(path: pathlib.Path) -> pathlib.Path:
         f"No checkpoint found. Expected {index} and its data file, or {prefix} "
         "in TensorFlow's first format. Unpack the downloaded archive, or "
         "correct the path."
-    )
-
-
-def _refuse_left_over(
-    expected: set[str], found: set[str], path: str | os.PathLike
-) -> None:
-    """Names the variables that only one side has."""
-    if expected == found:
-        return
-    missing, unknown = sorted(expected - found), sorted(found - expected)
-    raise errors.UserError(
-        f"The checkpoint {path} is of another network. Variables that it "
-        f"lacks: {', '.join(missing) or 'none'}. Variables that the network "
-        f"lacks: {', '.join(unknown) or 'none'}. Check `model`."
     )
 
 

@@ -81,14 +81,11 @@ def dry_run(config: config_lib.Config) -> None:
         positive_weights=[1.0] * config.num_classes,
         load_weights=True,
     )
-    plan = dry_run_lib.plan(run)
-    print(dry_run_lib.describe(plan), flush=True)
-    print(dry_run_lib.describe_time(plan, dry_run_lib.measure(run)))
+    print(dry_run_lib.describe(run), flush=True)
+    print(dry_run_lib.describe_time(run, dry_run_lib.measure(run)))
 
 
-def _describe(
-    builder: tfds.core.DatasetBuilder,
-) -> workdir_lib.DataDescription:
+def _describe(builder: tfds.core.DatasetBuilder) -> workdir_lib.DataDescription:
     """What data.json keeps of a dataset."""
     return workdir_lib.DataDescription(
         name=builder.info.full_name,

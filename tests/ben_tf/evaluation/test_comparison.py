@@ -95,3 +95,34 @@ def test_a_run_by_the_papers_protocol_is_called_comparable():
     assert rows["one_error"].difference == pytest.approx(0.5 - 0.0593)
     assert rows["macro_f2"].paper == 0.6723
     assert rows["micro_f1"].paper is None
+
+
+@pytest.mark.parametrize(
+    ("field", "changes", "reason"),
+    [
+        ("data", {"synthetic": True}, "synthetic data"),
+        (
+            "data",
+            {"name": "bigearthnet_mm/v2/1.0.0"},
+            "dataset v2 instead of v1",
+        ),
+        ("model", {"trained_on_synthetic": True}, "trained on synthetic data"),
+        ("model", {"modality": "S2"}, "S2 instead of S1 and S2"),
+        (None, {"split": "validation"}, "split validation instead of test"),
+        (None, {"num_samples": 100}, "100 patches instead of 125,866"),
+        (
+            None,
+            {"class_names": list(bigearthnet.CLASSES_43)},
+            "43 classes instead of 19",
+        ),
+    ],
+)
+def test_every_difference_from_the_papers_protocol_is_named(
+    field, changes, reason
+):
+    real = _by_the_papers_protocol()
+    if field:
+        part = msgspec.structs.replace(getattr(real, field), **changes)
+        changes = {field: part}
+    changed = msgspec.structs.replace(real, **changes)
+    assert comparison.reasons(changed) == [reason]

@@ -153,8 +153,8 @@ def test_embedding_and_probabilities_of_a_forward_pass(name):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("resnet18", "MM", "late", 19), "Expected a model of"),
-        (("vgg16", "MM", "mid", 19), "Expected a fusion of"),
+        (("resnet18", "MM", "late", 19), "Unknown model"),
+        (("vgg16", "MM", "mid", 19), "Unknown fusion"),
         (("vgg16", "S1", "shared", 19), "Expected modality='MM'"),
     ],
 )

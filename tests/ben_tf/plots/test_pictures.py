@@ -63,11 +63,6 @@ def test_damaged_decibels_are_black_and_take_no_part():
     assert (pictures.render(grids, "VV") == 0).all()
 
 
-def test_only_pictures_of_the_sensors_that_are_there():
-    assert pictures.available(["s1"]) == ["Radar: VV, VH, VV - VH", "VV", "VH"]
-    assert len(pictures.available(bigearthnet.GRIDS)) == len(pictures.PICTURES)
-
-
 @pytest.mark.parametrize("picture", ["True colour", "VH"])
 def test_png_holds_the_pixels(picture):
     drawn = pictures.render(_grids(), picture)

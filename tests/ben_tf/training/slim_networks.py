@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 
 from ben_tf import models
+from ben_tf.models import branches
 from ben_tf.models import resnet
 from ben_tf.models import vgg as our_vgg
 
@@ -47,8 +48,9 @@ def small():
                 scope, base_depth, 1, stride
             ),
         )
+        backbone = functools.partial(resnet.resnet, num_units=(1, 1, 1, 1))
         shallow = models.Architecture(
-            functools.partial(resnet.resnet, num_units=(1, 1, 1, 1)),
+            functools.partial(branches.fuse_stacks, backbone=backbone),
             layout="stacked",
         )
         for name in ("resnet50", "resnet101"):

@@ -20,11 +20,11 @@ def _model(*sizes: int) -> tf.keras.Model:
 
 
 def _checkpoints(model, workdir) -> checkpoints_lib.Checkpoints:
-    parts = {"model": model, "optimizer": model.optimizer}
-    folder = workdir_lib.Workdir(workdir)
-    best = checkpoints_lib.BestWeights(folder, **parts)
     return checkpoints_lib.Checkpoints(
-        folder, best=best, steps_per_epoch=1, **parts
+        workdir_lib.Workdir(workdir),
+        model=model,
+        optimizer=model.optimizer,
+        steps_per_epoch=1,
     )
 
 

@@ -35,18 +35,18 @@ def run(tiny_config) -> runs.Run:
 
 
 def test_parameters_and_memory(run):
-    plan = dry_run.plan(run)
+    size = dry_run.size_of(run)
     shapes = [weight.shape for weight in run.model.get_weights()]
     num_parameters = sum(
         int(tf.reduce_prod(tf.constant(shape, tf.int64))) for shape in shapes
     )
-    assert plan.weight_bytes == 4 * num_parameters
-    assert plan.trainable_parameters + plan.other_parameters == num_parameters
+    assert size.weight_bytes == 4 * num_parameters
+    assert size.trainable_parameters + size.other_parameters == num_parameters
     # Mean and variance of what batch normalisation scales and shifts.
-    assert 0 < plan.other_parameters < plan.trainable_parameters
-    assert plan.gradient_bytes == 4 * plan.trainable_parameters
+    assert 0 < size.other_parameters < size.trainable_parameters
+    assert size.gradient_bytes == 4 * size.trainable_parameters
     # Adam keeps two moments.
-    assert plan.slot_bytes == 2 * plan.gradient_bytes
+    assert size.slot_bytes == 2 * size.gradient_bytes
 
 
 @pytest.mark.parametrize(
@@ -59,14 +59,14 @@ def test_memory_of_optimisers(tiny_config, optimizer, per_weight):
     config = dataclasses.replace(
         tiny_config, modality="S1", optimizer=optimizer
     )
-    plan = dry_run.plan(
+    size = dry_run.size_of(
         runs.make_run(
             config,
             built_dataset.open_dataset(config.data_dir),
             devices.make_devices("one_device"),
         )
     )
-    assert plan.slot_bytes == per_weight * plan.gradient_bytes
+    assert size.slot_bytes == per_weight * size.gradient_bytes
 
 
 def test_activations_of_a_network_counted_by_hand():
@@ -83,16 +83,16 @@ def test_activations_of_a_network_counted_by_hand():
 
 
 def test_steps_and_bytes_read(run):
-    plan = dry_run.plan(run)
+    size = dry_run.size_of(run)
     (folder,) = built_dataset.built_versions(run.config.data_dir)
     splits = run.builder.info.splits
     num_patches = splits["train"].num_examples
     assert num_patches % _BATCH_SIZE
-    assert plan.steps_per_epoch == num_patches // _BATCH_SIZE
-    assert plan.total_steps == 3 * plan.steps_per_epoch
+    assert run.steps_per_epoch == num_patches // _BATCH_SIZE
+    assert run.total_steps == 3 * run.steps_per_epoch
     for split, num_bytes in (
-        ("train", plan.training_bytes),
-        ("validation", plan.validation_bytes),
+        ("train", size.training_bytes),
+        ("validation", size.validation_bytes),
     ):
         files = folder.glob(f"*-{split}.tfrecord*")
         assert num_bytes == sum(path.stat().st_size for path in files)
@@ -101,10 +101,10 @@ def test_steps_and_bytes_read(run):
         grid.size_px**2 * len(grid.bands) * (4 if grid.sensor == "S1" else 2)
         for grid in bigearthnet.GRIDS.values()
     )
-    assert plan.training_bytes > num_patches * array_bytes
+    assert size.training_bytes > num_patches * array_bytes
     part = dry_run._bytes_read(run.builder, "train[:10]")
     assert part == pytest.approx(
-        plan.training_bytes * 10 / num_patches, rel=0.01
+        size.training_bytes * 10 / num_patches, rel=0.01
     )
 
 
@@ -118,15 +118,14 @@ def test_measured_steps_leave_out_the_first(run):
 
 
 def test_time_is_the_mean_step_times_the_steps(run):
-    plan = dataclasses.replace(
-        dry_run.plan(run), steps_per_epoch=100, epochs=36
-    )
+    config = dataclasses.replace(run.config, epochs=36)
+    run = dataclasses.replace(run, steps_per_epoch=100, config=config)
     # 3,600 steps of 2 s are 2 hours.
-    line = dry_run.describe_time(plan, [1.0, 3.0])
+    line = dry_run.describe_time(run, [1.0, 3.0])
     assert "about 2.0 h; an estimate" in line
     assert "2 s with reading, of 2 measured" in line
-    assert "about 6 min" in dry_run.describe_time(plan, [0.1])
-    assert "no estimate" in dry_run.describe_time(plan, [])
+    assert "about 6 min" in dry_run.describe_time(run, [0.1])
+    assert "no estimate" in dry_run.describe_time(run, [])
 
 
 def test_too_little_memory_is_one_sentence(run, monkeypatch):
@@ -143,7 +142,7 @@ def test_too_little_memory_is_one_sentence(run, monkeypatch):
 def test_unknown_validation_split(run):
     config = dataclasses.replace(run.config, validation_split="nonsense")
     with pytest.raises(errors.UserError, match="no patch in split"):
-        dry_run.plan(dataclasses.replace(run, config=config))
+        dry_run.size_of(dataclasses.replace(run, config=config))
 
 
 def test_the_command_prints_the_plan_and_leaves_nothing(tiny_config, tmp_path):
