@@ -198,11 +198,8 @@ class Builder(tfds_internals.SplitWriter):
                 runner=download_config.beam_runner,
                 options=download_config.beam_options,
             )
-        return lambda tasks, archive: workers.run(
-            shards.write_shard,
-            tasks,
-            shared=archive,
-            num_workers=self._num_workers,
+        return functools.partial(
+            workers.run, shards.write_shard, num_workers=self._num_workers
         )
 
     def _open_archive(

@@ -152,7 +152,7 @@ def plan_splits(
 
     Raises:
       errors.ArchiveError: A pair is not whole and `skip_damaged` is false.
-      errors.UserError: There is no pair at all.
+      errors.UserError: The archive holds no pair.
     """
     found = inventory.take(archive, official_lists.official_patches())
     if found.faults and not skip_damaged:
@@ -162,17 +162,14 @@ def plan_splits(
             "The archive holds no pair of patches. Expected at least one S2 "
             "patch with its S1 patch."
         )
-    by_split: dict[str, list[official_lists.OfficialPatch]] = {
-        split: [] for split in bigearthnet.SPLIT_SIZES
+    ordered = {
+        split: shards.in_record_order(
+            split, (pair for pair in found.pairs if pair.split == split)
+        )
+        for split in bigearthnet.SPLIT_SIZES
     }
-    for pair in found.pairs:
-        by_split[pair.split].append(pair)
     return (
-        {
-            split: shards.in_record_order(split, pairs)
-            for split, pairs in by_split.items()
-            if pairs
-        },
+        {split: pairs for split, pairs in ordered.items() if pairs},
         [
             shards.SkippedPair(fault.place, fault.place, fault.reason)
             for fault in found.faults

@@ -1,5 +1,6 @@
 """Downloads the two tarballs, with resumption and checksums."""
 
+import functools
 import hashlib
 import os
 import pathlib
@@ -19,6 +20,7 @@ _CHUNK_BYTES = 1 << 16
 _TIMEOUT_S = 60
 # Attempts that bring no byte, in a row, before giving up.
 _MAX_FRUITLESS_ATTEMPTS = 5
+_progress_bar = functools.partial(tqdm.tqdm, unit="B", unit_scale=True)
 
 
 class RemoteFile(NamedTuple):
@@ -143,14 +145,10 @@ def _fetch_rest(file: RemoteFile, part: pathlib.Path) -> bool:
             f"downloading {part.stem}",
         )
         with (
-            # What is there is kept only by a server that resumes.
+            # A server that does not resume sends all again.
             part.open("ab" if start else "wb") as output,
-            tqdm.tqdm(
-                desc=part.stem,
-                initial=start,
-                total=total,
-                unit="B",
-                unit_scale=True,
+            _progress_bar(
+                desc=part.stem, initial=start, total=total
             ) as progress,
         ):
             for chunk in response.iter_content(_CHUNK_BYTES):
@@ -169,11 +167,8 @@ def _check(file: RemoteFile, part: pathlib.Path) -> None:
     digest = hashlib.md5(usedforsecurity=False)
     with (
         part.open("rb") as data,
-        tqdm.tqdm(
-            desc=f"checking {part.stem}",
-            total=_size(part),
-            unit="B",
-            unit_scale=True,
+        _progress_bar(
+            desc=f"checking {part.stem}", total=_size(part)
         ) as progress,
     ):
         while chunk := data.read(_CHUNK_BYTES):

@@ -3,7 +3,7 @@
 import os
 import pathlib
 
-from tfrecords_builder import bigearthnet_mm_dataset_builder
+from ben_tf.data import built_dataset
 from tfrecords_builder import dataset
 from tfrecords_builder import sample_writer
 
@@ -26,7 +26,6 @@ def make_sample_data(
     data_dir = pathlib.Path(output_dir) / "data"
     if not archive_dir.exists():
         sample_writer.write_sample_archive(archive_dir, num_pairs=num_pairs)
-    builder = bigearthnet_mm_dataset_builder.Builder(data_dir=str(data_dir))
-    if not builder.is_prepared():
+    if not built_dataset.built_versions(data_dir):
         dataset.build(archive_dir=archive_dir, data_dir=data_dir)
     return data_dir

@@ -111,13 +111,10 @@ def choose_patches(
         strata[patch.split, patch.country, patch.season].append(patch)
     random = np.random.default_rng([seed, 1])
     chosen: list[official_lists.OfficialPatch] = []
-    remaining = num_patches
     for split, share in _SPLIT_SHARES.items():
-        # The last split takes what rounding has left.
-        wanted = min(round(share * num_patches), remaining)
-        if split == "excluded":
-            wanted = remaining
-        remaining -= wanted
+        wanted = round(share * num_patches)
+        if split == "excluded":  # The last takes what rounding has left.
+            wanted = num_patches - len(chosen)
         queues = [
             map(stratum.__getitem__, random.permutation(len(stratum)))
             for key, stratum in sorted(strata.items())

@@ -22,8 +22,8 @@ _shared: Any
 def run(
     function: Callable[[Task, Any], Result],
     tasks: Sequence[Task],
-    *,
     shared: Any,
+    *,
     num_workers: int | None,
 ) -> Iterator[Result]:
     """Yields `function(task, shared)` for each task, in the tasks' order.

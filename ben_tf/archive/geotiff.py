@@ -120,20 +120,21 @@ def _parse_plain_header(
         }
         if any(tags.pop(tag) != value for tag, value in promised.items()):
             return None
-        if not _strips_are_contiguous(
-            tags.pop(_STRIP_OFFSETS),
-            tags.pop(_STRIP_BYTE_COUNTS),
-            tags.pop(_ROWS_PER_STRIP),
-            num_rows=size_px,
-            num_row_bytes=size_px * bits // 8,
-            start=len(header),
+        # One strip follows the other, and the last ends with the file.
+        (rows_per_strip,) = tags.pop(_ROWS_PER_STRIP)
+        rows = np.array([*range(0, size_px, rows_per_strip), size_px])
+        edges = len(header) + rows * (size_px * bits // 8)
+        if not (
+            np.array_equal(tags.pop(_STRIP_OFFSETS), edges[:-1])
+            and np.array_equal(tags.pop(_STRIP_BYTE_COUNTS), np.diff(edges))
         ):
             return None
         scale_x, scale_y, scale_z = tags.pop(_PIXEL_SCALE)
         *raster_point, easting, northing, height = tags.pop(_TIEPOINT)
         geo_keys = _read_geo_keys(tags.pop(_GEO_KEYS))
         epsg = geo_keys[_PROJECTED_EPSG_KEY]
-    except (KeyError, ValueError, struct.error):
+    # A TypeError: text or fractions where a tag has a whole number.
+    except (KeyError, TypeError, ValueError, struct.error):
         return None
     if (
         tags.keys() - _HARMLESS_TAGS
@@ -176,25 +177,6 @@ def _read_tags(header: bytes) -> dict[int, tuple]:
             raise ValueError("A tag occurs twice.")
         tags[tag] = struct.unpack_from(layout, header, value_at)
     return tags
-
-
-def _strips_are_contiguous(
-    offsets: tuple[int, ...],
-    byte_counts: tuple[int, ...],
-    rows_per_strip: tuple[int, ...],
-    *,
-    num_rows: int,
-    num_row_bytes: int,
-    start: int,
-) -> bool:
-    (num_strip_rows,) = rows_per_strip
-    if num_strip_rows < 1:
-        return False
-    rows = np.array([*range(0, num_rows, num_strip_rows), num_rows])
-    edges = start + rows * num_row_bytes
-    return np.array_equal(offsets, edges[:-1]) and np.array_equal(
-        byte_counts, np.diff(edges)
-    )
 
 
 def _read_geo_keys(values: tuple[int, ...]) -> dict[int, int]:

@@ -8,7 +8,6 @@ import bz2
 import functools
 import gc
 import importlib.resources
-import sys
 import types
 from collections.abc import Mapping
 from concurrent import futures
@@ -16,13 +15,11 @@ from typing import NamedTuple
 
 _PACKAGE = "bigearthnet_common"
 _PAIRS_FILE = "s1_s2_name_country_season.csv.bz2"
-_SPLIT_FILES = types.MappingProxyType(
-    {
-        "train": "train.csv.bz2",
-        "validation": "val.csv.bz2",
-        "test": "test.csv.bz2",
-    }
-)
+_SPLIT_FILES = {
+    "train": "train.csv.bz2",
+    "validation": "val.csv.bz2",
+    "test": "test.csv.bz2",
+}
 _SNOW_FILE = "patches_with_seasonal_snow.csv.bz2"
 _CLOUD_FILE = "patches_with_cloud_and_shadow.csv.bz2"
 
@@ -86,6 +83,8 @@ def official_patches() -> Mapping[str, OfficialPatch]:
     }
     snow = frozenset(snow_list)
     cloud = frozenset(cloud_list)
+    # One object for each distinct word instead of one for each row.
+    words: dict[str, str] = {}
     patches = {}
     # The collector would scan the growing mapping again and again.
     collecting = gc.isenabled()
@@ -96,9 +95,8 @@ def official_patches() -> Mapping[str, OfficialPatch]:
             patches[s2_name] = OfficialPatch(
                 s2_name,
                 s1_name,
-                # One object for each distinct word, not one for each row.
-                sys.intern(country),
-                sys.intern(season),
+                words.setdefault(country, country),
+                words.setdefault(season, season),
                 split_of.get(s2_name, "excluded"),
                 s2_name in snow,
                 s2_name in cloud,

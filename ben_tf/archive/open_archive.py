@@ -48,38 +48,36 @@ def open_archive(
         for sensor, path in paths.items()
         if sensor not in tarballs
     }
-    if tarballs:
-        if scratch_dir is None:
-            raise ValueError(
-                "Tarballs need scratch space. Expected `scratch_dir`."
+    if not tarballs:
+        return sources
+    if scratch_dir is None:
+        raise ValueError("Tarballs need scratch space. Expected `scratch_dir`.")
+    scratch = pathlib.Path(scratch_dir)
+    scratch.mkdir(parents=True, exist_ok=True)
+    compressed = [p for p in tarballs.values() if p.suffix == ".gz"]
+    check_disk(scratch, inflated_bytes(tarballs), "inflating the tarballs")
+    with (
+        tqdm.tqdm(
+            desc="inflating",
+            total=sum(path.stat().st_size for path in compressed),
+            unit="B",
+            unit_scale=True,
+            disable=not compressed,
+        ) as progress,
+        # Inflating releases the interpreter lock.
+        futures.ThreadPoolExecutor() as executor,
+    ):
+        opened = {
+            sensor: executor.submit(
+                tarball.TarSource,
+                path,
+                sensor,
+                scratch=scratch,
+                progress=progress.update,
             )
-        scratch = pathlib.Path(scratch_dir)
-        scratch.mkdir(parents=True, exist_ok=True)
-        compressed = [p for p in tarballs.values() if p.suffix == ".gz"]
-        check_disk(scratch, inflated_bytes(tarballs), "inflating the tarballs")
-        with (
-            tqdm.tqdm(
-                desc="inflating",
-                total=sum(path.stat().st_size for path in compressed),
-                unit="B",
-                unit_scale=True,
-                disable=not compressed,
-            ) as progress,
-            # Inflating releases the interpreter lock.
-            futures.ThreadPoolExecutor() as executor,
-        ):
-            opened = {
-                sensor: executor.submit(
-                    tarball.TarSource,
-                    path,
-                    sensor,
-                    scratch=scratch,
-                    progress=progress.update,
-                )
-                for sensor, path in tarballs.items()
-            }
-            for sensor, future in opened.items():
-                sources[sensor] = future.result()
+            for sensor, path in tarballs.items()
+        }
+        sources |= {s: future.result() for s, future in opened.items()}
     return sources
 
 
@@ -87,14 +85,14 @@ def inflated_bytes(paths: dict[str, pathlib.Path]) -> int:
     """Returns the most scratch space that inflating takes.
 
     Args:
-      paths: Folder or tarball of each sensor.
+      paths: Tarball of each sensor, compressed or not.
     """
     return sum(
         min(
             _MAX_GROWTH * path.stat().st_size, tarball.LARGEST_TAR_BYTES[sensor]
         )
         for sensor, path in paths.items()
-        if path.is_file() and path.suffix == ".gz"
+        if path.suffix == ".gz"
     )
 
 

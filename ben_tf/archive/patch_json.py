@@ -93,9 +93,9 @@ def parse(data: bytes, *, place: str, sensor: str) -> PatchJson:
             _check_corners(content["coordinates"], place, sensor),
         ),
         time=_check_time(content[_TIME_KEYS[sensor]], place),
-        s2_name=_check_s2_name(content["corresponding_s2_patch"], place)
-        if sensor == "S1"
-        else "",
+        s2_name=_check_s2_name(
+            content.get("corresponding_s2_patch", ""), place
+        ),
     )
 
 

@@ -48,13 +48,10 @@ def read(
       errors.ArchiveError: A file is missing, damaged or of another size or
         type, or the files contradict each other or the official pairing.
     """
-    names = {"S1": official.s1_name, "S2": official.s2_name}
-    metadata = {
-        sensor: read_json(archive[sensor], sensor, name)
-        for sensor, name in names.items()
-    }
-    s1, s2 = metadata["S1"], metadata["S2"]
+    s1 = read_json(archive["S1"], "S1", official.s1_name)
+    s2 = read_json(archive["S2"], "S2", official.s2_name)
     check_agreement(s1, s2, official)
+    names = {"S1": official.s1_name, "S2": official.s2_name}
     grids = {}
     for name, grid in bigearthnet.GRIDS.items():
         grids[name], _ = read_grid(

@@ -21,7 +21,7 @@ from ben_tf.data import built_dataset
 from ben_tf.data import input_pipeline
 from ben_tf.predict import output_files
 
-# Raw grids of some patches, and who they are.
+# The raw grids of some patches, by name of grid, and which patches they are.
 _Batch = tuple[Mapping[str, np.ndarray | tf.Tensor], output_files.Patches]
 
 

@@ -84,14 +84,14 @@ def predict_scene(
         classes = np.full(
             (len(model.class_names), num_rows, num_columns), np.nan, np.float32
         )
-        unchecked = set(layers)
+        unchecked = sorted(layers)
         for row in tqdm.trange(num_rows, unit="row", desc="predict scene"):
             strips, valid = _read_strip(frame, layers, row * stride_m)
-            for name in sorted(unchecked):
-                if valid.any():
+            if valid.any():
+                for name in unchecked:
                     sensor = bigearthnet.GRIDS[name].sensor
                     plausibility.check_units(strips[name], sensor, "the scene")
-                    unchecked.discard(name)
+                unchecked = []
             columns = _whole_windows(valid, num_columns, stride_m)
             for start in range(0, len(columns), batch_size):
                 batch = columns[start : start + batch_size]
@@ -135,10 +135,7 @@ def _read_strip(
                     )
                 pixels = np.clip(np.nan_to_num(pixels), 0, 65_535)
             strip[..., index] = pixels
-            columns = has_data.all(axis=0).repeat(
-                pixel_m // scene_files.PIXEL_M
-            )
-            valid &= columns[: len(valid)]
+            valid &= has_data.all(axis=0).repeat(pixel_m // scene_files.PIXEL_M)
         strips[name] = strip
     return strips, valid
 

@@ -90,17 +90,17 @@ def open_layers(
     frame = None
     s2_grids = [n for n in grids if bigearthnet.GRIDS[n].sensor == "S2"]
     if s2_grids and s2_scene:
-        files = _find_band_files(pathlib.Path(s2_scene), s2_grids)
+        paths = _find_band_files(pathlib.Path(s2_scene), s2_grids)
         offsets = _read_offsets(pathlib.Path(s2_scene))
         for name in s2_grids:
             grid = bigearthnet.GRIDS[name]
             layers[name] = []
             for band in grid.bands:
-                dataset = stack.enter_context(_open(files[band]))
-                own = _frame_of(dataset, grid.pixel_size_m, files[band])
+                dataset = stack.enter_context(_open(paths[band]))
+                own = _frame_of(dataset, grid.pixel_size_m, paths[band])
                 if frame is not None and own != frame:
                     raise errors.UserError(
-                        f"{files[band].name} does not cover the same ground as "
+                        f"{paths[band].name} does not cover the same ground as "
                         "the other bands. Expected bands of one scene."
                     )
                 frame = own

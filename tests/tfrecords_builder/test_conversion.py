@@ -69,7 +69,7 @@ def test_records_and_skipped_add_up_to_the_input(
     kept = {pair.s2_name for pair in rest + by_split["excluded"]}
     assert names(builder) == kept
     assert set(builder.info.splits) == {"train", "excluded"}
-    # 6 pairs and one entry that is none.
+    # 6 pairs and one entry that is not a patch.
     assert len(skipped) + builder.info.splits.total_num_examples == 7
 
 

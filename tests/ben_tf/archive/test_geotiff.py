@@ -3,6 +3,7 @@
 import itertools
 import pickle
 import random
+import struct
 
 import numpy as np
 import pytest
@@ -148,6 +149,21 @@ def test_references_to_other_files_are_not_followed(pixels, tmp_path):
     )
     with pytest.raises(errors.ArchiveError, match="cannot be read"):
         geotiff.decode(vrt.encode(), place="x", grid=GRIDS["s2_20m"])
+
+
+@pytest.mark.parametrize("field_type", [2, 12])  # ASCII, double.
+def test_a_number_of_rows_that_is_no_integer_goes_to_rasterio(
+    pixels, field_type
+):
+    data = write_tiff(pixels)
+    entry = struct.pack("<HHI", 278, 3, 1)  # Rows per strip, a short.
+    assert data.count(entry) == 1
+    data = data.replace(entry, struct.pack("<HHI", 278, field_type, 1))
+    try:
+        raster = geotiff.decode(data, place="x.tif", grid=GRIDS["s2_20m"])
+    except errors.ArchiveError:
+        return
+    np.testing.assert_array_equal(raster.pixels, pixels)
 
 
 def damage(data: bytes, generator: random.Random) -> bytes:
