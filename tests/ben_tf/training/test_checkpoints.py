@@ -1,5 +1,8 @@
-"""A checkpoint that does not fit is one sentence."""
+"""The best weights are kept; what does not fit is one sentence."""
 
+import math
+
+import numpy as np
 import pytest
 import tensorflow as tf
 
@@ -56,3 +59,32 @@ def test_checkpoint_of_another_optimiser(tmp_path):
     model.optimizer.build(model.trainable_variables)
     with pytest.raises(errors.UserError, match="new `workdir`"):
         _restore_last(model, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("values", "best_epoch", "stops"),
+    [
+        ([0.3, 0.8, 0.5], 1, False),
+        ([0.3, 0.8, 0.5, math.nan], 1, True),
+        ([math.nan, 0.1], 1, False),
+        ([math.nan, math.nan], 0, False),
+    ],
+)
+def test_the_weights_of_the_best_epoch_are_kept(
+    values, best_epoch, stops, tmp_path
+):
+    model = _model(2)
+    workdir = workdir_lib.Workdir(tmp_path)
+    best = checkpoints_lib.BestWeights(
+        workdir, model, model.optimizer, patience=2
+    )
+    best.set_model(model)
+    model.stop_training = False
+    for epoch, value in enumerate(values):
+        model.set_weights([np.full(w.shape, epoch) for w in model.weights])
+        best.on_epoch_end(epoch, {checkpoints_lib.MONITOR: value})
+    restored = _model(2)
+    checkpoints_lib.restore_best(workdir, restored)
+    for weight in restored.get_weights():
+        np.testing.assert_array_equal(weight, best_epoch)
+    assert model.stop_training == stops
