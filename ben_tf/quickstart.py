@@ -21,6 +21,7 @@ from absl import flags
 
 from ben_tf import command_line
 from ben_tf import config as config_lib
+from ben_tf import workdir as workdir_lib
 from ben_tf.config import config_flags
 
 MODEL = "small_cnn"
@@ -53,8 +54,8 @@ def quickstart(
 
     num_pairs = num_pairs or sample_data.NUM_PAIRS
     output_dir = pathlib.Path(output_dir)
-    workdir = output_dir / "run"
-    index_dir = workdir / "index"
+    run = workdir_lib.Workdir(output_dir / "run")
+    workdir = run.path
     config = make_config(output_dir / "data", model=model)
     with _stage(
         "Sample archive, six real pairs and synthetic ones, and its TFRecords",
@@ -78,15 +79,15 @@ def quickstart(
         print(comparison.as_text(result, with_paper=False))
     with _stage(
         "Index the test split and look for patches like its first one",
-        f"ben_tf.retrieval build --saved_model={workdir}/saved_model "
-        f"--data_dir={data_dir} --output_dir={index_dir}",
+        f"ben_tf.retrieval build --saved_model={run.saved_model} "
+        f"--data_dir={data_dir} --output_dir={run.index}",
     ):
         index_builder.build_index(
-            saved_model=workdir / "saved_model",
+            saved_model=run.saved_model,
             data_dir=data_dir,
-            output_dir=index_dir,
+            output_dir=run.index,
         )
-        opened = index.Index.open(index_dir)
+        opened = index.Index.open(run.index)
         answer = query.query(opened, names=[opened.names[0]], k=5)
         print(query.format_answer(answer))
     with _stage(

@@ -71,6 +71,7 @@ ARROWS = {
         "retrieval",
         "tfrecords_builder",
         "training",
+        "workdir",
     },
 }
 # Only quickstart runs other commands.
