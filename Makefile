@@ -18,7 +18,7 @@ endif
 BIN := $(VENV)/bin
 QUICKSTART_DIR ?= quickstart
 
-.PHONY: install test test-fast lint types docs notebooks check-notebooks quickstart clean
+.PHONY: install test pytest test-fast lint types docs notebooks check-notebooks quickstart clean
 
 install: $(VENV)/installed
 
@@ -33,10 +33,15 @@ $(VENV)/installed: requirements.txt setup.py
 PYTEST := $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 \
     --dist=loadfile --no-loadscope-reorder
 
-test: lint $(ONCE)
+# Checks of one process run next to the tests, so that no core is idle.
+test: install
+	$(MAKE) --no-print-directory --jobs=2 --keep-going --output-sync=target \
+	    lint pytest $(ONCE)
+
+pytest: install
 	$(PYTEST)
 
-# Neither trains nor starts processes: for while you write.
+# Without what takes more than two seconds: for while you write.
 test-fast: install
 	$(PYTEST) -m "not slow"
 
