@@ -28,11 +28,11 @@ def test_one_sensor_is_worse_on_exactly_the_classes_of_the_other(
     """Synthetic data: the outcome follows from their design."""
     config = quickstart.make_config(larger_data_dir)
     precision = {}
-    for modality in bigearthnet.MODALITIES:
-        workdir = tmp_path / modality
-        trainer.train(dataclasses.replace(config, modality=modality), workdir)
+    for sensor in ("S1", "S2"):
+        workdir = tmp_path / sensor
+        trainer.train(dataclasses.replace(config, modality=sensor), workdir)
         result = evaluation.evaluate(workdir=workdir, data_dir=larger_data_dir)
-        precision[modality] = dict(
+        precision[sensor] = dict(
             zip(
                 result.class_names,
                 result.per_class["average_precision"],
@@ -41,12 +41,12 @@ def test_one_sensor_is_worse_on_exactly_the_classes_of_the_other(
         )
         shutil.rmtree(workdir)
     for sensor, other in (("S1", "S2"), ("S2", "S1")):
-        lost = {
+        lower = {
             name
-            for name, value in precision["MM"].items()
-            if value - precision[sensor][name] > 0.2
+            for name, value in precision[sensor].items()
+            if precision[other][name] - value > 0.15
         }
-        assert lost == _classes_of(other)
+        assert lower == _classes_of(other)
 
 
 @pytest.mark.slow
