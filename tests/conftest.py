@@ -17,7 +17,6 @@ from collections.abc import Callable
 # Before TensorFlow is imported: workers share the cores already.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
-    os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 
 import pytest
 

@@ -51,14 +51,12 @@ def built(tmp_path_factory) -> dict[str, pathlib.Path]:
     return {"sdist": sdist, "wheel": wheel}
 
 
-@pytest.mark.slow
 def test_wheel_holds_the_packages_and_nothing_else(built):
     with zipfile.ZipFile(built["wheel"]) as wheel:
         names = {name for name in wheel.namelist() if ".dist-info/" not in name}
     assert names == _files_of_packages()
 
 
-@pytest.mark.slow
 def test_sdist_holds_tests_and_all_that_they_need(built):
     with tarfile.open(built["sdist"]) as sdist:
         names = {name.partition("/")[2] for name in sdist.getnames()}
@@ -105,7 +103,6 @@ def fresh_python(built, tmp_path_factory) -> pathlib.Path:
     return folder / "bin" / "python"
 
 
-@pytest.mark.slow
 def test_a_fresh_environment_finds_every_file(fresh_python, tmp_path):
     """By where the packages are: importing them all would take TensorFlow."""
     code = f"""
@@ -138,6 +135,8 @@ assert "</html>" in text and "addEventListener" in text and "--ink" in text
 _HELP_OF_ALL = """
 import os, runpy, sys
 import tfrecords_builder
+
+pytestmark = pytest.mark.slow
 for command in sys.argv[1:]:
     if not os.fork():
         sys.stdout = open(command, "w")
@@ -147,7 +146,6 @@ for command in sys.argv[1:]:
 """
 
 
-@pytest.mark.slow
 def test_commands_explain_themselves(fresh_python, tmp_path):
     commands = [
         name.removesuffix(".py").removesuffix("/__main__").replace("/", ".")

@@ -56,6 +56,7 @@ def test_class_scores_name_every_class(num_classes):
     assert ("paper" in text) == (num_classes == 19)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_samples", [1, 40])
 def test_error_charts(num_samples):
     names = bigearthnet.CLASSES_19

@@ -14,6 +14,8 @@ from ben_tf.evaluation import evaluation
 from ben_tf.report import reports
 from ben_tf.retrieval import index_builder
 
+pytestmark = pytest.mark.slow
+
 _MAX_BYTES = 6e6
 _HEAVY = shutil.ignore_patterns("checkpoints", "saved_model", "logs")
 _CHROMIUM = next(
@@ -97,7 +99,6 @@ def test_page_is_self_contained_and_light(page):
     assert outside == []
 
 
-@pytest.mark.slow
 def test_the_same_run_gives_the_same_bytes(page, run, data_dir, tmp_path):
     again = reports.write_report(
         workdir=run, data_dir=data_dir, output=tmp_path / "again.html"
@@ -168,7 +169,6 @@ def _chromium(tmp_path, page, *options) -> subprocess.CompletedProcess:
     )
 
 
-@pytest.mark.slow
 @needs_chromium
 def test_browser_shows_all_images_and_sorts(page, tmp_path):
     # The page's own policy would, rightly, refuse the probe.
@@ -198,7 +198,6 @@ def test_browser_has_nothing_to_complain_about(page, tmp_path):
     assert "CONSOLE" not in process.stderr
 
 
-@pytest.mark.slow
 def test_everything_from_data_is_escaped(run, data_dir, tmp_path):
     hostile = tmp_path / "run"
     shutil.copytree(run, hostile, ignore=_HEAVY)
@@ -243,7 +242,6 @@ def test_runs_are_compared(run, data_dir, tmp_path):
     assert "0.7873" in text
 
 
-@pytest.mark.slow
 def test_missing_and_damaged_files_are_named(run, data_dir, tmp_path):
     def write():
         return reports.write_report(workdir=broken, data_dir=data_dir)

@@ -127,6 +127,7 @@ def test_several_splits(workdir, data_dir, tmp_path):
     assert list(index.Index.open(path).names) == sorted(expected)
 
 
+@pytest.mark.slow
 def test_unknown_name(opened, data_dir):
     with pytest.raises(errors.UserError, match="1 of 1 patches are not"):
         query.query(opened, names=["nobody"], data_dir=data_dir)
