@@ -14,6 +14,7 @@ fails, not charts that have changed.
 import argparse
 import contextlib
 import dataclasses
+import linecache
 import os
 import pathlib
 import tempfile
@@ -80,6 +81,13 @@ def check(path: pathlib.Path) -> None:
     ):
         if cell.cell_type == "code":
             place = f"{path.name}, cell {number}"
+            # As in Jupyter, AutoGraph and tracebacks find the source.
+            linecache.cache[place] = (
+                len(cell.source),
+                None,
+                cell.source.splitlines(keepends=True),
+                place,
+            )
             exec(compile(cell.source, place, "exec"), namespace)
 
 

@@ -15,6 +15,8 @@ import pytest
 
 import ben_tf
 
+pytestmark = pytest.mark.slow
+
 ROOT = pathlib.Path(__file__).parent.parent
 PACKAGES = ("ben_tf", "tfrecords_builder")
 NOT_SOURCE = shutil.ignore_patterns(
@@ -135,8 +137,6 @@ assert "</html>" in text and "addEventListener" in text and "--ink" in text
 _HELP_OF_ALL = """
 import os, runpy, sys
 import tfrecords_builder
-
-pytestmark = pytest.mark.slow
 for command in sys.argv[1:]:
     if not os.fork():
         sys.stdout = open(command, "w")
