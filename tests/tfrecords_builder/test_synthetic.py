@@ -9,6 +9,8 @@ from ben_tf import bigearthnet
 from tfrecords_builder import signatures
 from tfrecords_builder import synthetic
 
+pytestmark = pytest.mark.slow
+
 BANDS = (*bigearthnet.S1_BANDS, *bigearthnet.S2_BANDS)
 
 

@@ -15,6 +15,8 @@ from ben_tf.evaluation import predictions
 from ben_tf.evaluation import results
 from tests import in_process
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def workdir(workdir, tmp_path_factory):
@@ -125,7 +127,6 @@ def test_missing_things_are_named(tmp_path, workdir, data_dir):
         evaluation.evaluate(workdir=workdir, data_dir=data_dir, split="tset")
 
 
-@pytest.mark.slow
 def test_command_prints_the_tables_and_only_them(workdir, data_dir):
     process = in_process.run(
         "ben_tf.evaluate",

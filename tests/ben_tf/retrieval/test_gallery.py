@@ -11,6 +11,8 @@ from ben_tf.retrieval import gallery
 from ben_tf.retrieval import index
 from ben_tf.retrieval import patch_source
 
+pytestmark = pytest.mark.slow
+
 _CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 

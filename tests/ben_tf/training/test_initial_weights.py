@@ -19,6 +19,8 @@ from ben_tf.training import slim_checkpoint
 from ben_tf.training import trainer
 from tests.ben_tf.training import slim_networks
 
+pytestmark = pytest.mark.slow
+
 FINE_TUNED = config_lib.Config(
     model="resnet50",
     modality="S2",
@@ -100,7 +102,6 @@ def test_the_backbone_becomes_that_of_imagenet(imagenet, monkeypatch):
     }
 
 
-@pytest.mark.slow
 def test_from_imagenet_to_the_fusion_of_two_sensors(
     imagenet, tiny_config, tmp_path, monkeypatch
 ):
@@ -201,7 +202,6 @@ def _write_branch(folder, config, initialise=None) -> None:
     checkpoints.save_best(workdir, model)
 
 
-@pytest.mark.slow
 def test_fusion_begins_as_the_mean_of_both(branches):
     config = config_lib.Config(
         model="resnet50",

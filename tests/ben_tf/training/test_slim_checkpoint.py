@@ -14,6 +14,8 @@ from ben_tf.training import slim_checkpoint
 from tests.ben_tf.models import zero_weights
 from tests.ben_tf.training import slim_networks
 
+pytestmark = pytest.mark.slow
+
 
 def _bands(seed: int = 0) -> dict[str, np.ndarray]:
     """Band -> (2, 120, 120) standardised pixels, different for each band."""
@@ -76,7 +78,6 @@ def model() -> tf.keras.Model:
         return models.make_model("resnet50", fusion="early")
 
 
-@pytest.mark.slow
 def test_resnet_on_both_sensors(bands, tmp_path):
     """The network in full, as the authors released it."""
     expected = slim_networks.save(
@@ -96,7 +97,6 @@ def test_resnet_on_both_sensors(bands, tmp_path):
     assert not np.allclose(_ours(model, others), expected, atol=1e-2)
 
 
-@pytest.mark.slow
 def test_vgg_on_sentinel_2(small, bands, tmp_path):
     expected = slim_networks.save(
         tmp_path / "iteration-7",
@@ -111,7 +111,6 @@ def test_vgg_on_sentinel_2(small, bands, tmp_path):
     )
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["vgg19", "resnet101"])
 def test_every_variable_has_one_counterpart(name):
     with zero_weights.zero_weights():
@@ -127,7 +126,6 @@ def test_every_variable_has_one_counterpart(name):
     }
 
 
-@pytest.mark.slow
 def test_the_first_format_and_the_backbone_alone(small, tmp_path, bands):
     """TF-Slim's ImageNet weights: one file, another classifier."""
     images = _stack(bands, ("B04", "B03", "B02"))

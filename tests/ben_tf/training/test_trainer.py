@@ -15,6 +15,8 @@ from ben_tf.training import runs
 from ben_tf.training import trainer
 from tests.ben_tf import history
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_workdir_holds_what_the_design_says(workdir, tiny_config):
     assert workdir_lib.Workdir(workdir).read_config() == tiny_config
@@ -27,7 +29,6 @@ def test_the_workdir_holds_what_the_design_says(workdir, tiny_config):
     assert saved_model.load(workdir / "saved_model").modality == "MM"
 
 
-@pytest.mark.slow
 def test_same_seed_gives_the_same_numbers(workdir, tiny_config, tmp_path):
     trainer.train(tiny_config, tmp_path / "again")
     assert history.read(tmp_path / "again") == history.read(workdir)
@@ -56,7 +57,6 @@ def _make_run(config) -> runs.Run:
     )
 
 
-@pytest.mark.slow
 def test_preprocessing_on_the_device_gives_the_same_loss(
     workdir, tiny_config, tmp_path
 ):
