@@ -21,7 +21,7 @@ ROOT = pathlib.Path(__file__).parent.parent
 PACKAGES = ("ben_tf", "tfrecords_builder")
 NOT_SOURCE = shutil.ignore_patterns(
     *(".*", "__pycache__", "*.egg-info", "build", "dist", "quickstart"),
-    *("sample", "runs"),  # What the notebooks write beside themselves.
+    *("sample", "runs"),  # What the notebooks write next to themselves.
 )
 
 

@@ -1,6 +1,7 @@
 """Fields of a configuration: what they hold, and which values they allow."""
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -51,6 +52,8 @@ def check(field: dataclasses.Field, value: object) -> None:
         expected = f"one of {', '.join(map(str, choices))}"
     elif minimum is not None and not value >= minimum:
         expected = f"at least {minimum}"
+    elif isinstance(value, float) and not math.isfinite(value):
+        expected = "a finite number"
     if expected:
         raise errors.UserError(
             f"Invalid `{field.name}`. Expected {expected}. Received: {value!r}"

@@ -21,6 +21,8 @@ from ben_tf.training import optimizers
         ("num_classes", 20, "one of 19, 43"),
         ("batch_size", 0, "at least 1"),
         ("learning_rate", float("nan"), "at least 0"),
+        ("learning_rate", float("inf"), "a finite number"),
+        ("clip_norm", float("inf"), "a finite number"),
         ("learning_rate", "fast", "type float"),
         ("epochs", True, "type int"),
     ],
