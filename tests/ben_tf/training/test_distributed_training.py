@@ -124,45 +124,62 @@ def _clusters() -> list[str]:
     ]
 
 
-@pytest.mark.parametrize(
-    ("ended", "signal_number", "exit_code"),
-    [
-        (1, signal.SIGKILL, -signal.SIGKILL),
-        (0, signal.SIGKILL, -signal.SIGKILL),
-        (1, signal.SIGTERM, interruption.EXIT_CODE),
-    ],
-    ids=["killed", "chief_killed", "terminated"],
-)
-def test_a_lost_worker_comes_back_and_two_train_as_one(
-    config, one_device, tmp_path, ended, signal_number, exit_code
+def test_lost_workers_come_back_and_two_train_as_one(
+    config, one_device, tmp_path
 ):
-    """Whoever is left starts itself anew and waits."""
+    """Whoever is left starts itself anew and waits.
+
+    In the second epoch the worker is killed after step 5, the chief after
+    step 6, and the worker that came back is terminated after step 7. The
+    process that is left starts anew with its own arguments, which is why the
+    chief and the second worker have an end of their own from the start.
+    """
     workdir, temporary = tmp_path / "run", tmp_path / "temporary"
     temporary.mkdir()
     config = dataclasses.replace(config, strategy="multi_worker")
-    variables = [
-        {"TF_CONFIG": cluster, "TMPDIR": str(temporary)}
-        for cluster in _clusters()
-    ]
-    other = _start(config, workdir, **variables[1 - ended])
-    try:
-        # In the second epoch.
-        lost = _start(
-            config,
-            workdir,
-            "--end_after_step=6",
-            f"--signal={signal_number:d}",
-            **variables[ended],
+    clusters = _clusters()
+    started = []
+
+    def start(index, *options):
+        started.append(
+            _start(
+                config,
+                workdir,
+                *options,
+                TF_CONFIG=clusters[index],
+                TMPDIR=str(temporary),
+            )
         )
-        _end(lost, expected=exit_code)
-        again = _start(config, workdir, **variables[ended])
-        outputs = _end(other, again)
+        return started[-1]
+
+    try:
+        chief = start(0, "--end_after_step=6")
+        worker = start(1, "--end_after_step=5")
+        _end(worker, expected=-signal.SIGKILL)
+        worker = start(1, "--end_after_step=7", f"--signal={signal.SIGTERM:d}")
+        outputs = _end(chief, expected=-signal.SIGKILL)
+        chief = start(0)
+        outputs += _end(worker, expected=interruption.EXIT_CODE)
+        worker = start(1)
+        outputs += _end(chief, worker)
     finally:
-        other.kill()
-    assert outputs[0].count("Lost a worker. Waiting for it") == 1
-    # Whether the sixth step was saved depends on how far the chief was.
-    resumed = [re.findall(r"resuming after step (\d)", x) for x in outputs]
-    assert resumed in ([["5"], ["5"]], [["6"], ["6"]])
+        for process in started:
+            process.kill()
+    # Chief, worker, chief; the last worker has met no loss.
+    assert [
+        output.count("Lost a worker. Waiting for it") for output in outputs
+    ] == [1, 1, 1, 0]
+    # Whether the last step was saved depends on how far the chief was.
+    resumed = [
+        [int(step) for step in re.findall(r"resuming after step (\d)", output)]
+        for output in outputs
+    ]
+    (of_chief,), of_worker, of_last_chief, of_last_worker = resumed
+    assert of_worker == [of_chief, of_last_chief[0]]
+    assert of_last_chief[1:] == of_last_worker
+    assert of_chief in (4, 5)
+    assert of_last_chief[0] in (5, 6)
+    assert of_last_chief[1] in (6, 7)
     _assert_same_curves(workdir, one_device)
     assert (workdir / "saved_model" / "saved_model.pb").exists()
     names = {path.name for path in workdir.iterdir()}
