@@ -90,7 +90,7 @@ class Builder(tfds_internals.SplitWriter):
             )
             for num_classes, names in bigearthnet.CLASSES.items()
         }
-        return self.dataset_info_from_configs(
+        info = self.dataset_info_from_configs(
             features=features.FeaturesDict(
                 {
                     "patch_name": features.Text(
@@ -134,6 +134,7 @@ class Builder(tfds_internals.SplitWriter):
             license="CDLA-Permissive-1.0",
             metadata=tfds.core.MetadataDict(synthetic=False),
         )
+        return tfds_internals.described_here(info)
 
     def _split_generators(
         self, dl_manager: tfds.download.DownloadManager

@@ -20,3 +20,9 @@ class TestBuilder(tfds.testing.DatasetBuilderTestCase):
 def test_unknown_on_error_is_refused(tmp_path):
     with pytest.raises(ValueError, match="Expected 'raise' or 'skip'"):
         builder_lib.Builder(data_dir=str(tmp_path), on_error="ignore")
+
+
+def test_a_builder_leaves_no_temporary_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    builder_lib.Builder(data_dir=str(tmp_path / "data"))
+    assert not list(tmp_path.iterdir())

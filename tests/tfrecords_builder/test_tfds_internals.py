@@ -164,3 +164,18 @@ def test_the_shard_config_gives_the_number_that_tfds_writes(tmp_path):
     builder = prepare(TinyByTfds, tmp_path, num_shards=7)
     assert len(builder.info.splits["train"].shard_lengths) == 7
     assert len(os.listdir(builder.data_path)) >= 7
+
+
+def test_a_new_builder_leaves_no_folder_and_asks_nobody(tmp_path, monkeypatch):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+
+    class Described(Tiny, skip_registration=True):
+        def _info(self):
+            return tfds_internals.described_here(super()._info())
+
+    Tiny(data_dir=tmp_path / "data")
+    assert len(list(temporary.iterdir())) == 1  # What is to be avoided.
+    Described(data_dir=tmp_path / "data")
+    assert len(list(temporary.iterdir())) == 1
