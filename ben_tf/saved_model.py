@@ -29,6 +29,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from ben_tf import bigearthnet
 from ben_tf import errors
+from ben_tf import finite
 from ben_tf.data import layer_names
 from ben_tf.data import preprocessing as preprocessing_lib
 
@@ -165,8 +166,12 @@ def save(
 
     Returns:
       The path.
+
+    Raises:
+      finite.NotFinite: A weight is NaN or infinite.
     """
     path = pathlib.Path(path)
+    finite.check(model.variables, f"The weights for {path}")
     modality = preprocessing.modality
     layers = {modality: layer_names.EMBEDDING} | {
         sensor: layer_names.embedding_of(sensor)
@@ -258,7 +263,8 @@ def load(path: str | os.PathLike) -> ServedModel:
 
     Raises:
       UserError: No SavedModel there, one that is damaged or was not exported
-        by this package, or one with operations that reach outside the model.
+        by this package, one with operations that reach outside the model, or
+        with weights that are NaN or infinite.
     """
     path = pathlib.Path(path)
     _refuse_forbidden_operations(path)
@@ -271,6 +277,9 @@ def load(path: str | os.PathLike) -> ServedModel:
             "ben_tf.export."
         ) from error
     description = _read_description(loaded, path)
+    finite.check(
+        getattr(loaded, "variables_of_model", ()), f"The weights in {path}"
+    )
     return ServedModel(**msgspec.structs.asdict(description), loaded=loaded)
 
 

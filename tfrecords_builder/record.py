@@ -13,11 +13,11 @@ from collections.abc import Iterable
 from collections.abc import Sequence
 from typing import Any
 
-import google_crc32c
 import numpy as np
 
 from ben_tf import bigearthnet
 from ben_tf.archive import patch_pair
+from ben_tf.data import tfrecord_files
 
 # Enough to plan shards: 700 bytes is what a record takes besides its pixels.
 APPROXIMATE_BYTES = 700 + sum(
@@ -117,13 +117,7 @@ def frame(data: bytes) -> tuple[bytes, bytes, bytes]:
     """Returns the parts of a TFRecord: length, data, each with its checksum."""
     length = struct.pack("<Q", len(data))
     return (
-        length + struct.pack("<I", _masked_crc(length)),
+        length + struct.pack("<I", tfrecord_files.masked_crc(length)),
         data,
-        struct.pack("<I", _masked_crc(data)),
+        struct.pack("<I", tfrecord_files.masked_crc(data)),
     )
-
-
-def _masked_crc(data: bytes) -> int:
-    """CRC-32C as TFRecord files store it: rotated, plus a constant."""
-    crc = google_crc32c.value(data)
-    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF

@@ -7,10 +7,13 @@ it does not decode: `records` parses whole batches.
 import dataclasses
 import functools
 import os
+from collections.abc import Iterator
 from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 import tensorflow_datasets as tfds
+import tqdm
 
 from ben_tf.data import built_dataset
 from ben_tf.data import preprocessing as preprocessing_lib
@@ -89,6 +92,39 @@ def native_batches(
         .map(parse, num_parallel_calls=tf.data.AUTOTUNE)
         .prefetch(tf.data.AUTOTUNE)
     )
+
+
+def read_batches(
+    builder: tfds.core.DatasetBuilder,
+    split: str,
+    *,
+    desc: str | None = None,
+    **content: Any,
+) -> Iterator[dict[str, Any]]:
+    """Yields `native_batches` of a whole split, with a progress bar.
+
+    Args:
+      builder: From `open_dataset`.
+      split: TFDS split.
+      desc: What the bar says; None for no bar.
+      **content: What a batch holds, as of `native_batches`.
+
+    Raises:
+      UserError: The dataset has no such split, or its records are damaged.
+    """
+    batches = native_batches(builder, split, **content)
+    with (
+        tqdm.tqdm(
+            total=built_dataset.num_examples(builder, split),
+            unit="patch",
+            desc=desc,
+            disable=desc is None,
+        ) as progress,
+        records.explained_errors(builder),
+    ):
+        for batch in batches:
+            yield batch
+            progress.update(len(batch["labels"]))
 
 
 def training_batches(
@@ -270,7 +306,11 @@ def _records(shards: _Shards) -> tf.data.Dataset:
     """Serialized records, several files interleaved, in a fixed order."""
     return tf.data.Dataset.from_tensor_slices(shards).interleave(
         lambda path, skip, take: (
-            tf.data.TFRecordDataset(path).skip(skip).take(take)
+            tf.data.TFRecordDataset(path)
+            .skip(skip)
+            .take(take)
+            # A file that was cut between two records is read to its end.
+            .apply(tf.data.experimental.assert_cardinality(take))
         ),
         cycle_length=16,
         block_length=16,

@@ -8,12 +8,10 @@ import zipfile
 
 import numpy as np
 import tensorflow_datasets as tfds
-import tqdm
 
 from ben_tf import errors
 from ben_tf import files
 from ben_tf import saved_model
-from ben_tf.data import built_dataset
 from ben_tf.data import input_pipeline
 
 _METADATA = ("patch_name", "country", "season", "epsg", "upper_left")
@@ -63,9 +61,10 @@ def predict(
     Raises:
       UserError: The dataset has no such split.
     """
-    batches = input_pipeline.native_batches(
+    batches = input_pipeline.read_batches(
         builder,
         split,
+        desc=f"predict {split}",
         grids=model.input_names,
         num_classes=len(model.class_names),
         batch_size=batch_size,
@@ -74,19 +73,11 @@ def predict(
     columns: dict[str, list[np.ndarray]] = {
         field.name: [] for field in dataclasses.fields(Predictions)
     }
-    with tqdm.tqdm(
-        total=built_dataset.num_examples(builder, split),
-        unit="patch",
-        desc=f"predict {split}",
-    ) as progress:
-        for batch in batches:
-            columns["probabilities"].append(
-                model.serve(batch["inputs"]).numpy()
-            )
-            columns["labels"].append(batch["labels"].numpy().astype(np.uint8))
-            for name in _METADATA:
-                columns[name].append(batch[name].numpy())
-            progress.update(len(columns["labels"][-1]))
+    for batch in batches:
+        columns["probabilities"].append(model.serve(batch["inputs"]).numpy())
+        columns["labels"].append(batch["labels"].numpy().astype(np.uint8))
+        for name in _METADATA:
+            columns[name].append(batch[name].numpy())
     arrays = {name: np.concatenate(parts) for name, parts in columns.items()}
     arrays["patch_name"] = np.char.decode(
         arrays["patch_name"].astype(np.bytes_), "utf-8"

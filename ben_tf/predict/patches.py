@@ -126,7 +126,7 @@ def _from_dataset(
     """Number of patches, and batches."""
     builder = built_dataset.open_dataset(data_dir)
     total = built_dataset.num_examples(builder, split)
-    batches = input_pipeline.native_batches(
+    batches = input_pipeline.read_batches(
         builder,
         split,
         grids=model.input_names,

@@ -1,12 +1,12 @@
 """Embeds splits of the dataset and writes an index of them."""
 
+import itertools
 import os
 import pathlib
 from collections.abc import Sequence
 
 import numpy as np
 import tensorflow_datasets as tfds
-import tqdm
 
 from ben_tf import saved_model as saved_models
 from ben_tf.data import built_dataset
@@ -116,26 +116,23 @@ def embed_splits(
         name: [] for name in ("labels", *_METADATA)
     }
     end = 0
-    with tqdm.tqdm(
-        total=len(embeddings), desc="embedding", unit="patch"
-    ) as progress:
-        for split in splits:
-            for batch in input_pipeline.native_batches(
-                builder,
-                split,
-                grids=embedding.input_names(model, provenance.modality),
-                num_classes=len(model.class_names),
-                batch_size=batch_size,
-                metadata=_METADATA,
-            ):
-                rows = embedding.embed(
-                    model, batch["inputs"], modality=provenance.modality
-                )
-                start, end = end, end + len(rows)
-                embeddings[start:end] = rows
-                for name, parts in collected.items():
-                    parts.append(batch[name].numpy())
-                progress.update(len(rows))
+    for split in splits:
+        for batch in input_pipeline.read_batches(
+            builder,
+            split,
+            desc=f"embedding {split}",
+            grids=embedding.input_names(model, provenance.modality),
+            num_classes=len(model.class_names),
+            batch_size=batch_size,
+            metadata=_METADATA,
+        ):
+            rows = embedding.embed(
+                model, batch["inputs"], modality=provenance.modality
+            )
+            start, end = end, end + len(rows)
+            embeddings[start:end] = rows
+            for name, parts in collected.items():
+                parts.append(batch[name].numpy())
     embeddings.flush()
     joined = {name: np.concatenate(p) for name, p in collected.items()}
     return embedding.Embedded(
@@ -169,15 +166,15 @@ def mean_embedding(
       batch_size: Patches embedded at once.
       max_patches: Size of the sample, rounded up to whole batches.
     """
-    batches = input_pipeline.native_batches(
+    batches = input_pipeline.read_batches(
         builder,
         split,
         grids=embedding.input_names(model, modality),
         num_classes=len(model.class_names),
         batch_size=batch_size,
-    ).take(-(-max_patches // batch_size))
+    )
     rows = [
         embedding.embed(model, batch["inputs"], modality=modality)
-        for batch in batches
+        for batch in itertools.islice(batches, -(-max_patches // batch_size))
     ]
     return np.concatenate(rows).mean(axis=0)

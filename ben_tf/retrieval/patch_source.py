@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import tensorflow_datasets as tfds
-import tqdm
 
 from ben_tf import bigearthnet
 from ben_tf import errors
@@ -70,18 +69,17 @@ def _patches(
     builder: tfds.core.DatasetBuilder, split: str, grids: Sequence[str]
 ) -> Iterator[tuple[str, Grids]]:
     """Names and pixels of a split's patches, with a progress bar."""
-    batches = input_pipeline.native_batches(
-        builder, split, grids=grids, metadata=("patch_name",)
-    )
-    with tqdm.tqdm(
-        total=built_dataset.num_examples(builder, split),
+    batches = input_pipeline.read_batches(
+        builder,
+        split,
         desc=f"looking for patches in {split}",
-        unit="patch",
-    ) as progress:
-        for batch in batches.as_numpy_iterator():
-            for row, name in enumerate(batch["patch_name"]):
-                yield name.decode(), {g: batch["inputs"][g][row] for g in grids}
-            progress.update(len(batch["patch_name"]))
+        grids=grids,
+        metadata=("patch_name",),
+    )
+    for batch in batches:
+        inputs = {name: batch["inputs"][name].numpy() for name in grids}
+        for row, name in enumerate(batch["patch_name"].numpy()):
+            yield name.decode(), {g: inputs[g][row] for g in grids}
 
 
 def from_folders(

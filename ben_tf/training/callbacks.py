@@ -15,6 +15,11 @@ from ben_tf import workdir as workdir_lib
 from ben_tf.training import checkpoints
 from ben_tf.training import runs
 
+REMEDY = (
+    "Lower `learning_rate`, set `clip_norm=1` or use `precision=float32`; in a "
+    "new `workdir`, since this one would meet the same step again."
+)
+
 
 class History(tf.keras.callbacks.Callback):
     """Keeps history.csv: one row per epoch, complete after every epoch.
@@ -108,9 +113,7 @@ class NotFinite(tf.keras.callbacks.Callback):
             f"The loss is {logs['loss']} since step {step + 1} of epoch "
             f"{self._epoch + 1}, whose {len(names)} patches are "
             f"{', '.join(names[:3])} and others, all in {self._path}. Look at "
-            "them, lower `learning_rate`, set `clip_norm=1` or use "
-            "`precision=float32`; in a new `workdir`, since this one would "
-            "meet the same step again."
+            f"them. {REMEDY}"
         )
 
 

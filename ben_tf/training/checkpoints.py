@@ -4,12 +4,14 @@ import contextlib
 import math
 import os
 import pathlib
+from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
 
 import tensorflow as tf
 
 from ben_tf import errors
+from ben_tf import finite
 from ben_tf import workdir as workdir_lib
 from ben_tf.training import devices
 from ben_tf.training import keras_internals
@@ -62,7 +64,7 @@ class BestWeights(tf.keras.callbacks.Callback):
             self.value.assign(value if not math.isnan(value) else -math.inf)
             self.epoch.assign(epoch + 1)
             with weight_averaging.averaged(self.model, self._optimizer):
-                _save(self._manager, self._workdir)
+                _save(self._manager, self._workdir, self.model.variables)
         if self.is_patience_spent(epoch + 1):
             self.model.stop_training = True
 
@@ -105,6 +107,8 @@ class Checkpoints(tf.keras.callbacks.Callback):
         super().__init__()
         self.best = BestWeights(workdir, model, optimizer, patience=patience)
         self._workdir = workdir
+        self._model = model
+        self._optimizer = optimizer
         self._metrics = list(metrics)
         self._steps_per_epoch = steps_per_epoch
         self._every_steps = every_steps
@@ -130,14 +134,23 @@ class Checkpoints(tf.keras.callbacks.Callback):
           workdir: The run's folder, also where this worker writes elsewhere.
 
         Raises:
-          UserError: It holds other variables than this program's.
+          UserError: It holds other variables than this program's, or NaN.
         """
         path = _latest(workdir.last_checkpoints)
         if path is not None:
             with _explained_mismatch(workdir):
                 self._state.restore(path).assert_existing_objects_matched()
+            finite.check(self._variables, f"The weights and slots in {path}")
             self._resumed_from = path
         return self.steps_done
+
+    @property
+    def _variables(self) -> list[tf.Variable]:
+        """Weights, statistics of normalisation and slots."""
+        return [
+            *self._model.variables,
+            *keras_internals.optimizer_variables(self._optimizer),
+        ]
 
     @property
     def steps_done(self) -> int:
@@ -188,8 +201,10 @@ class Checkpoints(tf.keras.callbacks.Callback):
 
         Raises:
           UserError: It cannot be written. The one before is kept.
+          finite.NotFinite: The weights, statistics or slots are NaN or
+            infinite. The one before is kept.
         """
-        _save(self._manager, self._workdir)
+        _save(self._manager, self._workdir, self._variables)
 
 
 def _latest(folder: pathlib.Path) -> str | None:
@@ -198,9 +213,12 @@ def _latest(folder: pathlib.Path) -> str | None:
 
 
 def _save(
-    manager: tf.train.CheckpointManager, workdir: workdir_lib.Workdir
+    manager: tf.train.CheckpointManager,
+    workdir: workdir_lib.Workdir,
+    variables: Iterable[tf.Variable],
 ) -> None:
-    """Writes the next checkpoint."""
+    """Writes the next checkpoint, of variables that are finite."""
+    finite.check(variables, "The network and its optimiser")
     latest = manager.latest_checkpoint
     number = int(latest.rpartition("-")[2]) + 1 if latest else 1
     with _explained_failures(workdir):
@@ -257,8 +275,9 @@ def save_best(workdir: workdir_lib.Workdir, model: tf.keras.Model) -> None:
     """Writes imported weights as the best ones of a workdir.
 
     Raises:
-      UserError: They cannot be written.
+      UserError: They cannot be written, or are NaN or infinite.
     """
+    finite.check(model.variables, "The imported weights")
     with _explained_failures(workdir):
         _best_manager(workdir, model).save(checkpoint_number=0)
 
@@ -268,7 +287,7 @@ def restore_best(workdir: workdir_lib.Workdir, model: tf.keras.Model) -> None:
 
     Raises:
       UserError: The run has not finished an epoch, or its weights are not of
-        this architecture.
+        this architecture, NaN or infinite.
     """
     path = _latest(workdir.best_checkpoints)
     if path is None:
@@ -281,3 +300,4 @@ def restore_best(workdir: workdir_lib.Workdir, model: tf.keras.Model) -> None:
         tf.train.Checkpoint(model=model).restore(
             path
         ).assert_existing_objects_matched().expect_partial()
+    finite.check(model.variables, f"The weights in {path}")

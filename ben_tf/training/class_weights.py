@@ -3,7 +3,6 @@
 import msgspec
 import numpy as np
 import tensorflow_datasets as tfds
-import tqdm
 
 from ben_tf import config as config_lib
 from ben_tf import files
@@ -45,11 +44,12 @@ def of_run(
             remedy="Delete it, and the labels are counted again.",
         ).weights
     counts = np.zeros(config.num_classes)
-    batches = input_pipeline.native_batches(
-        builder, config.train_split, grids=(), num_classes=config.num_classes
-    )
-    for batch in tqdm.tqdm(
-        batches, desc="counting labels", unit="batch", leave=False
+    for batch in input_pipeline.read_batches(
+        builder,
+        config.train_split,
+        desc="counting labels",
+        grids=(),
+        num_classes=config.num_classes,
     ):
         counts += batch["labels"].numpy().sum(axis=0)
     num_patches = built_dataset.num_examples(builder, config.train_split)

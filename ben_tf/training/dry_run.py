@@ -13,6 +13,7 @@ import tensorflow_datasets as tfds
 import tqdm
 
 from ben_tf.data import built_dataset
+from ben_tf.data import records
 from ben_tf.training import devices
 from ben_tf.training import keras_internals
 from ben_tf.training import runs
@@ -90,12 +91,13 @@ def measure(
     num_steps = min(num_steps + 1, run.steps_per_epoch)
     clock = _Clock(num_steps)
     try:
-        run.fitted.fit(
-            run.training_data(0),
-            steps_per_epoch=num_steps,
-            verbose=0,
-            callbacks=[clock],
-        )
+        with records.explained_errors(run.builder):
+            run.fitted.fit(
+                run.training_data(0),
+                steps_per_epoch=num_steps,
+                verbose=0,
+                callbacks=[clock],
+            )
     except tf.errors.ResourceExhaustedError as error:
         raise devices.out_of_memory(error, run.config.batch_size) from error
     return [end - start for start, end in itertools.pairwise(clock.ends)]
@@ -186,14 +188,8 @@ def _num_bytes(variables: Iterable[tf.Variable]) -> int:
 
 def _slot_bytes(optimizer: tf.keras.optimizers.Optimizer) -> int:
     """Bytes of what an optimiser keeps, its counters left out."""
-    variables = optimizer.variables
-    if callable(variables):  # A method in Keras' older interface.
-        variables = variables()
-    # Lookahead wraps an optimiser that keeps its own.
-    inner = keras_internals.wrapped_optimizer(optimizer)
-    return _num_bytes(v for v in variables if v.shape.rank) + (
-        _slot_bytes(inner) if inner is not None else 0
-    )
+    variables = keras_internals.optimizer_variables(optimizer)
+    return _num_bytes(v for v in variables if v.shape.rank)
 
 
 def _bytes_per_patch(model: tf.keras.Model) -> int:

@@ -2,7 +2,10 @@
 
 import tensorflow as tf
 
+from ben_tf import errors
+from ben_tf import finite
 from ben_tf import workdir as workdir_lib
+from ben_tf.data import records
 from ben_tf.training import callbacks
 from ben_tf.training import checkpoints as checkpoints_lib
 from ben_tf.training import devices
@@ -34,8 +37,9 @@ def fit(
     """Trains until the last epoch, or until patience is spent.
 
     Raises:
-      UserError: The loss is NaN or infinite, the workdir cannot be written, or
-        memory does not suffice.
+      UserError: The loss, a weight, a statistic or a slot is NaN or infinite,
+        records are damaged, the workdir cannot be written, or memory does not
+        suffice.
       interruption.Terminated: SIGTERM came.
       devices.LOST_WORKER: One of several workers is gone.
     """
@@ -75,7 +79,10 @@ def _fit(
     ]
     progress = callbacks.Progress(run, first_step=first_step)
     try:
-        with stop_on_sigterm.handling_signal():
+        with (
+            stop_on_sigterm.handling_signal(),
+            records.explained_errors(run.builder),
+        ):
             run.fitted.fit(
                 run.training_data(epochs.start, first_step),
                 validation_data=run.validation_data(),
@@ -97,6 +104,12 @@ def _fit(
                     stop_on_sigterm,
                 ],
             )
+    except finite.NotFinite as error:
+        epoch, step = divmod(checkpoints.steps_done - 1, run.steps_per_epoch)
+        raise errors.UserError(
+            f"{error}, after step {step + 1} of epoch {epoch + 1}. The "
+            "checkpoint before is kept. " + callbacks.REMEDY
+        ) from error
     except (OSError, tf.errors.ResourceExhaustedError) as error:
         if devices.is_out_of_memory(error):
             raise devices.out_of_memory(error, run.config.batch_size) from error

@@ -71,17 +71,23 @@ def create_slots(
         optimizer._create_all_weights(variables)
 
 
-def wrapped_optimizer(
+def optimizer_variables(
     optimizer: tf.keras.optimizers.Optimizer,
-) -> tf.keras.optimizers.Optimizer | None:
-    """The optimiser inside TensorFlow Addons' Lookahead; None for others.
+) -> list[tf.Variable]:
+    """All that an optimiser keeps: counters, slots, averages.
 
-    Relies on Lookahead keeping it as `_optimizer`. The wrapper that scales
-    losses does so, too, but lists the variables of its `inner_optimizer`.
+    Relies on `variables` being a method in Keras' older optimisers, and on
+    TensorFlow Addons' Lookahead keeping the optimiser inside it as
+    `_optimizer`. The wrapper that scales losses does so, too, but lists the
+    variables of its `inner_optimizer`.
     """
-    if hasattr(optimizer, "inner_optimizer"):
-        return None
-    return getattr(optimizer, "_optimizer", None)
+    variables = optimizer.variables
+    if callable(variables):
+        variables = variables()
+    wrapped = None
+    if not hasattr(optimizer, "inner_optimizer"):
+        wrapped = getattr(optimizer, "_optimizer", None)
+    return [*variables, *(optimizer_variables(wrapped) if wrapped else ())]
 
 
 def moving_averages(

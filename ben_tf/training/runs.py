@@ -9,6 +9,7 @@ import tensorflow_datasets as tfds
 
 from ben_tf import config as config_lib
 from ben_tf import errors
+from ben_tf import finite
 from ben_tf.data import built_dataset
 from ben_tf.data import input_pipeline
 from ben_tf.metrics import streaming
@@ -152,6 +153,7 @@ def make_run(
         # Before slots exist, which may start from the weights.
         if load_weights:
             initial_weights.load_initial_weights(model, config)
+            finite.check(model.variables, "The initial weights")
         if config.trainable == "head":
             configured_model.freeze_features(model)
         fitted = configured_model.make_fitted(model, config)

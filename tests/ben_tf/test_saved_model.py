@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from ben_tf import bigearthnet
 from ben_tf import errors
+from ben_tf import finite
 from ben_tf import models
 from ben_tf import saved_model
 
@@ -119,6 +120,42 @@ def test_a_failed_export_keeps_the_older_one(tmp_path):
     with pytest.raises(ValueError):
         saved_model.write(module, path, signatures={"answer": "no function"})
     assert tf.saved_model.load(str(path)).answer() == 42
+
+
+def _spoilt() -> tf.keras.Model:
+    """A model that gives a finite answer all the same: ReLU hides the NaN."""
+    model = models.make_model("small_cnn", modality="S2")
+    model.trainable_variables[0].assign(
+        tf.fill(model.trainable_variables[0].shape, np.nan)
+    )
+    return model
+
+
+def test_weights_that_are_nan_are_not_exported(tmp_path):
+    path = tmp_path / "saved_model"
+    with pytest.raises(
+        errors.UserError, match=f"The weights for {path} hold N"
+    ):
+        _save(_spoilt(), path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_export_whose_weights_are_nan_is_refused(tmp_path, monkeypatch):
+    with monkeypatch.context() as patches:
+        patches.setattr(finite, "check", lambda *_: None)
+        _save(_spoilt(), tmp_path)
+    with pytest.raises(errors.UserError, match=f"weights in {tmp_path} hold N"):
+        saved_model.load(tmp_path)
+
+
+def _save(model, path) -> None:
+    saved_model.save(
+        model,
+        path,
+        preprocessing=PREPROCESSING,
+        name="small_cnn",
+        trained_on_synthetic=True,
+    )
 
 
 def test_saving_does_not_name_the_folder_that_it_renames(caplog, tmp_path):

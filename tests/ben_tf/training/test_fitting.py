@@ -60,6 +60,7 @@ def _run(**fields) -> types.SimpleNamespace:
         training_data=lambda epoch, step: data.repeat().skip(step),
         validation_data=lambda: data,
         training_patch_names=lambda epoch, step: [f"e{epoch}_s{step}", "b"],
+        builder=None,
     )
 
 
@@ -88,6 +89,57 @@ def test_loss_that_is_not_finite_names_step_and_patches(tmp_path):
         == 1
     )
     assert np.all(np.isfinite(again.model.get_weights()[0]))
+
+
+def _spoil_weight(run):
+    run.model.trainable_variables[0].scatter_nd_update([[0, 0]], [np.nan])
+
+
+def _spoil_slot(run):
+    slots = [x for x in run.optimizer.variables if x.shape == (8, 19)]
+    slots[-1].scatter_nd_update([[7, 18]], [np.inf])
+
+
+def _spoil_statistic(run):
+    run.statistics.moving_mean.assign([np.nan])
+
+
+@pytest.mark.parametrize(
+    "spoil", [_spoil_weight, _spoil_slot, _spoil_statistic]
+)
+@pytest.mark.parametrize("every_steps", [0, 1], ids=["epoch", "step"])
+def test_what_the_loss_hides_is_found_before_it_is_saved(
+    tmp_path, spoil, every_steps
+):
+    """After the fifth of six steps, in the second epoch."""
+    run = _run(epochs=2, checkpoint_every_steps=every_steps)
+    # A layer that the loss does not depend on, as behind a ReLU.
+    run.statistics = tf.keras.layers.BatchNormalization()
+    run.statistics.build((None, 1))
+    run.model.hidden = run.statistics
+    checkpoints = _checkpoints(run, tmp_path)
+    count = checkpoints.on_train_batch_end
+
+    def count_and_spoil(batch, logs=None):
+        if checkpoints.steps_done == 4:
+            spoil(run)
+        count(batch, logs)
+
+    checkpoints.on_train_batch_end = count_and_spoil
+    where = "step 2 of epoch 2" if every_steps else "step 3 of epoch 2"
+    if spoil is _spoil_weight and not every_steps:
+        where = "since step 3 of epoch 2"  # The next loss tells.
+    with pytest.raises(errors.UserError, match=where):
+        fitting.fit(run, checkpoints, workdir_lib.Workdir(tmp_path))
+    again = _run(epochs=2)
+    again.model.hidden = tf.keras.layers.BatchNormalization()
+    again.model.hidden.build((None, 1))
+    kept = _checkpoints(again, tmp_path)
+    assert kept.restore_last(workdir_lib.Workdir(tmp_path)) == (
+        4 if every_steps else 3
+    )
+    for variable in (*again.model.variables, *again.optimizer.variables):
+        assert np.isfinite(variable.numpy()).all()
 
 
 def test_full_disk_keeps_the_last_checkpoint(tmp_path):

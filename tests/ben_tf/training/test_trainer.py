@@ -2,8 +2,11 @@
 
 import dataclasses
 import json
+import shutil
 
+import numpy as np
 import pytest
+import tensorflow as tf
 
 from ben_tf import errors
 from ben_tf import saved_model
@@ -32,6 +35,41 @@ def test_the_workdir_holds_what_the_design_says(workdir, tiny_config):
 def test_same_seed_gives_the_same_numbers(workdir, tiny_config, tmp_path):
     trainer.train(tiny_config, tmp_path / "again")
     assert history.read(tmp_path / "again") == history.read(workdir)
+
+
+def test_a_record_of_nan_stops_the_run_by_name(tiny_config, tmp_path):
+    """The last good checkpoint stays, and nothing is exported."""
+    copy = shutil.copytree(tiny_config.data_dir, tmp_path / "data")
+    config = dataclasses.replace(
+        tiny_config,
+        data_dir=str(copy),
+        modality="S1",
+        checkpoint_every_steps=1,
+        shuffle_buffer=1,
+        jit_compile="off",
+    )
+    # In the second of two steps.
+    name = _make_run(config).training_patch_names(0, 1)[3]
+    for path in copy.rglob("*-train.tfrecord-*"):
+        serialized = list(
+            tf.data.TFRecordDataset(str(path)).as_numpy_iterator()
+        )
+        with tf.io.TFRecordWriter(str(path)) as writer:
+            for record in serialized:
+                example = tf.train.Example.FromString(record)
+                values = example.features.feature
+                if values["patch_name"].bytes_list.value[0] == name.encode():
+                    pixels = np.frombuffer(
+                        values["s1"].bytes_list.value[0], np.float32
+                    ).copy()
+                    pixels[7207] = -np.inf
+                    values["s1"].bytes_list.value[0] = pixels.tobytes()
+                writer.write(example.SerializeToString())
+    workdir = workdir_lib.Workdir(tmp_path / "run")
+    with pytest.raises(errors.UserError, match=f"{name} holds NaN or infinite"):
+        trainer.train(config, workdir.path)
+    assert checkpoints.has_state(workdir)
+    assert not workdir.saved_model.exists()
 
 
 def test_another_seed_gives_other_weights_and_another_order(tiny_config):
