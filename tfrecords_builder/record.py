@@ -117,13 +117,13 @@ def frame(data: bytes) -> tuple[bytes, bytes, bytes]:
     """Returns the parts of a TFRecord: length, data, each with its checksum."""
     length = struct.pack("<Q", len(data))
     return (
-        length + struct.pack("<I", _masked_crc(length)),
+        length + struct.pack("<I", masked_crc(length)),
         data,
-        struct.pack("<I", _masked_crc(data)),
+        struct.pack("<I", masked_crc(data)),
     )
 
 
-def _masked_crc(data: bytes) -> int:
+def masked_crc(data: bytes) -> int:
     """CRC-32C as TFRecord files store it: rotated, plus a constant."""
     crc = google_crc32c.value(data)
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF

@@ -1,0 +1,256 @@
+"""Finds every fault of the records of a file, on its own and by the facts."""
+
+import os
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from ben_tf import bigearthnet
+from ben_tf import errors
+from ben_tf.archive import footprints
+from ben_tf.archive import inventory
+from ben_tf.archive import official_lists
+from ben_tf.archive import plausibility
+from tfrecords_builder import record_files
+
+# Of the times in names only the date is true: some are seconds off, or have a
+# 61st second.
+_DATE_DIGITS = 8
+# Places computed from names are exact for all patches that were compared, but
+# not all were.
+_FARTHEST_M = bigearthnet.PATCH_SIZE_M
+
+
+class ShardTask(NamedTuple):
+    """One file to check.
+
+    Attributes:
+      path: The file.
+      split: Its split.
+      num_records: How many records it should hold.
+    """
+
+    path: str
+    split: str
+    num_records: int
+
+
+class FoundRecord(NamedTuple):
+    """A record that says which pair it is.
+
+    Attributes:
+      place: The file and the name, for messages.
+      name: S2 name of the pair.
+      patch: The pair as the record describes it; None if the record is broken.
+    """
+
+    place: str
+    name: str
+    patch: official_lists.OfficialPatch | None
+
+
+class ShardFindings(NamedTuple):
+    """What `check_shard` found.
+
+    Attributes:
+      num_read: Number of records that could be read.
+      records: Those that say which pair they are.
+      faults: What is wrong with the file and its records.
+    """
+
+    num_read: int
+    records: list[FoundRecord]
+    faults: list[inventory.Fault]
+
+
+def check_shard(task: ShardTask, shared: None) -> ShardFindings:
+    """Reads a file and checks each record; what a worker process runs."""
+    del shared
+    file_name = os.path.basename(task.path)
+    records = []
+    faults = []
+    num_read = 0
+    try:
+        for frame in record_files.read_frames(task.path):
+            found, of_record = _check_frame(
+                frame, f"{file_name}/record {num_read}", task
+            )
+            num_read += 1
+            faults += of_record
+            if found:
+                records.append(found)
+    except errors.ArchiveError as error:
+        faults.append(inventory.Fault("broken", error.place, error.reason))
+    else:
+        if num_read != task.num_records:
+            faults.append(
+                inventory.Fault(
+                    "broken",
+                    file_name,
+                    f"holds {num_read:,} records. Expected "
+                    f"{task.num_records:,}, as dataset_info.json says.",
+                )
+            )
+    return ShardFindings(num_read, records, faults)
+
+
+def _check_frame(
+    frame: record_files.Frame, place: str, task: ShardTask
+) -> tuple[FoundRecord | None, list[inventory.Fault]]:
+    reasons = []
+    values: Mapping[str, Sequence] = {}
+    name = None
+    if not frame.is_intact:
+        reasons.append(
+            "is damaged: its checksum is another than when it was written."
+        )
+    try:
+        values = record_files.parse(frame.data)
+        name = values["patch_name"][0].decode()
+        place = f"{os.path.basename(task.path)}/{name}"
+    except UnicodeDecodeError:
+        received = values["patch_name"][0][:100]
+        reasons.append(
+            "has a patch_name that is not UTF-8. Expected a name of the "
+            f"official list. Received: {received!r}"
+        )
+    except ValueError as error:
+        # What else is wrong with a damaged record does not matter.
+        reasons += [str(error)] if frame.is_intact else []
+    patch = None
+    if frame.is_intact and name is not None:
+        reasons += faults_of(values)
+        patch = None if reasons else _describe(values, task.split)
+    faults = [inventory.Fault("broken", place, reason) for reason in reasons]
+    return (
+        None if name is None else FoundRecord(place, name, patch),
+        faults,
+    )
+
+
+def faults_of(values: Mapping[str, Sequence]) -> Iterator[str]:
+    """Yields what is wrong with a record; sentences without their subject.
+
+    Args:
+      values: From `record_files.parse`.
+    """
+    for name, grid in bigearthnet.GRIDS.items():
+        yield from _grid_faults(values[name][0], grid, name)
+    yield from _label_faults(values["labels_43"], values["labels_19"])
+    for name, names in (
+        ("country", bigearthnet.COUNTRIES),
+        ("season", bigearthnet.SEASONS),
+        ("seasonal_snow", (False, True)),
+        ("cloud_or_shadow", (False, True)),
+    ):
+        if values[name][0] not in range(len(names)):
+            yield (
+                f"has a {name} out of range. Expected 0 to {len(names) - 1}. "
+                f"Received: {values[name][0]}"
+            )
+    try:
+        s1_name = values["s1_name"][0].decode()
+        epsg, corner = footprints.footprint_of(s1_name)
+        corner = float(corner[0]), float(corner[1])
+    except (OverflowError, ValueError):
+        yield (
+            "has an unusable s1_name. Expected one that ends in an MGRS tile "
+            f"and two indices. Received: {values['s1_name'][0][:100]!r}"
+        )
+    else:
+        yield from _place_faults(values, footprints.Footprint(epsg, corner))
+        yield from _time_faults(values["s1_time"][0], s1_name, "s1_time")
+    s2_name = values["patch_name"][0].decode()
+    yield from _time_faults(values["s2_time"][0], s2_name, "s2_time")
+
+
+def _grid_faults(
+    data: bytes, grid: bigearthnet.Grid, name: str
+) -> Iterator[str]:
+    expected = int(np.prod(grid.shape)) * np.dtype(grid.dtype).itemsize
+    if len(data) != expected:
+        yield (
+            f"has an unusable {name}. Expected {expected:,} bytes, for "
+            f"{grid.shape} {grid.dtype}. Received: {len(data):,}"
+        )
+        return
+    pixels = np.frombuffer(data, grid.dtype).reshape(grid.shape)
+    if not np.isfinite(pixels).all():
+        yield f"holds NaN or infinite numbers in {name}."
+        return
+    try:
+        plausibility.check_units(pixels, grid.sensor, name)
+    except errors.UserError as error:
+        yield f"holds implausible pixels: {error}"
+
+
+def _label_faults(
+    labels_43: Sequence[int], labels_19: Sequence[int]
+) -> Iterator[str]:
+    for num_classes, labels in ((43, labels_43), (19, labels_19)):
+        if not all(label in range(num_classes) for label in labels):
+            yield (
+                f"has a label out of range. Expected labels_{num_classes} from "
+                f"0 to {num_classes - 1}. Received: {list(labels)[:50]}"
+            )
+            return
+        if len(set(labels)) != len(labels):
+            yield f"has a label twice. Received: {list(labels)[:50]}"
+            return
+    if not labels_43:
+        yield "has no label. Expected at least one of the 43 classes."
+    mapped = bigearthnet.labels_43_to_19(
+        bigearthnet.CLASSES_43[label] for label in labels_43
+    )
+    expected = {bigearthnet.CLASSES_19.index(name) for name in mapped}
+    if set(labels_19) != expected:
+        yield (
+            "has labels of the two nomenclatures that contradict each other. "
+            f"Expected labels_19 {sorted(expected)}, which follow from "
+            f"labels_43 {sorted(labels_43)}. Received: {sorted(labels_19)}"
+        )
+
+
+def _place_faults(
+    values: Mapping[str, Sequence], expected: footprints.Footprint
+) -> Iterator[str]:
+    epsg = values["epsg"][0]
+    if epsg != expected.epsg:
+        yield (
+            f"has another projection than its name says. Expected EPSG "
+            f"{expected.epsg}. Received: {epsg}"
+        )
+    corner = np.array(values["upper_left"])
+    if not (np.abs(corner - expected.upper_left) < _FARTHEST_M).all():
+        yield (
+            "lies elsewhere than its name says. Expected the upper left corner "
+            f"{expected.upper_left}. Received: {tuple(values['upper_left'])}"
+        )
+
+
+def _time_faults(time: bytes, name: str, what: str) -> Iterator[str]:
+    """Compares the date with the one that a patch name holds before its "T"."""
+    before, _, _ = name.partition("T")
+    date = before[-_DATE_DIGITS:].encode()
+    if time[:10].replace(b"-", b"") != date:
+        yield (
+            f"has another {what} than its name says. Expected the date "
+            f"{date.decode()}. Received: {time[:40]!r}"
+        )
+
+
+def _describe(
+    values: Mapping[str, Sequence], split: str
+) -> official_lists.OfficialPatch:
+    return official_lists.OfficialPatch(
+        s2_name=values["patch_name"][0].decode(),
+        s1_name=values["s1_name"][0].decode(),
+        country=bigearthnet.COUNTRIES[values["country"][0]],
+        season=bigearthnet.SEASONS[values["season"][0]],
+        split=split,
+        seasonal_snow=bool(values["seasonal_snow"][0]),
+        cloud_or_shadow=bool(values["cloud_or_shadow"][0]),
+    )
