@@ -11,6 +11,8 @@ in the page cache. Ends with one line a figure, `name: number`:
   tar_of_folder      speed from .tar over speed from folders
   tar_gz_of_folder   speed from .tar.gz over speed from folders
   inflating_of_folder   the same if nothing followed the inflating
+  finite_cost_build  the part of the build's time that goes into checking that
+                     pixels are finite and plausible: 0.02 is 2 %
   verify_pairs_per_second, pairs_per_second
   pairs_per_second_2000, speed_of_speed_at_2000, limit_of_limit_at_2000
                      whether time is linear: the speed at --pairs over that at
@@ -52,6 +54,7 @@ from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 from concurrent import futures
+from unittest import mock
 
 import numpy as np
 from absl import flags
@@ -60,8 +63,11 @@ from ben_tf import bigearthnet
 from ben_tf import command_line
 from ben_tf import errors
 from ben_tf.archive import geotiff
+from ben_tf.archive import inventory
 from ben_tf.archive import layout
 from ben_tf.archive import official_lists
+from ben_tf.archive import open_archive
+from ben_tf.archive import plausibility
 
 FOLDERS = {sensor: names[0] for sensor, names in layout.SENSOR_FOLDERS.items()}
 # The usual way is slow and linear: a part of the pairs is enough.
@@ -283,6 +289,38 @@ def measure_seconds(
     return seconds
 
 
+def measure_check_seconds(
+    archive_dir: pathlib.Path, scratch: pathlib.Path, num_rounds: int
+) -> float:
+    """Returns how much longer a process needs for a pair with its checks."""
+    from tfrecords_builder import shards
+
+    archive = open_archive.open_archive(archive_dir)
+    pairs = inventory.take(archive, official_lists.official_patches()).pairs
+    task = shards.ShardTask(
+        "train", str(scratch / "shard"), pairs[:USUAL_PAIRS], False
+    )
+
+    def convert() -> float:
+        start = time.process_time()
+        shards.write_shard(task, archive)
+        return time.process_time() - start
+
+    def convert_unchecked() -> float:
+        with mock.patch.multiple(
+            plausibility, check_band=_nothing, check_grid=_nothing
+        ):
+            return convert()
+
+    convert()
+    more = [convert() - convert_unchecked() for _ in range(10 * num_rounds)]
+    return statistics.median(more) / len(task.pairs)
+
+
+def _nothing(pixels: object, sensor: str, place: str) -> None:
+    """Stands in for a check."""
+
+
 class PeakMemory:
     """Samples the proportional memory of this process and its children."""
 
@@ -433,6 +471,7 @@ def report(
             seconds = measure_seconds(function, archive_dir, scratch, number)
             rates[name].append(number / seconds)
             print(f"{name}: {rates[name][-1]:.0f} pairs per second", flush=True)
+    check_seconds = measure_check_seconds(few, scratch, num_rounds)
     peak_mib = {num_pairs: measure_peak_mib(folders, scratch)}
     median = {name: statistics.median(rate) for name, rate in rates.items()}
     print(f"vs_rasterio: {median['ours'] / median['rasterio']:.2f}")
@@ -442,6 +481,9 @@ def report(
         print(f"tar_gz_of_folder: {median['tar_gz'] / median['ours']:.2f}")
         inflating = median["inflating"] / median["ours"]
         print(f"inflating_of_folder: {inflating:.2f}")
+    # All cores convert.
+    checks = check_seconds * median["ours"] / (os.cpu_count() or 1)
+    print(f"finite_cost_build: {checks:.4f}")
     print(f"verify_pairs_per_second: {median['verify']:.0f}")
     print(f"pairs_per_second: {median['ours']:.0f}")
     if few is not folders:

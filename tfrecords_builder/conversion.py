@@ -154,7 +154,8 @@ def plan_splits(
       errors.ArchiveError: A pair is not whole and `skip_damaged` is false.
       errors.UserError: The archive holds no pair.
     """
-    found = inventory.take(archive, official_lists.official_patches())
+    official = official_lists.official_patches()
+    found = inventory.take(archive, official)
     if found.faults and not skip_damaged:
         raise errors.ArchiveError(found.faults[0].place, found.faults[0].reason)
     if not found.pairs:
@@ -168,10 +169,16 @@ def plan_splits(
         )
         for split in bigearthnet.SPLIT_SIZES
     }
+    # The key of a pair is its S2 patch, also where that is what is missing.
+    s2_names = {pair.s1_name: pair.s2_name for pair in official.values()}
     return (
         {split: pairs for split, pairs in ordered.items() if pairs},
         [
-            shards.SkippedPair(fault.place, fault.place, fault.reason)
+            shards.SkippedPair(
+                s2_names.get(fault.place, fault.place),
+                fault.place,
+                fault.reason,
+            )
             for fault in found.faults
         ],
     )

@@ -90,14 +90,15 @@ _ROWS_PER_STRIP = 278
 _PIXEL_SCALE = 33550
 _TIEPOINT = 33922
 _GEO_KEYS = 34735
+_GDAL_METADATA = 42112
 # These say nothing about pixels or place: ASCII and double parameters of
-# geokeys, GDAL's metadata and its no-data value.
-_HARMLESS_TAGS = frozenset({34736, 34737, 42112, 42113})
+# geokeys, GDAL's metadata (looked at for scales) and its no-data value.
+_HARMLESS_TAGS = frozenset({34736, 34737, _GDAL_METADATA, 42113})
 
 # Geokeys, GeoTIFF 1.1: projected model, pixel is area, metres.
 _REQUIRED_GEO_KEYS = {1024: 1, 1025: 1, 3076: 9001}
 _PROJECTED_EPSG_KEY = 3072
-_USER_DEFINED = 32767
+_NO_EPSG_CODE = (0, 32767)  # Undefined, user-defined.
 
 
 # Bands on the same grid of a patch have equal headers.
@@ -141,7 +142,8 @@ def _parse_plain_header(
         or scale_x != scale_y
         or any((scale_z, height, *raster_point))
         or not (np.isfinite(easting) and np.isfinite(northing))
-        or epsg == _USER_DEFINED
+        or epsg in _NO_EPSG_CODE
+        or any(b'role="' in text for text in tags.get(_GDAL_METADATA, ()))
         or any(geo_keys.get(k) != v for k, v in _REQUIRED_GEO_KEYS.items())
     ):
         return None
@@ -224,6 +226,13 @@ def _decode_with_rasterio(
             if dataset.dtypes[0] != grid.dtype:
                 raise errors.ArchiveError(
                     place, f"holds {dataset.dtypes[0]} pixels. {expected}"
+                )
+            if (dataset.scales, dataset.offsets) != ((1.0,), (0.0,)):
+                raise errors.ArchiveError(
+                    place,
+                    f"has a scale of {dataset.scales[0]:g} and an offset of "
+                    f"{dataset.offsets[0]:g}, so that its numbers are not its "
+                    "values. Expected the values themselves.",
                 )
             pixels = dataset.read(1)
             transform = dataset.transform

@@ -4,8 +4,6 @@ import contextlib
 from collections.abc import Iterator
 from collections.abc import Sequence
 
-import numpy as np
-
 from ben_tf import bigearthnet
 from ben_tf import errors
 from ben_tf.archive import inventory
@@ -13,6 +11,7 @@ from ben_tf.archive import layout
 from ben_tf.archive import official_lists
 from ben_tf.archive import patch_pair
 from ben_tf.archive import patch_sources
+from ben_tf.archive import plausibility
 
 
 def check_pairs(
@@ -29,8 +28,8 @@ def check_pair(
     """Reads the 16 files of a pair and returns all faults.
 
     Checks that each file is there and nothing else, that sizes, types and
-    georeference are right, that labels are known, that dB are finite, and that
-    both patches name the same partner, place and labels.
+    georeference are right, that labels are known, that pixels are finite and
+    plausible, and that both patches name the same partner, place and labels.
     """
     faults: list[inventory.Fault] = []
     metadata = {}
@@ -57,18 +56,21 @@ def check_pair(
                     source, sensor, patch_name
                 )
                 footprint = metadata[sensor].footprint
-        for band in bigearthnet.BANDS[sensor]:
-            name = layout.band_name(patch_name, band)
-            if name not in present:
+        for grid in bigearthnet.GRIDS.values():
+            if grid.sensor != sensor:
                 continue
-            with _noting_in(faults):
-                pixels = patch_pair.read_band(
-                    source, patch_name, band, footprint=footprint
-                ).pixels
-                if sensor == "S1" and not np.isfinite(pixels).all():
-                    raise errors.ArchiveError(
-                        f"{patch_name}/{name}", "holds NaN or infinite dB."
-                    )
+            bands = []
+            for band in grid.bands:
+                if layout.band_name(patch_name, band) in present:
+                    with _noting_in(faults):
+                        bands.append(
+                            patch_pair.read_band(
+                                source, patch_name, band, footprint=footprint
+                            ).pixels
+                        )
+            if len(bands) == len(grid.bands):
+                with _noting_in(faults):
+                    plausibility.check_grid(bands, sensor, patch_name)
     if len(metadata) == 2:
         with _noting_in(faults):
             patch_pair.check_agreement(metadata["S1"], metadata["S2"], official)

@@ -14,7 +14,6 @@ from ben_tf.archive import footprints
 from ben_tf.archive import open_archive
 from ben_tf.archive import patch_pair
 from ben_tf.archive import patch_sources
-from ben_tf.archive import plausibility
 
 
 class Patch(NamedTuple):
@@ -136,7 +135,6 @@ def _read(
             array, found = patch_pair.read_grid(
                 sources[grid.sensor], name, grid
             )
-            plausibility.check_units(array, grid.sensor, name)
             arrays[grid_name] = array
             places |= found
         if len(places) > 1:

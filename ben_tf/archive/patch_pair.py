@@ -12,6 +12,7 @@ from ben_tf.archive import layout
 from ben_tf.archive import official_lists
 from ben_tf.archive import patch_json
 from ben_tf.archive import patch_sources
+from ben_tf.archive import plausibility
 
 
 class PatchPair(NamedTuple):
@@ -45,8 +46,9 @@ def read(
       official: The pair on the official list.
 
     Raises:
-      errors.ArchiveError: A file is missing, damaged or of another size or
-        type, or the files contradict each other or the official pairing.
+      errors.ArchiveError: A file is missing, damaged, implausible or of another
+        size or type, or the files contradict each other or the official
+        pairing.
     """
     s1 = read_json(archive["S1"], "S1", official.s1_name)
     s2 = read_json(archive["S2"], "S2", official.s2_name)
@@ -133,13 +135,16 @@ def read_grid(
       An array of the grid's shape and dtype, values as in the files; where the
       bands lie: one place, unless `footprint` is None and they disagree.
     """
+    rasters = [
+        read_band(source, patch_name, band, footprint=footprint)
+        for band in grid.bands
+    ]
+    bands = [raster.pixels for raster in rasters]
+    plausibility.check_grid(bands, grid.sensor, patch_name)
     array = np.empty(grid.shape, grid.dtype)
-    found = set()
-    for index, band in enumerate(grid.bands):
-        raster = read_band(source, patch_name, band, footprint=footprint)
-        array[..., index] = raster.pixels
-        found.add(raster.footprint)
-    return array, found
+    for index, pixels in enumerate(bands):
+        array[..., index] = pixels
+    return array, {raster.footprint for raster in rasters}
 
 
 def read_band(
@@ -160,15 +165,16 @@ def read_band(
 
     Raises:
       errors.ArchiveError: The file is missing, damaged, of another size or
-        type, or lies elsewhere than `footprint`.
+        type, holds NaN or what cannot be its unit, or lies elsewhere than
+        `footprint`.
     """
     file_name = layout.band_name(patch_name, band)
     place = f"{patch_name}/{file_name}"
+    grid = bigearthnet.grid_of_band(band)
     raster = geotiff.decode(
-        source.read_file(patch_name, file_name),
-        place=place,
-        grid=bigearthnet.grid_of_band(band),
+        source.read_file(patch_name, file_name), place=place, grid=grid
     )
+    plausibility.check_band(raster.pixels, grid.sensor, place)
     if footprint is not None and raster.footprint != footprint:
         raise errors.ArchiveError(
             place,

@@ -73,6 +73,19 @@ def test_records_and_skipped_add_up_to_the_input(
     assert len(skipped) + builder.info.splits.total_num_examples == 7
 
 
+def test_a_skipped_half_is_listed_under_its_pair(
+    archive_dir, tmp_path, real_pairs
+):
+    lonely = real_pairs[0]
+    (archive_dir / S2 / lonely.s2_name).rename(tmp_path / "elsewhere")
+    builder = dataset.build(
+        archive_dir=archive_dir, data_dir=tmp_path / "data", on_error="skip"
+    )
+    (row,) = read_skipped(builder)
+    assert row["patch_name"] == lonely.s2_name
+    assert row["place"] == lonely.s1_name
+
+
 def test_the_list_is_there_even_if_nothing_was_skipped(real_archive, tmp_path):
     builder = dataset.build(
         archive_dir=real_archive, data_dir=tmp_path, on_error="skip"

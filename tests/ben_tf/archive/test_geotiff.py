@@ -138,6 +138,15 @@ def test_anything_else_is_refused_with_file_and_reason(pixels, make, reason):
     assert str(caught.value).startswith("p/x.tif ")
 
 
+def test_epsg_0_is_no_projection(pixels):
+    data = write_tiff(pixels)
+    key = struct.pack("<4H", 3072, 0, 1, 32633)
+    assert data.count(key) == 1
+    damaged = data.replace(key, struct.pack("<4H", 3072, 0, 1, 0))
+    with pytest.raises(errors.ArchiveError, match="no known projection"):
+        geotiff.decode(damaged, place="x.tif", grid=bigearthnet.GRIDS["s2_20m"])
+
+
 def test_references_to_other_files_are_not_followed(pixels, tmp_path):
     tiff = tmp_path / "x.tif"
     tiff.write_bytes(write_tiff(pixels))
