@@ -44,11 +44,14 @@ class FoundRecord(NamedTuple):
     Attributes:
       place: The file and the name, for messages.
       name: S2 name of the pair.
+      is_intact: Whether the record's checksum is right, so that its name is
+        the one that was written.
       patch: The pair as the record describes it; None if the record is broken.
     """
 
     place: str
     name: str
+    is_intact: bool
     patch: official_lists.OfficialPatch | None
 
 
@@ -110,7 +113,7 @@ def _check_frame(
     try:
         values = record_files.parse(frame.data)
         name = values["patch_name"][0].decode()
-        place = f"{os.path.basename(task.path)}/{name}"
+        place = f"{os.path.basename(task.path)}/{name[:100]}"
     except UnicodeDecodeError:
         received = values["patch_name"][0][:100]
         reasons.append(
@@ -120,74 +123,54 @@ def _check_frame(
     except ValueError as error:
         # What else is wrong with a damaged record does not matter.
         reasons += [str(error)] if frame.is_intact else []
-    patch = None
-    if frame.is_intact and name is not None:
-        reasons += faults_of(values)
-        patch = None if reasons else _describe(values, task.split)
     faults = [inventory.Fault("broken", place, reason) for reason in reasons]
-    return (
-        None if name is None else FoundRecord(place, name, patch),
-        faults,
-    )
+    if name is None:
+        return None, faults
+    patch = None
+    if frame.is_intact:
+        faults += _faults_of(values, place)
+        patch = None if faults else _describe(values, task.split)
+    return FoundRecord(place, name, frame.is_intact, patch), faults
 
 
-def faults_of(values: Mapping[str, Sequence]) -> Iterator[str]:
-    """Yields what is wrong with a record; sentences without their subject.
+def _faults_of(
+    values: Mapping[str, Sequence], place: str
+) -> Iterator[inventory.Fault]:
+    """Yields what is wrong with a record.
 
     Args:
-      values: From `record_files.parse`.
+      values: From `record_files.parse`; the name is UTF-8.
+      place: The file and the name.
     """
     for name, grid in bigearthnet.GRIDS.items():
-        yield from _grid_faults(values[name][0], grid, name)
-    yield from _label_faults(values["labels_43"], values["labels_19"])
-    for name, names in (
-        ("country", bigearthnet.COUNTRIES),
-        ("season", bigearthnet.SEASONS),
-        ("seasonal_snow", (False, True)),
-        ("cloud_or_shadow", (False, True)),
+        try:
+            _check_grid(values[name][0], grid, f"{place}/{name}")
+        except errors.ArchiveError as error:
+            yield inventory.Fault("broken", error.place, error.reason)
+    for reason in (
+        *_label_reasons(values["labels_43"], values["labels_19"]),
+        *_range_reasons(values),
+        *_name_reasons(values),
     ):
-        if values[name][0] not in range(len(names)):
-            yield (
-                f"has a {name} out of range. Expected 0 to {len(names) - 1}. "
-                f"Received: {values[name][0]}"
-            )
-    try:
-        s1_name = values["s1_name"][0].decode()
-        epsg, corner = footprints.footprint_of(s1_name)
-        corner = float(corner[0]), float(corner[1])
-    except (OverflowError, ValueError):
-        yield (
-            "has an unusable s1_name. Expected one that ends in an MGRS tile "
-            f"and two indices. Received: {values['s1_name'][0][:100]!r}"
-        )
-    else:
-        yield from _place_faults(values, footprints.Footprint(epsg, corner))
-        yield from _time_faults(values["s1_time"][0], s1_name, "s1_time")
-    s2_name = values["patch_name"][0].decode()
-    yield from _time_faults(values["s2_time"][0], s2_name, "s2_time")
+        yield inventory.Fault("broken", place, reason)
 
 
-def _grid_faults(
-    data: bytes, grid: bigearthnet.Grid, name: str
-) -> Iterator[str]:
+def _check_grid(data: bytes, grid: bigearthnet.Grid, place: str) -> None:
     expected = int(np.prod(grid.shape)) * np.dtype(grid.dtype).itemsize
     if len(data) != expected:
-        yield (
-            f"has an unusable {name}. Expected {expected:,} bytes, for "
-            f"{grid.shape} {grid.dtype}. Received: {len(data):,}"
+        raise errors.ArchiveError(
+            place,
+            f"has another size than its grid. Expected {expected:,} bytes, for "
+            f"{grid.shape} {grid.dtype}. Received: {len(data):,}",
         )
-        return
     pixels = np.frombuffer(data, grid.dtype).reshape(grid.shape)
-    if not np.isfinite(pixels).all():
-        yield f"holds NaN or infinite numbers in {name}."
-        return
-    try:
-        plausibility.check_units(pixels, grid.sensor, name)
-    except errors.UserError as error:
-        yield f"holds implausible pixels: {error}"
+    bands = [pixels[..., index] for index in range(len(grid.bands))]
+    for band, name in zip(bands, grid.bands, strict=True):
+        plausibility.check_band(band, grid.sensor, f"{place}/{name}")
+    plausibility.check_grid(bands, grid.sensor, place)
 
 
-def _label_faults(
+def _label_reasons(
     labels_43: Sequence[int], labels_19: Sequence[int]
 ) -> Iterator[str]:
     for num_classes, labels in ((43, labels_43), (19, labels_19)):
@@ -214,7 +197,40 @@ def _label_faults(
         )
 
 
-def _place_faults(
+def _range_reasons(values: Mapping[str, Sequence]) -> Iterator[str]:
+    for name, number in (
+        ("country", len(bigearthnet.COUNTRIES)),
+        ("season", len(bigearthnet.SEASONS)),
+        ("seasonal_snow", 2),
+        ("cloud_or_shadow", 2),
+    ):
+        value = values[name][0]
+        if value not in range(number):
+            yield (
+                f"has a {name} out of range. Expected 0 to {number - 1}. "
+                f"Received: {value}"
+            )
+
+
+def _name_reasons(values: Mapping[str, Sequence]) -> Iterator[str]:
+    """Compares place and times with those that the two names hold."""
+    try:
+        s1_name = values["s1_name"][0].decode()
+        epsg, (left, top) = footprints.footprint_of(s1_name)
+        footprint = footprints.Footprint(epsg, (float(left), float(top)))
+    except (OverflowError, ValueError):
+        yield (
+            "has an unusable s1_name. Expected one that ends in an MGRS tile "
+            f"and two indices. Received: {values['s1_name'][0][:100]!r}"
+        )
+    else:
+        yield from _place_reasons(values, footprint)
+        yield from _time_reasons(values["s1_time"][0], s1_name, "s1_time")
+    s2_name = values["patch_name"][0].decode()
+    yield from _time_reasons(values["s2_time"][0], s2_name, "s2_time")
+
+
+def _place_reasons(
     values: Mapping[str, Sequence], expected: footprints.Footprint
 ) -> Iterator[str]:
     epsg = values["epsg"][0]
@@ -231,7 +247,7 @@ def _place_faults(
         )
 
 
-def _time_faults(time: bytes, name: str, what: str) -> Iterator[str]:
+def _time_reasons(time: bytes, name: str, what: str) -> Iterator[str]:
     """Compares the date with the one that a patch name holds before its "T"."""
     before, _, _ = name.partition("T")
     date = before[-_DATE_DIGITS:].encode()
