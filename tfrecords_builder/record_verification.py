@@ -1,7 +1,6 @@
 """Checks all records of a built dataset, one by one and against the lists."""
 
 import collections
-import contextlib
 import csv
 import os
 import pathlib
@@ -102,7 +101,7 @@ def verify(
         ):
             note(fault)
         known = official.keys() if promised is None else promised
-        whole = []
+        whole: list[official_lists.OfficialPatch] = []
         there: set[str] = set()
         num_read = 0
         for findings in _check(tasks, num_workers):
@@ -115,10 +114,10 @@ def verify(
                     if found.name in known:
                         there.add(found.name)
                     continue
-                fault = _unexpected(found, official, promised, there)
+                unexpected = _unexpected(found, official, promised, there)
                 there.add(found.name)
-                if fault:
-                    note(fault)
+                if unexpected:
+                    note(unexpected)
                 elif found.patch:
                     whole.append(found.patch)
         expected = there & official.keys() if promised is None else promised
@@ -255,10 +254,7 @@ def _check(
         record_check.check_shard, tasks, shared=None, num_workers=num_workers
     )
     total = sum(task.num_records for task in tasks)
-    with (
-        contextlib.closing(results),
-        tqdm.tqdm(desc="checking", total=total, unit=" pairs") as progress,
-    ):
+    with tqdm.tqdm(desc="checking", total=total, unit=" pairs") as progress:
         for findings in results:
             yield findings
             progress.update(findings.num_read)

@@ -55,13 +55,16 @@ def command() -> Callable[[], None]:
     )
 
     def main() -> None:
-        if bool(archive_dir.value) == bool(data_dir.value):
-            raise errors.UserError(
-                "Expected either `archive_dir`, to check an archive, or "
-                "`data_dir`, to check the records built of one. Received: "
-                f"{'both' if data_dir.value else 'neither'}."
+        if archive_dir.value and not data_dir.value:
+            report = verification.verify(
+                archive_dir.value,
+                csv_path=csv_path.value,
+                partial=partial.value,
+                num_workers=num_workers.value,
+                scratch_dir=scratch_dir.value,
             )
-        if data_dir.value:
+            text = verification.summary(report)
+        elif data_dir.value and not archive_dir.value:
             # Here, because TFDS takes long to import.
             from tfrecords_builder import record_verification
 
@@ -73,14 +76,11 @@ def command() -> Callable[[], None]:
             )
             report, text = found.report, record_verification.summary(found)
         else:
-            report = verification.verify(
-                archive_dir.value,
-                csv_path=csv_path.value,
-                partial=partial.value,
-                num_workers=num_workers.value,
-                scratch_dir=scratch_dir.value,
+            raise errors.UserError(
+                "Expected either `archive_dir`, to check an archive, or "
+                "`data_dir`, to check the records built of one. Received: "
+                f"{'both' if data_dir.value else 'neither'}."
             )
-            text = verification.summary(report)
         print(command_line.with_flags(text))
         sys.exit(not report.is_well)
 
