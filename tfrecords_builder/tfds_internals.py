@@ -11,6 +11,7 @@ from collections.abc import Callable
 from collections.abc import Sequence
 
 import tensorflow_datasets as tfds
+from tensorflow_datasets.proto import tf_example_generated_pb2
 
 # TFDS builds in `incomplete.<six characters>_<version>`, next to the versions,
 # and renames that folder at the very end. It takes no name that begins with
@@ -109,3 +110,14 @@ def record_order(split: str) -> Callable[[str], bytes]:
         return digest.digest()
 
     return hash_of
+
+
+def parse_example(data: bytes) -> tf_example_generated_pb2.Example:
+    """Parses a serialized tf.train.Example.
+
+    Relied on: TFDS has a copy of that message which needs no TensorFlow.
+
+    Raises:
+      google.protobuf.message.DecodeError: It is none.
+    """
+    return tf_example_generated_pb2.Example.FromString(data)

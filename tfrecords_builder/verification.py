@@ -106,8 +106,8 @@ def verify(
     return Report(
         num_pairs=len(found.pairs),
         num_faults=num_faults,
-        counts=_count(whole),
-        expected=_count(found.pairs if partial else official.values()),
+        counts=count(whole),
+        expected=count(found.pairs if partial else official.values()),
         csv_path=pathlib.Path(csv_path),
         is_sample=layout.is_synthetic(archive_dir),
     )
@@ -150,7 +150,8 @@ def _inventory_faults(
                 )
 
 
-def _count(pairs: Collection[official_lists.OfficialPatch]) -> Counts:
+def count(pairs: Collection[official_lists.OfficialPatch]) -> Counts:
+    """Returns the number of pairs by value of each field of the report."""
     return {
         field: collections.Counter(getattr(pair, field) for pair in pairs)
         for field in _FIELDS

@@ -1,6 +1,7 @@
-"""Checks an archive: complete, undamaged, consistent?
+"""Checks an archive or its records: complete, undamaged, consistent?
 
 python -m tfrecords_builder.verify --archive_dir=...
+python -m tfrecords_builder.verify --data_dir=...
 
 Reads every file. Lists what is missing, surplus or broken in a CSV, prints a
 summary, and exits with 0 only if all is well.
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from absl import flags
 
 from ben_tf import command_line
+from ben_tf import errors
 from tfrecords_builder import verification
 
 
@@ -21,7 +23,12 @@ def command() -> Callable[[], None]:
         "archive_dir",
         None,
         "Folder of the archive: the two folders, or the two tarballs.",
-        required=True,
+    )
+    data_dir = flags.DEFINE_string(
+        "data_dir",
+        None,
+        "Folder of TFDS datasets, to check the records that "
+        "tfrecords_builder.build wrote there, instead of an archive.",
     )
     csv_path = flags.DEFINE_string(
         "csv",
@@ -31,7 +38,8 @@ def command() -> Callable[[], None]:
     partial = flags.DEFINE_bool(
         "partial",
         False,
-        "Expect only the pairs that are there, for a part of the archive.",
+        "Expect only the pairs that are there, for a part of the archive, or "
+        "those that the dataset says it holds.",
     )
     num_workers = flags.DEFINE_integer(
         "num_workers",
@@ -47,14 +55,33 @@ def command() -> Callable[[], None]:
     )
 
     def main() -> None:
-        report = verification.verify(
-            archive_dir.value,
-            csv_path=csv_path.value,
-            partial=partial.value,
-            num_workers=num_workers.value,
-            scratch_dir=scratch_dir.value,
-        )
-        print(command_line.with_flags(verification.summary(report)))
+        if archive_dir.value and not data_dir.value:
+            report = verification.verify(
+                archive_dir.value,
+                csv_path=csv_path.value,
+                partial=partial.value,
+                num_workers=num_workers.value,
+                scratch_dir=scratch_dir.value,
+            )
+            text = verification.summary(report)
+        elif data_dir.value and not archive_dir.value:
+            # Here, because TFDS takes long to import.
+            from tfrecords_builder import record_verification
+
+            found = record_verification.verify(
+                data_dir.value,
+                csv_path=csv_path.value,
+                partial=partial.value,
+                num_workers=num_workers.value,
+            )
+            report, text = found.report, record_verification.summary(found)
+        else:
+            raise errors.UserError(
+                "Expected either `archive_dir`, to check an archive, or "
+                "`data_dir`, to check the records built of one. Received: "
+                f"{'both' if data_dir.value else 'neither'}."
+            )
+        print(command_line.with_flags(text))
         sys.exit(not report.is_well)
 
     return main

@@ -179,11 +179,14 @@ def explained_errors(builder: tfds.core.DatasetBuilder) -> Iterator[None]:
         tf.errors.InvalidArgumentError,
         tf.errors.NotFoundError,
     ) as error:
-        found = _what_is_wrong(str(error), builder)
+        try:
+            found = _what_is_wrong(str(error), builder)
+        except errors.ArchiveError as fault:
+            found = str(fault)
         if found is None:
             raise
         raise errors.UserError(
-            f"{found}. python -m tfrecords_builder.verify --data_dir=... lists "
+            f"{found} python -m tfrecords_builder.verify --data_dir=... lists "
             "all that is wrong with a dataset; python -m "
             "tfrecords_builder.build --overwrite builds it anew from the "
             "archive, and keeps the old one until then."
@@ -193,22 +196,26 @@ def explained_errors(builder: tfds.core.DatasetBuilder) -> Iterator[None]:
 def _what_is_wrong(
     message: str, builder: tfds.core.DatasetBuilder
 ) -> str | None:
-    """What TensorFlow says of records; None if it speaks of something else."""
+    """What TensorFlow says of records; None if it speaks of something else.
+
+    Raises:
+      errors.ArchiveError: A file is at fault.
+    """
     place = f"The dataset in {builder.data_path} has unusable records: "
     if match := re.search(
         re.escape(_BEGIN) + "(.*?)" + re.escape(_END), message, re.DOTALL
     ):
-        return place + match[1]
+        return f"{place}{match[1]}."
     if "ParseExample" in message:
         match = re.search(r"Feature: (\w+)", message)
-        return place + (f"no {match[1]}" if match else "no tf.train.Example")
+        return f"{place}no {match[1] if match else 'tf.train.Example'}."
     damaged = re.search(r"(?:corrupted|truncated) record at (\d+)", message)
     if (
         damaged
         or "Input dataset was expected to contain" in message
         or re.search(r"\.tfrecord\S*; No such file", message)
     ):
-        return tfrecord_files.first_fault(
+        tfrecord_files.check_files(
             (
                 (part.filename, part.examples_in_shard)
                 for split in builder.info.splits.values()

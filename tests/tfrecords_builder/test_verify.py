@@ -2,16 +2,18 @@
 
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
 import pytest
 
-pytestmark = pytest.mark.slow
+from tests import in_process
 
 ROOT = pathlib.Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damaged", [False, True])
 def test_the_exit_code_says_whether_all_is_well(archive_dir, tmp_path, damaged):
     if damaged:
@@ -34,3 +36,30 @@ def test_the_exit_code_says_whether_all_is_well(archive_dir, tmp_path, damaged):
     last_line = result.stdout.splitlines()[-1]
     assert ("archive_faults.csv" in last_line) == damaged
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_records_are_checked_as_well(data_dir, tmp_path, damaged):
+    copy = shutil.copytree(data_dir, tmp_path / "data")
+    if damaged:
+        os.truncate(next(copy.rglob("*test.tfrecord*")), 1000)
+    finished = in_process.run(
+        "tfrecords_builder.verify",
+        *(f"--data_dir={copy}", "--num_workers=1"),
+        cwd=tmp_path,
+    )
+    assert finished.returncode == int(damaged)
+    lines = finished.stdout.splitlines()
+    assert ("broken: 1" in lines) == damaged
+    assert (lines[-1] == "All is well.") != damaged
+    assert "checking" in finished.stderr
+
+
+@pytest.mark.parametrize("names", [[], ["archive_dir", "data_dir"]])
+def test_an_archive_or_records(names, tmp_path):
+    finished = in_process.run(
+        "tfrecords_builder.verify", *(f"--{name}=x" for name in names)
+    )
+    assert finished.returncode == 1
+    assert "Expected either --archive_dir" in finished.stderr
+    assert "--data_dir" in finished.stderr

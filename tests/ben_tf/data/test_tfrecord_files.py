@@ -25,9 +25,8 @@ def path(tmp_path):
 
 
 def test_whole_files_have_no_fault(path):
-    assert tfrecord_files.first_fault([(path, 3)], None) is None
-    for position in (0, 21, 37):
-        assert tfrecord_files.first_fault([(path, 3)], position) is None
+    for position in (None, 0, 21, 37):
+        tfrecord_files.check_files([(path, 3)], position)
 
 
 @pytest.mark.parametrize("byte", range(0, 753, 41))
@@ -39,30 +38,41 @@ def test_any_flipped_bit_that_tensorflow_finds_is_found(path, byte, bit):
     with pytest.raises(tf.errors.DataLossError) as error:
         list(tf.data.TFRecordDataset(str(path)))
     position = int(str(error.value).split("record at ")[1].split()[0])
-    fault = tfrecord_files.first_fault([(path, 3)], position)
-    assert fault.startswith(f"{path} is damaged")
+    with pytest.raises(errors.ArchiveError, match="is damaged") as fault:
+        tfrecord_files.check_files([(path, 3)], position)
+    assert fault.value.place == str(path)
+
+
+def test_frames_hold_what_was_written(path):
+    frames = [frame.read() for frame in tfrecord_files.frames(path)]
+    assert frames == [
+        (bytes(range(5)) * (length // 5), True) for length in _LENGTHS
+    ]
 
 
 @pytest.mark.parametrize(
     ("size", "fault"),
     [
-        (753, None),
-        (752, "ends within record 2"),
-        (40, "ends within record 2"),
-        (37, "holds 2 records. Expected 3"),
-        (0, "holds 0 records. Expected 3"),
+        (752, "is truncated: it ends within record 2."),
+        (40, "is truncated: it ends within record 2."),
+        (37, "holds 2 records. Expected 3, as dataset_info.json says."),
+        (0, "holds 0 records. Expected 3, as dataset_info.json says."),
     ],
 )
 def test_files_that_were_cut_off(path, size, fault):
     os.truncate(path, size)
-    found = tfrecord_files.first_fault([(path, 3)], None)
-    assert found == (f"{path} {fault}" if fault else None)
+    with pytest.raises(errors.ArchiveError) as error:
+        tfrecord_files.check_files([(path, 3)], None)
+    assert error.value.reason == fault
 
 
 def test_the_first_of_several_files_is_named(path, tmp_path):
     missing = tmp_path / "missing"
-    found = tfrecord_files.first_fault([(path, 3), (missing, 1)], None)
-    assert found == f"{missing} cannot be read (No such file or directory)"
+    with pytest.raises(
+        errors.ArchiveError, match="cannot be read: No such file or directory"
+    ) as error:
+        tfrecord_files.check_files([(path, 3), (missing, 1)], None)
+    assert error.value.place == str(missing)
 
 
 def _flip(path):
@@ -80,7 +90,10 @@ def _cut_between_records(path):
     ("damage", "reason"),
     [
         (_flip, "is damaged: record "),
-        (lambda path: os.truncate(path, 1000), "ends within record 0"),
+        (
+            lambda path: os.truncate(path, 1000),
+            "is truncated: it ends within record 0",
+        ),
         (_cut_between_records, "holds 1 records. Expected "),
         (lambda path: path.unlink(), "cannot be read"),
     ],

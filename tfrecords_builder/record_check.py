@@ -1,0 +1,265 @@
+"""Finds every fault of the records of a file, on its own and by the facts."""
+
+import os
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from ben_tf import bigearthnet
+from ben_tf import errors
+from ben_tf.archive import footprints
+from ben_tf.archive import inventory
+from ben_tf.archive import official_lists
+from ben_tf.archive import plausibility
+from ben_tf.data import tfrecord_files
+from tfrecords_builder import record_features
+
+# Of the times in names only the date is true: some are seconds off, or have a
+# 61st second.
+_DATE_DIGITS = 8
+# Places computed from names are exact for all patches that were compared, but
+# not all were.
+_FARTHEST_M = bigearthnet.PATCH_SIZE_M
+
+
+class ShardTask(NamedTuple):
+    """One file to check.
+
+    Attributes:
+      path: The file.
+      split: Its split.
+      num_records: How many records it should hold.
+    """
+
+    path: str
+    split: str
+    num_records: int
+
+
+class FoundRecord(NamedTuple):
+    """A record that says which pair it is.
+
+    Attributes:
+      place: The file and the name, for messages.
+      name: S2 name of the pair.
+      is_intact: Whether the record's checksum is right, so that its name is
+        the one that was written.
+      patch: The pair as the record describes it; None if the record is broken.
+    """
+
+    place: str
+    name: str
+    is_intact: bool
+    patch: official_lists.OfficialPatch | None
+
+
+class ShardFindings(NamedTuple):
+    """What `check_shard` found.
+
+    Attributes:
+      num_read: Number of records that could be read.
+      records: Those that say which pair they are.
+      faults: What is wrong with the file and its records.
+    """
+
+    num_read: int
+    records: list[FoundRecord]
+    faults: list[inventory.Fault]
+
+
+def check_shard(task: ShardTask, shared: None) -> ShardFindings:
+    """Reads a file and checks each record; what a worker process runs."""
+    del shared
+    file_name = os.path.basename(task.path)
+    records = []
+    faults = []
+    num_read = 0
+    try:
+        for frame in tfrecord_files.frames(task.path):
+            found, of_record = _check_frame(
+                frame, f"{file_name}/record {num_read}", task
+            )
+            num_read += 1
+            faults += of_record
+            if found:
+                records.append(found)
+        tfrecord_files.check_number(task.path, num_read, task.num_records)
+    except errors.ArchiveError as error:
+        faults.append(inventory.Fault("broken", file_name, error.reason))
+    return ShardFindings(num_read, records, faults)
+
+
+def _check_frame(
+    frame: tfrecord_files.Frame, place: str, task: ShardTask
+) -> tuple[FoundRecord | None, list[inventory.Fault]]:
+    reasons = []
+    values: Mapping[str, Sequence] = {}
+    name = None
+    data, is_intact = frame.read()
+    if not is_intact:
+        reasons.append(
+            "is damaged: its checksum is another than when it was written."
+        )
+    try:
+        values = record_features.parse(data)
+        name = values["patch_name"][0].decode()
+        place = f"{os.path.basename(task.path)}/{name[:100]}"
+    except UnicodeDecodeError:
+        received = values["patch_name"][0][:100]
+        reasons.append(
+            "has a patch_name that is not UTF-8. Expected a name of the "
+            f"official list. Received: {received!r}"
+        )
+    except ValueError as error:
+        # What else is wrong with a damaged record does not matter.
+        reasons += [str(error)] if is_intact else []
+    faults = [inventory.Fault("broken", place, reason) for reason in reasons]
+    if name is None:
+        return None, faults
+    patch = None
+    if is_intact:
+        faults += _faults_of(values, place)
+        patch = None if faults else _describe(values, task.split)
+    return FoundRecord(place, name, is_intact, patch), faults
+
+
+def _faults_of(
+    values: Mapping[str, Sequence], place: str
+) -> Iterator[inventory.Fault]:
+    """Yields what is wrong with a record.
+
+    Args:
+      values: From `record_features.parse`; the name is UTF-8.
+      place: The file and the name.
+    """
+    for name, grid in bigearthnet.GRIDS.items():
+        try:
+            _check_grid(values[name][0], grid, f"{place}/{name}")
+        except errors.ArchiveError as error:
+            yield inventory.Fault("broken", error.place, error.reason)
+    for reason in (
+        *_label_reasons(values["labels_43"], values["labels_19"]),
+        *_range_reasons(values),
+        *_name_reasons(values),
+    ):
+        yield inventory.Fault("broken", place, reason)
+
+
+def _check_grid(data: bytes, grid: bigearthnet.Grid, place: str) -> None:
+    expected = int(np.prod(grid.shape)) * np.dtype(grid.dtype).itemsize
+    if len(data) != expected:
+        raise errors.ArchiveError(
+            place,
+            f"has another size than its grid. Expected {expected:,} bytes, for "
+            f"{grid.shape} {grid.dtype}. Received: {len(data):,}",
+        )
+    pixels = np.frombuffer(data, grid.dtype).reshape(grid.shape)
+    bands = [pixels[..., index] for index in range(len(grid.bands))]
+    for band, name in zip(bands, grid.bands, strict=True):
+        plausibility.check_band(band, grid.sensor, f"{place}/{name}")
+    plausibility.check_grid(bands, grid.sensor, place)
+
+
+def _label_reasons(
+    labels_43: Sequence[int], labels_19: Sequence[int]
+) -> Iterator[str]:
+    for num_classes, labels in ((43, labels_43), (19, labels_19)):
+        if not all(label in range(num_classes) for label in labels):
+            yield (
+                f"has a label out of range. Expected labels_{num_classes} from "
+                f"0 to {num_classes - 1}. Received: {list(labels)[:50]}"
+            )
+            return
+        if len(set(labels)) != len(labels):
+            yield f"has a label twice. Received: {list(labels)[:50]}"
+            return
+    if not labels_43:
+        yield "has no label. Expected at least one of the 43 classes."
+    mapped = bigearthnet.labels_43_to_19(
+        bigearthnet.CLASSES_43[label] for label in labels_43
+    )
+    expected = {bigearthnet.CLASSES_19.index(name) for name in mapped}
+    if set(labels_19) != expected:
+        yield (
+            "has labels of the two nomenclatures that contradict each other. "
+            f"Expected labels_19 {sorted(expected)}, which follow from "
+            f"labels_43 {sorted(labels_43)}. Received: {sorted(labels_19)}"
+        )
+
+
+def _range_reasons(values: Mapping[str, Sequence]) -> Iterator[str]:
+    for name, number in (
+        ("country", len(bigearthnet.COUNTRIES)),
+        ("season", len(bigearthnet.SEASONS)),
+        ("seasonal_snow", 2),
+        ("cloud_or_shadow", 2),
+    ):
+        value = values[name][0]
+        if value not in range(number):
+            yield (
+                f"has a {name} out of range. Expected 0 to {number - 1}. "
+                f"Received: {value}"
+            )
+
+
+def _name_reasons(values: Mapping[str, Sequence]) -> Iterator[str]:
+    """Compares place and times with those that the two names hold."""
+    try:
+        s1_name = values["s1_name"][0].decode()
+        epsg, (left, top) = footprints.footprint_of(s1_name)
+        footprint = footprints.Footprint(epsg, (float(left), float(top)))
+    except (OverflowError, ValueError):
+        yield (
+            "has an unusable s1_name. Expected one that ends in an MGRS tile "
+            f"and two indices. Received: {values['s1_name'][0][:100]!r}"
+        )
+    else:
+        yield from _place_reasons(values, footprint)
+        yield from _time_reasons(values["s1_time"][0], s1_name, "s1_time")
+    s2_name = values["patch_name"][0].decode()
+    yield from _time_reasons(values["s2_time"][0], s2_name, "s2_time")
+
+
+def _place_reasons(
+    values: Mapping[str, Sequence], expected: footprints.Footprint
+) -> Iterator[str]:
+    epsg = values["epsg"][0]
+    if epsg != expected.epsg:
+        yield (
+            f"has another projection than its name says. Expected EPSG "
+            f"{expected.epsg}. Received: {epsg}"
+        )
+    corner = np.array(values["upper_left"])
+    if not (np.abs(corner - expected.upper_left) < _FARTHEST_M).all():
+        yield (
+            "lies elsewhere than its name says. Expected the upper left corner "
+            f"{expected.upper_left}. Received: {tuple(values['upper_left'])}"
+        )
+
+
+def _time_reasons(time: bytes, name: str, what: str) -> Iterator[str]:
+    """Compares the date with the one that a patch name holds before its "T"."""
+    before, _, _ = name.partition("T")
+    date = before[-_DATE_DIGITS:].encode()
+    if time[:10].replace(b"-", b"") != date:
+        yield (
+            f"has another {what} than its name says. Expected the date "
+            f"{date.decode()}. Received: {time[:40]!r}"
+        )
+
+
+def _describe(
+    values: Mapping[str, Sequence], split: str
+) -> official_lists.OfficialPatch:
+    return official_lists.OfficialPatch(
+        s2_name=values["patch_name"][0].decode(),
+        s1_name=values["s1_name"][0].decode(),
+        country=bigearthnet.COUNTRIES[values["country"][0]],
+        season=bigearthnet.SEASONS[values["season"][0]],
+        split=split,
+        seasonal_snow=bool(values["seasonal_snow"][0]),
+        cloud_or_shadow=bool(values["cloud_or_shadow"][0]),
+    )
