@@ -12,6 +12,7 @@ import inspect
 import logging
 import os
 import re
+import select
 import sys
 import warnings
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from absl import flags
 from absl import logging as absl_logging
 
 from ben_tf import errors
+from ben_tf import foreign_errors
 
 Command = Callable[[], Callable[[], None]]
 
@@ -34,9 +36,9 @@ def run(command: Command, *, uses_tensorflow: bool = False) -> None:
       command: Defines the flags and returns what to run after parsing.
       uses_tensorflow: Whether to import TensorFlow first, quietly.
 
-    Exit codes: 0 success; 1 unusable flags, an `errors.UserError`, or a defect
-    of this program (the latter with a traceback); 130 interrupted from the
-    keyboard.
+    Exit codes: 0 success; 1 unusable flags, an error that the user can mend (in
+    a sentence), or a defect of this program (with a traceback); 130 interrupted
+    from the keyboard; 141 nobody reads the output any more, as in `| head`.
     """
     main = command()
     verbose = flags.DEFINE_bool(
@@ -57,20 +59,63 @@ def run(command: Command, *, uses_tensorflow: bool = False) -> None:
             )
         if not verbose.value:
             _silence_python()
-        try:
-            if uses_tensorflow and not verbose.value:
-                _import_tensorflow_quietly()
-            main()
-        except errors.UserError as error:
-            if verbose.value:
-                raise
-            print(f"error: {with_flags(str(error))}", file=sys.stderr)
-            sys.exit(1)
-        except KeyboardInterrupt:
-            print("interrupted", file=sys.stderr)
-            sys.exit(130)
+        if uses_tensorflow and not verbose.value:
+            _import_tensorflow_quietly()
+        main()
+        # Here, where an error is still explained.
+        sys.stdout.flush()
 
-    app.run(absl_main)
+    with _explained_errors():
+        app.run(absl_main)
+
+
+@contextlib.contextmanager
+def _explained_errors() -> Iterator[None]:
+    """Ends the program with a sentence; a defect keeps its traceback."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+    except Exception as error:
+        if isinstance(error, BrokenPipeError) and _nobody_reads():
+            _discard_output()
+            sys.exit(141)
+        if isinstance(error, errors.UserError):
+            text = str(error)
+        elif sentence := foreign_errors.sentence(error):
+            text = f"{sentence} `verbose` shows where."
+        else:
+            error.add_note(
+                "This is a defect of the program. Please report it with the "
+                "lines above."
+            )
+            raise
+        # Flags may be what is wrong, so that they are not parsed yet.
+        if flags.FLAGS["verbose"].value:
+            error.add_note(f"error: {with_flags(text)}")
+            raise
+        print(f"error: {with_flags(text)}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _nobody_reads() -> bool:
+    """Whether standard output or standard error leads to a closed pipe."""
+    poll = select.poll()
+    for stream in (sys.stdout, sys.stderr):
+        # In a notebook or a test they are no files.
+        with contextlib.suppress(OSError, ValueError):
+            poll.register(stream.fileno(), 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
+
+
+def _discard_output() -> None:
+    """Keeps the interpreter from writing what is left, and failing again."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def run_command(

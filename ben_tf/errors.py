@@ -39,7 +39,7 @@ def unknown(what: str, name: object, choices: Iterable[str]) -> ValueError:
     )
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """What a foreign error says, in a line; TensorFlow's run over pages.
 
     Returns:

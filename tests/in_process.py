@@ -8,6 +8,7 @@ import os
 import runpy
 import sys
 import warnings
+from collections.abc import Callable
 from unittest import mock
 
 from absl import app
@@ -29,7 +30,21 @@ class Finished:
 def run(
     module: str, *arguments: object, cwd: str | os.PathLike = "."
 ) -> Finished:
-    """Runs `python -m MODULE ARGUMENTS` in this process.
+    """Runs `python -m MODULE ARGUMENTS` in this process; see `call`."""
+
+    def start() -> None:
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+    return call(start, module, *arguments, cwd=cwd)
+
+
+def call(
+    start: Callable[[], object],
+    module: str,
+    *arguments: object,
+    cwd: str | os.PathLike = ".",
+) -> Finished:
+    """Calls a function as if the interpreter had been started for it.
 
     Flags, warnings and logging are as before afterwards.
     """
@@ -47,7 +62,7 @@ def run(
         flagsaver.flagsaver(),
     ):
         try:
-            runpy.run_module(module, run_name="__main__", alter_sys=True)
+            start()
         except SystemExit as error:
             returncode = error.code or 0
         finally:
