@@ -258,7 +258,7 @@ def _make_index(folder: pathlib.Path, *, search: str) -> None:
         data_dir=folder / "data",
         output_dir=folder / "index",
         splits=("all",),
-        options=index_writer.IndexOptions(search=search),
+        options=index_writer.IndexOptions(search=search, distance="euclidean"),
     )
 
 
