@@ -30,7 +30,8 @@ _MARGIN_PX = 3
 _POLARISATION = re.compile(r"(?<![A-Z])(VV|VH|HH|HV)(?![A-Z])")
 # VH lies 5 to 10 dB below VV, over land and over water.
 _LEAST_DIFFERENCE_DB = 2.0
-_LOOKED_AT_PX = 1000
+# Half a patch: wherever one can be cut out, some of its rows are looked at.
+_LOOK_EVERY_PX = bigearthnet.GRIDS["s1"].size_px // 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -234,11 +235,10 @@ def _check_values(
     medians = []
     for band in bands:
         height, width = band.dataset.shape
-        step = max(1, height // _LOOKED_AT_PX)
         values = np.concatenate(
             [
                 _read(band, windows.Window(0, row, width, 1)).ravel()
-                for row in range(0, height, step)
+                for row in range(0, height, _LOOK_EVERY_PX)
             ]
         )
         values = values[np.isfinite(values)]

@@ -29,6 +29,8 @@ from ben_tf.predict import s2_layer
 _STRIDE_UNIT_M = 60
 _FINEST_M = 10
 _CACHE_MB = 512
+# Units are those of thousands of pixels; some of them tell.
+_LOOK_EVERY_PX = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -193,7 +195,7 @@ def _read_strip(
         grid = bigearthnet.GRIDS[name]
         if columns.size:
             plausibility.check_units(
-                values[:, ~np.isnan(values).any(axis=(0, 2))],
+                values[::_LOOK_EVERY_PX, ::_LOOK_EVERY_PX],
                 grid.sensor,
                 f"the scene, {top_m} m below its upper edge,",
             )

@@ -76,7 +76,11 @@ def test_descriptions_that_leave_it_open_ask(stack, path, descriptions):
 def test_bands_without_a_name_ask_where_vh_is_the_brighter_one(stack, path):
     pixels = radar()
     rasters.write(path, pixels[::-1], pixel_m=10)
-    fails(stack, path, r"does not say .*-17\.\d and -10\.\d dB.*`s1_bands=VV")
+    fails(
+        stack,
+        path,
+        r"does not say .*-1[67]\.\d and -(9|10)\.\d dB.*`s1_bands=VV",
+    )
     read_ = read(stack, path, bands=["VH", "VV"])
     np.testing.assert_array_equal(read_, np.moveaxis(pixels, 0, -1))
 
