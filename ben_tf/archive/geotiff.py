@@ -36,6 +36,8 @@ class Raster(NamedTuple):
     footprint: footprints.Footprint
 
 
+# From the equator to the pole.
+_FARTHEST_M = 1e7
 # The footprint and the size of a pixel in metres.
 _Georeference = tuple[footprints.Footprint, float]
 
@@ -72,6 +74,13 @@ def decode(data: bytes, *, place: str, grid: bigearthnet.Grid) -> Raster:
         raise errors.ArchiveError(
             place,
             f"has pixels of {pixel_size_m} m. Expected {grid.pixel_size_m} m.",
+        )
+    # False for NaN as well.
+    if not all(abs(x) <= _FARTHEST_M for x in footprint.upper_left):
+        raise errors.ArchiveError(
+            place,
+            f"lies at {footprint.upper_left}, which is nowhere on earth. "
+            f"Expected metres within {_FARTHEST_M:,.0f}.",
         )
     return Raster(pixels, footprint)
 

@@ -124,6 +124,14 @@ def _write_geojson(
         def write(patches: Patches, probabilities: np.ndarray) -> None:
             nonlocal separator
             corners = geography.patch_corners(patches.epsg, patches.upper_left)
+            # JSON has no NaN, and readers stop at one.
+            nowhere = ~np.isfinite(corners).all(axis=(1, 2))
+            if nowhere.any():
+                name = next(iter(itertools.compress(patches.names, nowhere)))
+                raise errors.UserError(
+                    f"{name} lies nowhere on earth, so that it has no place in "
+                    "GeoJSON. Write `output` as .csv or .parquet."
+                )
             labels = predicted_labels(probabilities, class_names)
             for name, present, row, ring in zip(
                 patches.names, labels, probabilities, corners, strict=True

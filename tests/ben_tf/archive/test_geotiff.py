@@ -130,6 +130,15 @@ def test_other_layouts_are_read_as_well(pixels, options):
             ),
             "north-up",
         ),
+        *(
+            (
+                lambda p, place=place: write_tiff(
+                    p, transform=rasterio.Affine(20, 0, place, 0, -20, 5e6)
+                ),
+                "nowhere on earth|cannot be read|no known",
+            )
+            for place in (1e12, -1e300, np.nan, np.inf)
+        ),
     ],
 )
 def test_anything_else_is_refused_with_file_and_reason(pixels, make, reason):

@@ -253,6 +253,23 @@ def test_writers_survive_any_name(tmp_path):
     assert table.column(hostile).to_pylist() == [0.25, 0.25]
 
 
+def test_geojson_holds_no_place_that_is_not_finite(tmp_path):
+    path = tmp_path / "labels.geojson"
+    with (
+        pytest.raises(errors.UserError, match="second lies nowhere on earth"),
+        output_files.open_writer(path, ["A"]) as write,
+    ):
+        write(
+            output_files.Patches(
+                ["first", "second"],
+                np.array([32629, 32629]),
+                np.array([[600_000.0, 4_500_000.0], [np.nan, 4_500_000.0]]),
+            ),
+            np.zeros((2, 1), np.float32),
+        )
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_failed_run_leaves_no_file(tmp_path):
     with (
         pytest.raises(RuntimeError),
