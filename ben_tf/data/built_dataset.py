@@ -4,12 +4,15 @@ import os
 import pathlib
 
 import tensorflow_datasets as tfds
-from google.protobuf import json_format
 
 from ben_tf import bigearthnet
 from ben_tf import errors
+from ben_tf import files
 
 _DATASET_FILE = "dataset_info.json"
+_FEATURES_FILE = "features.json"
+_CLASS_KEY = "pythonClassName"
+_CLASSES = "tensorflow_datasets.core.features."
 
 
 def open_dataset(data_dir: str | os.PathLike) -> tfds.core.DatasetBuilder:
@@ -27,9 +30,10 @@ def open_dataset(data_dir: str | os.PathLike) -> tfds.core.DatasetBuilder:
             "tfrecords_builder.build --archive_dir=... "
             f"--data_dir={data_dir}, or correct `data_dir`."
         )
+    _refuse_foreign_classes(versions[-1] / _FEATURES_FILE)
     try:
         builder = tfds.builder_from_directory(versions[-1])
-    except (KeyError, ValueError, json_format.ParseError) as error:
+    except Exception as error:  # TFDS raises many unrelated types here.
         raise errors.UserError(
             f"The description of the dataset in {versions[-1]} is damaged: "
             f"{errors.first_line(error)}. Build it again with python -m "
@@ -42,6 +46,29 @@ def open_dataset(data_dir: str | os.PathLike) -> tfds.core.DatasetBuilder:
             "again with python -m tfrecords_builder.build."
         )
     return builder
+
+
+def _refuse_foreign_classes(path: pathlib.Path) -> None:
+    """TFDS imports the module of any class that the file names: a program.
+
+    Raises:
+      UserError: It names one that is not of TFDS, or it is damaged.
+    """
+    remedy = "Expected the JSON that python -m tfrecords_builder.build wrote."
+    waiting: list[object] = [files.read_json(path, object, remedy=remedy)]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, list):
+            waiting += value
+        elif isinstance(value, dict):
+            waiting += value.values()
+            name = value.get(_CLASS_KEY, _CLASSES)
+            if not str(name).startswith(_CLASSES):
+                raise errors.UserError(
+                    f"{path} names {name!r}, a program that reading it would "
+                    f"run. Expected classes of {_CLASSES}*, as python -m "
+                    "tfrecords_builder.build writes them."
+                )
 
 
 def built_versions(data_dir: str | os.PathLike) -> list[pathlib.Path]:

@@ -134,10 +134,10 @@ def _num_bytes(grid_name: str) -> int:
 
 def _all_finite(values: tf.Tensor) -> tf.Tensor:
     """(B, ...) floats -> (B,) bool."""
-    # Zero times NaN or infinity is NaN, and NaN stays in a sum; this takes a
-    # third of the time of `is_finite`.
+    # NaN and infinity stay in a sum, which is read in one pass. A product with
+    # 0, the usual trick, is optimized away where shapes are known.
     flat = tf.reshape(values, (tf.shape(values)[0], -1))
-    return tf.reduce_sum(flat * 0, axis=1) == 0
+    return tf.math.is_finite(tf.reduce_sum(flat, axis=1))
 
 
 def _any_in_row(flags: tf.Tensor, ragged: tf.RaggedTensor) -> tf.Tensor:

@@ -22,12 +22,48 @@ def test_missing_dataset_is_one_sentence(tmp_path):
         built_dataset.open_dataset(tmp_path)
 
 
-@pytest.mark.parametrize("file_name", ["dataset_info.json", "features.json"])
-def test_damaged_description_is_one_sentence(data_dir, tmp_path, file_name):
+@pytest.fixture
+def copy(data_dir, tmp_path):
+    """The folder of a dataset in `tmp_path` that may be damaged."""
     copy = tmp_path / "bigearthnet_mm" / "v1" / "1.0.0"
-    shutil.copytree(data_dir / "bigearthnet_mm" / "v1" / "1.0.0", copy)
-    (copy / file_name).write_text("{")
-    with pytest.raises(errors.UserError, match="is damaged"):
+    return shutil.copytree(data_dir / "bigearthnet_mm" / "v1" / "1.0.0", copy)
+
+
+@pytest.mark.parametrize(
+    ("file_name", "old", "new"),
+    [
+        ("dataset_info.json", "{", ""),
+        ("features.json", "{", ""),
+        ("features.json", '"bool"', '"bo l"'),
+        ("features.json", '"shape"', '"shapes"'),
+        ("dataset_info.json", '"shardLengths"', '"numShards"'),
+    ],
+)
+def test_damaged_description_is_one_sentence(
+    copy, tmp_path, file_name, old, new
+):
+    text = (copy / file_name).read_text()
+    assert old in text
+    (copy / file_name).write_text(text.replace(old, new, 1))
+    with pytest.raises(
+        errors.UserError, match=r"is damaged|cannot be read: "
+    ) as error:
+        built_dataset.open_dataset(tmp_path)
+    assert str(copy) in str(error.value)
+
+
+def test_modules_that_a_description_names_are_not_imported(
+    copy, tmp_path, monkeypatch
+):
+    (tmp_path / "bait.py").write_text("raise SystemExit('was run')")
+    monkeypatch.syspath_prepend(tmp_path)
+    path = copy / "features.json"
+    path.write_text(
+        path.read_text().replace(
+            "tensorflow_datasets.core.features.scalar.Scalar", "bait.Scalar", 1
+        )
+    )
+    with pytest.raises(errors.UserError, match=r"names 'bait\.Scalar'"):
         built_dataset.open_dataset(tmp_path)
 
 
