@@ -6,23 +6,14 @@ file alone, are known by their size, type and shape.
 """
 
 import hashlib
-import math
 import os
 import pathlib
-import re
-import struct
 
 import numpy as np
 
 from ben_tf import errors
+from ben_tf import npy
 from ben_tf.retrieval import store
-
-# As np.save writes it: nothing of a file is ever evaluated as Python.
-_MAGIC = b"\x93NUMPY\x01\x00"
-_HEADER = re.compile(
-    rb"\{'descr': '([<|][A-Za-z]\d{1,4})', 'fortran_order': (True|False), "
-    rb"'shape': \(([\d, ]{1,64})\), \} *\n"
-)
 
 
 def digests(folder: pathlib.Path) -> dict[str, str]:
@@ -51,10 +42,14 @@ def read_array(
     """
     file = path_of(path, manifest, name)
     try:
-        found, offset = _check_header(file, dtype, shape)
+        with file.open("rb") as stream:
+            size = os.fstat(stream.fileno()).st_size
+            header = npy.read_header(stream, size, dtype, shape)
+        if header.is_fortran:
+            raise ValueError("expected C order")
         if store.NAMES in manifest.sha256:
             _check_digest(file, manifest)
-        return np.memmap(file, found, "r", offset, shape)
+        return np.memmap(file, header.dtype, "r", header.offset, shape)
     except (OSError, ValueError) as error:
         raise damaged(file, error) from error
 
@@ -96,38 +91,6 @@ def path_of(
 ) -> pathlib.Path:
     """Where a file of the index lies."""
     return pathlib.Path(path) / manifest.data / name
-
-
-def _check_header(
-    file: pathlib.Path, dtype: str, shape: tuple[int, ...]
-) -> tuple[np.dtype, int]:
-    """Type of an array of that shape, and where its values begin.
-
-    Raises:
-      ValueError: The file is another one, or longer or shorter.
-    """
-    with file.open("rb") as stream:
-        magic = stream.read(len(_MAGIC) + 2)
-        length = struct.unpack("<H", magic[-2:])[0] if len(magic) > 2 else 0
-        header = _HEADER.fullmatch(stream.read(length))
-        offset, size = stream.tell(), os.fstat(stream.fileno()).st_size
-    if not magic.startswith(_MAGIC) or header is None:
-        raise ValueError(f"expected an array of {dtype} as NumPy writes it")
-    descr, is_fortran, dimensions = (part.decode() for part in header.groups())
-    found = tuple(int(number) for number in re.findall(r"\d+", dimensions))
-    is_expected = (
-        re.fullmatch(r"<U[1-9]\d*", descr)
-        if dtype == "str"
-        else descr == np.dtype(dtype).newbyteorder("<").str
-    )
-    if not is_expected or found != shape:
-        raise ValueError(f"expected {dtype} {shape}, received {descr} {found}")
-    if is_fortran == "True" and len(shape) > 1:
-        raise ValueError("expected C order")
-    expected = offset + np.dtype(descr).itemsize * math.prod(shape)
-    if size != expected:
-        raise ValueError(f"{size:,} bytes, expected {expected:,}")
-    return np.dtype(descr), offset
 
 
 def _check_digest(file: pathlib.Path, manifest: store.Manifest) -> None:

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from ben_tf import bigearthnet
 from ben_tf import errors
+from ben_tf import npy
 from ben_tf.retrieval import approximate_search
 from ben_tf.retrieval import binary
 from ben_tf.retrieval import embedding
@@ -15,10 +17,6 @@ from ben_tf.retrieval import index_files
 from ben_tf.retrieval import store
 
 _ROWS_AT_ONCE_BYTES = 1 << 20  # Small enough for the processor's cache.
-_UTM = (32601, 32760)  # EPSG codes of WGS 84's zones, north and south.
-_SURROGATES = (0xD800, 0xDFFF)
-_LAST_CHARACTER = 0x10FFFF
-_SPACE = 0x20  # What comes before it steers a terminal.
 
 
 def read_arrays(
@@ -44,11 +42,11 @@ def read_arrays(
     upper_left = read(store.UPPER_LEFT, "float64", rows, 2)
     embeddings = read(store.EMBEDDINGS, "float32", rows, size)
     for array, name, what, is_right in (
-        (names, store.NAMES, "the names are no text", _are_characters),
+        (names, store.NAMES, "the names are no text", npy.are_characters),
         (names, store.NAMES, "the names are not sorted", _are_sorted),
         (labels, store.LABELS, "a label is not 0 or 1", _are_bits),
         (epsg, store.EPSG, "a patch is in no zone of UTM", _are_zones),
-        (upper_left, store.UPPER_LEFT, "a corner is not finite", _are_finite),
+        (upper_left, store.UPPER_LEFT, "a corner is nowhere", _are_places),
     ):
         if not is_right(array):
             raise _wrong(path, manifest, name, what)
@@ -127,18 +125,6 @@ def _wrong(
     return index_files.damaged(index_files.path_of(path, manifest, name), what)
 
 
-def _are_characters(names: np.ndarray) -> bool:
-    """Whether each code is 0, the end, or a character that can be shown."""
-    codes = names.view(np.uint32)
-    low, high = _SURROGATES
-    if codes.max() >= low and (
-        codes.max() > _LAST_CHARACTER
-        or ((codes >= low) & (codes <= high)).any()
-    ):
-        return False
-    return not ((codes > 0) & (codes < _SPACE)).any()
-
-
 def _are_sorted(names: np.ndarray) -> bool:
     return bool((names[1:] > names[:-1]).all())
 
@@ -148,7 +134,12 @@ def _are_bits(labels: np.ndarray) -> bool:
 
 
 def _are_zones(epsg: np.ndarray) -> bool:
-    return bool(_UTM[0] <= epsg.min() and epsg.max() <= _UTM[1])
+    first, last = bigearthnet.UTM_EPSG
+    return bool(first <= epsg.min() and epsg.max() <= last)
+
+
+def _are_places(upper_left: np.ndarray) -> bool:
+    return bool((np.abs(upper_left) <= bigearthnet.MOST_UTM_METRES).all())
 
 
 def _are_finite(array: np.ndarray) -> bool:

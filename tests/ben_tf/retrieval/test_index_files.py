@@ -91,13 +91,6 @@ def _npy(array, **options) -> bytes:
     return buffer.getvalue()
 
 
-def _with_header(text: str) -> bytes:
-    header = (text + "\n").encode()
-    magic = b"\x93NUMPY\x01\x00"
-    return magic + len(header).to_bytes(2, "little") + header + bytes(480)
-
-
-_HEADER = "{{'descr': '{}', 'fortran_order': {}, 'shape': {}, }}"
 _GOOD = np.zeros((120, 16), np.float32)
 
 
@@ -105,23 +98,15 @@ _GOOD = np.zeros((120, 16), np.float32)
     ("content", "match"),
     [
         (b"", "as NumPy writes it"),
-        (b"\x93NUMPY\x01\x00\xff\xff", "as NumPy writes it"),
         (_npy(_GOOD)[:-1], "bytes, expected"),
-        (_npy(_GOOD) + b"x", "bytes, expected"),
         (_npy(_GOOD.astype(">f4")), "as NumPy writes it"),
         (_npy(_GOOD.astype("f8")), r"expected float32 .*received <f8"),
         (_npy(_GOOD[:-1]), r"expected float32 .*received <f4 \(119, 16\)"),
-        (_npy(_GOOD.ravel()), r"received <f4 \(1920,\)"),
         (_npy(np.asfortranarray(_GOOD)), "expected C order"),
         (
             _npy(np.array([object()] * 120), allow_pickle=True),
             "as NumPy writes it",
         ),
-        # Nothing asks for so much memory.
-        (_with_header(_HEADER.format("<f4", False, (10**14, 16))), "received"),
-        (_with_header(_HEADER.format("<f4", False, (10**19, 16))), "received"),
-        (_with_header(_HEADER.format("<f4", False, "print(1)")), "as NumPy"),
-        (_with_header("(" * 5000), "as NumPy"),
     ],
 )
 def test_an_array_of_before_is_known_by_its_type_shape_and_size(

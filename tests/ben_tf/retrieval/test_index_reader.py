@@ -47,8 +47,8 @@ def _code(value):
         ("epsg.npy", _set(7, 0), "no zone of UTM"),
         ("epsg.npy", _set(7, -1), "no zone of UTM"),
         ("epsg.npy", _set(7, 4326 + 2**20), "no zone of UTM"),
-        ("upper_left.npy", _set((7, 1), np.nan), "corner is not finite"),
-        ("upper_left.npy", _set((7, 1), np.inf), "corner is not finite"),
+        ("upper_left.npy", _set((7, 1), np.nan), "corner is nowhere"),
+        ("upper_left.npy", _set((7, 1), -1e9), "corner is nowhere"),
         ("embeddings.npy", _set((7, 1), -1), "value is negative"),
     ],
 )
