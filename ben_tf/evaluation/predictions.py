@@ -1,6 +1,7 @@
 """What a model says about a split: computed once, kept in one .npz file."""
 
 import dataclasses
+import hashlib
 import io
 import os
 import pathlib
@@ -70,6 +71,14 @@ class Predictions:
 
     def __len__(self) -> int:
         return len(self.patch_name)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over names and labels: which data were scored."""
+        digest = hashlib.sha256()
+        digest.update("\n".join(self.patch_name).encode())
+        digest.update(self.labels.tobytes())
+        return digest.hexdigest()
 
 
 def predict(
