@@ -264,7 +264,7 @@ def _history_rows(lines: Sequence[Sequence[str]]) -> list[dict[str, str]]:
     """Raises ValueError unless the lines are a header and numbers below it."""
     header, *rows = lines or [["epoch"]]
     if not all(name and name.isprintable() for name in header):
-        raise ValueError("a column has no name")
+        raise ValueError("a column has no name that can be shown")
     if "epoch" not in header or len(set(header)) < len(header):
         raise ValueError("expected one column of each name, and an epoch")
     last = 0

@@ -98,8 +98,14 @@ def download_archive(
 def _check_present(file: RemoteFile, target: pathlib.Path) -> None:
     """Refuses a file under its final name that is not the official one."""
     size = target.stat().st_size
+    resuming = ""
     if file.num_bytes not in (None, size):
         found = f"{size:,} bytes. Expected {file.num_bytes:,}"
+        if size < (file.num_bytes or 0):
+            resuming = (
+                f" If it is the beginning of it, rename it to {target.name}"
+                ".part instead, and the rest is fetched."
+            )
     else:
         md5 = _md5(target)
         if md5 == file.md5:
@@ -109,7 +115,8 @@ def _check_present(file: RemoteFile, target: pathlib.Path) -> None:
     raise errors.UserError(
         f"{target} is not the official file, or not all of it: {found}. It is "
         "kept as it is. Move it to another folder, and the same command "
-        "downloads the official one; or leave out `download` to read it."
+        f"downloads the official one.{resuming} Or leave out `download` to "
+        "read it."
     )
 
 

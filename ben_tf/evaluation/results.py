@@ -5,13 +5,14 @@ from typing import Annotated
 
 import msgspec
 
+from ben_tf import bigearthnet
 from ben_tf import errors
 from ben_tf import files
 from ben_tf import workdir as workdir_lib
 
 Value = float | None  # None: undefined, such as the recall of an absent class.
 Interval = tuple[Value, Value]  # Lower and upper end.
-_Count = Annotated[int, msgspec.Meta(ge=0)]
+_Count = Annotated[int, msgspec.Meta(ge=0, le=10**15)]
 _Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 # Metrics that pages and tables look up; there are more.
@@ -212,6 +213,8 @@ def _fault(evaluation: Evaluation) -> str | None:
     for name, values in lists.items():
         if len(values) != num_classes:
             return f"`{name}` has {len(values)} values of {num_classes} classes"
+    if evaluation.model.modality not in bigearthnet.MODALITIES:
+        return f"unknown modality {evaluation.model.modality!r}"
     num_bins = len(calibration.num_pairs)
     for values in (calibration.mean_probability, calibration.fraction_present):
         if not num_bins or len(values) != num_bins:

@@ -132,7 +132,8 @@ class Index(embedding.Embedded):
           Hits with Q = 1 for a single patch.
 
         Raises:
-          UserError: No model there, or not that of the index.
+          UserError: No model there, or not that of the index; NaN or
+            infinite pixels.
           ValueError: An array is missing or has another shape.
         """
         model = self.model
@@ -146,6 +147,12 @@ class Index(embedding.Embedded):
                 raise ValueError(
                     f"Expected {name} of shape {shape}, with or without a "
                     f"leading batch axis. Received: {array.shape}"
+                )
+            if not np.isfinite(array).all():
+                # A network may give a finite embedding of them.
+                raise errors.UserError(
+                    f"{name} of a query holds NaN or infinite numbers. "
+                    "Expected pixels as they were measured."
                 )
             inputs[name] = array.reshape(-1, *shape)
         queries = embedding.embed(model, inputs, modality=modality)

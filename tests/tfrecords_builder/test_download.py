@@ -65,6 +65,16 @@ def test_what_is_there_and_wrong_is_named_and_kept(
     assert (tmp_path / NAME).read_bytes() == content
 
 
+def test_the_beginning_of_a_file_can_be_renamed_and_resumed(server, tmp_path):
+    (tmp_path / NAME).write_bytes(CONTENT[:3_000_000])
+    with pytest.raises(errors.UserError, match=rf"rename it to {NAME}\.part"):
+        fetch(tmp_path, server.file())
+    (tmp_path / NAME).rename(tmp_path / f"{NAME}.part")
+    fetch(tmp_path, server.file())
+    assert server.ranges == [3_000_000]
+    assert (tmp_path / NAME).read_bytes() == CONTENT
+
+
 def test_a_size_that_nobody_knows_is_left_to_the_checksum(server, tmp_path):
     (tmp_path / NAME).write_bytes(CONTENT[:1000])
     md5 = hashlib.md5(CONTENT[:1000]).hexdigest()

@@ -142,6 +142,8 @@ def _without(values, name):
                 {"class_names": ["a"] * 19},
                 {"class_names": list(bigearthnet.CLASSES_43)},
                 {"num_samples": -1},
+                {"num_samples": 10**40},
+                {"model": CONTENT["model"] | {"modality": "S3"}},
                 {"threshold": 2},
                 {"split": 1},
                 {
