@@ -25,31 +25,13 @@ from typing import Literal
 import msgspec
 import numpy as np
 import tensorflow as tf
-from tensorflow.core.protobuf import saved_model_pb2
 
 from ben_tf import bigearthnet
 from ben_tf import errors
 from ben_tf import finite
+from ben_tf import saved_model_check
 from ben_tf.data import layer_names
 from ben_tf.data import preprocessing as preprocessing_lib
-
-# Operations that reach outside the model. No export of this package has them;
-# a foreign SavedModel that does is refused before anything runs.
-_FORBIDDEN_OPERATIONS = frozenset(
-    {
-        "EagerPyFunc",
-        "FixedLengthRecordReaderV2",
-        "LMDBReader",
-        "MatchingFiles",
-        "PyFunc",
-        "PyFuncStateless",
-        "ReadFile",
-        "TextLineDatasetV2",
-        "TFRecordDatasetV2",
-        "WholeFileReaderV2",
-        "WriteFile",
-    }
-)
 
 
 class Description(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -267,7 +249,9 @@ def load(path: str | os.PathLike) -> ServedModel:
         with weights that are NaN or infinite.
     """
     path = pathlib.Path(path)
-    _refuse_forbidden_operations(path)
+    description = _parse_description(
+        saved_model_check.read_description(path), path
+    )
     try:
         loaded = tf.saved_model.load(os.fspath(path))
     except Exception as error:  # TensorFlow raises many unrelated types here.
@@ -276,10 +260,8 @@ def load(path: str | os.PathLike) -> ServedModel:
             f"{errors.first_line(error)}. Export it again with python -m "
             "ben_tf.export."
         ) from error
-    description = _read_description(loaded, path)
-    finite.check(
-        getattr(loaded, "variables_of_model", ()), f"The weights in {path}"
-    )
+    _check_endpoints(loaded, description, path)
+    finite.check(loaded.variables_of_model, f"The weights in {path}")
     return ServedModel(**msgspec.structs.asdict(description), loaded=loaded)
 
 
@@ -293,46 +275,10 @@ def fingerprint(model: tf.keras.Model) -> str:
     return digest.hexdigest()
 
 
-def _refuse_forbidden_operations(path: pathlib.Path) -> None:
-    """Reads the graph without running it."""
-    graph_file = path / "saved_model.pb"
-    if not graph_file.is_file():
-        raise errors.UserError(
-            f"No SavedModel found in {path}. Expected a folder with "
-            "saved_model.pb, such as WORKDIR/saved_model; python -m "
-            "ben_tf.export writes it."
-        )
-    message = saved_model_pb2.SavedModel()
-    try:
-        message.ParseFromString(graph_file.read_bytes())
-    except Exception as error:  # protobuf's DecodeError has several homes.
-        raise errors.UserError(
-            f"{graph_file} is damaged: it is not a SavedModel. Export it again "
-            "with python -m ben_tf.export."
-        ) from error
-    found = {
-        node.op
-        for meta_graph in message.meta_graphs
-        for nodes in (
-            meta_graph.graph_def.node,
-            *(f.node_def for f in meta_graph.graph_def.library.function),
-        )
-        for node in nodes
-    } & _FORBIDDEN_OPERATIONS
-    if found:
-        raise errors.UserError(
-            f"The SavedModel in {path} was refused: its operations "
-            f"{sorted(found)} reach outside the model. Expected a model "
-            "exported by python -m ben_tf.export."
-        )
-
-
-def _read_description(loaded: tf.Module, path: pathlib.Path) -> Description:
+def _parse_description(text: str, path: pathlib.Path) -> Description:
     """Checks what the model says of itself."""
     try:
-        description = msgspec.json.decode(
-            loaded.describe().numpy(), type=Description
-        )
+        description = msgspec.json.decode(text, type=Description)
         if description.class_names not in bigearthnet.CLASSES.values():
             raise ValueError("unknown class names")
         if not set(description.input_names) <= set(bigearthnet.GRIDS):
@@ -343,19 +289,32 @@ def _read_description(loaded: tf.Module, path: pathlib.Path) -> Description:
             <= set(bigearthnet.MODALITIES)
         ):
             raise ValueError("unknown embeddings")
-        endpoints = ["serve"] + [
-            _embed_endpoint(modality, description.modality)
-            for modality in description.embeddings
-        ]
-        if not all(callable(getattr(loaded, name)) for name in endpoints):
-            raise ValueError("an endpoint is missing")
-    except (AttributeError, TypeError, ValueError) as error:
-        raise errors.UserError(
-            f"The SavedModel in {path} is not one that this version of ben_tf "
-            f"exported ({errors.first_line(error)}). Export it again with "
-            "python -m ben_tf.export."
-        ) from error
+    except ValueError as error:
+        raise _of_another_version(path, error) from error
     return description
+
+
+def _check_endpoints(
+    loaded: tf.Module, description: Description, path: pathlib.Path
+) -> None:
+    """Compares what the model has with what it says that it has."""
+    endpoints = ["serve"] + [
+        _embed_endpoint(modality, description.modality)
+        for modality in description.embeddings
+    ]
+    for name in (*endpoints, "variables_of_model"):
+        if not hasattr(loaded, name):
+            raise _of_another_version(path, ValueError(f"it has no {name}"))
+
+
+def _of_another_version(
+    path: pathlib.Path, error: ValueError
+) -> errors.UserError:
+    return errors.UserError(
+        f"The SavedModel in {path} is not one that this version of ben_tf "
+        f"exported ({errors.first_line(error)}). Export it again with "
+        "python -m ben_tf.export."
+    )
 
 
 def _embed_endpoint(embedded: str, modality: str) -> str:

@@ -24,7 +24,8 @@ ARROWS = {
     "data": set(),
     "finite": set(),
     "models": {"data"},
-    "saved_model": {"data", "finite"},
+    "saved_model": {"data", "finite", "saved_model_check"},
+    "saved_model_check": set(),
     "workdir": {"config"},
     "training": {
         "config",
