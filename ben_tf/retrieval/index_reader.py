@@ -106,6 +106,7 @@ def _smallest(
     Raises:
       UserError: Some are not.
     """
+    file = index_files.path_of(path, manifest, store.EMBEDDINGS)
     step = max(1, _ROWS_AT_ONCE_BYTES // (4 * manifest.dimension))
     smallest = np.inf
     for start in range(0, len(embeddings), step):
@@ -113,7 +114,7 @@ def _smallest(
         least, _ = embedding.check_finite(
             embeddings[part],
             names[part],
-            remedy=f"The index in {path} is damaged. {store.BUILD_AGAIN}",
+            remedy=f"The index file {file} is damaged. {store.BUILD_AGAIN}",
         )
         smallest = min(smallest, least)
     return smallest

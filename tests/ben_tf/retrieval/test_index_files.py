@@ -5,11 +5,13 @@ import io
 import json
 import shutil
 
+import faiss
 import numpy as np
 import pytest
 
 from ben_tf import errors
 from ben_tf.retrieval import index
+from tests.ben_tf.retrieval import conftest
 from tests.ben_tf.retrieval import index_folders
 
 FILES = {
@@ -145,3 +147,22 @@ def test_a_faiss_file_of_another_kind(write):
     index_folders.edit_manifest(path, search="hnsw")
     with pytest.raises(errors.UserError, match="does not belong"):
         index.Index.open(path)
+
+
+@pytest.mark.parametrize("number", [120, 2**40, -2, -(2**40)])
+def test_a_faiss_file_that_names_rows_that_are_not_there(
+    write, archive, number
+):
+    path = _write(write, "ivf")
+    file = index_folders.data_file(path, "faiss.index")
+    structure = faiss.read_index(str(file))
+    rows = np.full(120, number)
+    structure.reset()
+    structure.add_with_ids(archive["embeddings"], rows)
+    faiss.write_index(structure, str(file))
+    index_folders.vouch(path)
+    opened = index.Index.open(path)
+    with pytest.raises(errors.UserError, match="patches that are not there"):
+        opened.search(
+            archive["embeddings"][:1], k=3, fingerprint=conftest.FINGERPRINT
+        )
