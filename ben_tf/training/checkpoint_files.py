@@ -48,14 +48,14 @@ def latest(folder: pathlib.Path) -> str | None:
 
 
 @contextlib.contextmanager
-def explained_damage(path: str) -> Iterator[None]:
-    """Says in one sentence that a checkpoint cannot be read.
+def explained(path: str) -> Iterator[None]:
+    """Says in one sentence why a checkpoint cannot be restored.
 
     Args:
       path: The checkpoint, without ending.
 
     Raises:
-      UserError: It cannot be read.
+      UserError: It is damaged, or holds other variables.
     """
     try:
         yield
@@ -72,6 +72,14 @@ def explained_damage(path: str) -> Iterator[None]:
         raise errors.UserError(
             f"The checkpoint {path} is damaged: {_reason(error, path)}. "
             f"{_REMEDY}"
+        ) from error
+    # Variables that are missing, and variables of another shape.
+    except (AssertionError, ValueError) as error:
+        raise errors.UserError(
+            f"The checkpoint {path} does not fit the model or the "
+            "optimiser. Expected one written by this version of the program, "
+            "of TensorFlow and of TensorFlow Addons. Resume with the version "
+            "that wrote it, or train in a new `workdir`."
         ) from error
 
 

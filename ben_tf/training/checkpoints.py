@@ -147,7 +147,7 @@ class Checkpoints(tf.keras.callbacks.Callback):
         """
         path = checkpoint_files.latest(workdir.last_checkpoints)
         if path is not None:
-            with _explained(path):
+            with checkpoint_files.explained(path):
                 self._state.restore(path).assert_existing_objects_matched()
             finite.check(self._variables, f"The weights and slots in {path}")
             self._resumed_from = path
@@ -260,24 +260,6 @@ def cannot_write(what: str, error: Exception) -> errors.UserError:
     )
 
 
-@contextlib.contextmanager
-def _explained(path: str) -> Iterator[None]:
-    """Says in one sentence that a checkpoint is damaged or does not fit."""
-    try:
-        with checkpoint_files.explained_damage(path):
-            yield
-    except errors.UserError:
-        raise
-    # Variables that are missing, and variables of another shape.
-    except (AssertionError, ValueError) as error:
-        raise errors.UserError(
-            f"The checkpoint {path} does not fit the model or the "
-            "optimiser. Expected one written by this version of the program, "
-            "of TensorFlow and of TensorFlow Addons. Resume with the version "
-            "that wrote it, or train in a new `workdir`."
-        ) from error
-
-
 def save_best(workdir: workdir_lib.Workdir, model: tf.keras.Model) -> None:
     """Writes imported weights as the best ones of a workdir.
 
@@ -303,7 +285,7 @@ def restore_best(workdir: workdir_lib.Workdir, model: tf.keras.Model) -> None:
             f"{workdir.best_checkpoints}, written after the first "
             "epoch. Let python -m ben_tf.train finish an epoch."
         )
-    with _explained(path):
+    with checkpoint_files.explained(path):
         tf.train.Checkpoint(model=model).restore(
             path
         ).assert_existing_objects_matched().expect_partial()
