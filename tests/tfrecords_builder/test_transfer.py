@@ -1,6 +1,7 @@
 """What has come is kept, whatever a server does then."""
 
 import errno
+import gzip
 import json
 import pathlib
 
@@ -225,6 +226,16 @@ def test_an_etag_that_differs_from_node_to_node_costs_only_time(
     fetch()
     assert server.requests[-1]["If-Range"] == '"a"'
     assert part.read_bytes() == CONTENT
+
+
+def test_a_server_that_takes_tar_gz_for_an_encoding_sends_the_same_bytes(
+    server, part, fetch
+):
+    server.content = gzip.compress(CONTENT[:100_000])
+    server.headers = {"Content-Encoding": "gzip"}
+    server.cuts = [70_000]
+    fetch(num_bytes=len(server.content))
+    assert part.read_bytes() == server.content
 
 
 def test_a_weak_etag_is_not_asked_for(server, part, fetch):
