@@ -159,8 +159,9 @@ def _serve(
             for path in folder.glob(glob)
             if path.is_file()
         )
+        _, error = outcome_of(lambda: kind.read(folder), "")
+        pipe.send(error)
         expected = digest(kind.read(folder))
-        pipe.send(None)
         while (number := pipe.recv()) is not None:
             rng = random.Random(f"{kind_name} {number}")
             path = rng.choice(paths)
@@ -203,8 +204,8 @@ class _Worker:
         )
         self._process.start()
         theirs.close()
-        # It is ready; an EOFError here is a kind that cannot be read at all.
-        self._pipe.recv()
+        if error := self._pipe.recv():
+            raise RuntimeError(f"Whole files cannot be read: {error}")
 
     def close(self) -> None:
         """Ends the process, whatever it is doing."""

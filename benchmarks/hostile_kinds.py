@@ -108,6 +108,7 @@ def _make_scene(folder: pathlib.Path, *, driver: str, suffix: str) -> None:
             pixels = rng.integers(100, 9000, (1, size, size)).astype("uint16")
             write(folder / "S2" / f"{band}{suffix}", pixels, **lossless)
     decibels = rng.normal(-15, 4, (2, 120, 120)).astype("float32")
+    decibels[1] -= 7
     write(folder / "S1.tif", decibels, driver="GTiff", compress="deflate")
 
 

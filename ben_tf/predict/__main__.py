@@ -49,14 +49,27 @@ def command() -> Callable[[], None]:
     s2_scene = flags.DEFINE_string(
         "s2_scene",
         None,
-        "A whole Sentinel-2 scene: a Level-2A SAFE folder, or a folder with a "
-        "GeoTIFF or JPEG 2000 file for each band.",
+        "A whole Sentinel-2 scene: a Level-2A product (SAFE folder, .zip or "
+        "MTD_MSIL2A.xml), or a folder with a GeoTIFF or JPEG 2000 file for "
+        "each band.",
+    )
+    s2_offset = flags.DEFINE_float(
+        "s2_offset",
+        None,
+        "What to add to the numbers of --s2_scene, where there is no "
+        "MTD_MSIL2A.xml to say so: -1000 for products since 2022.",
     )
     s1_scene = flags.DEFINE_string(
         "s1_scene",
         None,
         "A whole Sentinel-1 scene: a terrain-corrected GeoTIFF with VV and VH "
         "in dB.",
+    )
+    s1_bands = flags.DEFINE_list(
+        "s1_bands",
+        None,
+        "What the bands of --s1_scene are, in order, where it does not say so "
+        "itself: VV,VH or VH,VV.",
     )
     stride_m = flags.DEFINE_integer(
         "stride_m",
@@ -86,8 +99,14 @@ def command() -> Callable[[], None]:
                 output=output.value,
                 stride_m=stride_m.value,
                 batch_size=batch_size.value,
+                hints=scene.Hints(
+                    s2_offset=s2_offset.value, s1_bands=s1_bands.value
+                ),
             )
-            print(f"The map is {path}")
+            print(
+                f"The map is {path}; {scene.nodata_share(path):.1%} of its "
+                "windows hold no data"
+            )
             return
         from ben_tf.predict import patches
 

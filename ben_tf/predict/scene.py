@@ -6,13 +6,14 @@ window. Only the map itself and one strip of windows are in memory at a time.
 """
 
 import contextlib
+import dataclasses
 import os
 import pathlib
+from collections.abc import Mapping
 from collections.abc import Sequence
 
 import numpy as np
 import rasterio
-import rasterio.windows
 import tqdm
 
 from ben_tf import bigearthnet
@@ -20,11 +21,32 @@ from ben_tf import errors
 from ben_tf import files
 from ben_tf import saved_model
 from ben_tf.archive import plausibility
-from ben_tf.predict import scene_files
+from ben_tf.predict import images
+from ben_tf.predict import s1_layer
+from ben_tf.predict import s2_layer
 
 # The coarsest pixels are 60 m: a window must begin at a pixel of every grid.
 _STRIDE_UNIT_M = 60
+_FINEST_M = 10
 _CACHE_MB = 512
+# Units are those of thousands of pixels; some of them tell.
+_LOOK_EVERY_PX = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Hints:
+    """What the files of a scene may not say themselves.
+
+    Attributes:
+      s2_offset: What to add to digital numbers to get reflectance x 10,000.
+      s1_bands: Name of each band of the Sentinel-1 file, in order.
+    """
+
+    s2_offset: float | None = None
+    s1_bands: Sequence[str] | None = None
+
+
+NO_HINTS = Hints()
 
 
 def predict_scene(
@@ -35,13 +57,15 @@ def predict_scene(
     output: str | os.PathLike,
     stride_m: int = bigearthnet.PATCH_SIZE_M,
     batch_size: int = 128,
+    hints: Hints = NO_HINTS,
 ) -> pathlib.Path:
     """Predicts a scene and writes a tiled GeoTIFF.
 
     Args:
       model: From `saved_model.load`.
-      s2_scene: A Sentinel-2 L2A SAFE folder, or a folder with a GeoTIFF or
-        JPEG 2000 file for each band; needed if the model looks at S2.
+      s2_scene: A Sentinel-2 Level-2A product, SAFE folder or zip, or a folder
+        with a GeoTIFF or JPEG 2000 file for each band; needed if the model
+        looks at S2. See `s2_product.find`.
       s1_scene: A terrain-corrected GeoTIFF with VV and VH in dB; needed if the
         model looks at S1. Where S2 is there too, it is reprojected to its
         grid (bilinear).
@@ -49,14 +73,15 @@ def predict_scene(
         descriptions are class names.
       stride_m: Distance between windows, a multiple of 60.
       batch_size: Windows predicted at once.
+      hints: What the files do not say themselves.
 
     Returns:
       `output`.
 
     Raises:
-      UserError: A scene or band is missing, of another resolution or in other
-        units; scenes do not overlap, or are smaller than a patch; `output`
-        has another suffix.
+      UserError: A scene or band is missing, there are several, or their files
+        are damaged, of another resolution, type or unit; scenes do not overlap,
+        hold no data or are smaller than a patch; `output` has another suffix.
     """
     if pathlib.Path(output).suffix not in (".tif", ".tiff"):
         raise errors.UserError(
@@ -70,10 +95,13 @@ def predict_scene(
         )
     size_m = bigearthnet.PATCH_SIZE_M
     with contextlib.ExitStack() as stack:
-        stack.enter_context(rasterio.Env(GDAL_CACHEMAX=_CACHE_MB))
-        frame, layers = scene_files.open_layers(
-            stack, model.input_names, s2_scene, s1_scene
+        stack.enter_context(
+            rasterio.Env(GDAL_CACHEMAX=_CACHE_MB, **images.GDAL_OPTIONS)
         )
+        layers = _open_layers(
+            stack, model.input_names, s2_scene, s1_scene, hints
+        )
+        frame = next(iter(layers.values())).frame
         num_rows = (frame.height_m - size_m) // stride_m + 1
         num_columns = (frame.width_m - size_m) // stride_m + 1
         if num_rows < 1 or num_columns < 1:
@@ -84,15 +112,10 @@ def predict_scene(
         classes = np.full(
             (len(model.class_names), num_rows, num_columns), np.nan, np.float32
         )
-        unchecked = sorted(layers)
         for row in tqdm.trange(num_rows, unit="row", desc="predict scene"):
-            strips, valid = _read_strip(frame, layers, row * stride_m)
-            if valid.any():
-                for name in unchecked:
-                    sensor = bigearthnet.GRIDS[name].sensor
-                    plausibility.check_units(strips[name], sensor, "the scene")
-                unchecked = []
-            columns = _whole_windows(valid, num_columns, stride_m)
+            strips, columns = _read_strip(
+                layers, row * stride_m, stride_m, num_columns
+            )
             for start in range(0, len(columns), batch_size):
                 batch = columns[start : start + batch_size]
                 inputs = {
@@ -100,53 +123,95 @@ def predict_scene(
                     for name, strip in strips.items()
                 }
                 classes[:, row, batch] = np.asarray(model.serve(inputs)).T
+    if np.isnan(classes).all():
+        raise errors.UserError(
+            f"No window of {size_m} m is whole: each lacks data in some pixel "
+            f"of {' or '.join(layers)}. Expected scenes that overlap and hold "
+            "data. No map was written."
+        )
     return _write_map(output, classes, frame, stride_m, model.class_names)
 
 
+def nodata_share(path: str | os.PathLike) -> float:
+    """The part of a map's windows that hold no prediction, from 0 to 1."""
+    with rasterio.open(path) as dataset:
+        return float(np.isnan(dataset.read(1)).mean())
+
+
+def _open_layers(
+    stack: contextlib.ExitStack,
+    grids: Sequence[str],
+    s2_scene: str | os.PathLike | None,
+    s1_scene: str | os.PathLike | None,
+    hints: Hints,
+) -> dict[str, s1_layer.S1Layer | s2_layer.S2Layer]:
+    """Name of grid -> its bands, for what a model needs; on one ground."""
+    scenes = {"S1": s1_scene, "S2": s2_scene}
+    of_sensor = {
+        sensor: [n for n in grids if bigearthnet.GRIDS[n].sensor == sensor]
+        for sensor in scenes
+    }
+    for sensor, scene in scenes.items():
+        if of_sensor[sensor] and not scene:
+            raise errors.UserError(
+                f"The model looks at {sensor}. Expected "
+                f"`{sensor.lower()}_scene` as well."
+            )
+    layers: dict[str, s1_layer.S1Layer | s2_layer.S2Layer] = {}
+    frame = None
+    if s2_scene and of_sensor["S2"]:
+        layers |= s2_layer.open_layers(
+            stack, s2_scene, of_sensor["S2"], offset=hints.s2_offset
+        )
+        frame = layers[of_sensor["S2"][0]].frame
+    if s1_scene and of_sensor["S1"]:
+        layers["s1"] = s1_layer.open_layer(
+            stack, s1_scene, frame, bands=hints.s1_bands
+        )
+    return layers
+
+
 def _read_strip(
-    frame: scene_files.Frame, layers: scene_files.Layers, top_m: int
+    layers: Mapping[str, s1_layer.S1Layer | s2_layer.S2Layer],
+    top_m: int,
+    stride_m: int,
+    num_columns: int,
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Reads a strip of the scene, 1.2 km high and as wide as the scene.
 
     Returns:
-      Name of grid -> (size, width, bands), and (width in 10 m pixels,) bool:
-      whether all pixels of a column hold data.
+      Name of grid -> (size, width, bands) of the grid's type, and the numbers
+      of the windows in which all pixels hold data.
     """
+    pixels = {}
+    lacking = np.zeros((), bool)
+    for name, layer in layers.items():
+        pixels[name] = layer.read(top_m)
+        own = np.isnan(pixels[name]).any(axis=(0, 2))
+        lacking = lacking | own.repeat(layer.grid.pixel_size_m // _FINEST_M)
+    columns = _whole_windows(~lacking, num_columns, stride_m)
     strips = {}
-    valid = np.ones(frame.width_m // scene_files.PIXEL_M, bool)
-    for name, bands in layers.items():
+    for name, values in pixels.items():
         grid = bigearthnet.GRIDS[name]
-        pixel_m = grid.pixel_size_m
-        window = rasterio.windows.Window(
-            0, top_m // pixel_m, frame.width_m // pixel_m, grid.size_px
-        )
-        strip = np.empty((grid.size_px, window.width, len(bands)), grid.dtype)
-        for index, (dataset, number, offset) in enumerate(bands):
-            pixels = dataset.read(number, window=window).astype(np.float64)
-            has_data = np.isfinite(pixels)
-            if dataset.nodata is not None:
-                has_data &= pixels != dataset.nodata
-            if grid.sensor == "S2":
-                has_data &= pixels > 0  # 0 is nodata in Level-2A.
-                pixels = pixels + offset
-                if np.issubdtype(dataset.dtypes[0], np.floating):
-                    plausibility.check_units(
-                        np.where(has_data, pixels, np.nan), "S2", dataset.name
-                    )
-                pixels = np.clip(np.nan_to_num(pixels), 0, 65_535)
-            strip[..., index] = pixels
-            valid &= has_data.all(axis=0).repeat(pixel_m // scene_files.PIXEL_M)
-        strips[name] = strip
-    return strips, valid
+        if columns.size:
+            plausibility.check_units(
+                values[::_LOOK_EVERY_PX, ::_LOOK_EVERY_PX],
+                grid.sensor,
+                f"the scene, {top_m} m below its upper edge,",
+            )
+        if grid.sensor == "S2":
+            values = np.clip(np.nan_to_num(values), 0, 65_535)
+        strips[name] = values.astype(grid.dtype)
+    return strips, columns
 
 
 def _whole_windows(
     valid: np.ndarray, num_columns: int, stride_m: int
 ) -> np.ndarray:
     """Numbers of the windows of a strip in which no pixel lacks data."""
-    size = bigearthnet.PATCH_SIZE_M // scene_files.PIXEL_M
+    size = bigearthnet.PATCH_SIZE_M // _FINEST_M
     lacking = np.append(0, np.cumsum(~valid))
-    starts = np.arange(num_columns) * (stride_m // scene_files.PIXEL_M)
+    starts = np.arange(num_columns) * (stride_m // _FINEST_M)
     return np.flatnonzero(lacking[starts + size] == lacking[starts])
 
 
@@ -160,7 +225,7 @@ def _cut(strip: np.ndarray, name: str, left_m: np.ndarray) -> np.ndarray:
 def _write_map(
     output: str | os.PathLike,
     classes: np.ndarray,
-    frame: scene_files.Frame,
+    frame: images.Frame,
     stride_m: int,
     class_names: Sequence[str],
 ) -> pathlib.Path:

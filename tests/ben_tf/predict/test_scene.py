@@ -207,10 +207,12 @@ def test_newer_products_are_shifted_back(tmp_path):
     mosaic = _mosaic(4)
     _write_s2(tmp_path / "s2", 32629, {"B02": mosaic}, add=1000)
     (tmp_path / "s2" / "MTD_MSIL2A.xml").write_text(
-        "".join(
+        "<x>"
+        + "".join(
             f'<BOA_ADD_OFFSET band_id="{n}">-1000</BOA_ADD_OFFSET>'
-            for n in range(99)
+            for n in range(13)
         )
+        + "</x>"
     )
     (tmp_path / "s2" / "MSK_DETFOO_B02.tif").write_bytes(b"a mask, no band")
     path = scene.predict_scene(
@@ -249,6 +251,55 @@ def test_safe_folder_of_jpeg_2000(tmp_path):
     np.testing.assert_allclose(_read(path)[0][0], mosaic / 1e4, rtol=1e-5)
 
 
+def test_a_map_says_how_much_of_it_holds_no_data(tmp_path):
+    _write_s1(tmp_path / "s1.tif", 32634, nodata=-20)
+    path = _predict(tmp_path, "s1")
+    assert scene.nodata_share(path) == 0.5
+
+
+def test_scenes_that_nowhere_hold_data_together(tmp_path):
+    """Sentinel-2 in the west, Sentinel-1 in the east."""
+    mosaic = _mosaic(1)
+    mosaic[:, 2:] = 0
+    _write_s2(tmp_path / "s2", 32629, {"B02": mosaic})
+    pixels = np.full((2, 360, 480), [[[-10.0]], [[-17.0]]], np.float32)
+    pixels[:, :, :240] = np.nan
+    _write(tmp_path / "s1.tif", pixels, epsg=32629, pixel_m=10)
+    with pytest.raises(
+        errors.UserError, match=r"No window of 1200 m is whole.*s2_10m or s1"
+    ):
+        _predict(tmp_path, "s2_10m", "s1")
+    assert not (tmp_path / "map.tif").exists()
+
+
+@pytest.mark.parametrize("strip", [0, 2])
+def test_units_are_looked_at_in_every_strip(tmp_path, strip):
+    mosaic = _mosaic(1)
+    mosaic[strip] = 50_000
+    _write_s2(
+        tmp_path / "s2",
+        32629,
+        {band: mosaic for band in bigearthnet.GRIDS["s2_10m"].bands},
+    )
+    with pytest.raises(
+        errors.UserError, match=f"the scene, {strip * 1200} m below"
+    ):
+        _predict(tmp_path, "s2_10m")
+
+
+def test_a_file_that_is_damaged_within(tmp_path):
+    _write_s1(tmp_path / "s1.tif", 32629, compress="deflate", tiled=True,
+              blockxsize=128, blockysize=128)  # fmt: skip
+    data = bytearray((tmp_path / "s1.tif").read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 500] = bytes(500)
+    (tmp_path / "s1.tif").write_bytes(data)
+    with pytest.raises(
+        errors.UserError, match=r"s1\.tif is damaged in the rows from"
+    ):
+        _predict(tmp_path, "s1")
+
+
 def _predict(tmp_path, *grids, stride_m=1200):
     return scene.predict_scene(
         _BandMeans(*grids),
@@ -265,7 +316,7 @@ def test_unusable_scenes_are_explained(tmp_path):
             _predict(tmp_path, *grids, **options)
         assert not (tmp_path / "map.tif").exists()
 
-    fails("There is no folder", "s2_10m")
+    fails("There is no ", "s2_10m")
     fails("cannot be read as an image", "s1")
     fails("multiple of 60", "s1", stride_m=100)
     _write_s2(tmp_path / "s2", 32629, {})
@@ -282,12 +333,13 @@ def test_unusable_scenes_are_explained(tmp_path):
     linear = np.full((2, 120, 120), 0.05, np.float32)
     _write(tmp_path / "s1.tif", linear, epsg=32629, pixel_m=10)
     fails("not dB", "s1")
-    _write(tmp_path / "s1.tif", linear - 9, epsg=32629, pixel_m=20)
-    fails("Expected 10 m", "s1")
-    _write(tmp_path / "s1.tif", linear[:, :50] - 9, epsg=32629, pixel_m=10)
+    decibels = np.stack([linear[0] - 9, linear[1] - 15])
+    _write(tmp_path / "s1.tif", decibels, epsg=32629, pixel_m=20)
+    fails("Expected squares of 10 m", "s1")
+    _write(tmp_path / "s1.tif", decibels[:, :50], epsg=32629, pixel_m=10)
     fails("at least one patch", "s1")
-    _write(tmp_path / "s1.tif", linear[:1] - 9, epsg=32629, pixel_m=10)
-    fails("Expected two, VV and VH", "s1")
+    _write(tmp_path / "s1.tif", decibels[:1], epsg=32629, pixel_m=10)
+    fails("Expected one VV and one VH", "s1")
     b02 = tmp_path / "s2" / "T_B02_10m.tif"
     reflectance = np.full((1, 360, 480), 0.2, np.float32)
     for band in bigearthnet.GRIDS["s2_10m"].bands:
@@ -295,7 +347,7 @@ def test_unusable_scenes_are_explained(tmp_path):
         _write(path, reflectance, epsg=32629, pixel_m=10)
     fails("not surface reflectance x 10,000", "s2_10m")
     _write(b02, reflectance, epsg=32629, pixel_m=20)
-    fails("Expected 10 m", "s2_10m")
+    fails("Expected squares of 10 m", "s2_10m")
     _write(b02, reflectance, epsg=32630, pixel_m=10)
     fails("same ground", "s2_10m")
     b02.unlink()

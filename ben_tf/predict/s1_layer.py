@@ -1,0 +1,270 @@
+"""The bands of a Sentinel-1 scene as the grid of a model.
+
+Terrain-corrected images come from many tools: with the bands in either order,
+with 0, -9999 or nothing to say where no data are, in dB or in linear
+backscatter.
+"""
+
+import contextlib
+import dataclasses
+import os
+import re
+from collections.abc import Sequence
+
+import numpy as np
+import rasterio
+from rasterio import warp
+from rasterio import windows
+from rasterio.enums import Resampling
+
+from ben_tf import bigearthnet
+from ben_tf import errors
+from ben_tf.archive import plausibility
+from ben_tf.predict import images
+
+_PIXEL_M = bigearthnet.GRIDS["s1"].pixel_size_m
+# What an image may have that is brought to the grid of Sentinel-2: nothing
+# coarser, which would be blurred, and degrees, which are narrow in the north.
+_FINEST_M, _COARSEST_M = 5.0, 11.0
+_MARGIN_PX = 3
+_POLARISATION = re.compile(r"(?<![A-Z])(VV|VH|HH|HV)(?![A-Z])")
+# VH lies 5 to 10 dB below VV, over land and over water.
+_LEAST_DIFFERENCE_DB = 2.0
+# Half a patch: wherever one can be cut out, some of its rows are looked at.
+_LOOK_EVERY_PX = bigearthnet.GRIDS["s1"].size_px // 2
+
+
+@dataclasses.dataclass(frozen=True)
+class S1Layer:
+    """VV and VH.
+
+    Attributes:
+      grid: What the model takes.
+      bands: VV and VH, of one file.
+      frame: The ground to read, perhaps that of a Sentinel-2 scene.
+      is_own_frame: Whether it is that of the file.
+    """
+
+    grid: bigearthnet.Grid
+    bands: Sequence[images.Band]
+    frame: images.Frame
+    is_own_frame: bool
+
+    def read(self, top_m: int) -> np.ndarray:
+        """Reads a strip across the scene, as high as a patch.
+
+        Args:
+          top_m: Metres between the upper edges of scene and strip.
+
+        Returns:
+          (size, width, bands) float32 dB; NaN where there are no data.
+        """
+        shape = (self.grid.size_px, self.frame.width_m // _PIXEL_M)
+        if self.is_own_frame:
+            window = windows.Window(0, top_m // _PIXEL_M, shape[1], shape[0])
+            bands = [_read(band, window) for band in self.bands]
+        else:
+            bands = self._reproject(shape, top_m)
+        return np.stack(bands, axis=-1)
+
+    def _reproject(
+        self, shape: tuple[int, int], top_m: int
+    ) -> list[np.ndarray]:
+        """Bilinear; what holds no data takes no part."""
+        strip = dataclasses.replace(
+            self.frame,
+            top=self.frame.top - top_m,
+            height_m=shape[0] * _PIXEL_M,
+        )
+        dataset = self.bands[0].dataset
+        window = _window_of(strip, dataset)
+        results = [np.full(shape, np.nan, np.float32) for _ in self.bands]
+        if window is not None:
+            for band, result in zip(self.bands, results, strict=True):
+                warp.reproject(
+                    _read(band, window),
+                    result,
+                    src_transform=dataset.window_transform(window),
+                    src_crs=dataset.crs,
+                    src_nodata=np.nan,
+                    dst_transform=strip.transform(_PIXEL_M),
+                    dst_crs=strip.crs,
+                    dst_nodata=np.nan,
+                    resampling=Resampling.bilinear,
+                )
+        return results
+
+
+def open_layer(
+    stack: contextlib.ExitStack,
+    path: str | os.PathLike,
+    frame: images.Frame | None,
+    *,
+    bands: Sequence[str] | None,
+) -> S1Layer:
+    """Opens a scene.
+
+    Args:
+      stack: Closes the file.
+      path: A terrain-corrected GeoTIFF with VV and VH in dB.
+      frame: The ground to read; None: that of the file.
+      bands: Names of the file's bands in order, where it does not tell itself.
+
+    Raises:
+      errors.UserError: See `scene.predict_scene`.
+    """
+    dataset = images.open_image(stack, path)
+    images.check_type(dataset, "f", "float32 backscatter in dB")
+    if set(dataset.scales) != {1} or set(dataset.offsets) != {0}:
+        raise errors.UserError(
+            f"{path} says that its numbers have a scale or an offset. Expected "
+            "backscatter in dB as it is; gdal_translate -unscale -ot Float32."
+        )
+    mask = images.open_mask(stack, dataset)
+    numbers = _find_bands(dataset, bands)
+    found = [images.Band(dataset, number, 0, mask) for number in numbers]
+    is_described = bands is not None or len(_described(dataset)) > 0
+    _check_values(found, dataset.name, is_described=is_described)
+    if frame is None:
+        own = images.frame_of(dataset, _PIXEL_M)
+        return S1Layer(bigearthnet.GRIDS["s1"], found, own, is_own_frame=True)
+    _check_resolution(dataset)
+    if _window_of(frame, dataset) is None:
+        raise errors.UserError(
+            "The Sentinel-1 and Sentinel-2 scenes do not overlap. Expected "
+            f"scenes of the same place. Received: {dataset.name}"
+        )
+    return S1Layer(bigearthnet.GRIDS["s1"], found, frame, is_own_frame=False)
+
+
+def _read(band: images.Band, window: windows.Window) -> np.ndarray:
+    """dB; NaN also where values stand that no radar measures.
+
+    Tools fill with 0, -9999 or 1e30 and do not always say so; dB that are
+    exactly 0 hardly ever occur.
+    """
+    pixels = band.read(window)
+    low, high = plausibility.DECIBELS
+    with np.errstate(invalid="ignore"):
+        pixels[~((pixels >= low) & (pixels <= high)) | (pixels == 0)] = np.nan
+    return pixels
+
+
+def _window_of(
+    frame: images.Frame, dataset: rasterio.DatasetReader
+) -> windows.Window | None:
+    """The pixels of an image that lie in a frame, and some around them."""
+    left, bottom, right, top = warp.transform_bounds(
+        frame.crs,
+        dataset.crs,
+        frame.left,
+        frame.top - frame.height_m,
+        frame.left + frame.width_m,
+        frame.top,
+    )
+    rows, columns = rasterio.transform.rowcol(
+        dataset.transform,
+        [left, left, right, right],
+        [bottom, top, bottom, top],
+        op=np.floor,
+    )
+    first_row = max(0, int(min(rows)) - _MARGIN_PX)
+    first_column = max(0, int(min(columns)) - _MARGIN_PX)
+    last_row = min(dataset.height, int(max(rows)) + 1 + _MARGIN_PX)
+    last_column = min(dataset.width, int(max(columns)) + 1 + _MARGIN_PX)
+    if last_row <= first_row or last_column <= first_column:
+        return None
+    return windows.Window(
+        first_column,
+        first_row,
+        last_column - first_column,
+        last_row - first_row,
+    )
+
+
+# --- What the file holds ---------------------------------------------------
+
+
+def _described(dataset: rasterio.DatasetReader) -> dict[str, list[int]]:
+    """Polarisation -> numbers of the bands whose description names it."""
+    found: dict[str, list[int]] = {}
+    for number, text in enumerate(dataset.descriptions, start=1):
+        names = set(_POLARISATION.findall((text or "").upper()))
+        if len(names) == 1:
+            found.setdefault(names.pop(), []).append(number)
+    return found
+
+
+def _find_bands(
+    dataset: rasterio.DatasetReader, names: Sequence[str] | None
+) -> list[int]:
+    """Numbers of VV and VH: by name, by description, or the only two."""
+    wanted = bigearthnet.S1_BANDS
+    if names is not None:
+        upper = [name.strip().upper() for name in names]
+        if len(upper) != dataset.count or any(
+            upper.count(name) != 1 for name in wanted
+        ):
+            raise errors.UserError(
+                f"{dataset.name} has {dataset.count} bands. Expected a name "
+                "for each, VV and VH among them. Received: "
+                f"`s1_bands={','.join(names)}`"
+            )
+        return [upper.index(name) + 1 for name in wanted]
+    described = _described(dataset)
+    if all(len(described.get(name, ())) == 1 for name in wanted):
+        return [described[name][0] for name in wanted]
+    if described or dataset.count != len(wanted):
+        texts = ", ".join(text or "no name" for text in dataset.descriptions)
+        raise errors.UserError(
+            f"{dataset.name} has {dataset.count} bands: {texts}. Expected one "
+            "VV and one VH; name the bands in order with `s1_bands=VV,VH`."
+        )
+    return [1, 2]
+
+
+def _check_values(
+    bands: Sequence[images.Band], place: str, *, is_described: bool
+) -> None:
+    """Looks at a part of the values, spread over the scene.
+
+    Raises:
+      errors.UserError: They are no dB, all of them are missing, or VH is
+        brighter than VV and no description says which is which.
+    """
+    medians = []
+    for band in bands:
+        height, width = band.dataset.shape
+        values = np.concatenate(
+            [
+                _read(band, windows.Window(0, row, width, 1)).ravel()
+                for row in range(0, height, _LOOK_EVERY_PX)
+            ]
+        )
+        values = values[np.isfinite(values)]
+        if not values.size:
+            raise errors.UserError(
+                f"{place} holds no data: none of its pixels is between "
+                "-100 and 100 dB, and not 0. Expected backscatter in dB."
+            )
+        plausibility.check_units(values, "S1", place)
+        medians.append(float(np.median(values)))
+    vv, vh = medians
+    if not is_described and vv - vh < _LEAST_DIFFERENCE_DB:
+        raise errors.UserError(
+            f"{place} does not say which of its bands is VV and which is VH, "
+            f"and their medians, {vv:.1f} and {vh:.1f} dB, leave it open: VV "
+            "is the brighter one by some 7 dB. Name the bands in order with "
+            "`s1_bands=VV,VH` or `s1_bands=VH,VV`."
+        )
+
+
+def _check_resolution(dataset: rasterio.DatasetReader) -> None:
+    sizes = images.pixel_on_ground_m(dataset)
+    if not all(_FINEST_M <= size <= _COARSEST_M for size in sizes):
+        raise errors.UserError(
+            f"{dataset.name} has pixels that are "
+            f"{sizes[0]:.3g} x {sizes[1]:.3g} m on the ground. Expected 10 m, "
+            f"or {_FINEST_M:g} to {_COARSEST_M:g} m to be resampled. Process "
+            "the scene with a pixel spacing of 10 m."
+        )

@@ -1,0 +1,395 @@
+"""Finds the bands of one Sentinel-2 image, wherever its files lie.
+
+Products come as SAFE folders, zipped, unzipped into themselves, or as a folder
+of band files; people name the product, a folder around it or one inside it, or
+its metadata. Whatever is named has to hold exactly one image, of Level-2A.
+"""
+
+import datetime
+import os
+import pathlib
+import re
+import zipfile
+import zlib
+from collections.abc import Iterable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import NamedTuple
+from typing import Protocol
+from xml.etree import ElementTree
+
+from ben_tf import errors
+
+# File names such as T29SNB_20180517T112119_B02_10m.jp2 or B8A.tif.
+_BAND_FILE = re.compile(
+    r"(?P<image>|.*_)(?P<band>B(?:\d\d|8A))(?:_(?P<metres>\d\d)m)?"
+    r"\.(?:jp2|tiff?)",
+    re.IGNORECASE,
+)
+_RESOLUTION_FOLDER = re.compile(r"R(\d\d)m", re.IGNORECASE)
+# MTD_MSIL2A.xml, and before 2016 S2A_OPER_MTD_SAFL1C_PDMC_....xml.
+_METADATA_FILE = re.compile(r"(?:MTD_MSI|.*_MTD_SAF)(L\d[A-C]).*\.xml")
+# In the name of a product, of its metadata, or of a granule.
+_LEVEL_1 = re.compile(r"MSIL1[A-C]|SAFL1[A-C]|^L1[A-C]_T\d\d")
+# Folders of masks and pictures, and what other systems put next to files.
+_NO_BANDS = {
+    *("QI_DATA", "AUX_DATA", "HTML", "rep_info", "qi", "preview"),
+    "__MACOSX",
+}
+_MAX_METADATA_BYTES = 1 << 24
+# How Sentinel-2 metadata numbers the bands.
+_BAND_IDS = "B01 B02 B03 B04 B05 B06 B07 B08 B8A B09 B10 B11 B12".split()
+_QUANTIFICATION = 10_000
+# Products since processing baseline 04.00 are shifted by 1,000.
+_FIRST_SHIFTED_BASELINE = 4.0
+_FIRST_SHIFTED_DAY = datetime.date(2022, 1, 25)
+_MAX_NAMED = 3
+
+
+class Product(NamedTuple):
+    """The files of one image.
+
+    Attributes:
+      bands: Name of band -> its file, as GDAL names it.
+      add: Name of band -> what to add to its digital numbers to get
+        reflectance x 10,000.
+    """
+
+    bands: Mapping[str, str]
+    add: Mapping[str, float]
+
+
+class _Tree(Protocol):
+    """A folder or a zip file; names in it have / between their parts."""
+
+    @property
+    def path(self) -> pathlib.Path:
+        """Where it lies."""
+
+    def names(self) -> list[str]:
+        """All files."""
+
+    def gdal_name(self, name: str) -> str:
+        """What GDAL opens."""
+
+    def read(self, name: str) -> bytes:
+        """A file of metadata, up to a limit."""
+
+
+def find(
+    path: str | os.PathLike,
+    pixel_m: Mapping[str, int],
+    *,
+    offset: float | None = None,
+) -> Product:
+    """Finds a file for each band, at the band's own resolution.
+
+    Args:
+      path: A product: its SAFE folder, one around or inside it, its zip file
+        or its MTD_MSIL2A.xml; or a folder of band files.
+      pixel_m: Name of band -> metres of a pixel, of the bands to find.
+      offset: What to add to digital numbers, in place of what the metadata
+        say.
+
+    Raises:
+      errors.UserError: Nothing there, no band file, several images, another
+        level, or metadata that are damaged.
+    """
+    tree = _open(pathlib.Path(path).expanduser())
+    names = [name for name in tree.names() if _is_wanted(name)]
+    metadata = [name for name in names if _METADATA_FILE.fullmatch(_last(name))]
+    if len(metadata) > 1:
+        raise _several(tree.path, metadata)
+    images = _images(names, pixel_m)
+    if len(images) > 1:
+        first = [
+            next(iter(bands.values()))[0].name for bands in images.values()
+        ]
+        raise _several(tree.path, first)
+    _refuse_level_1(tree.path.absolute(), [*metadata, *names])
+    found = images.popitem()[1] if images else {}
+    bands = {
+        band: _one(band, candidates, tree.path)
+        for band, candidates in found.items()
+    }
+    _refuse_missing(bands, pixel_m, names, tree.path)
+    if offset is not None:
+        add: Mapping[str, float] = dict.fromkeys(pixel_m, offset)
+    elif metadata:
+        place = f"{tree.path}/{metadata[0]}"
+        add = read_offsets(tree.read(metadata[0]), place)
+    else:
+        _refuse_unknown_offset(bands.values(), tree.path)
+        add = {}
+    return Product(
+        {band: tree.gdal_name(name) for band, name in bands.items()}, add
+    )
+
+
+# --- Where to look ---------------------------------------------------------
+
+
+class _Folder(NamedTuple):
+    path: pathlib.Path
+
+    def names(self) -> list[str]:
+        return sorted(
+            pathlib.Path(folder, name).relative_to(self.path).as_posix()
+            for folder, _, names in os.walk(self.path)
+            for name in names
+        )
+
+    def gdal_name(self, name: str) -> str:
+        return str(self.path / name)
+
+    def read(self, name: str) -> bytes:
+        with open(self.path / name, "rb") as file:
+            return file.read(_MAX_METADATA_BYTES)
+
+
+class _Zip(NamedTuple):
+    path: pathlib.Path
+
+    def names(self) -> list[str]:
+        with zipfile.ZipFile(self.path) as file:
+            return sorted(
+                name
+                for name in file.namelist()
+                # Others could lead GDAL somewhere else.
+                if not name.startswith("/")
+                and not {"..", ""} & set(name.split("/"))
+                and not {"{", "}", "\\"} & set(name)
+            )
+
+    def gdal_name(self, name: str) -> str:
+        return f"/vsizip/{{{self.path.absolute()}}}/{name}"
+
+    def read(self, name: str) -> bytes:
+        try:
+            with zipfile.ZipFile(self.path) as file, file.open(name) as member:
+                return member.read(_MAX_METADATA_BYTES)
+        # Damaged, encrypted, or of a newer version of the format.
+        except (zipfile.BadZipFile, RuntimeError, zlib.error) as error:
+            raise errors.UserError(
+                f"{name} in {self.path} cannot be read: "
+                f"{errors.first_line(error)}. Expected the product as it was "
+                "downloaded."
+            ) from error
+
+
+def _open(path: pathlib.Path) -> _Tree:
+    if path.is_dir():
+        return _Folder(_product_of(path))
+    if path.is_file():
+        if _METADATA_FILE.fullmatch(path.name) or path.name == "manifest.safe":
+            return _Folder(path.parent)
+        if zipfile.is_zipfile(path):
+            return _Zip(path)
+        raise errors.UserError(
+            f"{path} is one file. Expected a Sentinel-2 Level-2A product: its "
+            "SAFE folder, .zip or MTD_MSIL2A.xml, or a folder of band files "
+            "such as B02.tif."
+        )
+    raise errors.UserError(
+        f"There is no {path}. Expected a Sentinel-2 Level-2A product: its SAFE "
+        "folder, .zip or MTD_MSIL2A.xml, or a folder of band files such as "
+        "B02.tif."
+    )
+
+
+def _product_of(path: pathlib.Path) -> pathlib.Path:
+    """The product that a folder inside it belongs to; else the folder."""
+    path = path.absolute()
+    for parent in path.parents:
+        if path.relative_to(parent).parts[0] == "GRANULE" and any(
+            _METADATA_FILE.fullmatch(file.name) for file in parent.glob("*.xml")
+        ):
+            return parent
+    return path
+
+
+def _is_wanted(name: str) -> bool:
+    *folders, last = name.split("/")
+    return not (
+        any(part.startswith(".") for part in (*folders, last))
+        or last.startswith("MSK_")
+        or _NO_BANDS & set(folders)
+    )
+
+
+def _last(name: str) -> str:
+    return name.rpartition("/")[2]
+
+
+# --- Which files -----------------------------------------------------------
+
+
+class _Candidate(NamedTuple):
+    """A file of a band; `metres` is 0 where its name does not say."""
+
+    name: str
+    metres: int
+
+
+def _images(
+    names: Iterable[str], pixel_m: Mapping[str, int]
+) -> dict[str, dict[str, list[_Candidate]]]:
+    """What tells images apart -> name of band -> its files."""
+    images: dict[str, dict[str, list[_Candidate]]] = {}
+    for name in names:
+        *folders, last = name.split("/")
+        match = _BAND_FILE.fullmatch(last)
+        if not match or (band := match["band"].upper()) not in pixel_m:
+            continue
+        # The resolution stands in the name or in that of a folder.
+        of_folders = [_RESOLUTION_FOLDER.fullmatch(x) for x in folders]
+        metres = [
+            int(match["metres"] or 0),
+            *(int(m[1]) for m in of_folders if m),
+        ]
+        metres = [x for x in metres if x] or [0]
+        if metres[0] not in (0, pixel_m[band]):
+            continue
+        place = [
+            folder
+            for folder, of_folder in zip(folders, of_folders, strict=True)
+            if not of_folder
+        ]
+        image = "/".join([*place, match["image"].strip("_")])
+        bands = images.setdefault(image, {})
+        bands.setdefault(band, []).append(_Candidate(name, metres[0]))
+    return images
+
+
+def _one(
+    band: str, candidates: Sequence[_Candidate], path: pathlib.Path
+) -> str:
+    """The file of a band: one that says its resolution comes first."""
+    best = [x for x in candidates if x.metres] or candidates
+    if len(best) > 1:
+        names = ", ".join(x.name for x in best[:_MAX_NAMED])
+        raise errors.UserError(
+            f"{path} has several files for {band}: {names}. Expected one."
+        )
+    return best[0].name
+
+
+def _several(path: pathlib.Path, names: Iterable[str]) -> errors.UserError:
+    listed = sorted(names)
+    shown = ", ".join(listed[:_MAX_NAMED])
+    if len(listed) > _MAX_NAMED:
+        shown += f" and {len(listed) - _MAX_NAMED} more"
+    return errors.UserError(
+        f"{path} holds several Sentinel-2 images: {shown}. Expected one; name "
+        "its own folder."
+    )
+
+
+def _refuse_level_1(path: pathlib.Path, names: Iterable[str]) -> None:
+    for name in (*path.parts[::-1], *names):
+        if any(_LEVEL_1.search(part) for part in name.split("/")):
+            raise errors.UserError(
+                f"{name} is of Level 1, reflectance above the atmosphere. "
+                "Expected Level-2A, surface reflectance, as BigEarthNet is: "
+                "fetch the Level-2A product of the same name, or make it with "
+                "sen2cor."
+            )
+
+
+def _refuse_missing(
+    bands: Iterable[str],
+    pixel_m: Mapping[str, int],
+    names: Iterable[str],
+    path: pathlib.Path,
+) -> None:
+    missing = sorted(pixel_m.keys() - set(bands))
+    if not missing:
+        return
+    others = [
+        name
+        for name in names
+        if (match := _BAND_FILE.fullmatch(_last(name)))
+        and match["band"].upper() in missing
+    ]
+    there = f" It has only {', '.join(others[:_MAX_NAMED])}." if others else ""
+    raise errors.UserError(
+        f"The scene {path} lacks the bands {', '.join(missing)}.{there} "
+        "Expected a file for each of "
+        f"{', '.join(f'{band} at {pixel_m[band]} m' for band in missing)}, "
+        "such as B02.tif or T29SNB_20180517T112119_B02_10m.jp2."
+    )
+
+
+# --- What digital numbers mean ---------------------------------------------
+
+
+def read_offsets(data: bytes, place: str) -> dict[str, float]:
+    """Name of band -> what to add to its digital numbers.
+
+    BigEarthNet is older than baseline 04.00 and is not shifted; for older
+    products the result is empty.
+
+    Args:
+      data: Content of MTD_MSIL2A.xml.
+      place: Where it comes from, for messages.
+
+    Raises:
+      errors.UserError: It is damaged, incomplete or of another scale.
+    """
+    # They would define entities, which metadata have no use for.
+    if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
+        raise errors.UserError(
+            f"{place} defines entities. Expected the metadata of a Sentinel-2 "
+            "product as they were downloaded."
+        )
+    try:
+        offsets: dict[str, float] = {}
+        baseline = scale = None
+        for element in ElementTree.fromstring(data).iter():
+            tag = element.tag.rpartition("}")[2]
+            text = (element.text or "").strip()
+            if tag == "BOA_ADD_OFFSET":
+                band = _BAND_IDS[int(element.attrib["band_id"])]
+                offsets[band] = int(text)
+                if abs(offsets[band]) > _QUANTIFICATION:
+                    raise ValueError(f"an offset of {offsets[band]}")
+            elif tag == "PROCESSING_BASELINE":
+                baseline = float(text)
+            elif tag == "BOA_QUANTIFICATION_VALUE":
+                scale = float(text)
+    except (ElementTree.ParseError, IndexError, KeyError, ValueError) as error:
+        raise errors.UserError(
+            f"{place} is damaged: {errors.first_line(error)}. Expected the "
+            "metadata of a Sentinel-2 product as they were downloaded."
+        ) from error
+    if scale not in (None, _QUANTIFICATION):
+        raise errors.UserError(
+            f"{place} has reflectance x {scale:g}. Expected x "
+            f"{_QUANTIFICATION:,}."
+        )
+    if not offsets and (baseline or 0) >= _FIRST_SHIFTED_BASELINE:
+        raise errors.UserError(
+            f"{place} is of baseline {baseline:05.2f} and lacks the offsets "
+            "(BOA_ADD_OFFSET) that such products have. Expected the metadata "
+            "as they were downloaded, or `s2_offset`."
+        )
+    return offsets
+
+
+def _refuse_unknown_offset(names: Iterable[str], path: pathlib.Path) -> None:
+    """Since 2022 files alone do not tell whether they are shifted."""
+    for name in names:
+        match = re.search(r"(?:^|_)(20\d{6})T\d{6}_", _last(name))
+        if not match:
+            continue
+        try:
+            day = datetime.date.fromisoformat(match[1])
+        except ValueError:
+            continue
+        if day >= _FIRST_SHIFTED_DAY:
+            raise errors.UserError(
+                f"{_last(name)} in {path} may be shifted by 1,000, as products "
+                f"since {_FIRST_SHIFTED_DAY:%B %Y} are, and there is no "
+                "MTD_MSIL2A.xml to say so. Put it next to the bands, or set "
+                "`s2_offset=-1000`; 0 if the shift has been removed."
+            )
