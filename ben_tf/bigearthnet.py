@@ -252,6 +252,11 @@ COUNTRIES = (
 # As the official list spells them; the paper says "autumn".
 SEASONS = ("Winter", "Spring", "Summer", "Fall")
 
+# First and last EPSG code of UTM on WGS 84, northern and southern zones.
+UTM_EPSG = (32601, 32760)
+# No easting or northing is farther from zero: half around the Earth.
+MOST_UTM_METRES = 20_000_000
+
 NUM_PATCHES = 590_326
 NUM_SEASONAL_SNOW = 61_707
 NUM_CLOUD_OR_SHADOW = 9_280

@@ -1,8 +1,11 @@
 """The workdir: where the files of a run are, and its two descriptions."""
 
+import csv
 import dataclasses
 import os
 import pathlib
+import re
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -10,6 +13,36 @@ import msgspec
 from ben_tf import config as config_lib
 from ben_tf import errors
 from ben_tf import files
+
+# Fields that every version of this program has written to config.json.
+_FIRST_FIELDS = frozenset(
+    (
+        "data_dir",
+        "model",
+        "modality",
+        "fusion",
+        "num_classes",
+        "train_split",
+        "validation_split",
+        "batch_size",
+        "epochs",
+        "optimizer",
+        "learning_rate",
+        "schedule",
+        "warmup_epochs",
+        "augment",
+        "shuffle_buffer",
+        "preprocessing",
+        "strategy",
+        "jit_compile",
+        "precision",
+        "seed",
+    )
+)
+_REMEDY = (
+    "Expected the file that python -m ben_tf.train wrote: bring it back from a "
+    "copy, or train in a new `workdir`."
+)
 
 
 class DataDescription(msgspec.Struct, frozen=True):
@@ -110,7 +143,8 @@ class Workdir:
         """Reads config.json; fields of later versions take their defaults.
 
         Raises:
-          UserError: No such file, damaged, an unknown field or a bad value.
+          UserError: No such file, damaged, a field that is unknown or missing,
+            or a bad value.
         """
         if not self.config_file.exists():
             raise errors.UserError(
@@ -118,10 +152,9 @@ class Workdir:
                 f"{self.config_file.name}. Train one with python -m "
                 f"ben_tf.train --workdir={self}, or correct `workdir`."
             )
-        remedy = "Expected the JSON that python -m ben_tf.train wrote."
         # A dataclass would pass over fields that it does not have.
         values = files.read_json(
-            self.config_file, dict[str, Any], remedy=remedy
+            self.config_file, dict[str, Any], remedy=_REMEDY
         )
         names = {field.name for field in dataclasses.fields(config_lib.Config)}
         if unknown := sorted(values.keys() - names):
@@ -129,9 +162,14 @@ class Workdir:
                 f"{self.config_file} holds unknown fields {unknown}. Expected "
                 f"{sorted(names)}."
             )
-        return files.read_json(
-            self.config_file, config_lib.Config, remedy=remedy
+        config = files.read_json(
+            self.config_file, config_lib.Config, remedy=_REMEDY
         )
+        if missing := sorted(_FIRST_FIELDS - values.keys()):
+            raise errors.UserError(
+                f"{self.config_file} lacks the fields {missing}. {_REMEDY}"
+            )
+        return config
 
     def write_config(self, config: config_lib.Config) -> None:
         """Writes config.json, whole or not at all.
@@ -173,7 +211,7 @@ class Workdir:
         return files.read_json(
             self.data_file,
             DataDescription,
-            remedy="Expected the JSON that python -m ben_tf.train wrote.",
+            remedy=_REMEDY,
         )
 
     def write_data(self, data: DataDescription) -> None:
@@ -190,6 +228,27 @@ class Workdir:
             )
         self._write_json(self.data_file, data)
 
+    def read_history(self) -> list[dict[str, str]]:
+        """Reads history.csv: column -> number as text, a row for each epoch.
+
+        The column "epoch" holds whole numbers that rise; another may hold NaN
+        or, where there is no number, "".
+
+        Raises:
+          UserError: The file is missing or damaged.
+        """
+        try:
+            with self.history_file.open(newline="", encoding="utf-8") as file:
+                lines = [line for line in csv.reader(file, strict=True) if line]
+            return _history_rows(lines)
+        except (csv.Error, OSError, ValueError) as error:
+            raise errors.UserError(
+                f"{self.history_file} cannot be read: "
+                f"{errors.first_line(error)}. Expected a table of numbers as "
+                "python -m ben_tf.train writes it: bring it back from a copy, "
+                "or move it to another folder to go on without it."
+            ) from error
+
     def _write_json(self, path: pathlib.Path, value: Any) -> None:
         try:
             files.write_json(path, value)
@@ -199,6 +258,26 @@ class Workdir:
                 "Expected a folder that can be created and written. Choose "
                 "another `workdir`."
             ) from error
+
+
+def _history_rows(lines: Sequence[Sequence[str]]) -> list[dict[str, str]]:
+    """Raises ValueError unless the lines are a header and numbers below it."""
+    header, *rows = lines or [["epoch"]]
+    if not all(name and name.isprintable() for name in header):
+        raise ValueError("a column has no name that can be shown")
+    if "epoch" not in header or len(set(header)) < len(header):
+        raise ValueError("expected one column of each name, and an epoch")
+    last = 0
+    for row in rows:
+        if len(row) != len(header):
+            raise ValueError(f"{len(row)} columns, expected {len(header)}")
+        for value in row:
+            float(value or "nan")
+        epoch = row[header.index("epoch")]
+        if not re.fullmatch(r"[1-9][0-9]{0,8}", epoch) or int(epoch) <= last:
+            raise ValueError(f"epoch {epoch!r} after {last}")
+        last = int(epoch)
+    return [dict(zip(header, row, strict=True)) for row in rows]
 
 
 def _file_name(split: str) -> str:

@@ -1,26 +1,19 @@
 """Downloads the two tarballs, with resumption and checksums."""
 
-import functools
 import hashlib
+import itertools
 import os
 import pathlib
 import time
+from collections.abc import Callable
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import requests
-from tqdm import auto as tqdm
-
 from ben_tf import errors
-from ben_tf.archive import open_archive
+from tfrecords_builder import transfer
 
 _RECORD_URL = "https://zenodo.org/records/12687186/files"
-# A broken connection loses the chunk it breaks in.
-_CHUNK_BYTES = 1 << 16
-_TIMEOUT_S = 60
-# Attempts that bring no byte, in a row, before giving up.
-_MAX_FRUITLESS_ATTEMPTS = 5
-_progress_bar = functools.partial(tqdm.tqdm, unit="B", unit_scale=True)
+_CHUNK_BYTES = 1 << 20
 
 
 class RemoteFile(NamedTuple):
@@ -60,16 +53,19 @@ def download_archive(
     files: Sequence[RemoteFile] = TARBALLS,
     *,
     wait_s: float = 5,
+    sleep: Callable[[float], object] = time.sleep,
 ) -> None:
-    """Downloads the files that are not there yet, and checks them.
+    """Downloads the files that are not there yet, and checks all of them.
 
     A file gets its final name once its checksum is right; until then it is
-    called `<name>.part`, from which a later call resumes.
+    called `<name>.part`, from which a later call resumes. Nothing is removed:
+    a file with another checksum becomes `<name>.wrong`.
 
     Args:
       archive_dir: Folder for the files; created if missing.
       files: What to download.
       wait_s: Seconds to wait after a broken connection.
+      sleep: Waits for so many seconds.
 
     Raises:
       errors.UserError: The server cannot be reached, the disk is too
@@ -77,107 +73,84 @@ def download_archive(
     """
     folder = pathlib.Path(archive_dir)
     folder.mkdir(parents=True, exist_ok=True)
-    for file in files:
-        target = folder / file.url.rsplit("/", 1)[1]
+    targets = [folder / file.url.rsplit("/", 1)[1] for file in files]
+    # What is there is checked before the hours that the others take.
+    missing = []
+    for file, target in zip(files, targets, strict=True):
         if target.exists():
-            print(f"{target} is already there.", flush=True)
-            continue
+            _check_present(file, target)
+        else:
+            missing.append((file, target))
+    for file, target in missing:
         part = target.with_name(target.name + ".part")
-        _fetch(file, part, wait_s)
-        _check(file, part)
+        transfer.fetch(
+            file.url,
+            part,
+            num_bytes=file.num_bytes,
+            most_bytes=file.most_bytes,
+            wait_s=wait_s,
+            sleep=sleep,
+        )
+        _check_fetched(file, part)
         os.replace(part, target)
 
 
-def _fetch(file: RemoteFile, part: pathlib.Path, wait_s: float) -> None:
-    """Appends to `part` until it is complete."""
-    num_fruitless = 0
-    while True:
-        size_before = _size(part)
-        try:
-            if _fetch_rest(file, part):
-                return
-            problem = "the connection was cut"
-        except requests.RequestException as error:
-            problem = errors.first_line(error)
-        num_fruitless = 0 if _size(part) > size_before else num_fruitless + 1
-        if num_fruitless == _MAX_FRUITLESS_ATTEMPTS:
-            raise errors.UserError(
-                f"{file.url} cannot be downloaded: {problem}. Run the command "
-                "again to resume."
+def _check_present(file: RemoteFile, target: pathlib.Path) -> None:
+    """Refuses a file under its final name that is not the official one."""
+    size = target.stat().st_size
+    resuming = ""
+    if file.num_bytes not in (None, size):
+        found = f"{size:,} bytes. Expected {file.num_bytes:,}"
+        if size < (file.num_bytes or 0):
+            resuming = (
+                f" If it is the beginning of it, rename it to {target.name}"
+                ".part instead, and the rest is fetched."
             )
-        time.sleep(wait_s)
+    else:
+        md5 = _md5(target)
+        if md5 == file.md5:
+            print(f"{target} is there already; its MD5 is right.", flush=True)
+            return
+        found = f"MD5 {md5}. Expected {file.md5}"
+    raise errors.UserError(
+        f"{target} is not the official file, or not all of it: {found}. It is "
+        "kept as it is. Move it to another folder, and the same command "
+        f"downloads the official one.{resuming} Or leave out `download` to "
+        "read it."
+    )
 
 
-def _fetch_rest(file: RemoteFile, part: pathlib.Path) -> bool:
-    """Downloads the rest in one request; returns whether `part` is complete."""
-    start = _size(part)
-    with requests.get(
-        file.url,
-        # Compression on the way would change what the range counts.
-        headers={"Range": f"bytes={start}-", "Accept-Encoding": "identity"},
-        stream=True,
-        timeout=_TIMEOUT_S,
-    ) as response:
-        if response.status_code == 416:  # Nothing beyond what is there.
-            return True
-        if 400 <= response.status_code < 500:
-            raise errors.UserError(
-                f"{file.url} cannot be downloaded: the server says "
-                f"{response.status_code} {response.reason}. Look for the "
-                "current record at https://bigearth.net."
-            )
-        response.raise_for_status()
-        if response.status_code != 206:
-            start = 0  # The server does not resume and sends all.
-        total = None  # A server may send without saying how much.
-        if "Content-Length" in response.headers:
-            total = start + int(response.headers["Content-Length"])
-        if None not in (total, file.num_bytes) and total != file.num_bytes:
-            raise errors.UserError(
-                f"{file.url} is not the expected file: {total:,} bytes. "
-                f"Expected {file.num_bytes:,}. Look for the current record at "
-                "https://bigearth.net."
-            )
-        total = total or file.num_bytes
-        open_archive.check_disk(
-            part.parent,
-            (total or file.most_bytes) - start,
-            f"downloading {part.stem}",
+def _check_fetched(file: RemoteFile, part: pathlib.Path) -> None:
+    """Compares the checksum; puts a wrong file aside."""
+    md5 = _md5(part)
+    if md5 != file.md5:
+        aside = _free_name(part.with_suffix(".wrong"))
+        os.replace(part, aside)
+        raise errors.UserError(
+            f"{file.url} came with the wrong checksum: MD5 {md5}. Expected "
+            f"{file.md5}. What came is kept as {aside}. Run the same command "
+            "again to download it anew; if that comes with this checksum, too, "
+            "look for the current record at https://bigearth.net."
         )
-        with (
-            # A server that does not resume sends all again.
-            part.open("ab" if start else "wb") as output,
-            _progress_bar(
-                desc=part.stem, initial=start, total=total
-            ) as progress,
-        ):
-            for chunk in response.iter_content(_CHUNK_BYTES):
-                output.write(chunk)
-                progress.update(len(chunk))
-            # Without a size, requests itself notices a cut.
-            return total is None or output.tell() >= total
 
 
-def _size(part: pathlib.Path) -> int:
-    return part.stat().st_size if part.exists() else 0
+def _free_name(path: pathlib.Path) -> pathlib.Path:
+    """The path, or the first of its kind that nothing has: `<name>-2`."""
+    others = (path.with_name(f"{path.name}-{i}") for i in itertools.count(2))
+    return next(p for p in itertools.chain([path], others) if not p.exists())
 
 
-def _check(file: RemoteFile, part: pathlib.Path) -> None:
-    """Compares the checksum; removes a wrong file."""
+def _md5(path: pathlib.Path) -> str:
+    """MD5 of a file, hexadecimal, with a progress bar."""
     digest = hashlib.md5(usedforsecurity=False)
     with (
-        part.open("rb") as data,
-        _progress_bar(
-            desc=f"checking {part.stem}", total=_size(part)
+        path.open("rb") as data,
+        transfer.progress_bar(
+            desc=f"checking {path.name.removesuffix('.part')}",
+            total=path.stat().st_size,
         ) as progress,
     ):
         while chunk := data.read(_CHUNK_BYTES):
             digest.update(chunk)
             progress.update(len(chunk))
-    if digest.hexdigest() != file.md5:
-        part.unlink()
-        raise errors.UserError(
-            f"{file.url} came with the wrong checksum and was removed: "
-            f"{digest.hexdigest()}. Expected the MD5 {file.md5}. Run the "
-            "command again."
-        )
+    return digest.hexdigest()

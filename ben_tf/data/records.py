@@ -34,8 +34,7 @@ _SCALAR = {
 _RANGES = {
     "country": (0, len(bigearthnet.COUNTRIES) - 1),
     "season": (0, len(bigearthnet.SEASONS) - 1),
-    # UTM zones of WGS 84, north and south.
-    "epsg": (32601, 32760),
+    "epsg": bigearthnet.UTM_EPSG,
 }
 _BEGIN, _END = "unusable records: ", " (end of records)"
 _MOST_NAMED = 5

@@ -1,6 +1,5 @@
 """Scores a trained model on a split, and keeps the scores in its workdir."""
 
-import hashlib
 import math
 import os
 from collections.abc import Mapping
@@ -83,7 +82,7 @@ def evaluate(
                 name: info.num_examples
                 for name, info in builder.info.splits.items()
             },
-            fingerprint=fingerprint(predicted),
+            fingerprint=predicted.fingerprint,
         ),
         threshold=bigearthnet.THRESHOLD,
         **_scores(predicted, bigearthnet.THRESHOLD),
@@ -100,14 +99,6 @@ def evaluate(
     )
     evaluation.write(run)
     return evaluation
-
-
-def fingerprint(predicted: predictions.Predictions) -> str:
-    """SHA-256 over names and labels of the patches: which data were scored."""
-    digest = hashlib.sha256()
-    digest.update("\n".join(predicted.patch_name).encode())
-    digest.update(predicted.labels.tobytes())
-    return digest.hexdigest()
 
 
 def _scores(

@@ -1,19 +1,49 @@
 """What a model says about a split: computed once, kept in one .npz file."""
 
 import dataclasses
+import hashlib
 import io
 import os
 import pathlib
+import struct
 import zipfile
+import zlib
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import BinaryIO
+from typing import cast
 
 import numpy as np
 import tensorflow_datasets as tfds
 
+from ben_tf import bigearthnet
 from ben_tf import errors
 from ben_tf import files
+from ben_tf import npy
 from ben_tf import saved_model
 from ben_tf.data import input_pipeline
 
+# What `Predictions` holds, as it lies in the file.
+_ARRAYS: Mapping[str, tuple[str, Sequence[int | None]]] = {
+    "patch_name": ("str", (None,)),
+    "labels": ("uint8", (None, None)),
+    "probabilities": ("float32", (None, None)),
+    "country": ("int64", (None,)),
+    "season": ("int64", (None,)),
+    "epsg": ("int64", (None,)),
+    "upper_left": ("float64", (None, 2)),
+}
+_RANGES = {
+    "labels": (0, 1),
+    "probabilities": (0, 1),
+    "country": (0, len(bigearthnet.COUNTRIES) - 1),
+    "season": (0, len(bigearthnet.SEASONS) - 1),
+    "epsg": bigearthnet.UTM_EPSG,
+    "upper_left": (-bigearthnet.MOST_UTM_METRES, bigearthnet.MOST_UTM_METRES),
+}
+# Those of all 590,326 patches take a tenth; a hostile file would fill the
+# memory.
+_MOST_BYTES = 4 << 30
 _METADATA = ("patch_name", "country", "season", "epsg", "upper_left")
 
 
@@ -41,6 +71,14 @@ class Predictions:
 
     def __len__(self) -> int:
         return len(self.patch_name)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over names and labels: which data were scored."""
+        digest = hashlib.sha256()
+        digest.update("\n".join(self.patch_name).encode())
+        digest.update(self.labels.tobytes())
+        return digest.hexdigest()
 
 
 def predict(
@@ -105,25 +143,26 @@ def load(path: str | os.PathLike) -> Predictions:
             "ben_tf.evaluate."
         )
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with zipfile.ZipFile(path) as file:
+            if sum(info.file_size for info in file.infolist()) > _MOST_BYTES:
+                raise ValueError(f"it holds more than {_MOST_BYTES:,} bytes")
             arrays = {
-                field.name: file[field.name]
-                for field in dataclasses.fields(Predictions)
+                name: _read_array(file, name, dtype, shape)
+                for name, (dtype, shape) in _ARRAYS.items()
             }
-        shape = arrays["labels"].shape
-        if (
-            len(shape) != 2
-            or arrays["probabilities"].shape != shape
-            or any(len(array) != shape[0] for array in arrays.values())
-            or arrays["upper_left"].shape != (shape[0], 2)
-        ):
-            raise ValueError("shapes differ")
+        _check(arrays)
+    # An unknown compression, a password, a name or a number out of range.
     except (
         EOFError,
-        KeyError,
+        LookupError,
+        NotImplementedError,
         OSError,
+        OverflowError,
+        RuntimeError,
         ValueError,
+        struct.error,
         zipfile.BadZipFile,
+        zlib.error,
     ) as error:
         raise errors.UserError(
             f"The predictions in {path} cannot be read: "
@@ -131,3 +170,42 @@ def load(path: str | os.PathLike) -> Predictions:
             "ben_tf.evaluate."
         ) from error
     return Predictions(**arrays)
+
+
+def _read_array(
+    file: zipfile.ZipFile, name: str, dtype: str, shape: Sequence[int | None]
+) -> np.ndarray:
+    """Reads a member of a .npz file.
+
+    Raises:
+      ValueError: It is of another type or shape.
+      KeyError: There is none of this name.
+    """
+    info = file.getinfo(f"{name}.npy")
+    with file.open(info) as stream:
+        try:
+            header = npy.read_header(
+                cast(BinaryIO, stream), info.file_size, dtype, shape
+            )
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from error
+        values = np.frombuffer(stream.read(), header.dtype)
+    return values.reshape(header.shape, order="F" if header.is_fortran else "C")
+
+
+def _check(arrays: Mapping[str, np.ndarray]) -> None:
+    """Raises ValueError unless the arrays can be predictions."""
+    shape = arrays["labels"].shape
+    if (
+        not all(shape)
+        or arrays["probabilities"].shape != shape
+        or any(len(array) != shape[0] for array in arrays.values())
+    ):
+        raise ValueError("shapes differ, or there are no patches")
+    if not npy.are_characters(arrays["patch_name"]):
+        raise ValueError("a name is no text")
+    for name, (low, high) in _RANGES.items():
+        array = arrays[name]
+        # Not the other way round: nothing is true of NaN.
+        if not ((array >= low) & (array <= high)).all():
+            raise ValueError(f"{name}: expected {low:g} to {high:g} only")

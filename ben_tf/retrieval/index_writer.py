@@ -13,6 +13,7 @@ from ben_tf.retrieval import approximate_search
 from ben_tf.retrieval import binary
 from ben_tf.retrieval import distances
 from ben_tf.retrieval import embedding
+from ben_tf.retrieval import index_files
 from ben_tf.retrieval import store
 
 _ROWS_AT_ONCE = 16_384
@@ -88,7 +89,8 @@ def write_index(
       `output_dir`.
 
     Raises:
-      UserError: A name comes twice, or chi-square with negative embeddings.
+      UserError: A name comes twice, an embedding is NaN or infinite, or
+        chi-square with negative embeddings.
     """
     order = np.argsort(embedded.names, kind="stable")
     names = embedded.names[order]
@@ -108,19 +110,15 @@ def write_index(
         ):
             np.save(data / file_name, array[order].astype(dtype))
         np.save(data / store.NAMES, names)
-        rows, smallest = _write_sorted(
-            embedded.embeddings, order, data / store.EMBEDDINGS
-        )
+        rows, smallest = _write_sorted(embedded, order, data / store.EMBEDDINGS)
         if distance == distances.CHI_SQUARE and search == store.EXACT:
             distances.check_non_negative(smallest, what="embeddings")
-        digests = {}
         means: dict[str, np.ndarray] = {}
         if search in approximate_search.KINDS:
             file = data / store.FAISS_INDEX
             approximate_search.save(
                 approximate_search.build(search, distance, rows), file
             )
-            digests[file.name] = store.digest(file)
         elif search == store.BINARY:
             projection, mean = binary.train(rows, num_bits=options.bits)
             means = {provenance.modality: mean}
@@ -140,7 +138,7 @@ def write_index(
             num_bits=options.bits if search == store.BINARY else 0,
             query_modalities=tuple(means),
             non_negative=smallest >= 0,
-            sha256=digests,
+            sha256=index_files.digests(data),
             **msgspec.structs.asdict(provenance),
         )
         store.commit(output_dir, manifest)
@@ -148,14 +146,25 @@ def write_index(
 
 
 def _write_sorted(
-    embeddings: np.ndarray, order: np.ndarray, path: pathlib.Path
+    embedded: embedding.Embedded, order: np.ndarray, path: pathlib.Path
 ) -> tuple[np.ndarray, float]:
-    """Writes rows in `order`; returns them mapped, and the smallest value."""
+    """Writes rows in `order`; returns them mapped, and the smallest value.
+
+    Raises:
+      UserError: An embedding is NaN or infinite.
+    """
+    embeddings = embedded.embeddings
     rows = np.lib.format.open_memmap(path, "w+", np.float32, embeddings.shape)
     smallest = np.inf
     for start in range(0, len(order), _ROWS_AT_ONCE):
-        part = embeddings[order[start : start + _ROWS_AT_ONCE]]
+        places = order[start : start + _ROWS_AT_ONCE]
+        part = embeddings[places]
+        least, _ = embedding.check_finite(
+            part,
+            embedded.names[places],
+            remedy="Check the model and the pixels of these patches.",
+        )
         rows[start : start + _ROWS_AT_ONCE] = part
-        smallest = min(smallest, float(part.min()))
+        smallest = min(smallest, least)
     rows.flush()
     return rows, smallest

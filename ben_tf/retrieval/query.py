@@ -70,8 +70,13 @@ def query(
             grids=embedding.input_names(index.model, modality),
         )
         batch = {name: array[None] for name, array in grids.items()}
-        queries.append(embedding.embed(index.model, batch, modality=modality))
-        names += (pathlib.Path(folder).resolve().name,)
+        own_name = pathlib.Path(folder).resolve().name
+        queries.append(
+            embedding.embed(
+                index.model, batch, modality=modality, names=[own_name]
+            )
+        )
+        names += (own_name,)
     if not queries:
         raise errors.UserError(
             "No query. Expected names of patches, or the folders of one: "
@@ -164,5 +169,7 @@ def _embeddings_of(
     )
     for i in unknown:
         batch = {grid: found[names[i]][grid][None] for grid in grids}
-        queries[i] = embedding.embed(index.model, batch, modality=modality)[0]
+        queries[i] = embedding.embed(
+            index.model, batch, modality=modality, names=[names[i]]
+        )[0]
     return queries

@@ -10,7 +10,6 @@ order of names. Arrays are plain .npy files without pickle, read memory-mapped.
 """
 
 import contextlib
-import hashlib
 import os
 import pathlib
 import re
@@ -21,12 +20,12 @@ from typing import Annotated
 from typing import Any
 
 import msgspec
-import numpy as np
 
 from ben_tf import bigearthnet
 from ben_tf import errors
 from ben_tf import files
 from ben_tf.retrieval import approximate_search
+from ben_tf.retrieval import binary
 from ben_tf.retrieval import distances
 from ben_tf.retrieval import embedding
 
@@ -47,8 +46,11 @@ MEANS = "means.npy"
 
 _MANIFEST = "manifest.json"
 _DATA_FOLDER = "data-[0-9a-f]{16}"
-_BUILD_AGAIN = "Build it again with python -m ben_tf.retrieval build."
-_DAMAGED = f"The index is damaged. {_BUILD_AGAIN}"
+BUILD_AGAIN = (
+    "Bring it back from a copy, or build the index again with python -m "
+    "ben_tf.retrieval build."
+)
+_DAMAGED = f"The index is damaged. {BUILD_AGAIN}"
 
 _Positive = Annotated[int, msgspec.Meta(ge=1)]
 
@@ -72,7 +74,8 @@ class Manifest(
       query_modalities: Rows of the codes' means: what can be looked up by its
         code; () without codes.
       non_negative: Whether no embedding has a negative value.
-      sha256: Digest of each file that another program's code parses.
+      sha256: Digest of each file of the data folder; of indexes of before,
+        of the FAISS index alone.
     """
 
     data: Annotated[str, msgspec.Meta(pattern=f"^{_DATA_FOLDER}$")]
@@ -83,7 +86,7 @@ class Manifest(
     num_bits: Annotated[int, msgspec.Meta(ge=0)]
     query_modalities: tuple[str, ...]
     non_negative: bool
-    sha256: dict[str, str]
+    sha256: dict[str, Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]]
 
     def __post_init__(self) -> None:
         for name, values, choices in (
@@ -95,6 +98,20 @@ class Manifest(
         ):
             if not all(value in choices for value in values):
                 raise ValueError(f"unknown {name}")
+        if (
+            self.distance == distances.CHI_SQUARE
+            and self.search in approximate_search.KINDS
+        ):
+            raise ValueError(f"{self.search} does not know {self.distance}")
+        has_codes = self.search == BINARY
+        if has_codes != (self.modality in self.query_modalities) or (
+            len(set(self.query_modalities)) < len(self.query_modalities)
+        ):
+            raise ValueError("query_modalities do not fit the search")
+        if has_codes != bool(self.num_bits) or (
+            self.num_bits % 8 or self.num_bits > binary.MAX_BITS
+        ):
+            raise ValueError("num_bits do not fit the search")
 
 
 class _Versioned(msgspec.Struct):
@@ -170,69 +187,12 @@ def read_manifest(path: str | os.PathLike) -> Manifest:
     if version != FORMAT:
         raise errors.UserError(
             f"The index in {path} has another format version. Expected "
-            f"{FORMAT}. Received: {version!r}. {_BUILD_AGAIN}"
+            f"{FORMAT}. Received: {version!r}. {BUILD_AGAIN}"
         )
     manifest = files.read_json(file, Manifest, remedy=_DAMAGED)
     return msgspec.structs.replace(
         manifest, saved_model=os.path.join(path, manifest.saved_model)
     )
-
-
-def read_array(
-    path: str | os.PathLike,
-    manifest: Manifest,
-    name: str,
-    dtype: str,
-    *shape: int,
-) -> np.ndarray:
-    """Opens an array of the index, memory-mapped and read-only.
-
-    Args:
-      path: The index folder.
-      manifest: From `read_manifest`.
-      name: File name, such as `NAMES`.
-      dtype: Expected kind, such as "float32"; "str" for any unicode width.
-      *shape: Expected shape.
-
-    Raises:
-      UserError: The file is missing, damaged or not as expected.
-    """
-    file = pathlib.Path(path) / manifest.data / name
-    try:
-        array = np.load(file, mmap_mode="r", allow_pickle=False)
-        kind = "str" if array.dtype.kind == "U" else array.dtype.name
-        if (kind, array.shape) != (dtype, shape):
-            raise ValueError(
-                f"expected {dtype} {shape}, received {kind} {array.shape}"
-            )
-        if not array.flags.c_contiguous:
-            raise ValueError("expected C order")
-    except (OSError, ValueError, EOFError) as error:
-        raise _damaged(file, error) from error
-    return array
-
-
-def checked_file(
-    path: str | os.PathLike, manifest: Manifest, name: str
-) -> pathlib.Path:
-    """Returns the path of a file whose digest is that of the manifest.
-
-    Raises:
-      UserError: The file is missing or another one.
-    """
-    file = pathlib.Path(path) / manifest.data / name
-    try:
-        if digest(file) != manifest.sha256.get(name):
-            raise ValueError("its SHA-256 is not that of the manifest")
-    except (OSError, ValueError) as error:
-        raise _damaged(file, error) from error
-    return file
-
-
-def digest(file: pathlib.Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
-    with open(file, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _current_data(path: pathlib.Path) -> str | None:
@@ -246,10 +206,3 @@ def _flush(file: pathlib.Path) -> None:
     """Waits until a file is on the disk."""
     with open(file, "rb+") as stream:
         os.fsync(stream.fileno())
-
-
-def _damaged(file: pathlib.Path, error: Exception) -> errors.UserError:
-    return errors.UserError(
-        f"The index file {file} is damaged: {errors.first_line(error)}. "
-        f"{_BUILD_AGAIN}"
-    )

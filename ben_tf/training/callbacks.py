@@ -5,6 +5,7 @@ import io
 import math
 import time
 from collections.abc import Callable
+from collections.abc import Mapping
 
 import tensorflow as tf
 import tqdm
@@ -33,14 +34,13 @@ class History(tf.keras.callbacks.Callback):
     def __init__(self, workdir: workdir_lib.Workdir, *, num_epochs_done: int):
         super().__init__()
         self._path = workdir.history_file
-        self._rows: list[dict[str, float | str]] = []
+        self._rows: list[Mapping[str, float | str]] = []
         if num_epochs_done and self._path.exists():
-            with self._path.open(newline="") as file:
-                self._rows = [
-                    row
-                    for row in csv.DictReader(file)
-                    if int(row["epoch"]) <= num_epochs_done
-                ]
+            self._rows = [
+                row
+                for row in workdir.read_history()
+                if int(row["epoch"]) <= num_epochs_done
+            ]
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float]) -> None:
         """Starts the clock."""
@@ -58,7 +58,9 @@ class History(tf.keras.callbacks.Callback):
         }
         self._rows.append(row)
         content = io.StringIO(newline="")
-        writer = csv.DictWriter(content, fieldnames=list(row))
+        # A row of an earlier version may lack a column or have one more.
+        names = dict.fromkeys(name for row in self._rows for name in row)
+        writer = csv.DictWriter(content, fieldnames=list(names))
         writer.writeheader()
         writer.writerows(self._rows)
         files.write(self._path, content.getvalue())

@@ -3,7 +3,6 @@
 import contextlib
 import math
 import os
-import pathlib
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ import tensorflow as tf
 from ben_tf import errors
 from ben_tf import finite
 from ben_tf import workdir as workdir_lib
+from ben_tf.training import checkpoint_files
 from ben_tf.training import devices
 from ben_tf.training import keras_internals
 from ben_tf.training import weight_averaging
@@ -23,8 +23,16 @@ MONITOR = "val_macro_average_precision"
 
 
 def has_state(workdir: workdir_lib.Workdir) -> bool:
-    """Whether a run has saved a state from which it would resume."""
-    return _latest(workdir.last_checkpoints) is not None
+    """Whether a run has saved a state from which it would resume.
+
+    Raises:
+      UserError: It has, but files of it are missing or damaged.
+    """
+    if checkpoint_files.latest(workdir.last_checkpoints) is None:
+        return False
+    # The best weights are needed only at the end, which may be hours away.
+    checkpoint_files.latest(workdir.best_checkpoints)
+    return True
 
 
 class BestWeights(tf.keras.callbacks.Callback):
@@ -134,11 +142,12 @@ class Checkpoints(tf.keras.callbacks.Callback):
           workdir: The run's folder, also where this worker writes elsewhere.
 
         Raises:
-          UserError: It holds other variables than this program's, or NaN.
+          UserError: It is damaged, holds other variables than this program's,
+            or NaN.
         """
-        path = _latest(workdir.last_checkpoints)
+        path = checkpoint_files.latest(workdir.last_checkpoints)
         if path is not None:
-            with _explained_mismatch(workdir):
+            with checkpoint_files.explained(path):
                 self._state.restore(path).assert_existing_objects_matched()
             finite.check(self._variables, f"The weights and slots in {path}")
             self._resumed_from = path
@@ -207,11 +216,6 @@ class Checkpoints(tf.keras.callbacks.Callback):
         _save(self._manager, self._workdir, self._variables)
 
 
-def _latest(folder: pathlib.Path) -> str | None:
-    """The newest complete checkpoint of a folder, if it has one."""
-    return tf.train.latest_checkpoint(os.fspath(folder))
-
-
 def _save(
     manager: tf.train.CheckpointManager,
     workdir: workdir_lib.Workdir,
@@ -256,21 +260,6 @@ def cannot_write(what: str, error: Exception) -> errors.UserError:
     )
 
 
-@contextlib.contextmanager
-def _explained_mismatch(workdir: workdir_lib.Workdir) -> Iterator[None]:
-    """Says in one sentence that a checkpoint holds something else."""
-    try:
-        yield
-    # Variables that are missing, and variables of another shape.
-    except (AssertionError, ValueError) as error:
-        raise errors.UserError(
-            f"The checkpoint in {workdir} does not fit the model or the "
-            "optimiser. Expected one written by this version of the program, "
-            "of TensorFlow and of TensorFlow Addons. Resume with the version "
-            "that wrote it, or train in a new `workdir`."
-        ) from error
-
-
 def save_best(workdir: workdir_lib.Workdir, model: tf.keras.Model) -> None:
     """Writes imported weights as the best ones of a workdir.
 
@@ -286,17 +275,17 @@ def restore_best(workdir: workdir_lib.Workdir, model: tf.keras.Model) -> None:
     """Loads the best weights of a run into a model of its architecture.
 
     Raises:
-      UserError: The run has not finished an epoch, or its weights are not of
-        this architecture, NaN or infinite.
+      UserError: The run has not finished an epoch, or its weights are damaged,
+        not of this architecture, NaN or infinite.
     """
-    path = _latest(workdir.best_checkpoints)
+    path = checkpoint_files.latest(workdir.best_checkpoints)
     if path is None:
         raise errors.UserError(
             f"The run in {workdir} has no checkpoint yet. Expected one in "
             f"{workdir.best_checkpoints}, written after the first "
             "epoch. Let python -m ben_tf.train finish an epoch."
         )
-    with _explained_mismatch(workdir):
+    with checkpoint_files.explained(path):
         tf.train.Checkpoint(model=model).restore(
             path
         ).assert_existing_objects_matched().expect_partial()

@@ -5,12 +5,14 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from ben_tf import config as config_lib
+from ben_tf import errors
 from ben_tf import files
 from ben_tf import workdir as workdir_lib
 from ben_tf.data import built_dataset
 from ben_tf.data import input_pipeline
 
 LARGEST_WEIGHT = 100.0
+_REMEDY = "Move it to another folder, and the labels are counted again."
 
 
 class ClassWeights(msgspec.Struct, frozen=True):
@@ -38,11 +40,18 @@ def of_run(
     if config.loss != "class_weighted":
         return None
     if workdir is not None and workdir.class_weights_file.exists():
-        return files.read_json(
-            workdir.class_weights_file,
-            ClassWeights,
-            remedy="Delete it, and the labels are counted again.",
+        weights = files.read_json(
+            workdir.class_weights_file, ClassWeights, remedy=_REMEDY
         ).weights
+        if len(weights) != config.num_classes or not all(
+            0 <= weight <= LARGEST_WEIGHT for weight in weights
+        ):
+            raise errors.UserError(
+                f"{workdir.class_weights_file} is damaged. Expected "
+                f"{config.num_classes} weights from 0 to {LARGEST_WEIGHT:g}. "
+                f"{_REMEDY}"
+            )
+        return weights
     counts = np.zeros(config.num_classes)
     for batch in input_pipeline.read_batches(
         builder,

@@ -29,9 +29,26 @@ def test_configurations_come_back(workdir):
 
 
 def test_fields_of_later_versions_take_their_defaults(workdir):
-    workdir.path.mkdir()
-    workdir.config_file.write_text('{"model": "vgg16"}')
-    assert workdir.read_config() == config_lib.Config(model="vgg16")
+    config = config_lib.Config(model="vgg16")
+    workdir.write_config(config)
+    values = json.loads(workdir.config_file.read_text())
+    for name in ("duplicate_vv", "loss", "trainable"):
+        del values[name]
+    workdir.config_file.write_text(json.dumps(values))
+    assert workdir.read_config() == config
+
+
+@pytest.mark.parametrize("name", ["model", "modality", "fusion", "seed"])
+def test_a_field_that_every_version_has_written_is_missed(workdir, name):
+    """Its default would be another network, or another run."""
+    workdir.write_config(config_lib.Config())
+    values = json.loads(workdir.config_file.read_text())
+    del values[name]
+    workdir.config_file.write_text(json.dumps(values))
+    with pytest.raises(
+        errors.UserError, match=rf"config\.json lacks the fields \['{name}'\]"
+    ):
+        workdir.read_config()
 
 
 @pytest.mark.parametrize(
@@ -98,3 +115,40 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
 def test_files_about_a_split_stay_in_the_workdir(workdir, split, name):
     assert workdir.metrics_file(split).parts[-2:] == ("metrics", f"{name}.json")
     assert workdir.predictions_file(split).name == f"{name}.npz"
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        ("epoch,loss\n1,much\n", "much"),
+        ("epoch,loss\n1\n", "1 columns, expected 2"),
+        ("epoch,loss\n1,2,3\n", "3 columns, expected 2"),
+        ("loss\n1\n", "an epoch"),
+        ("epoch,loss,loss\n1,2,3\n", "one column of each name"),
+        ("epoch,\n1,2\n", "no name"),
+        ("epoch,\x1b\n1,2\n", "no name"),
+        ("epoch,loss\n1,2\n1,3\n", "epoch '1' after 1"),
+        ("epoch,loss\n,2\n", "epoch '' after 0"),
+        ("epoch,loss\nnan,2\n", "epoch 'nan' after 0"),
+        ("epoch,loss\n1e400,2\n", "epoch '1e400' after 0"),
+        ('epoch\n"1\n', "unexpected end"),
+        ("epoch\n1\udcff\n", "utf-8"),
+        ("epoch,loss\n1," + "1" * 200_000, "field larger"),
+    ],
+)
+def test_a_damaged_history_is_named(workdir, text, match):
+    workdir.path.mkdir()
+    workdir.history_file.write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(errors.UserError, match=match) as caught:
+        workdir.read_history()
+    assert str(workdir.history_file) in str(caught.value)
+    assert "move it to another folder" in str(caught.value)
+
+
+def test_a_history_may_begin_later_and_hold_nan(workdir):
+    workdir.path.mkdir()
+    workdir.history_file.write_text("epoch,loss,f1\n3,nan,\n\n4,0.5,inf\n")
+    assert workdir.read_history() == [
+        {"epoch": "3", "loss": "nan", "f1": ""},
+        {"epoch": "4", "loss": "0.5", "f1": "inf"},
+    ]

@@ -1,6 +1,8 @@
 """The predictions file: round trip, and what a damaged one says."""
 
+import dataclasses
 import io
+import zipfile
 
 import numpy as np
 import pytest
@@ -48,19 +50,83 @@ def _npz(**arrays) -> bytes:
     return buffer.getvalue()
 
 
+def _changed(**arrays) -> bytes:
+    return _npz(**{**vars(_predictions()), **arrays})
+
+
+def _of_a_declared_shape(shape) -> bytes:
+    """A small file whose names say to be of another shape."""
+    header = f"{{'descr': '<U4', 'fortran_order': False, 'shape': {shape}, }}\n"
+    length = len(header).to_bytes(2, "little")
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as file:
+        file.writestr(
+            "patch_name.npy", b"\x93NUMPY\x01\x00" + length + header.encode()
+        )
+    return buffer.getvalue()
+
+
+_WHOLE = _npz(**vars(_predictions()))
+_NAN = np.full((3, 3), np.nan, np.float32)
+
+
 @pytest.mark.parametrize(
-    "content",
+    ("content", "match"),
     [
-        b"",
-        b"not a zip file",
-        _npz(labels=np.zeros((2, 3))),
-        _npz(**{**vars(_predictions()), "labels": np.zeros((2, 3))}),
-        _npz(**{**vars(_predictions()), "upper_left": np.zeros((3, 1))}),
-        _npz(**{**vars(_predictions()), "patch_name": np.array([None] * 3)}),
+        (b"", "not a zip file"),
+        (b"not a zip file", "not a zip file"),
+        (_WHOLE[:-40], "not a zip file"),
+        (_WHOLE.replace(b"S\0\0\0002\0\0\0A", b"S\0\0\0003\0\0\0A"), "Bad CRC"),
+        # As a version of ZIP that does not exist.
+        (
+            _WHOLE.replace(b"PK\1\2\x2d\3\x2d\0", b"PK\1\2\xff\3\xff\0"),
+            "version",
+        ),
+        (_npz(labels=np.zeros((2, 3))), r"patch_name\.npy"),
+        (_changed(labels=np.zeros((2, 3), np.uint8)), "shapes differ"),
+        (
+            _npz(**{n: a[:0] for n, a in vars(_predictions()).items()}),
+            "no patches",
+        ),
+        (_changed(labels=np.zeros((3, 3))), "labels: expected uint8"),
+        (_changed(upper_left=np.zeros((3, 1))), "upper_left: expected float64"),
+        (_changed(epsg=np.zeros(3, np.int32)), "epsg: expected int64"),
+        (_changed(patch_name=np.array([None] * 3)), "patch_name: expected"),
+        (_changed(patch_name=np.array([b"a"] * 3)), "patch_name: expected str"),
+        (_changed(patch_name=np.array(["a", "b", "\x1b[2J"])), "no text"),
+        (_changed(probabilities=_NAN), "probabilities: expected 0 to 1"),
+        (_changed(probabilities=_NAN * 0 + 2), "probabilities: expected 0"),
+        (_changed(labels=np.full((3, 3), 2, np.uint8)), "labels: expected 0"),
+        (_changed(country=np.array([0, 1, 10])), "country: expected 0 to 9"),
+        (_changed(season=np.array([-1, 1, 2])), "season: expected 0 to 3"),
+        (_changed(epsg=np.array([0, 1, 2])), "epsg: expected 32601"),
+        (_changed(upper_left=np.full((3, 2), np.inf)), "upper_left: expected"),
+        (_of_a_declared_shape((10**12,)), "expected 16,000,000,000,0"),
     ],
 )
-def test_damaged_file(content, tmp_path):
+def test_damaged_file(content, match, tmp_path):
     path = tmp_path / "test.npz"
     path.write_bytes(content)
-    with pytest.raises(errors.UserError, match="cannot be read"):
+    with pytest.raises(
+        errors.UserError,
+        match=rf"test\.npz cannot be read: .*{match}.*evaluate",
+    ):
         predictions.load(path)
+
+
+def test_a_compressed_bomb_is_refused_before_it_grows(tmp_path, monkeypatch):
+    monkeypatch.setattr(predictions, "_MOST_BYTES", 1000)
+    path = predictions.save(_predictions(), tmp_path / "test.npz")
+    with pytest.raises(errors.UserError, match="more than 1,000 bytes"):
+        predictions.load(path)
+
+
+def test_arrays_of_either_order_come_back(tmp_path):
+    labels = np.asfortranarray(_predictions().labels[:, :2])
+    expected = dataclasses.replace(
+        _predictions(),
+        labels=labels,
+        probabilities=np.zeros((3, 2), np.float32),
+    )
+    path = predictions.save(expected, tmp_path / "test.npz")
+    np.testing.assert_equal(vars(predictions.load(path)), vars(expected))

@@ -272,6 +272,10 @@ def test_missing_and_damaged_files_are_named(run, data_dir, tmp_path):
     metrics.write_text(json.dumps(result | {"num_samples": 1}))
     with pytest.raises(errors.UserError, match="not of the same"):
         write()
+    of_other_data = result | {"data": result["data"] | {"fingerprint": "ab"}}
+    metrics.write_text(json.dumps(of_other_data))
+    with pytest.raises(errors.UserError, match="not of the same"):
+        write()
     for content in ("{", "[]", "{}"):
         metrics.write_text(content)
         with pytest.raises(

@@ -2,6 +2,7 @@ import types
 
 import numpy as np
 import pytest
+import tensorflow_datasets as tfds
 
 from ben_tf import errors
 from ben_tf import saved_model
@@ -209,14 +210,34 @@ def test_wrong_shape_is_refused(opened, grids):
         opened.query(s2=s2)
 
 
-def test_embedding_that_is_not_finite_is_refused():
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_one_pixel_that_is_not_finite_is_refused(opened, grids, value):
+    s1 = grids["s1"].copy()
+    s1[3, 5, 1] = value
+    s2 = {key: value for key, value in grids.items() if key != "s1"}
+    with pytest.raises(errors.UserError, match="s1 of a query holds NaN"):
+        opened.query(s1=s1, s2=s2)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize(
+    ("names", "shown"),
+    [
+        (None, "number 1, number 3"),
+        (["a", "b", "c", "d", "e"], "b, d"),
+        (np.array([b"a", b"b", b"c", b"\xff", b"e"]), "b, \ufffd"),
+    ],
+)
+def test_embeddings_that_are_not_finite_are_named(value, names, shown):
+    rows = np.zeros((5, 4), np.float32)
+    rows[[1, 3], 2] = value
     model = types.SimpleNamespace(
-        modality="S1",
-        embeddings=("S1",),
-        embed=lambda inputs, **_: np.full((1, 4), np.nan),
+        modality="S1", embeddings=("S1",), embed=lambda inputs, **_: rows
     )
-    with pytest.raises(errors.UserError, match="NaN or infinite"):
-        embedding.embed(model, {}, modality="S1")
+    with pytest.raises(
+        errors.UserError, match=f"of 2 of 5 patches are NaN or .*: {shown}\\. "
+    ):
+        embedding.embed(model, {}, modality="S1", names=names)
 
 
 def test_only_the_sensors_of_the_modality_are_read(workdir):
@@ -225,3 +246,28 @@ def test_only_the_sensors_of_the_modality_are_read(workdir):
     # Its sensors meet only in the classifier.
     with pytest.raises(errors.UserError, match="no embedding of S1"):
         embedding.input_names(model, "S1")
+
+
+def test_a_model_that_embeds_a_patch_as_nan_builds_no_index(
+    workdir, data_dir, tmp_path, monkeypatch
+):
+    (broken,) = tfds.as_numpy(
+        built_dataset.open_dataset(data_dir).as_dataset(split="test[2:3]")
+    )
+    embed = saved_model.ServedModel.embed
+
+    def embed_one_wrong(model, inputs, *, modality):
+        rows = np.array(embed(model, inputs, modality=modality))
+        rows[2] = np.nan
+        return rows
+
+    monkeypatch.setattr(saved_model.ServedModel, "embed", embed_one_wrong)
+    with pytest.raises(
+        errors.UserError, match=f": {broken['patch_name'].decode()}"
+    ):
+        index_builder.build_index(
+            saved_model=workdir / "saved_model",
+            data_dir=data_dir,
+            output_dir=tmp_path / "index",
+        )
+    assert not list(tmp_path.rglob("*.npy"))

@@ -4,8 +4,11 @@ import dataclasses
 import json
 
 import numpy as np
+import pytest
 import tensorflow_datasets as tfds
 
+from ben_tf import config as config_lib
+from ben_tf import errors
 from ben_tf import workdir as workdir_lib
 from ben_tf.data import built_dataset
 from ben_tf.training import class_weights
@@ -35,3 +38,23 @@ def test_weights_of_a_run_are_counted_once(data_dir, tiny_config, tmp_path):
 def test_weights_balance_each_class():
     weights = class_weights.positive_weights(np.array([0, 1, 25, 1000]), 1000)
     np.testing.assert_allclose(weights, [1, 100, 39, 0])
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        "{",
+        '{"patches": [], "weights": []}',
+        json.dumps({"patches": [1] * 19, "weights": [1] * 18 + [-1]}),
+        json.dumps({"patches": [1] * 19, "weights": [1] * 18 + [1e30]}),
+        json.dumps({"patches": [1] * 43, "weights": [1] * 43}),
+    ],
+)
+def test_damaged_weights_are_named(stored, tmp_path):
+    workdir = workdir_lib.Workdir(tmp_path)
+    workdir.class_weights_file.write_text(stored)
+    config = config_lib.Config(loss="class_weighted")
+    with pytest.raises(
+        errors.UserError, match=r"class_weights\.json .*Move it to another"
+    ):
+        class_weights.of_run(config, None, workdir)
