@@ -11,17 +11,18 @@ from collections.abc import Callable
 from absl import flags
 
 from ben_tf import command_line
+from ben_tf import path_flags
 
 
 def command() -> Callable[[], None]:
     """Defines the flags; returns what the command does."""
-    workdir = flags.DEFINE_string(
+    workdir = path_flags.define_path(
         "workdir",
         None,
         "Folder of the training run; its saved_model is evaluated.",
         required=True,
     )
-    data_dir = flags.DEFINE_string(
+    data_dir = path_flags.define_path(
         "data_dir",
         None,
         "Folder with the TFRecords that tfrecords_builder.build wrote.",

@@ -8,14 +8,13 @@ interrupted.
 
 from collections.abc import Callable
 
-from absl import flags
-
 from ben_tf import command_line
+from ben_tf import path_flags
 
 
 def command() -> Callable[[], None]:
     """Defines the flags; returns what the command does."""
-    workdir = flags.DEFINE_string(
+    workdir = path_flags.define_path(
         "workdir", None, "Folder of the training run.", required=True
     )
 

@@ -19,20 +19,21 @@ from absl import flags
 
 from ben_tf import command_line
 from ben_tf import config as config_lib
+from ben_tf import path_flags
 
 MODALITIES = ("MM", "S2")  # Nothing was released for Sentinel-1 alone.
 
 
 def command() -> Callable[[], None]:
     """Defines the flags; returns what the command does."""
-    checkpoint = flags.DEFINE_string(
+    checkpoint = path_flags.define_path(
         "checkpoint",
         None,
         "Unpacked checkpoint: its prefix such as .../iteration-53900, one of "
         "its files, or a folder that holds no other one.",
         required=True,
     )
-    workdir = flags.DEFINE_string(
+    workdir = path_flags.define_path(
         "workdir", None, "New folder for the model.", required=True
     )
     model = flags.DEFINE_enum(

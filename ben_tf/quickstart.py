@@ -21,6 +21,7 @@ from absl import flags
 
 from ben_tf import command_line
 from ben_tf import config as config_lib
+from ben_tf import path_flags
 from ben_tf import workdir as workdir_lib
 from ben_tf.config import config_flags
 
@@ -135,7 +136,7 @@ def flags_of(config: config_lib.Config) -> str:
 
 def command() -> Callable[[], None]:
     """Defines the flags; returns what the command does."""
-    output_dir = flags.DEFINE_string(
+    output_dir = path_flags.define_path(
         "output_dir",
         "quickstart",
         "Folder for everything; stages that it holds already are not repeated.",

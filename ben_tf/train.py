@@ -15,12 +15,13 @@ from collections.abc import Callable
 from absl import flags
 
 from ben_tf import command_line
+from ben_tf import path_flags
 from ben_tf.config import config_flags
 
 
 def command() -> Callable[[], None]:
     """Defines the flags; returns what the command does."""
-    workdir = flags.DEFINE_string(
+    workdir = path_flags.define_path(
         "workdir",
         None,
         "Folder for the results; new, or that of a run to resume.",

@@ -11,11 +11,12 @@ from collections.abc import Callable
 from absl import flags
 
 from ben_tf import command_line
+from ben_tf import path_flags
 
 
 def command() -> Callable[[], None]:
     """Defines the flags; returns what the command does."""
-    archive_dir = flags.DEFINE_string(
+    archive_dir = path_flags.define_path(
         "archive_dir",
         None,
         "Folder of the archive. It holds BigEarthNet-S2-v1.0.tar.gz and "
@@ -23,7 +24,7 @@ def command() -> Callable[[], None]:
         "and BigEarthNet-S1-v1.0 extracted from them.",
         required=True,
     )
-    data_dir = flags.DEFINE_string(
+    data_dir = path_flags.define_path(
         "data_dir",
         None,
         "Folder for TFDS datasets; the records go to bigearthnet_mm/v1 in it. "

@@ -17,11 +17,12 @@ from collections.abc import Callable
 from absl import flags
 
 from ben_tf import command_line
+from ben_tf import path_flags
 
 
 def command() -> Callable[[], None]:
     """Defines the flags; returns what the command does."""
-    output_dir = flags.DEFINE_string(
+    output_dir = path_flags.define_path(
         "output_dir",
         None,
         "New or empty folder for the archive.",

@@ -14,23 +14,24 @@ from absl import flags
 
 from ben_tf import command_line
 from ben_tf import errors
+from ben_tf import path_flags
 from tfrecords_builder import verification
 
 
 def command() -> Callable[[], None]:
     """Defines the flags; returns what the command does."""
-    archive_dir = flags.DEFINE_string(
+    archive_dir = path_flags.define_path(
         "archive_dir",
         None,
         "Folder of the archive: the two folders, or the two tarballs.",
     )
-    data_dir = flags.DEFINE_string(
+    data_dir = path_flags.define_path(
         "data_dir",
         None,
         "Folder of TFDS datasets, to check the records that "
         "tfrecords_builder.build wrote there, instead of an archive.",
     )
-    csv_path = flags.DEFINE_string(
+    csv_path = path_flags.define_path(
         "csv",
         "archive_faults.csv",
         "Where to list what is missing, surplus or broken.",
@@ -47,7 +48,7 @@ def command() -> Callable[[], None]:
         "Number of worker processes. Default: one a core.",
         lower_bound=1,
     )
-    scratch_dir = flags.DEFINE_string(
+    scratch_dir = path_flags.define_path(
         "scratch_dir",
         None,
         "Where .tar.gz files are inflated during the check; 177 GB "

@@ -31,6 +31,7 @@ class Config:
         "~/tensorflow_datasets",
         "Folder with the built dataset (python -m tfrecords_builder.build).",
         may_change=True,
+        is_path=True,
     )
     model: str = fields.field(
         "resnet50",
@@ -101,12 +102,14 @@ class Config:
         "With --initial_weights=imagenet: TF-Slim's checkpoint, such as "
         "resnet_v1_50.ckpt. By default it is looked for in ~/.keras/models.",
         may_change=True,
+        is_path=True,
     )
     branch_workdirs: str = fields.field(
         "",
         "With --fusion=late: start from two trained networks, the workdirs of "
         "Sentinel-1 and of Sentinel-2 with a comma between them. The joint "
         "classifier begins as the mean of their logits.",
+        is_path=True,
     )
     trainable: str = fields.field(
         "all",

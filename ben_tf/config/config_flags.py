@@ -8,6 +8,7 @@ from absl import flags
 
 from ben_tf import config as config_lib
 from ben_tf import errors
+from ben_tf import path_flags
 
 EXPERIMENTS = pathlib.Path(__file__).parents[1] / "experiments"
 
@@ -27,9 +28,10 @@ def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
         text = field.metadata["help"]
         if choices := field.metadata["choices"]:
             text += f" One of: {', '.join(map(str, choices))}."
-        define[field.type](
-            field.name, field.default, text, flag_values=flag_values
-        )
+        define_one = define[field.type]
+        if field.metadata["is_path"]:
+            define_one = path_flags.define_path
+        define_one(field.name, field.default, text, flag_values=flag_values)
 
 
 def from_flags(

@@ -17,10 +17,12 @@ def field(
     choices: Sequence[Value] | None = None,
     minimum: Value | None = None,
     may_change: bool = False,
+    is_path: bool = False,
 ) -> Value:
     """A dataclass field with what its flag needs.
 
-    `may_change` marks fields that may differ when a run is resumed.
+    `may_change` marks fields that may differ when a run is resumed, `is_path`
+    those in which ~ is the home folder.
     """
     return dataclasses.field(
         default=default,
@@ -29,6 +31,7 @@ def field(
             "choices": choices,
             "minimum": minimum,
             "may_change": may_change,
+            "is_path": is_path,
         },
     )
 

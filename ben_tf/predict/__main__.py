@@ -18,35 +18,36 @@ from absl import flags
 from ben_tf import bigearthnet
 from ben_tf import command_line
 from ben_tf import errors
+from ben_tf import path_flags
 
 _NUM_FAULTS_SHOWN = 20
 
 
 def command() -> Callable[[], None]:
     """Defines the flags; returns what the command does."""
-    saved_model = flags.DEFINE_string(
+    saved_model = path_flags.define_path(
         "saved_model",
         None,
         "Folder of the exported model, such as WORKDIR/saved_model.",
         required=True,
     )
-    output = flags.DEFINE_string(
+    output = path_flags.define_path(
         "output",
         None,
         "File to write. Patches: .csv, .parquet or .geojson. A scene: .tif.",
         required=True,
     )
-    inputs = flags.DEFINE_list(
+    inputs = path_flags.define_paths(
         "input",
         [],
         "The folder of a patch, the two folders of a pair with a comma between "
         "them, or the folder of an archive.",
     )
-    data_dir = flags.DEFINE_string(
+    data_dir = path_flags.define_path(
         "data_dir", None, "Folder with TFRecords; --split of them is predicted."
     )
     split = flags.DEFINE_string("split", "test", "Split of --data_dir.")
-    s2_scene = flags.DEFINE_string(
+    s2_scene = path_flags.define_path(
         "s2_scene",
         None,
         "A whole Sentinel-2 scene: a Level-2A product (SAFE folder, .zip or "
@@ -59,7 +60,7 @@ def command() -> Callable[[], None]:
         "What to add to the numbers of --s2_scene, where there is no "
         "MTD_MSIL2A.xml to say so: -1000 for products since 2022.",
     )
-    s1_scene = flags.DEFINE_string(
+    s1_scene = path_flags.define_path(
         "s1_scene",
         None,
         "A whole Sentinel-1 scene: a terrain-corrected GeoTIFF with VV and VH "

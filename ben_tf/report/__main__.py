@@ -12,16 +12,17 @@ from absl import flags
 
 from ben_tf import command_line
 from ben_tf import errors
+from ben_tf import path_flags
 
 
 def command() -> Callable[[], None]:
     """Defines the flags; returns what the command does."""
-    workdir = flags.DEFINE_string(
+    workdir = path_flags.define_path(
         "workdir",
         None,
         "Folder of the evaluated run; report.html is put there.",
     )
-    data_dir = flags.DEFINE_string(
+    data_dir = path_flags.define_path(
         "data_dir",
         None,
         "Folder with the TFRecords, for the pictures of patches.",
@@ -29,19 +30,19 @@ def command() -> Callable[[], None]:
     split = flags.DEFINE_string(
         "split", "test", "Which evaluated split to show."
     )
-    index = flags.DEFINE_string(
+    index = path_flags.define_path(
         "index",
         None,
         "Folder of an index that python -m ben_tf.retrieval built; shows one "
         "query and its nearest patches. By default WORKDIR/index if it exists.",
     )
-    runs = flags.DEFINE_list(
+    runs = path_flags.define_paths(
         "runs",
         [],
         "Comma-separated workdirs of evaluated runs: compares them on one page "
         "instead, such as an ablation of the sensors.",
     )
-    output = flags.DEFINE_string(
+    output = path_flags.define_path(
         "output",
         None,
         "File to write. By default WORKDIR/report.html, or comparison.html "

@@ -14,18 +14,19 @@ from collections.abc import Callable
 from absl import flags
 
 from ben_tf import command_line
+from ben_tf import path_flags
 
 
 def build() -> Callable[[], None]:
     """Embeds splits of the dataset with a model and writes an index folder."""
-    saved_model = flags.DEFINE_string(
+    saved_model = path_flags.define_path(
         "saved_model",
         None,
         "Folder of the exported model, such as WORKDIR/saved_model.",
         required=True,
     )
     data_dir = _define_data_dir(required=True)
-    output_dir = flags.DEFINE_string(
+    output_dir = path_flags.define_path(
         "output_dir",
         None,
         "The index folder to write. An index there is replaced at the end.",
@@ -92,15 +93,15 @@ def query() -> Callable[[], None]:
     patch = flags.DEFINE_list(
         "patch", [], "Names of S2 patches, comma-separated."
     )
-    names_file = flags.DEFINE_string(
+    names_file = path_flags.define_path(
         "names_file",
         None,
         "Text file with the name of an S2 patch on each line.",
     )
-    s1_folder = flags.DEFINE_string(
+    s1_folder = path_flags.define_path(
         "s1_folder", None, "Folder of an S1 patch of the extracted archive."
     )
-    s2_folder = flags.DEFINE_string(
+    s2_folder = path_flags.define_path(
         "s2_folder", None, "Folder of an S2 patch of the extracted archive."
     )
     data_dir = _define_data_dir(required=False)
@@ -136,10 +137,10 @@ def evaluate() -> Callable[[], None]:
     against test without the query itself: give the same index twice. All
     directions: give indexes of S1 and of S2 on both sides.
     """
-    archive = flags.DEFINE_list(
+    archive = path_flags.define_paths(
         "archive", None, "Index folders to search.", required=True
     )
-    queries = flags.DEFINE_list(
+    queries = path_flags.define_paths(
         "queries",
         None,
         "Index folders whose patches are the queries.",
@@ -153,7 +154,7 @@ def evaluate() -> Callable[[], None]:
         lambda values: all(value.strip().isdecimal() for value in values),
         "Expected whole numbers, comma-separated.",
     )
-    output_file = flags.DEFINE_string(
+    output_file = path_flags.define_path(
         "output_file",
         None,
         "JSON file for the scores; by default scores.json in the first "
@@ -183,7 +184,7 @@ def gallery() -> Callable[[], None]:
         "Names of S2 patches to ask for; by default --num_queries of the index "
         "or, with --queries, of that index.",
     )
-    queries = flags.DEFINE_string(
+    queries = path_flags.define_path(
         "queries",
         None,
         "Index folder whose patches are the queries; by default --index.",
@@ -193,7 +194,7 @@ def gallery() -> Callable[[], None]:
     )
     data_dir = _define_data_dir(required=True)
     k = flags.DEFINE_integer("k", 5, "Number of hits.", lower_bound=1)
-    output_file = flags.DEFINE_string(
+    output_file = path_flags.define_path(
         "output_file", "gallery.html", "The page to write."
     )
 
@@ -222,7 +223,7 @@ def serve() -> Callable[[], None]:
     """
     index = _define_index()
     saved_model = _define_model()
-    output_dir = flags.DEFINE_string(
+    output_dir = path_flags.define_path(
         "output_dir", None, "Folder of the SavedModel to write.", required=True
     )
 
@@ -246,7 +247,7 @@ _COMMANDS = {
 
 
 def _define_index() -> flags.FlagHolder[str]:
-    return flags.DEFINE_string(
+    return path_flags.define_path(
         "index",
         None,
         "Index folder that python -m ben_tf.retrieval build wrote.",
@@ -255,7 +256,7 @@ def _define_index() -> flags.FlagHolder[str]:
 
 
 def _define_data_dir(*, required: bool) -> flags.FlagHolder:
-    return flags.DEFINE_string(
+    return path_flags.define_path(
         "data_dir",
         None,
         "Folder with the TFRecords that tfrecords_builder.build wrote.",
@@ -268,7 +269,7 @@ def _define_modality(meaning: str) -> flags.FlagHolder[str | None]:
 
 
 def _define_model() -> flags.FlagHolder[str | None]:
-    return flags.DEFINE_string(
+    return path_flags.define_path(
         "saved_model",
         None,
         "Folder of the model that made the index, if it has moved since.",
