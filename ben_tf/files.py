@@ -1,9 +1,11 @@
 """Files that are either complete or not there, and JSON that is checked."""
 
 import contextlib
+import errno
 import json
 import os
 import pathlib
+import tempfile
 from collections.abc import Iterator
 from typing import Any
 from typing import TypeVar
@@ -16,6 +18,7 @@ Content = TypeVar("Content")
 
 # No file of ours comes near it; a hostile one would fill the memory.
 _MAX_JSON_BYTES = 64 << 20
+_TRIED_BYTES = 1 << 20
 
 
 def write(path: str | os.PathLike, content: bytes | str) -> pathlib.Path:
@@ -44,12 +47,52 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    _refuse_folder(path)
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         yield part
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def check_writable(path: str | os.PathLike, *, is_folder: bool = False) -> None:
+    """Fails now as writing `path` would fail after hours of work.
+
+    Creates nothing: a file without a name is written where `path` will be, or
+    in the folder above that exists already.
+
+    Args:
+      path: What will be written.
+      is_folder: Whether that is a folder, which may exist already.
+
+    Raises:
+      OSError: There is a folder of that name, the place is no folder, must not
+        be written or is read-only, or the disk is full. `foreign_errors` makes
+        a sentence of it.
+    """
+    path = pathlib.Path(path)
+    if not is_folder:
+        _refuse_folder(path)
+    folder = path if is_folder else path.parent
+    while not folder.exists():
+        folder = folder.parent
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(_TRIED_BYTES))
+    except OSError as error:
+        if isinstance(error, NotADirectoryError):
+            # TensorFlow's and our own messages name the file in the way.
+            folder = next(x for x in (folder, *folder.parents) if x.is_file())
+        raise type(error)(
+            error.errno, error.strerror, os.fspath(folder)
+        ) from error
+
+
+def _refuse_folder(path: pathlib.Path) -> None:
+    if path.is_dir():
+        code = errno.EISDIR
+        raise IsADirectoryError(code, os.strerror(code), os.fspath(path))
 
 
 def write_json(path: str | os.PathLike, value: Any) -> pathlib.Path:

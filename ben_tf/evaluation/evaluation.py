@@ -9,6 +9,7 @@ import numpy as np
 
 from ben_tf import bigearthnet
 from ben_tf import errors
+from ben_tf import files
 from ben_tf import saved_model
 from ben_tf import workdir as workdir_lib
 from ben_tf.data import built_dataset
@@ -48,6 +49,8 @@ def evaluate(
             f"No folder {workdir}. Expected the `workdir` of a training run; "
             "start one with python -m ben_tf.train."
         )
+    files.check_writable(run.metrics_file(split))
+    files.check_writable(run.predictions_file(split))
     builder = built_dataset.open_dataset(data_dir)
     model = saved_model.load(run.saved_model)
 

@@ -15,6 +15,7 @@ import tensorflow as tf
 import tqdm
 
 from ben_tf import errors
+from ben_tf import files
 from ben_tf import saved_model as saved_models
 from ben_tf.archive import patch_files
 from ben_tf.data import built_dataset
@@ -57,6 +58,7 @@ def predict(
             "There is nothing to predict. Expected folders of patches in "
             "`input_paths`, or a dataset in `data_dir`."
         )
+    files.check_writable(output)
     model = saved_models.load(saved_model)
     faults: list[str] = []
     num_patches = 0

@@ -93,6 +93,7 @@ def predict_scene(
             f"Unusable stride. Expected a multiple of {_STRIDE_UNIT_M} m. "
             f"Received: `stride_m={stride_m}`."
         )
+    files.check_writable(output)
     size_m = bigearthnet.PATCH_SIZE_M
     with contextlib.ExitStack() as stack:
         stack.enter_context(

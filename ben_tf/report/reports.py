@@ -50,6 +50,7 @@ def write_report(
     """
     run = workdir_lib.Workdir(workdir)
     evaluation = results.Evaluation.read(run, split)
+    files.check_writable(output or run.report)
     predicted = predictions.load(run.predictions_file(split))
     num_classes = len(evaluation.class_names)
     if (

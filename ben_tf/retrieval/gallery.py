@@ -86,6 +86,7 @@ def write_gallery(
       UserError: A name is not in `queries`, or not in the dataset; the
         indexes come from different models.
     """
+    files.check_writable(output_file)
     searched = index_lib.Index.open(index)
     asked = index_lib.Index.open(queries or index)
     rows = _query_rows(asked, names, num_queries)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow_datasets as tfds
 
+from ben_tf import files
 from ben_tf import saved_model as saved_models
 from ben_tf.data import built_dataset
 from ben_tf.data import input_pipeline
@@ -45,6 +46,7 @@ def build_index(
     Raises:
       UserError: No model, no dataset, or options that do not go together.
     """
+    files.check_writable(output_dir, is_folder=True)
     model = saved_models.load(saved_model)
     modality = modality or model.modality
     embedding.check_modality(model, modality)

@@ -79,13 +79,13 @@ def write_scores(
     Returns:
       The file.
     """
+    output_file = output_file or pathlib.Path(archives[0], "scores.json")
+    files.check_writable(output_file)
     results = []
     for archive, asked in itertools.product(archives, queries):
         results.append(evaluate(archive=archive, queries=asked, ks=ks))
         print(format_table(results[-1]), flush=True)
-    return files.write_json(
-        output_file or pathlib.Path(archives[0], "scores.json"), results
-    )
+    return files.write_json(output_file, results)
 
 
 def evaluate(

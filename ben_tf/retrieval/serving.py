@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from ben_tf import bigearthnet
 from ben_tf import errors
+from ben_tf import files
 from ben_tf import saved_model as saved_model_lib
 from ben_tf.retrieval import chi_square
 from ben_tf.retrieval import distances
@@ -59,6 +60,7 @@ def export(
             "The index compares binary codes. Expected embeddings. Build it "
             "with another `search` to export it for serving."
         )
+    files.check_writable(output_dir.absolute().parent, is_folder=True)
     modality = index.manifest.modality
     names = embedding.input_names(index.model, modality)
     module = Retriever(

@@ -3,6 +3,7 @@
 import os
 import pathlib
 
+from ben_tf import files
 from ben_tf import saved_model
 from ben_tf import workdir as workdir_lib
 from ben_tf.training import checkpoints
@@ -23,6 +24,7 @@ def export_best(path: str | os.PathLike) -> pathlib.Path:
     """
     workdir = workdir_lib.Workdir(path)
     config = workdir.read_config()
+    files.check_writable(workdir.path, is_folder=True)
     model = configured_model.make_model(config)
     checkpoints.restore_best(workdir, model)
     return saved_model.save(

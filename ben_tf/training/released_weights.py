@@ -5,6 +5,7 @@ import pathlib
 
 from ben_tf import config as config_lib
 from ben_tf import errors
+from ben_tf import files
 from ben_tf import workdir as workdir_lib
 from ben_tf.training import checkpoints
 from ben_tf.training import configured_model
@@ -52,6 +53,7 @@ def import_checkpoint(
             f"The workdir {run} is in use. Expected a new or an empty folder. "
             "Choose another `workdir`."
         )
+    files.check_writable(run.path, is_folder=True)
     # Before the network, which takes seconds to build.
     slim_checkpoint.open_checkpoint(checkpoint)
     network = configured_model.make_model(config)

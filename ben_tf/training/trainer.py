@@ -6,6 +6,7 @@ import pathlib
 import tensorflow_datasets as tfds
 
 from ben_tf import config as config_lib
+from ben_tf import files
 from ben_tf import workdir as workdir_lib
 from ben_tf.data import built_dataset
 from ben_tf.training import checkpoints as checkpoints_lib
@@ -35,6 +36,7 @@ def train(config: config_lib.Config, path: str | os.PathLike) -> pathlib.Path:
     devices = devices_lib.make_devices(config.strategy)
     builder = built_dataset.open_dataset(config.data_dir)
     if devices.is_chief:
+        files.check_writable(workdir.path, is_folder=True)
         workdir.check_same_run(config)
         workdir.write_config(config)
         workdir.write_data(_describe(builder))
