@@ -49,8 +49,8 @@ def write_report(
         damaged, or there is no such dataset or index.
     """
     run = workdir_lib.Workdir(workdir)
-    evaluation = results.Evaluation.read(run, split)
     files.check_writable(output or run.report)
+    evaluation = results.Evaluation.read(run, split)
     predicted = predictions.load(run.predictions_file(split))
     num_classes = len(evaluation.class_names)
     if (

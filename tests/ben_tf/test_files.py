@@ -80,10 +80,6 @@ def test_a_full_disk_is_found_by_writing():
 @pytest.mark.parametrize(
     "start",
     [
-        lambda bad, run, _: evaluation.evaluate(
-            workdir=run, data_dir="/absent"
-        ),
-        lambda bad, run, index: exports.export_best(run),
         lambda bad, run, index: released_weights.import_checkpoint(
             checkpoint="/absent", workdir=bad, model="resnet50", modality="S2"
         ),
@@ -133,5 +129,5 @@ def test_nothing_is_begun_in_a_workdir_that_is_read_only(
     monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
     monkeypatch.setattr(saved_model, "load", lambda *_: pytest.fail("began"))
     monkeypatch.setattr(saved_model, "save", lambda *_: pytest.fail("began"))
-    with pytest.raises(OSError, match="Read-only file system: .*run"):
+    with pytest.raises(OSError, match=r"Read-only file system: .*run"):
         start(workdir)
