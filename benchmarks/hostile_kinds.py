@@ -204,14 +204,12 @@ def _read_records(folder: pathlib.Path) -> object:
 def _verify_records(folder: pathlib.Path) -> object:
     from tfrecords_builder import record_verification
 
-    with tempfile.TemporaryDirectory() as scratch:
-        csv_path = pathlib.Path(scratch, "faults.csv")
-        found = record_verification.verify(
-            folder / "data", csv_path=csv_path, partial=True, num_workers=1
-        )
-        if not found.report.is_well:
-            raise errors.UserError(csv_path.read_text())
-        return found.report.counts
+    found = record_verification.verify(
+        folder / "data", partial=True, num_workers=1
+    )
+    if not found.is_well:
+        raise errors.UserError(str(found.faults.first[0]))
+    return found.counts
 
 
 # --- What a run leaves behind ----------------------------------------------

@@ -1,6 +1,5 @@
 """Checks all records of a built dataset, one by one and against the lists."""
 
-import collections
 import csv
 import os
 import pathlib
@@ -8,7 +7,6 @@ from collections.abc import Collection
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -18,11 +16,11 @@ from tqdm import auto as tqdm
 
 from ben_tf import bigearthnet
 from ben_tf import errors
-from ben_tf import files
 from ben_tf.archive import inventory
 from ben_tf.archive import official_lists
 from ben_tf.data import built_dataset
 from tfrecords_builder import conversion
+from tfrecords_builder import fault_list
 from tfrecords_builder import patch_table
 from tfrecords_builder import record_check
 from tfrecords_builder import shards
@@ -31,34 +29,14 @@ from tfrecords_builder import workers
 
 Official = Mapping[str, official_lists.OfficialPatch]
 
-# A dataset that lacks more of the official pairs than this was built of a part.
-_MOST_MISSING = bigearthnet.NUM_PATCHES // 2
-
-
-class RecordsReport(NamedTuple):
-    """What `verify` found.
-
-    Attributes:
-      report: As of an archive; its pairs are records.
-      notes: What is so on purpose: a sample, a part, skipped pairs.
-    """
-
-    report: verification.Report
-    notes: list[str]
-
-
-def summary(found: RecordsReport) -> str:
-    """Returns the report as text, with the notes in front."""
-    return "\n".join([*found.notes, verification.summary(found.report)])
-
 
 def verify(
     data_dir: str | os.PathLike[str],
     *,
-    csv_path: str | os.PathLike[str],
+    csv_path: str | os.PathLike[str] | None = None,
     partial: bool = False,
     num_workers: int | None = None,
-) -> RecordsReport:
+) -> verification.Report:
     """Checks all records of the newest dataset and lists every fault.
 
     A sample, or a dataset built of a part of the archive with `partial`, is
@@ -67,7 +45,7 @@ def verify(
 
     Args:
       data_dir: Folder of TFDS datasets.
-      csv_path: Where to list the faults.
+      csv_path: Where to list the faults; None for nowhere.
       partial: Expect only the pairs that the dataset says it holds.
       num_workers: Number of worker processes; default: one a core.
 
@@ -78,18 +56,7 @@ def verify(
     folder = pathlib.Path(builder.data_path)
     official = official_lists.official_patches()
     is_sample = built_dataset.is_synthetic(builder)
-    num_faults = collections.Counter(missing=0, surplus=0, broken=0)
-    with (
-        files.replacing(csv_path) as part,
-        part.open("w", newline="", encoding="utf-8") as file,
-    ):
-        writer = csv.writer(file)
-        writer.writerow(inventory.Fault._fields)
-
-        def note(fault: inventory.Fault, number: int = 1) -> None:
-            num_faults[fault.kind] += number
-            writer.writerow(fault)
-
+    with fault_list.collect(csv_path) as faults:
         tasks, of_files = _plan(builder)
         promised, of_table = _read_table(folder)
         skipped, of_skipped = _read_skipped(folder, official)
@@ -99,7 +66,7 @@ def verify(
             *of_table,
             *of_skipped,
         ):
-            note(fault)
+            faults.note(fault)
         known = official.keys() if promised is None else promised
         whole: list[official_lists.OfficialPatch] = []
         there: set[str] = set()
@@ -107,7 +74,7 @@ def verify(
         for findings in _check(tasks, num_workers):
             num_read += findings.num_read
             for fault in findings.faults:
-                note(fault)
+                faults.note(fault)
             for found in findings.records:
                 if not found.is_intact:
                     # The flipped bit may be in the name.
@@ -117,29 +84,26 @@ def verify(
                 unexpected = _unexpected(found, official, promised, there)
                 there.add(found.name)
                 if unexpected:
-                    note(unexpected)
+                    faults.note(unexpected)
                 elif found.patch:
                     whole.append(found.patch)
         expected = there & official.keys() if promised is None else promised
         for name in sorted(expected - there):
-            note(inventory.Fault("missing", name, "has no record."))
+            faults.note(inventory.Fault("missing", name, "has no record."))
         never_built = official.keys() - expected - skipped - there
         if not (partial or is_sample):
             expected = expected | never_built
-            for fault, number in _never_built(never_built, official):
-                note(fault, number)
-    return RecordsReport(
-        verification.Report(
-            num_pairs=num_read,
-            num_faults=num_faults,
-            counts=verification.count(whole),
-            expected=verification.count(
-                [official[name] for name in expected if name in official]
-            ),
-            csv_path=pathlib.Path(csv_path),
-            is_sample=False,
+            reason = "is neither in the dataset nor on its list of skipped."
+            faults.note_missing(never_built, official, reason)
+    return verification.Report(
+        num_pairs=num_read,
+        faults=faults,
+        counts=verification.count(whole),
+        expected=verification.count(
+            [official[name] for name in expected if name in official]
         ),
-        _notes(builder, is_sample, len(never_built), len(skipped)),
+        csv_path=csv_path,
+        notes=_notes(builder, is_sample, len(never_built), len(skipped)),
     )
 
 
@@ -303,25 +267,6 @@ def _unexpected(
     )
 
 
-def _never_built(
-    names: Collection[str], official: Official
-) -> Iterator[tuple[inventory.Fault, int]]:
-    """Yields a fault for each pair; for a mere part, one for each split.
-
-    Yields:
-      The fault and how many pairs it speaks of.
-    """
-    if len(names) <= _MOST_MISSING:
-        for name in sorted(names):
-            reason = "is neither in the dataset nor on its list of skipped."
-            yield inventory.Fault("missing", name, reason), 1
-        return
-    of_split = verification.count([official[name] for name in names])["split"]
-    for split, number in sorted(of_split.items()):
-        reason = f"lacks {number:,} pairs of the official list."
-        yield inventory.Fault("missing", split, reason), number
-
-
 def _notes(
     builder: tfds.core.DatasetBuilder,
     is_sample: bool,
@@ -334,7 +279,7 @@ def _notes(
             "This dataset was built of a sample; expected is what it says it "
             "holds."
         )
-    elif num_never_built > _MOST_MISSING:
+    elif fault_list.is_part(num_never_built):
         notes.append(
             f"This dataset holds a part of BigEarthNet: {num_never_built:,} "
             f"of its {bigearthnet.NUM_PATCHES:,} pairs were not built. "

@@ -1,9 +1,7 @@
 """Checks all pairs of an archive, one by one and against the official list."""
 
 import collections
-import csv
 import os
-import pathlib
 import tempfile
 from collections.abc import Collection
 from collections.abc import Iterable
@@ -15,13 +13,13 @@ from typing import NamedTuple
 from tqdm import auto as tqdm
 
 from ben_tf import bigearthnet
-from ben_tf import files
 from ben_tf.archive import inventory
 from ben_tf.archive import layout
 from ben_tf.archive import official_lists
 from ben_tf.archive import open_archive
 from ben_tf.archive import pair_check
 from ben_tf.archive import patch_sources
+from tfrecords_builder import fault_list
 from tfrecords_builder import workers
 
 _PAIRS_PER_TASK = 100
@@ -40,30 +38,31 @@ class Report(NamedTuple):
 
     Attributes:
       num_pairs: Pairs that are there and were checked.
-      num_faults: Faults by kind: "missing", "surplus", "broken".
+      faults: What is wrong.
       counts: Number of whole pairs by value of split, country and season.
-      expected: The same, of the official list.
-      csv_path: The list of faults; there even if it is empty.
-      is_sample: Whether the archive says that it is a sample.
+      expected: The same, of what should be there.
+      csv_path: The list of all faults, there even if it is empty; None if none
+        was asked for.
+      notes: What is so on purpose: a sample, a part, skipped pairs.
     """
 
     num_pairs: int
-    num_faults: collections.Counter[str]
+    faults: fault_list.FaultList
     counts: Counts
     expected: Counts
-    csv_path: pathlib.Path
-    is_sample: bool
+    csv_path: str | os.PathLike[str] | None
+    notes: Sequence[str]
 
     @property
     def is_well(self) -> bool:
         """Whether there is no fault."""
-        return not self.num_faults.total()
+        return not self.faults.counts.total()
 
 
 def verify(
     archive_dir: str | os.PathLike[str],
     *,
-    csv_path: str | os.PathLike[str],
+    csv_path: str | os.PathLike[str] | None = None,
     partial: bool = False,
     num_workers: int | None = None,
     scratch_dir: str | os.PathLike[str] | None = None,
@@ -72,8 +71,9 @@ def verify(
 
     Args:
       archive_dir: Folder that holds both sensors, as folders or tarballs.
-      csv_path: Where to list the faults.
+      csv_path: Where to list the faults; None for nowhere.
       partial: Expect only the pairs that are there, for a part of the archive.
+        Of a sample archive nothing else is expected.
       num_workers: Number of worker processes; default: one a core.
       scratch_dir: Where .tar.gz files are inflated during the check.
 
@@ -82,34 +82,44 @@ def verify(
     """
     with (
         tempfile.TemporaryDirectory(dir=scratch_dir) as scratch,
-        files.replacing(csv_path) as part,
-        part.open("w", newline="") as file,
+        fault_list.collect(csv_path) as faults,
     ):
         archive = open_archive.open_archive(archive_dir, scratch_dir=scratch)
         official = official_lists.official_patches()
         found = inventory.take(archive, official)
-        num_faults = collections.Counter(missing=0, surplus=0, broken=0)
+        is_sample = layout.is_synthetic(archive_dir)
         whole = []
-        writer = csv.writer(file)
-        writer.writerow(inventory.Fault._fields)
-
-        def record(faults: Iterable[inventory.Fault]) -> None:
-            for fault in faults:
-                num_faults[fault.kind] += 1
-                writer.writerow(fault)
-
-        record(_inventory_faults(found, official, partial))
-        for pair, faults in _check(found.pairs, archive, num_workers):
-            record(faults)
-            if not faults:
+        for fault in found.faults:
+            faults.note(fault)
+        notes = []
+        if is_sample:
+            notes.append(
+                "This is a synthetic sample of BigEarthNet; expected are the "
+                "pairs that are there."
+            )
+        missing = _missing(found, official)
+        if not (partial or is_sample):
+            reason = "is missing with its S1 patch."
+            faults.note_missing(missing, official, reason)
+            if fault_list.is_part(len(missing)):
+                notes.append(
+                    f"This is a part of BigEarthNet: {len(missing):,} of its "
+                    f"{len(official):,} pairs are not there. `partial` expects "
+                    "only those that are."
+                )
+        for pair, of_pair in _check(found.pairs, archive, num_workers):
+            for fault in of_pair:
+                faults.note(fault)
+            if not of_pair:
                 whole.append(pair)
+    expects_all = not (partial or is_sample)
     return Report(
         num_pairs=len(found.pairs),
-        num_faults=num_faults,
+        faults=faults,
         counts=count(whole),
-        expected=count(found.pairs if partial else official.values()),
-        csv_path=pathlib.Path(csv_path),
-        is_sample=layout.is_synthetic(archive_dir),
+        expected=count(official.values() if expects_all else found.pairs),
+        csv_path=csv_path,
+        notes=notes,
     )
 
 
@@ -134,20 +144,18 @@ def _check(
             progress.update(len(task))
 
 
-def _inventory_faults(
+def _missing(
     found: inventory.Inventory,
     official: Mapping[str, official_lists.OfficialPatch],
-    partial: bool,
-) -> Iterator[inventory.Fault]:
-    yield from found.faults
-    if not partial:
-        there = {pair.s2_name for pair in found.pairs}
-        there |= {fault.place for fault in found.faults}
-        for pair in official.values():
-            if not there & {pair.s2_name, pair.s1_name}:
-                yield inventory.Fault(
-                    "missing", pair.s2_name, "is missing with its S1 patch."
-                )
+) -> list[str]:
+    """S2 names of the pairs of which neither half is there."""
+    there = {pair.s2_name for pair in found.pairs}
+    there |= {fault.place for fault in found.faults}
+    return [
+        pair.s2_name
+        for pair in official.values()
+        if not there & {pair.s2_name, pair.s1_name}
+    ]
 
 
 def count(pairs: Collection[official_lists.OfficialPatch]) -> Counts:
@@ -160,7 +168,7 @@ def count(pairs: Collection[official_lists.OfficialPatch]) -> Counts:
 
 def summary(report: Report) -> str:
     """Returns the report as text: counts found and expected, then faults."""
-    lines = [f"{'':16}{'whole':>10}{'expected':>10}"]
+    lines = [*report.notes, f"{'':16}{'whole':>10}{'expected':>10}"]
     for field, values in _FIELDS.items():
         lines += [
             f"{value:16}{report.counts[field][value]:10,}"
@@ -168,17 +176,5 @@ def summary(report: Report) -> str:
             for value in values
         ]
     lines.append(f"{report.num_pairs:,} pairs checked")
-    lines += [
-        f"{kind}: {number:,}" for kind, number in report.num_faults.items()
-    ]
-    if report.is_sample and report.num_faults["missing"]:
-        lines.append(
-            "This is a sample of the archive, so most pairs are missing by "
-            "design; `partial` checks only those that are there."
-        )
-    lines.append(
-        "All is well."
-        if report.is_well
-        else f"The faults are listed in {report.csv_path}"
-    )
+    lines += fault_list.summary(report.faults, report.csv_path)
     return "\n".join(lines)

@@ -3,8 +3,8 @@
 python -m tfrecords_builder.verify --archive_dir=...
 python -m tfrecords_builder.verify --data_dir=...
 
-Reads every file. Lists what is missing, surplus or broken in a CSV, prints a
-summary, and exits with 0 only if all is well.
+Reads every file. Prints how much is whole and what is missing, surplus or
+broken, and exits with 0 only if all is well.
 """
 
 import sys
@@ -33,8 +33,9 @@ def command() -> Callable[[], None]:
     )
     csv_path = path_flags.define_path(
         "csv",
-        "archive_faults.csv",
-        "Where to list what is missing, surplus or broken.",
+        None,
+        "File to list all that is missing, surplus or broken. Without it only "
+        "the first are printed.",
     )
     partial = flags.DEFINE_bool(
         "partial",
@@ -64,25 +65,23 @@ def command() -> Callable[[], None]:
                 num_workers=num_workers.value,
                 scratch_dir=scratch_dir.value,
             )
-            text = verification.summary(report)
         elif data_dir.value and not archive_dir.value:
             # Here, because TFDS takes long to import.
             from tfrecords_builder import record_verification
 
-            found = record_verification.verify(
+            report = record_verification.verify(
                 data_dir.value,
                 csv_path=csv_path.value,
                 partial=partial.value,
                 num_workers=num_workers.value,
             )
-            report, text = found.report, record_verification.summary(found)
         else:
             raise errors.UserError(
                 "Expected either `archive_dir`, to check an archive, or "
                 "`data_dir`, to check the records built of one. Received: "
                 f"{'both' if data_dir.value else 'neither'}."
             )
-        print(command_line.with_flags(text))
+        print(command_line.with_flags(verification.summary(report)))
         sys.exit(not report.is_well)
 
     return main

@@ -41,7 +41,7 @@ def verify(folder, **kwargs):
         num_workers=1,
         **kwargs,
     )
-    with found.report.csv_path.open(newline="", encoding="utf-8") as file:
+    with open(found.csv_path, newline="", encoding="utf-8") as file:
         faults = [
             (fault["kind"], fault["place"], fault["reason"])
             for fault in csv.DictReader(file)
@@ -76,13 +76,13 @@ def test_a_sample_is_well_and_called_one(data_dir, tmp_path):
     found = record_verification.verify(
         data_dir, csv_path=tmp_path / "faults.csv", num_workers=2
     )
-    report = found.report
+    report = found
     assert report.is_well
     assert report.num_pairs == 48
     assert report.counts == report.expected
     assert report.counts["split"].total() == 48
     assert report.csv_path.read_text().splitlines() == ["kind,place,reason"]
-    text = record_verification.summary(found)
+    text = verification.summary(found)
     assert "built of a sample" in text
     assert text.endswith("All is well.")
     assert "48 pairs checked" in text
@@ -152,7 +152,7 @@ def test_a_sample_is_well_and_called_one(data_dir, tmp_path):
 def test_damaged_files(copy, damage, kind, place, reason, num_whole):
     damage(copy / TEST)
     found, faults = verify(copy)
-    assert not found.report.is_well
+    assert not found.is_well
     (fault, *missing) = faults
     assert fault[0] == kind
     assert fault[1].startswith(place)
@@ -160,9 +160,9 @@ def test_damaged_files(copy, damage, kind, place, reason, num_whole):
     # The table of patches names what cannot be read.
     assert {fault[0] for fault in missing} <= {"missing"}
     assert len(missing) == 11 - num_whole - (place == f"{TEST}/S2")
-    assert found.report.counts["split"]["test"] == num_whole
-    assert found.report.expected["split"]["test"] == 11
-    assert found.report.counts["split"].total() == 48 - 11 + num_whole
+    assert found.counts["split"]["test"] == num_whole
+    assert found.expected["split"]["test"] == 11
+    assert found.counts["split"].total() == 48 - 11 + num_whole
 
 
 def test_a_crafted_length_asks_for_no_memory(copy):
@@ -296,7 +296,7 @@ def test_contents_of_records(copy):
         edit(example.features.feature)
     write(copy / TRAIN, examples)
     found, faults = verify(copy)
-    assert found.report.counts["split"]["train"] == 27 - len(CONTENTS)
+    assert found.counts["split"]["train"] == 27 - len(CONTENTS)
     for number, (kind, (_, reason)) in enumerate(CONTENTS.items()):
         places = (names[number], f"record {number}")
         reasons = [
@@ -360,17 +360,17 @@ def test_patches_that_do_not_belong(copy):
 def test_a_part_is_called_one_and_partial_checks_it(copy):
     set_metadata(copy, synthetic=False)
     found, faults = verify(copy)
-    assert found.report.num_faults["missing"] == 590_326 - 48
+    assert found.faults.counts["missing"] == 590_326 - 48
     # Not a line for each.
     assert [fault[:2] for fault in faults] == [
         ("missing", split) for split in sorted(bigearthnet.SPLIT_SIZES)
     ]
-    assert found.report.expected["split"] == bigearthnet.SPLIT_SIZES
-    assert "`partial`" in record_verification.summary(found)
+    assert found.expected["split"] == bigearthnet.SPLIT_SIZES
+    assert "`partial`" in verification.summary(found)
     found, faults = verify(copy, partial=True)
-    assert found.report.is_well
-    assert found.report.expected["split"].total() == 48
-    assert "holds a part of BigEarthNet" in record_verification.summary(found)
+    assert found.is_well
+    assert found.expected["split"].total() == 48
+    assert "holds a part of BigEarthNet" in verification.summary(found)
 
 
 def test_pairs_are_named_where_few_are_missing(copy, monkeypatch):
@@ -393,10 +393,8 @@ def test_pairs_are_named_where_few_are_missing(copy, monkeypatch):
     )
     found, faults = verify(copy)
     assert [fault[:2] for fault in faults] == [("missing", absent.s2_name)]
-    assert found.report.expected["split"].total() == 49
-    assert "2 pairs were left out on purpose" in record_verification.summary(
-        found
-    )
+    assert found.expected["split"].total() == 49
+    assert "2 pairs were left out on purpose" in verification.summary(found)
 
 
 @pytest.mark.parametrize(
@@ -425,7 +423,7 @@ def test_without_a_table_records_are_counted(copy):
     (copy / "patches.parquet").unlink()
     found, faults = verify(copy)
     assert not faults
-    assert found.report.expected["split"].total() == 48
+    assert found.expected["split"].total() == 48
     write(copy / TEST, read(copy / TEST)[1:])
     _, faults = verify(copy)
     assert [fault[:2] for fault in faults] == [("broken", TEST)]
@@ -449,10 +447,3 @@ def test_no_dataset_is_a_sentence_and_leaves_no_list(tmp_path):
     with pytest.raises(errors.UserError, match="No dataset found"):
         record_verification.verify(tmp_path, csv_path=tmp_path / "faults.csv")
     assert not list(tmp_path.iterdir())
-
-
-def test_the_report_is_that_of_an_archive(copy):
-    found, _ = verify(copy)
-    assert verification.summary(found.report) in record_verification.summary(
-        found
-    )

@@ -1,6 +1,5 @@
 """Whole archives pass; every fault is listed."""
 
-import collections
 import csv
 import json
 import os
@@ -26,7 +25,7 @@ def verify(archive_dir, tmp_path, **kwargs):
     report = verification.verify(
         archive_dir, csv_path=tmp_path / "faults.csv", **kwargs
     )
-    with report.csv_path.open(newline="") as file:
+    with open(report.csv_path, newline="") as file:
         return report, list(csv.DictReader(file))
 
 
@@ -51,12 +50,21 @@ def test_the_same_from_tarballs(real_archive, tmp_path):
     assert report.num_pairs == 6
 
 
-@pytest.mark.slow
 def test_a_whole_archive_is_expected_by_default(real_archive, tmp_path):
+    """One line for each split in place of half a million."""
     report, faults = verify(real_archive, tmp_path)
     assert not report.is_well
-    assert report.num_faults["missing"] == len(faults) == 590_326 - 6
+    assert report.faults.counts["missing"] == 590_326 - 6
+    assert [(fault["place"], fault["reason"]) for fault in faults] == [
+        ("excluded", "lacks 71,041 pairs of the official list."),
+        ("test", "lacks 125,865 pairs of the official list."),
+        ("train", "lacks 269,691 pairs of the official list."),
+        ("validation", "lacks 123,723 pairs of the official list."),
+    ]
     assert report.expected["split"].total() == 590_326
+    text = verification.summary(report)
+    assert "a part of BigEarthNet: 590,320 of its 590,326 pairs" in text
+    assert "`partial` expects only those that are" in text
 
 
 def set_nan(path: pathlib.Path) -> None:
@@ -107,21 +115,21 @@ def test_every_fault_is_listed(archive_dir, tmp_path):
         ("surplus", "S1X"),
     }
     assert len(faults) == len(found)
-    assert report.num_faults == {"missing": 2, "surplus": 2, "broken": 5}
+    assert report.faults.counts == {"missing": 2, "surplus": 2, "broken": 5}
     assert report.counts["split"].total() == 3
 
 
-def test_a_sample_is_called_one_where_pairs_are_missing(archive_dir, tmp_path):
+def test_of_a_sample_nothing_else_is_expected(archive_dir):
     (archive_dir / layout.SYNTHETIC_MARKER).touch()
-    report, _ = verify(archive_dir, tmp_path, partial=True)
-    assert report.is_sample
-    assert "This is a sample" not in verification.summary(report)
-    # As without `partial`.
-    report = report._replace(num_faults=collections.Counter(missing=590_320))
-    assert "This is a sample" in verification.summary(report)
-    assert "`partial`" in verification.summary(report)
-    report = report._replace(is_sample=False)
-    assert "This is a sample" not in verification.summary(report)
+    report = verification.verify(archive_dir)
+    assert report.is_well
+    assert report.counts == report.expected
+    text = verification.summary(report)
+    assert text.startswith("This is a synthetic sample of BigEarthNet;")
+    assert text.endswith("All is well.")
+    shutil.rmtree(archive_dir / S2 / PATCH)
+    report = verification.verify(archive_dir)
+    assert report.faults.counts == {"missing": 1, "surplus": 0, "broken": 0}
 
 
 def test_the_list_of_faults_is_complete_or_not_there(archive_dir, tmp_path):

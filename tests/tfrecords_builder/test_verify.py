@@ -34,7 +34,10 @@ def test_the_exit_code_says_whether_all_is_well(archive_dir, tmp_path, damaged):
     )
     assert result.returncode == int(damaged)
     last_line = result.stdout.splitlines()[-1]
-    assert ("archive_faults.csv" in last_line) == damaged
+    assert (last_line.endswith("_B02.tif is missing.")) == damaged
+    assert (last_line == "All is well.") != damaged
+    # No list that was not asked for.
+    assert not list(tmp_path.glob("*.csv"))
     assert "Traceback" not in result.stderr
 
 
