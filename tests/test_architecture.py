@@ -15,7 +15,14 @@ FILES = sorted(
 # Room -> the rooms that it may import. A room is a folder of ben_tf, a module
 # that lies directly in it, or the whole of tfrecords_builder. Everybody may
 # import FOUNDATION, which imports nothing of ours but the errors.
-FOUNDATION = {"bigearthnet", "errors", "files", "npy", "path_flags"}
+FOUNDATION = {
+    "bigearthnet",
+    "errors",
+    "files",
+    "folder_lock",
+    "npy",
+    "path_flags",
+}
 ARROWS = {
     "command_line": {"foreign_errors"},
     "config": set(),

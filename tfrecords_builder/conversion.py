@@ -66,7 +66,8 @@ def convert(
 
     Raises:
       errors.ArchiveError: Something is damaged and `skip_damaged` is false.
-      errors.UserError: The archive holds no pair, or the disk is full.
+      errors.UserError: The archive holds no pair, none is whole, or the disk
+        is full.
     """
     # Here, because pyarrow and rasterio take a while to import.
     from tfrecords_builder import patch_table
@@ -107,6 +108,12 @@ def convert(
                     yield result.metadata
 
     patch_table.write(folder / patch_table.FILE_NAME, finished_parts())
+    if not any(written.values()):
+        raise errors.UserError(
+            f"None of the {num_pairs:,} pairs is whole, so that nothing is "
+            f"left to build. The first: {skipped[0].place} "
+            f"{skipped[0].reason} python -m tfrecords_builder.verify lists all."
+        )
     if skip_damaged:
         _write_skipped(folder / SKIPPED_FILE, skipped)
     return [

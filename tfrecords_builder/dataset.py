@@ -12,6 +12,7 @@ import tensorflow_datasets as tfds
 
 from ben_tf import bigearthnet
 from ben_tf import errors
+from ben_tf import folder_lock
 from ben_tf.archive import layout
 from tfrecords_builder import beam_pipeline
 from tfrecords_builder import bigearthnet_mm_dataset_builder
@@ -60,7 +61,13 @@ def build(
     )
     dataset_dir = os.path.join(data_dir, bigearthnet.DATASET_NAME)
     with _mendable_errors(data_dir), contextlib.ExitStack() as stack:
-        stack.enter_context(unfinished.alone_in(dataset_dir))
+        stack.enter_context(
+            folder_lock.alone_in(
+                dataset_dir,
+                message=f"Another build is writing to {dataset_dir}. Wait for "
+                "it or choose another `data_dir`.",
+            )
+        )
         for what_was_done in unfinished.clean_up(dataset_dir):
             print(what_was_done, flush=True)
         old = make_builder(data_dir=os.fspath(data_dir))

@@ -74,7 +74,7 @@ def write_sample_archive(
     if output_dir.exists() and any(output_dir.iterdir()):
         raise errors.UserError(
             f"The folder {output_dir} is not empty. Expected a new or empty "
-            "one. Choose another `output_dir` or delete it."
+            "one. Choose another `output_dir`."
         )
     part = output_dir.with_name(output_dir.name + ".part")
     shutil.rmtree(part, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Locks the dataset that is built and cleans up after interrupted builds.
+"""Cleans up after interrupted builds.
 
 What is unfinished lies next to the versions of a dataset, under names that TFDS
 never loads. A build starts from scratch: it takes minutes, and half a dataset
@@ -6,39 +6,15 @@ of another archive or another `on_error` must not become part of it.
 """
 
 import contextlib
-import fcntl
 import os
 import pathlib
 import shutil
 from collections.abc import Iterator
 
-from ben_tf import errors
 from tfrecords_builder import tfds_internals
 
 _NEW = tfds_internals.unfinished_prefix("NEW")
 _OLD = tfds_internals.unfinished_prefix("OLD")
-
-
-@contextlib.contextmanager
-def alone_in(dataset_dir: str | os.PathLike[str]) -> Iterator[None]:
-    """Locks the dataset's folder; the lock ends with the process.
-
-    Raises:
-      errors.UserError: Another process holds it.
-    """
-    pathlib.Path(dataset_dir).mkdir(parents=True, exist_ok=True)
-    folder = os.open(dataset_dir, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise errors.UserError(
-                f"Another build is writing to {os.fspath(dataset_dir)}. Wait "
-                "for it or choose another `data_dir`."
-            ) from error
-        yield
-    finally:
-        os.close(folder)
 
 
 def clean_up(dataset_dir: str | os.PathLike[str]) -> Iterator[str]:

@@ -12,6 +12,7 @@ from isal import igzip
 from isal import isal_zlib
 
 from ben_tf import errors
+from ben_tf.archive import patch_sources
 
 
 class InflatedFile:
@@ -100,8 +101,7 @@ class InflatedFile:
         ) as error:
             raise errors.UserError(
                 f"{self._source.name} is truncated or damaged "
-                f"({errors.first_line(error)}). Download it again; `download` "
-                "resumes and checks it."
+                f"({errors.first_line(error)}). {patch_sources.CHECK_TARBALL}"
             ) from error
         if self._start + len(self._chunk) > self._max_bytes:
             raise errors.UserError(

@@ -67,8 +67,8 @@ def _half(name: str, sensor: str, partner: str) -> Fault:
     return Fault(
         "missing",
         name,
-        f"has no {sensor} patch. Expected {partner} next to it; extract the "
-        f"{sensor} archive again.",
+        f"has no {sensor} patch. Expected {partner} among those of {sensor}; "
+        "extract it from the tarball.",
     )
 
 
@@ -77,5 +77,5 @@ def _unknown(name: str) -> Fault:
         "surplus",
         name,
         "is not a patch of BigEarthNet v1.0. Expected only names on the "
-        "official list; remove it.",
+        "official list; keep it in another folder.",
     )

@@ -19,6 +19,8 @@ TARBALL_STEMS = {
     "S2": ("BigEarthNet-S2-v1.0", "BigEarthNet-v1.0"),
 }
 TAR_SUFFIXES = (".tar", ".tar.gz")
+# What systems put next to folders.
+_HIDDEN = (".", "__MACOSX")
 # An archive that holds this file holds generated pixels.
 SYNTHETIC_MARKER = "SYNTHETIC.txt"
 
@@ -66,7 +68,7 @@ def _find_sensor(root: pathlib.Path, sensor: str) -> pathlib.Path:
     names = SENSOR_FOLDERS[sensor]
     for name in names:
         if (root / name).is_dir():
-            return root / name
+            return _innermost(root / name)
     for stem, suffix in itertools.product(TARBALL_STEMS[sensor], TAR_SUFFIXES):
         path = root / (stem + suffix)
         if path.is_file():
@@ -76,6 +78,32 @@ def _find_sensor(root: pathlib.Path, sensor: str) -> pathlib.Path:
         f"a folder named {' or '.join(names)} in it, or a tarball named "
         f"{TARBALL_STEMS[sensor][0]}.tar.gz."
     )
+
+
+def _innermost(folder: pathlib.Path) -> pathlib.Path:
+    """The folder with the patches, where one was extracted into itself.
+
+    Raises:
+      errors.UserError: Patches lie in both.
+    """
+    inner = folder / folder.name
+    if not inner.is_dir():
+        return folder
+    with os.scandir(folder) as entries:
+        others = (
+            entry.name
+            for entry in entries
+            if entry.is_dir()
+            and entry.name != folder.name
+            and not entry.name.startswith(_HIDDEN)
+        )
+        if other := next(others, None):
+            raise errors.UserError(
+                f"Patches lie in {folder}, such as {other}, and in the folder "
+                f"of the same name in it. Expected all in one: move those of "
+                f"{inner} to {folder}."
+            )
+    return _innermost(inner)
 
 
 def is_synthetic(archive_dir: str | os.PathLike[str]) -> bool:

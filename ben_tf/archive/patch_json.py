@@ -75,7 +75,7 @@ def parse(data: bytes, *, place: str, sensor: str) -> PatchJson:
         raise errors.ArchiveError(
             place,
             f"is not valid JSON ({errors.first_line(error)}). "
-            "Extract it again.",
+            "Extract this file once more from the tarball.",
         ) from error
     expected_keys = _KEYS[sensor]
     if not isinstance(content, dict) or content.keys() != expected_keys:

@@ -74,12 +74,19 @@ def _visible_names(folder: str) -> list[str]:
         return [e.name for e in entries if not e.name.startswith(".")]
 
 
+# What a damaged tarball still holds is worth days of downloading.
+CHECK_TARBALL = (
+    "python -m tfrecords_builder.build --download compares it with the "
+    "official one, keeps what is whole and says how to get the rest."
+)
+
+
 def missing_file(place: str, source: str) -> errors.ArchiveError:
     """Returns the error for a file that is not there."""
     return errors.ArchiveError(
         place,
         f"is missing in {os.path.basename(source)}. Expected a whole patch; "
-        "get or extract it again.",
+        "extract it from the tarball.",
     )
 
 

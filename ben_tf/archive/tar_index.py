@@ -17,6 +17,7 @@ import numpy as np
 
 from ben_tf import errors
 from ben_tf.archive import layout
+from ben_tf.archive import patch_sources
 
 # (number of bytes, position) -> the bytes, fewer at the end of the file.
 ReadAt = Callable[[int, int], bytes]
@@ -126,7 +127,7 @@ def _members(
         except (tarfile.HeaderError, ValueError) as error:
             raise errors.UserError(
                 f"{tar_name} is truncated, damaged or not a tar file: no "
-                f"header at byte {position:,}. Download it again."
+                f"header at byte {position:,}. {patch_sources.CHECK_TARBALL}"
             ) from error
         position += BLOCK_BYTES
         if kind in _FILE_KINDS or kind == tarfile.DIRTYPE:

@@ -45,6 +45,8 @@ class TarSource:
           errors.ArchiveError: A member has no business in the archive.
           errors.UserError: The file is damaged or not a whole tar file.
         """
+        # As the user has it; what is read may be inflated from it.
+        self._name = tar_path.name
         self._tar_path = os.fspath(tar_path)
         if tar_path.suffix == ".gz":
             inflated = scratch / f"{sensor}.tar"
@@ -100,7 +102,7 @@ class TarSource:
         row = self._find(patch_name)
         column = self._columns.get(file_name.removeprefix(patch_name))
         if row is None or column is None or not row["offset"][column]:
-            raise patch_sources.missing_file(place, self._tar_path)
+            raise patch_sources.missing_file(place, self._name)
         offset, size = int(row["offset"][column]), int(row["size"][column])
         if size > patch_sources.MAX_FILE_BYTES:
             raise patch_sources.too_large_file(place)

@@ -104,7 +104,7 @@ def read_names(path: str | os.PathLike | None) -> list[str]:
     if path is None:
         return []
     try:
-        lines = pathlib.Path(path).read_text(encoding="utf-8").splitlines()
+        lines = pathlib.Path(path).read_text(encoding="utf-8-sig").splitlines()
     except (OSError, ValueError) as error:
         raise errors.UserError(
             f"The names in {path} cannot be read: {errors.first_line(error)}. "

@@ -307,7 +307,8 @@ def _find_prefix(path: pathlib.Path) -> pathlib.Path:
 def _damaged(path: str | os.PathLike, error: Exception) -> errors.UserError:
     return errors.UserError(
         f"The checkpoint {path} is damaged or not one of TensorFlow: "
-        f"{errors.first_line(error)}. Download it again."
+        f"{errors.first_line(error)}. Fetch it "
+        "once more, to another place."
     )
 
 

@@ -30,6 +30,20 @@ def names(builder) -> set[str]:
     }
 
 
+def test_nothing_left_is_an_error(archive_dir, tmp_path):
+    for path in archive_dir.glob("*/*/*_VV.tif"):
+        path.write_bytes(b"damaged")
+    with pytest.raises(
+        errors.UserError,
+        match=r"None of the 6 pairs is whole.*_VV\.tif .*verify",
+    ):
+        dataset.build(
+            archive_dir=archive_dir, data_dir=tmp_path / "data", on_error="skip"
+        )
+    files = [p for p in (tmp_path / "data").rglob("*") if p.is_file()]
+    assert {file.name for file in files} <= {".lock", "metadata.json"}
+
+
 def test_records_and_skipped_add_up_to_the_input(
     archive_dir, tmp_path, real_pairs
 ):

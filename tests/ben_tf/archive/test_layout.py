@@ -43,6 +43,26 @@ def test_a_missing_sensor_is_named(tmp_path, sensor):
         layout.find_sensors(tmp_path)
 
 
+@pytest.mark.parametrize("depth", [1, 2])
+def test_a_folder_that_was_extracted_into_itself(tmp_path, depth):
+    inner = tmp_path.joinpath(*["BigEarthNet-v1.0"] * (depth + 1))
+    (inner / "S2A_MSIL2A_X").mkdir(parents=True)
+    for name in ("__MACOSX", ".Trash"):
+        (inner.parent / name).mkdir()
+    (inner.parent / "readme.txt").touch()
+    assert layout.find_sensors(tmp_path, ["S2"]) == {"S2": inner}
+
+
+def test_patches_inside_and_outside_are_not_chosen_from(tmp_path):
+    outer = tmp_path / "BigEarthNet-v1.0"
+    for folder in (outer, outer / "BigEarthNet-v1.0"):
+        (folder / "S2A_MSIL2A_X").mkdir(parents=True)
+    with pytest.raises(
+        errors.UserError, match=f"S2A_MSIL2A_X.*move those of {outer}/Big"
+    ):
+        layout.find_sensors(tmp_path, ["S2"])
+
+
 def test_a_missing_folder_is_named(tmp_path):
     with pytest.raises(errors.UserError, match=r"absent.*`archive_dir`"):
         layout.find_sensors(tmp_path / "absent")

@@ -226,6 +226,12 @@ def test_a_file_is_refused_that_is_missing_or_too_large(tmp_path):
     source = open_tarball(path, "S2", tmp_path)
     with pytest.raises(errors.ArchiveError, match=r"_B01\.tif is too large"):
         source.read_file(name, f"{name}_B01.tif")
+    # Named as the user has it, also where another file was inflated from it.
+    with gzip.open(tmp_path / "y.tar.gz", "wb") as file:
+        file.write(path.read_bytes())
+    packed = open_tarball(tmp_path / "y.tar.gz", "S2", tmp_path)
+    with pytest.raises(errors.ArchiveError, match=r"missing in y\.tar\.gz\."):
+        packed.read_file(name, f"{name}_B02.tif")
     with pytest.raises(errors.ArchiveError, match=r"_B02\.tif is missing"):
         source.read_file(name, f"{name}_B02.tif")
     with pytest.raises(errors.ArchiveError, match="is missing"):

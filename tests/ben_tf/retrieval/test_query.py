@@ -169,9 +169,19 @@ def test_damaged_file(tmp_path):
         )
 
 
-def test_reads_names_file(tmp_path):
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"one\n\n  two \n",
+        b"\xef\xbb\xbfone\r\n\r\ntwo\r\n",
+        b"one\rtwo",
+        b"\tone\t\n two",
+    ],
+)
+def test_reads_names_file(tmp_path, content):
+    """As Windows, old Macs and spreadsheets write it."""
     file = tmp_path / "names.txt"
-    file.write_text("one\n\n  two \n")
+    file.write_bytes(content)
     assert query.read_names(file) == ["one", "two"]
     assert query.read_names(None) == []
 
