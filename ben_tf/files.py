@@ -1,10 +1,14 @@
-"""Files that are either complete or not there, and JSON that is checked."""
+"""Files and folders that are whole or not there, and JSON that is checked."""
 
 import contextlib
+import ctypes
 import errno
 import json
 import os
 import pathlib
+import re
+import shutil
+import socket
 import tempfile
 from collections.abc import Iterator
 from typing import Any
@@ -19,6 +23,10 @@ Content = TypeVar("Content")
 # No file of ours comes near it; a hostile one would fill the memory.
 _MAX_JSON_BYTES = 64 << 20
 _TRIED_BYTES = 1 << 20
+# Name, host and number of the process, and one of these make a name of ours.
+_PART = ".part"
+_OLD = ".old"
+_SCRATCH = "ben_tf"
 
 
 def write(path: str | os.PathLike, content: bytes | str) -> pathlib.Path:
@@ -43,17 +51,142 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     """Gives a temporary name to write to; at the end it becomes `path`.
 
     Creates the folder. Whoever reads `path` meanwhile sees the old file or the
-    new one, never a part. An error leaves the old one as it was.
+    new one, never a part. An error leaves the old one as it was, and so does a
+    process that is killed; what that leaves behind, the next one removes.
     """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     _refuse_folder(path)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part = _part_of(path)
     try:
         yield part
+        _sync(part)
         os.replace(part, path)
+        _sync(path.parent)
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def replacing_folder(path: str | os.PathLike) -> Iterator[pathlib.Path]:
+    """As `replacing`, for a folder, which is yet to be made.
+
+    Old and new change places in one step where the system can do so, as Linux
+    can on local disks. Elsewhere there is a moment without either, and the
+    next process that writes `path` puts the old one back if that was the last.
+    """
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = _part_of(path)
+    old = part.with_suffix(_OLD)
+    try:
+        yield part
+        for folder, _, names in os.walk(part):
+            for name in names:
+                _sync(pathlib.Path(folder, name))
+            _sync(pathlib.Path(folder))
+        if not path.exists():
+            part.rename(path)
+        elif not _exchange(part, path):
+            path.rename(old)
+            part.rename(path)
+        _sync(path.parent)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def scratch_folder(
+    place: str | os.PathLike | None = None,
+) -> Iterator[pathlib.Path]:
+    """Makes a temporary folder, and removes those of processes that are gone.
+
+    Args:
+      place: The folder to make it in; default: the system's.
+    """
+    parent = pathlib.Path(place or tempfile.gettempdir())
+    for left in _left_over(parent, _SCRATCH):
+        shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(
+        prefix=f"{_SCRATCH}.{_me()}.", dir=parent
+    ) as folder:
+        yield pathlib.Path(folder)
+
+
+def _part_of(path: pathlib.Path) -> pathlib.Path:
+    """A name for this process to write to; removes what others left behind."""
+    for left in _left_over(path.parent, path.name):
+        if left.suffix == _OLD and not path.exists():
+            left.rename(path)
+        elif left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
+        else:
+            left.unlink(missing_ok=True)
+    return path.with_name(f"{path.name}.{_me()}{_PART}")
+
+
+def _me() -> str:
+    """This process; the host as well, since folders may be shared."""
+    host = "".join(c if c.isalnum() else "-" for c in socket.gethostname())
+    return f"{host}.{os.getpid()}"
+
+
+def _left_over(folder: pathlib.Path, name: str) -> list[pathlib.Path]:
+    """What processes of this host that have ended left in a folder."""
+    host, _, _ = _me().partition(".")
+    pattern = re.compile(
+        rf"{re.escape(name)}\.{re.escape(host)}\.(\d{{1,9}})\.\w+"
+    )
+    try:
+        found = [
+            (path, match)
+            for path in folder.iterdir()
+            if (match := pattern.fullmatch(path.name))
+        ]
+    except OSError:
+        # Not to be listed, or not there: so there is nothing to remove.
+        return []
+    return [path for path, match in found if not _is_running(int(match[1]))]
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def _sync(path: pathlib.Path) -> None:
+    """Brings a file, or the names in a folder, to the disk."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        # Whoever writes to a part may have made no file of it.
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        # Some network folders cannot.
+        if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _exchange(first: pathlib.Path, second: pathlib.Path) -> bool:
+    """Swaps two names in one step; returns whether the system can do so."""
+    try:
+        function = ctypes.CDLL(None, use_errno=True).renameat2
+    except (AttributeError, OSError):
+        return False
+    here = -100  # AT_FDCWD
+    exchange = 2  # RENAME_EXCHANGE
+    names = (os.fsencode(first), os.fsencode(second))
+    return not function(here, names[0], here, names[1], exchange)
 
 
 def check_writable(path: str | os.PathLike, *, is_folder: bool = False) -> None:

@@ -17,7 +17,6 @@ import hashlib
 import logging
 import os
 import pathlib
-import shutil
 from collections.abc import Callable
 from collections.abc import Mapping
 from typing import Literal
@@ -28,6 +27,7 @@ import tensorflow as tf
 
 from ben_tf import bigearthnet
 from ben_tf import errors
+from ben_tf import files
 from ben_tf import finite
 from ben_tf import saved_model_check
 from ben_tf.data import layer_names
@@ -226,18 +226,15 @@ def write(
       path: Folder to write, replaced if it exists.
       signatures: Names, and the `tf.function` that a server calls by each.
     """
-    part = path.with_name(path.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)
     # TensorFlow reports the folder that it wrote, which is gone a line later.
     logger = tf.get_logger()
     level = logger.level
     logger.setLevel(max(level, logging.WARNING))
-    try:
-        tf.saved_model.save(module, os.fspath(part), signatures=signatures)
-    finally:
-        logger.setLevel(level)
-    shutil.rmtree(path, ignore_errors=True)
-    os.replace(part, path)
+    with files.replacing_folder(path) as part:
+        try:
+            tf.saved_model.save(module, os.fspath(part), signatures=signatures)
+        finally:
+            logger.setLevel(level)
 
 
 def load(path: str | os.PathLike) -> ServedModel:

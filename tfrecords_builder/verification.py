@@ -2,7 +2,6 @@
 
 import collections
 import os
-import tempfile
 from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from typing import NamedTuple
 from tqdm import auto as tqdm
 
 from ben_tf import bigearthnet
+from ben_tf import files
 from ben_tf.archive import inventory
 from ben_tf.archive import layout
 from ben_tf.archive import official_lists
@@ -81,7 +81,7 @@ def verify(
       errors.UserError: There is no archive, or a tarball is damaged.
     """
     with (
-        tempfile.TemporaryDirectory(dir=scratch_dir) as scratch,
+        files.scratch_folder(scratch_dir) as scratch,
         fault_list.collect(csv_path) as faults,
     ):
         archive = open_archive.open_archive(archive_dir, scratch_dir=scratch)

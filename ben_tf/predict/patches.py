@@ -5,7 +5,6 @@ A broken patch is reported and left out; the others are predicted.
 
 import itertools
 import os
-import tempfile
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -64,7 +63,7 @@ def predict(
     num_patches = 0
     with (
         output_files.open_writer(output, model.class_names) as write,
-        tempfile.TemporaryDirectory() as scratch_dir,
+        files.scratch_folder() as scratch_dir,
     ):
         if data_dir is None:
             if len(input_paths) == 1 and patch_files.is_archive(input_paths[0]):

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from ben_tf import files
+from ben_tf import folder_lock
 from ben_tf import saved_model as saved_models
 from ben_tf.data import built_dataset
 from ben_tf.data import input_pipeline
@@ -61,7 +62,14 @@ def build_index(
             model.trained_on_synthetic or built_dataset.is_synthetic(builder)
         ),
     )
-    with store.new_data_folder(output_dir) as scratch:
+    with (
+        folder_lock.alone_in(
+            output_dir,
+            message=f"Another process is building the index in {output_dir}. "
+            "Wait for it, or choose another `output_dir`.",
+        ),
+        store.new_data_folder(output_dir) as scratch,
+    ):
         embedded = embed_splits(
             model,
             builder,

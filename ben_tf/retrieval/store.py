@@ -149,24 +149,19 @@ def new_data_folder(path: str | os.PathLike) -> Iterator[pathlib.Path]:
 def commit(path: str | os.PathLike, manifest: Manifest) -> None:
     """Makes `manifest.data` the data of the index; deletes older data.
 
-    Of two processes that build the same index at the same time, the first to
-    finish wins; the other fails.
+    Its builder holds the lock of the folder, so that nobody else commits.
     """
     path = pathlib.Path(path)
     for file in (path / manifest.data).iterdir():
         _flush(file)
     relative = os.path.relpath(manifest.saved_model, path)
-    with files.replacing(path / _MANIFEST) as part:
-        files.write_json(
-            part, msgspec.structs.replace(manifest, saved_model=relative)
-        )
-        _flush(part)
+    files.write_json(
+        path / _MANIFEST,
+        msgspec.structs.replace(manifest, saved_model=relative),
+    )
     for old in path.iterdir():
         if old.name != manifest.data and re.fullmatch(_DATA_FOLDER, old.name):
             shutil.rmtree(old, ignore_errors=True)
-        # Left over by processes that were killed.
-        elif old.name.startswith(f"{_MANIFEST}."):
-            old.unlink(missing_ok=True)
 
 
 def read_manifest(path: str | os.PathLike) -> Manifest:

@@ -4,6 +4,7 @@ import contextlib
 import os
 import pathlib
 import re
+import shutil
 from collections.abc import Iterator
 
 import tensorflow as tf
@@ -17,34 +18,81 @@ _SHARD = re.compile(r"\.data-(\d{5})-of-(\d{5})")
 _REMEDY = "Bring it back from a copy, or train in a new `workdir`."
 
 
-def latest(folder: pathlib.Path) -> str | None:
-    """The newest checkpoint of a folder, without ending; None: it has none.
+class Damaged(errors.UserError):
+    """A checkpoint, or a file of it, is missing or damaged.
+
+    Attributes:
+      what: The sentence that says so, without a way out.
+    """
+
+    def __init__(self, what: str):
+        super().__init__(f"{what} {_REMEDY}")
+        self.what = what
+
+
+def newest_first(folder: pathlib.Path) -> list[str]:
+    """The checkpoints of a folder, without endings; none: it has none.
 
     A checkpoint counts once the file `checkpoint` names it. That file is
-    replaced in one step, so it is damaged only by others: a run must not begin
-    anew then, and write over the checkpoints that are there.
+    replaced in one step, so it is damaged only by others. A run must not begin
+    anew then, and write over the checkpoints that are there: those whose files
+    are there count instead.
 
     Raises:
-      UserError: The list is damaged, or a file of the newest checkpoint is
-        missing.
+      Damaged: The list is missing or damaged, and so are all checkpoints.
     """
     listed = folder / _LIST
-    if not listed.exists():
-        # A run may be killed between its first checkpoint and the list.
-        if _newest_number(folder) <= 1:
-            return None
-        raise _unusable_list(listed, "missing")
+    numbers = _numbers(folder)
+    # A run may be killed between its first checkpoint and the list.
+    if not listed.exists() and max(numbers, default=0) <= 1:
+        return []
     paths = _listed_paths(folder)
-    if not paths or not all(
-        path.parent == folder and _NAME.fullmatch(path.name) for path in paths
-    ):
-        raise _unusable_list(listed, "damaged")
-    newest_path = paths[0]
-    if missing := _missing_file(newest_path):
-        raise errors.UserError(
-            f"{missing} is missing, a file of the newest checkpoint. {_REMEDY}"
+    if not paths:
+        paths = [folder / f"ckpt-{number}" for number in sorted(numbers)[::-1]]
+    if not paths:
+        raise Damaged(
+            f"{listed} is damaged, and there is no checkpoint beside it."
         )
-    return os.fspath(newest_path)
+    return [os.fspath(path) for path in paths]
+
+
+def check_complete(path: str) -> None:
+    """Refuses a checkpoint of which a file is missing.
+
+    Raises:
+      Damaged: One is.
+    """
+    if missing := _missing_file(pathlib.Path(path)):
+        raise Damaged(f"{missing} is missing, a file of a checkpoint.")
+
+
+def mend(folder: pathlib.Path) -> None:
+    """Prepares a folder for the next checkpoint, before a run goes on.
+
+    Removes what a process that was killed has written of one, and writes the
+    list anew where it is missing or damaged, which TensorFlow would take for a
+    folder without checkpoints.
+    """
+    for path in folder.glob("ckpt-*_temp*"):
+        shutil.rmtree(path, ignore_errors=True)
+    paths = newest_first(folder)
+    if paths and not _listed_paths(folder):
+        oldest_first = paths[::-1]
+        tf.compat.v1.train.update_checkpoint_state(
+            os.fspath(folder),
+            paths[0],
+            oldest_first,
+            # Without times it would never delete them.
+            all_model_checkpoint_timestamps=[
+                os.path.getmtime(f"{path}.index") for path in oldest_first
+            ],
+            last_preserved_timestamp=0,
+        )
+
+
+def next_number(folder: pathlib.Path) -> int:
+    """The number of the next checkpoint, above those that are there."""
+    return max(_numbers(folder), default=0) + 1
 
 
 @contextlib.contextmanager
@@ -55,7 +103,8 @@ def explained(path: str) -> Iterator[None]:
       path: The checkpoint, without ending.
 
     Raises:
-      UserError: It is damaged, or holds other variables.
+      Damaged: It is.
+      UserError: It holds other variables.
     """
     try:
         yield
@@ -69,9 +118,8 @@ def explained(path: str) -> Iterator[None]:
         UnicodeError,
         message.Error,
     ) as error:
-        raise errors.UserError(
-            f"The checkpoint {path} is damaged: {_reason(error, path)}. "
-            f"{_REMEDY}"
+        raise Damaged(
+            f"The checkpoint {path} is damaged: {_reason(error, path)}."
         ) from error
     # Variables that are missing, and variables of another shape.
     except (AssertionError, ValueError) as error:
@@ -83,39 +131,32 @@ def explained(path: str) -> Iterator[None]:
         ) from error
 
 
-def _unusable_list(listed: pathlib.Path, what: str) -> errors.UserError:
-    newest = _newest_number(listed.parent)
-    line = f'model_checkpoint_path: "ckpt-{newest}"'
-    return errors.UserError(
-        f"{listed} is {what}. Expected the list of the checkpoints beside it. "
-        + (
-            f"Bring it back from a copy, or write this line into it: {line}"
-            if newest
-            else _REMEDY
-        )
-    )
-
-
 def _listed_paths(folder: pathlib.Path) -> list[pathlib.Path]:
-    """What the list names, the newest first; nothing if it cannot be read."""
+    """What the list names, the newest first; nothing if it is unusable."""
     try:
         state = tf.train.get_checkpoint_state(os.fspath(folder))
     except (OSError, ValueError, tf.errors.OpError):
         return []
     if state is None or not state.model_checkpoint_path:
         return []
-    others = state.all_model_checkpoint_paths
-    return [*map(pathlib.Path, (state.model_checkpoint_path, *others))]
+    others = list(state.all_model_checkpoint_paths)[::-1]
+    paths = dict.fromkeys(
+        map(pathlib.Path, (state.model_checkpoint_path, *others))
+    )
+    # TensorFlow deletes the oldest one that is named.
+    is_ours = all(
+        path.parent == folder and _NAME.fullmatch(path.name) for path in paths
+    )
+    return list(paths) if is_ours else []
 
 
-def _newest_number(folder: pathlib.Path) -> int:
-    """Of the checkpoints whose files are there; 0 without any."""
-    numbers = [
+def _numbers(folder: pathlib.Path) -> set[int]:
+    """Of the checkpoints whose files are there."""
+    return {
         int(found[1])
         for path in folder.glob("ckpt-*.index")
         if (found := _NAME.fullmatch(path.stem))
-    ]
-    return max(numbers, default=0)
+    }
 
 
 def _missing_file(path: pathlib.Path) -> pathlib.Path | None:

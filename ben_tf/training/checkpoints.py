@@ -3,6 +3,8 @@
 import contextlib
 import math
 import os
+import pathlib
+import sys
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
@@ -28,10 +30,11 @@ def has_state(workdir: workdir_lib.Workdir) -> bool:
     Raises:
       UserError: It has, but files of it are missing or damaged.
     """
-    if checkpoint_files.latest(workdir.last_checkpoints) is None:
+    if not checkpoint_files.newest_first(workdir.last_checkpoints):
         return False
     # The best weights are needed only at the end, which may be hours away.
-    checkpoint_files.latest(workdir.best_checkpoints)
+    for path in checkpoint_files.newest_first(workdir.best_checkpoints)[:1]:
+        checkpoint_files.check_complete(path)
     return True
 
 
@@ -138,19 +141,31 @@ class Checkpoints(tf.keras.callbacks.Callback):
     def restore_last(self, workdir: workdir_lib.Workdir) -> int:
         """Restores the newest state; returns the number of steps done.
 
+        Where that is damaged, the one before it, and says so.
+
         Args:
           workdir: The run's folder, also where this worker writes elsewhere.
 
         Raises:
-          UserError: It is damaged, holds other variables than this program's,
-            or NaN.
+          UserError: All are damaged, or it holds other variables than this
+            program's, or NaN.
         """
-        path = checkpoint_files.latest(workdir.last_checkpoints)
-        if path is not None:
-            with checkpoint_files.explained(path):
-                self._state.restore(path).assert_existing_objects_matched()
+        damaged: list[checkpoint_files.Damaged] = []
+        for path in checkpoint_files.newest_first(workdir.last_checkpoints):
+            try:
+                checkpoint_files.check_complete(path)
+                with checkpoint_files.explained(path):
+                    self._state.restore(path).assert_existing_objects_matched()
+            except checkpoint_files.Damaged as error:
+                damaged.append(error)
+                continue
             finite.check(self._variables, f"The weights and slots in {path}")
             self._resumed_from = path
+            for found in damaged:
+                print(f"{found.what} Going on from {path}.", file=sys.stderr)
+            return self.steps_done
+        if damaged:
+            raise damaged[0]
         return self.steps_done
 
     @property
@@ -223,8 +238,7 @@ def _save(
 ) -> None:
     """Writes the next checkpoint, of variables that are finite."""
     finite.check(variables, "The network and its optimiser")
-    latest = manager.latest_checkpoint
-    number = int(latest.rpartition("-")[2]) + 1 if latest else 1
+    number = checkpoint_files.next_number(pathlib.Path(manager.directory))
     with _explained_failures(workdir):
         manager.save(checkpoint_number=number)
 
@@ -278,15 +292,16 @@ def restore_best(workdir: workdir_lib.Workdir, model: tf.keras.Model) -> None:
       UserError: The run has not finished an epoch, or its weights are damaged,
         not of this architecture, NaN or infinite.
     """
-    path = checkpoint_files.latest(workdir.best_checkpoints)
-    if path is None:
+    paths = checkpoint_files.newest_first(workdir.best_checkpoints)
+    if not paths:
         raise errors.UserError(
             f"The run in {workdir} has no checkpoint yet. Expected one in "
             f"{workdir.best_checkpoints}, written after the first "
             "epoch. Let python -m ben_tf.train finish an epoch."
         )
-    with checkpoint_files.explained(path):
+    checkpoint_files.check_complete(paths[0])
+    with checkpoint_files.explained(paths[0]):
         tf.train.Checkpoint(model=model).restore(
-            path
+            paths[0]
         ).assert_existing_objects_matched().expect_partial()
-    finite.check(model.variables, f"The weights in {path}")
+    finite.check(model.variables, f"The weights in {paths[0]}")

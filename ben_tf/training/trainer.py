@@ -7,8 +7,10 @@ import tensorflow_datasets as tfds
 
 from ben_tf import config as config_lib
 from ben_tf import files
+from ben_tf import folder_lock
 from ben_tf import workdir as workdir_lib
 from ben_tf.data import built_dataset
+from ben_tf.training import checkpoint_files
 from ben_tf.training import checkpoints as checkpoints_lib
 from ben_tf.training import class_weights
 from ben_tf.training import devices as devices_lib
@@ -29,14 +31,33 @@ def train(config: config_lib.Config, path: str | os.PathLike) -> pathlib.Path:
       The folder of the SavedModel with the best weights.
 
     Raises:
-      UserError: No dataset, a workdir with another configuration, a split that
-        is empty or smaller than a batch, or an optimiser that is missing.
+      UserError: No dataset, a workdir with another configuration or in use, a
+        split that is empty or smaller than a batch, or an optimiser that is
+        missing.
     """
     workdir = workdir_lib.Workdir(path)
     devices = devices_lib.make_devices(config.strategy)
     builder = built_dataset.open_dataset(config.data_dir)
+    if not devices.is_chief:
+        return _train(config, workdir, devices, builder)
+    files.check_writable(workdir.path, is_folder=True)
+    with folder_lock.alone_in(
+        workdir.path,
+        message=f"Another process trains in {workdir}. Wait for it, or choose "
+        "another `workdir`.",
+    ):
+        return _train(config, workdir, devices, builder)
+
+
+def _train(
+    config: config_lib.Config,
+    workdir: workdir_lib.Workdir,
+    devices: devices_lib.Devices,
+    builder: tfds.core.DatasetBuilder,
+) -> pathlib.Path:
     if devices.is_chief:
-        files.check_writable(workdir.path, is_folder=True)
+        checkpoint_files.mend(workdir.last_checkpoints)
+        checkpoint_files.mend(workdir.best_checkpoints)
         workdir.check_same_run(config)
         workdir.write_config(config)
         workdir.write_data(_describe(builder))
