@@ -8,6 +8,9 @@ import os
 
 from absl import flags
 
+# --help lists a flag with the module that asks for it.
+flags.disclaim_key_flags()
+
 
 def define_path(
     name: str,

@@ -94,6 +94,12 @@ def test_every_flag_of_text_is_a_path_or_known_to_be_none():
     assert named <= NO_PATHS
 
 
+def test_help_lists_them():
+    finished = in_process.run("ben_tf.evaluate", "--help")
+    assert "--workdir:" in finished.stdout
+    assert "--data_dir:" in finished.stdout
+
+
 def test_a_command(home):
     finished = in_process.run(
         "ben_tf.evaluate", "--workdir=~/no", "--data_dir=~"
