@@ -2,6 +2,9 @@
 
 import errno
 import os
+import pathlib
+import subprocess
+import sys
 import tempfile
 
 import pytest
@@ -131,3 +134,152 @@ def test_nothing_is_begun_in_a_workdir_that_is_read_only(
     monkeypatch.setattr(saved_model, "save", lambda *_: pytest.fail("began"))
     with pytest.raises(OSError, match=r"Read-only file system: .*run"):
         start(workdir)
+
+
+# Each process ends itself with kill -9 before one of its calls to the system,
+# the next one before the next call, until one gets through; then another
+# process does the same again. Prints what could be read, each time.
+KILLED = """
+import ctypes, os, pathlib, shutil, signal, sys, tempfile
+from ben_tf import files
+
+folder = pathlib.Path(sys.argv[1])
+is_folder, can_exchange = sys.argv[2] == "folder", sys.argv[3] == "True"
+path = folder / "result"
+calls = ("replace", "rename", "fsync", "open", "unlink", "rmdir", "mkdir")
+count = 0
+
+def killing(function, at):
+    def call(*args, **kwargs):
+        global count
+        count += 1
+        if count == at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return function(*args, **kwargs)
+    return call
+
+def write(text):
+    if is_folder:
+        with files.replacing_folder(path) as part:
+            part.mkdir()
+            for name in ("a", "b"):
+                (part / name).write_text(text)
+    else:
+        files.write(path, text * 2)
+
+def read():
+    if not path.exists():
+        return "nothing"
+    if not is_folder:
+        return path.read_text()
+    return "".join((path / name).read_text() for name in ("a", "b"))
+
+def child(function):
+    process = os.fork()
+    if not process:
+        function()
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+
+if not can_exchange:
+    files._exchange = lambda *_: False
+exchange = files._exchange
+at, code = 1, None
+while code != 0:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    child(lambda: write("old"))
+    def killed():
+        for name in calls:
+            setattr(os, name, killing(getattr(os, name), at))
+        files._exchange = killing(exchange, at)
+        write("new")
+    code = child(killed)
+    after_kill = read()
+    child(lambda: write("new"))
+    left = sorted(x.name for x in folder.iterdir())
+    print(code, after_kill, read(), *left)
+    at += 1
+"""
+
+
+@pytest.mark.parametrize("can_exchange", [True, False])
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_killed_at_any_call_the_old_or_the_new_is_there(
+    tmp_path, kind, can_exchange
+):
+    result = subprocess.run(
+        [
+            *(sys.executable, "-c", KILLED),
+            *(tmp_path / "x", kind, str(can_exchange)),
+        ],
+        cwd=pathlib.Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    lines = [line.split() for line in result.stdout.splitlines()]
+    assert not result.stderr
+    *killed, (last, *_) = lines
+    assert last == "0"
+    assert len(killed) > (8 if kind == "folder" else 4)
+    seen = set()
+    for code, after_kill, after_rerun, *left in killed:
+        assert code == "-9"
+        seen.add(after_kill)
+        assert after_rerun == "newnew"
+        assert left == ["result"]
+    # Without an exchange there is one moment with neither in place.
+    neither = kind == "folder" and not can_exchange
+    assert seen == {"oldold", "newnew"} | ({"nothing"} if neither else set())
+
+
+def test_the_old_folder_is_put_back_where_the_new_one_never_came(tmp_path):
+    dead = _dead_process()
+    old = tmp_path / f"result.{files._me().split('.')[0]}.{dead}.old"
+    old.mkdir()
+    (old / "a").write_text("old")
+    with (
+        pytest.raises(RuntimeError),
+        files.replacing_folder(tmp_path / "result"),
+    ):
+        raise RuntimeError
+    assert (tmp_path / "result" / "a").read_text() == "old"
+    assert not old.exists()
+
+
+def _dead_process() -> int:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_only_what_processes_of_this_host_left_is_removed(tmp_path):
+    host, me = files._me().split(".")
+    dead = _dead_process()
+    kept = {
+        f"result.elsewhere.{dead}.part",
+        f"result.{host}.1.part",
+        f"other.{host}.{dead}.part",
+        "result.part",
+        "result.csv",
+        f"result.{host}.x.part",
+    }
+    for name in (*kept, f"result.{host}.{dead}.part"):
+        (tmp_path / name).touch()
+    files.write(tmp_path / "result", "text")
+    assert {p.name for p in tmp_path.iterdir()} == kept | {"result"}
+    assert int(me) == os.getpid()
+
+
+def test_scratch_of_a_killed_process_is_removed(tmp_path):
+    left = tmp_path / f"ben_tf.{files._me().split('.')[0]}.{_dead_process()}.x"
+    (left / "deep").mkdir(parents=True)
+    with files.scratch_folder(tmp_path) as scratch:
+        assert not left.exists()
+        assert scratch.is_dir()
+        assert scratch.parent == tmp_path
+        with files.scratch_folder(tmp_path) as other:
+            assert other != scratch
+            assert scratch.is_dir()
+    assert not list(tmp_path.iterdir())

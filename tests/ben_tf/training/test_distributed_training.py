@@ -184,6 +184,7 @@ def test_lost_workers_come_back_and_two_train_as_one(
     assert (workdir / "saved_model" / "saved_model.pb").exists()
     names = {path.name for path in workdir.iterdir()}
     assert names == {
+        ".lock",
         "checkpoints",
         "config.json",
         "data.json",

@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 from ben_tf import errors
+from ben_tf import folder_lock
 from ben_tf import saved_model
 from ben_tf import workdir as workdir_lib
 from ben_tf.data import built_dataset
@@ -122,3 +123,40 @@ def test_workdir_that_cannot_be_made(tiny_config, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(NotADirectoryError, match=f"{tmp_path}/file"):
         trainer.train(tiny_config, tmp_path / "file" / "run")
+
+
+def test_two_do_not_train_in_one_workdir(tiny_config, tmp_path):
+    with (
+        folder_lock.alone_in(tmp_path, message="the first"),
+        pytest.raises(errors.UserError, match=f"trains in {tmp_path}"),
+    ):
+        trainer.train(tiny_config, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [".lock"]
+
+
+def test_a_run_goes_on_from_the_checkpoint_before(
+    tiny_config, tmp_path, capsys
+):
+    """And ends with the same weights, history and best epoch."""
+    config = dataclasses.replace(tiny_config, epochs=2)
+    whole, damaged = tmp_path / "whole", tmp_path / "damaged"
+    trainer.train(config, whole)
+    shutil.copytree(whole, damaged)
+    last = damaged / "checkpoints" / "last"
+    (last / "ckpt-2.index").write_bytes(b"damaged")
+    (last / "checkpoint").write_bytes(b"\xff damaged, too")
+    (last / "ckpt-3_temp").mkdir()
+    capsys.readouterr()
+    trainer.train(config, damaged)
+    captured = capsys.readouterr()
+    assert f"Going on from {last}/ckpt-1." in captured.err
+    assert "resuming after step 2" in captured.out
+    assert saved_model.load(damaged / "saved_model").fingerprint == (
+        saved_model.load(whole / "saved_model").fingerprint
+    )
+    lines = [
+        (folder / "history.csv").read_text().splitlines()
+        for folder in (whole, damaged)
+    ]
+    assert len(lines[0]) == len(lines[1]) == 3
+    assert not list(last.glob("*_temp"))
