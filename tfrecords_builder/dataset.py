@@ -14,6 +14,7 @@ from ben_tf import bigearthnet
 from ben_tf import errors
 from ben_tf import folder_lock
 from ben_tf.archive import layout
+from ben_tf.archive import patch_sources
 from tfrecords_builder import beam_pipeline
 from tfrecords_builder import bigearthnet_mm_dataset_builder
 from tfrecords_builder import conversion
@@ -94,6 +95,8 @@ def _mendable_errors(data_dir: str | os.PathLike[str]) -> Iterator[None]:
     """Says how to build in spite of a damaged pair, and that a disk is full."""
     try:
         yield
+    except patch_sources.UnreadableError:
+        raise
     except errors.ArchiveError as error:
         raise errors.UserError(
             f"{error} To build without such patches, pass `on_error=skip`."

@@ -77,7 +77,8 @@ def write_shard(task: ShardTask, archive: patch_sources.Archive) -> ShardResult:
     The file is not there afterwards if all pairs were left out.
 
     Raises:
-      errors.ArchiveError: A pair is damaged and `task.skip_damaged` is false.
+      errors.ArchiveError: A pair is damaged and `task.skip_damaged` is false,
+        or a file cannot be read.
     """
     metadata = []
     skipped = []
@@ -87,6 +88,8 @@ def write_shard(task: ShardTask, archive: patch_sources.Archive) -> ShardResult:
         for official in task.pairs:
             try:
                 pair = patch_pair.read(archive, official)
+            except patch_sources.UnreadableError:
+                raise
             except errors.ArchiveError as error:
                 if not task.skip_damaged:
                     raise

@@ -1,7 +1,9 @@
 """Runs a function on many tasks in worker processes, or in this one."""
 
+import contextlib
 import multiprocessing
 import os
+import sys
 import threading
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -52,9 +54,32 @@ def run(
         initargs=(function, shared),
     ) as executor:
         try:
-            yield from executor.map(_call, tasks)
+            with _hidden_main():
+                results = executor.map(_call, tasks)
+            yield from results
         finally:
             executor.shutdown(cancel_futures=True)
+
+
+@contextlib.contextmanager
+def _hidden_main() -> Iterator[None]:
+    """Keeps new processes from running the program that asked for them again.
+
+    Each would import it first, as multiprocessing does for functions that are
+    defined there. Ours are not, and a script without an `if __name__ ==
+    "__main__"` would start all over in every worker.
+    """
+    main = sys.modules["__main__"]
+    hidden: dict[str, Any] = {
+        name: main.__dict__.pop(name)
+        for name in ("__file__", "__spec__")
+        if name in main.__dict__
+    }
+    main.__spec__ = None
+    try:
+        yield
+    finally:
+        main.__dict__.update(hidden)
 
 
 def _start_worker(function: Callable[[Any, Any], Any], shared: Any) -> None:

@@ -3,6 +3,7 @@
 `tarball.TarSource` is the other source.
 """
 
+import errno
 import os
 from collections.abc import Iterable
 from collections.abc import Mapping
@@ -61,12 +62,31 @@ class FolderSource:
         except FileNotFoundError as error:
             raise missing_file(place, self._folder) from error
         except OSError as error:
-            raise errors.ArchiveError(
-                place, f"cannot be read: {error.strerror}. Check the file."
-            ) from error
+            if error.errno in _OF_THE_FILE:
+                raise errors.ArchiveError(
+                    place, f"cannot be read: {error.strerror}. Check the file."
+                ) from error
+            raise unreadable_file(place, error) from error
         if len(data) > MAX_FILE_BYTES:
             raise too_large_file(place)
         return data
+
+
+class UnreadableError(errors.ArchiveError):
+    """A file that is there cannot be read, for reasons outside of it.
+
+    Permissions, the disk or the network are at fault, and may be mended: a
+    patch must not be left out as damaged for that.
+    """
+
+
+def unreadable_file(place: str, error: OSError) -> UnreadableError:
+    """Returns the error for a file that the system does not let us read."""
+    return UnreadableError(
+        place,
+        f"cannot be read: {error.strerror}. Give yourself the permission, or "
+        "check the disk or the network folder.",
+    )
 
 
 def _visible_names(folder: str) -> list[str]:
@@ -74,6 +94,8 @@ def _visible_names(folder: str) -> list[str]:
         return [e.name for e in entries if not e.name.startswith(".")]
 
 
+# Errors of what has the name of a file: it is a folder, or links to itself.
+_OF_THE_FILE = {errno.EISDIR, errno.ELOOP, errno.ENOTDIR, errno.ENXIO}
 # What a damaged tarball still holds is worth days of downloading.
 CHECK_TARBALL = (
     "python -m tfrecords_builder.build --download compares it with the "

@@ -106,7 +106,11 @@ class TarSource:
         offset, size = int(row["offset"][column]), int(row["size"][column])
         if size > patch_sources.MAX_FILE_BYTES:
             raise patch_sources.too_large_file(place)
-        return os.pread(self._file.fileno(), size, offset)
+        try:
+            return os.pread(self._file.fileno(), size, offset)
+        except OSError as error:
+            place = f"{self._name}/{place}"
+            raise patch_sources.unreadable_file(place, error) from error
 
     def _find(self, patch_name: str) -> np.void | None:
         name = patch_name.encode()

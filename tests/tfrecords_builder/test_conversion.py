@@ -1,6 +1,7 @@
 """Splits, shards and what is left out: nothing is lost silently."""
 
 import csv
+import errno
 import shutil
 
 import pytest
@@ -8,6 +9,7 @@ import tensorflow_datasets as tfds
 
 from ben_tf import errors
 from ben_tf.archive import open_archive
+from ben_tf.archive import patch_sources
 from tfrecords_builder import bigearthnet_mm_dataset_builder
 from tfrecords_builder import conversion
 from tfrecords_builder import dataset
@@ -28,6 +30,31 @@ def names(builder) -> set[str]:
         for split in builder.info.splits
         for example in tfds.as_numpy(builder.as_dataset(split=split))
     }
+
+
+def test_a_file_that_cannot_be_read_is_not_skipped(
+    archive_dir, tmp_path, monkeypatch
+):
+    """A disk that fails for a moment must not cost patches."""
+    read_file = patch_sources.FolderSource.read_file
+    refused = next(archive_dir.glob("*/*/*_VV.tif")).name
+
+    def read(self, patch_name, file_name):
+        if file_name == refused:
+            error = OSError(errno.EIO, "Input/output error")
+            raise patch_sources.unreadable_file(file_name, error)
+        return read_file(self, patch_name, file_name)
+
+    monkeypatch.setattr(patch_sources.FolderSource, "read_file", read)
+    with pytest.raises(
+        patch_sources.UnreadableError, match="Input/output error"
+    ):
+        dataset.build(
+            archive_dir=archive_dir,
+            data_dir=tmp_path / "data",
+            on_error="skip",
+            num_workers=1,
+        )
 
 
 def test_nothing_left_is_an_error(archive_dir, tmp_path):

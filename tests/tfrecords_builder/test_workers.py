@@ -1,10 +1,15 @@
 """Tasks in several processes give what they give in one."""
 
 import os
+import pathlib
+import subprocess
+import sys
 
 import pytest
 
 from tfrecords_builder import workers
+
+ROOT = pathlib.Path(__file__).parents[2]
 
 
 def add(task: int, shared: int) -> tuple[int, int]:
@@ -42,6 +47,29 @@ def test_the_first_error_ends_the_iteration(num_workers):
     with pytest.raises(ValueError, match="negative"):
         next(results)
     assert list(results) == []
+
+
+SCRIPT = """
+import operator
+print("run")
+from tfrecords_builder import workers
+print(list(workers.run(operator.add, [1, 2, 3], shared=4, num_workers=2)))
+assert __file__ == __import__("sys").argv[0]
+"""
+
+
+def test_a_script_needs_no_guard(tmp_path):
+    """Its processes do not run it again."""
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    result = subprocess.run(
+        [sys.executable, script],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.stdout == "run\n[5, 6, 7]\n", result.stderr
 
 
 def test_the_default_is_a_worker_a_core():

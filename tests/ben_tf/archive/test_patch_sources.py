@@ -1,5 +1,7 @@
 """Reading the files of an extracted archive."""
 
+import errno
+import os
 import pickle
 
 import pytest
@@ -36,6 +38,23 @@ def test_what_cannot_be_read_is_named(source, tmp_path):
     (tmp_path / "patch" / "folder.tif").mkdir()
     with pytest.raises(errors.ArchiveError, match="cannot be read"):
         source.read_file("patch", "folder.tif")
+
+
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EIO, errno.ESTALE])
+def test_what_a_disk_refuses_is_no_damage(source, monkeypatch, code):
+    def refuse(path, *_, **__):
+        raise OSError(code, os.strerror(code), path)
+
+    monkeypatch.setattr(patch_sources, "open", refuse, raising=False)
+    with pytest.raises(
+        patch_sources.UnreadableError,
+        match=rf"patch/patch_B02\.tif cannot be read: {os.strerror(code)}\.",
+    ) as error:
+        source.read_file("patch", "patch_B02.tif")
+    # From a worker process.
+    again = pickle.loads(pickle.dumps(error.value))
+    assert type(again) is patch_sources.UnreadableError
+    assert str(again) == str(error.value)
 
 
 @pytest.mark.parametrize("surplus", [0, 1])
