@@ -185,6 +185,12 @@ def _open(path: pathlib.Path) -> _Tree:
             return _Folder(path.parent)
         if zipfile.is_zipfile(path):
             return _Zip(path)
+        if path.suffix.lower() == ".zip":
+            raise errors.UserError(
+                f"{path} is no whole zip file. Expected a Sentinel-2 Level-2A "
+                "product as it was downloaded; fetch it once more, to another "
+                "place."
+            )
         raise errors.UserError(
             f"{path} is one file. Expected a Sentinel-2 Level-2A product: its "
             "SAFE folder, .zip or MTD_MSIL2A.xml, or a folder of band files "

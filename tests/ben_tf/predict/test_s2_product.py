@@ -3,6 +3,7 @@
 Names and trees are those of Copernicus' products and of the mirror on AWS.
 """
 
+import os
 import pathlib
 import shutil
 import zipfile
@@ -250,6 +251,13 @@ def test_missing_bands_and_those_of_another_resolution(safe):
         safe, r"lacks the bands B8A\. Expected a file for each of B8A at 20 m"
     )
     fails(safe / "DATASTRIP", "There is no")
+
+
+def test_a_zip_file_that_was_cut_off(tmp_path):
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as file:
+        file.writestr("B02.tif", "x" * 1000)
+    os.truncate(tmp_path / "x.zip", 900)
+    fails(tmp_path / "x.zip", r"x\.zip is no whole zip file")
 
 
 def test_one_file_is_no_product(tmp_path):

@@ -1,5 +1,7 @@
 """Maps of generated scenes: a known mosaic in, the same mosaic out."""
 
+import shutil
+
 import numpy as np
 import pytest
 import rasterio
@@ -242,13 +244,18 @@ def test_safe_folder_of_jpeg_2000(tmp_path):
         )
     decoy = images / "R20m" / "T34TCR_20170803T094031_B02_20m.jp2"
     (images / "R20m" / "T34TCR_20170803T094031_B05_20m.jp2").rename(decoy)
-    path = scene.predict_scene(
-        _BandMeans("s2_10m"),
-        s2_scene=tmp_path / "S2B_MSIL2A_X.SAFE",
-        s1_scene=None,
-        output=tmp_path / "map.tif",
+    safe = tmp_path / "S2B_MSIL2A_X.SAFE"
+    packed = shutil.make_archive(
+        tmp_path / "with {odd} name é", "zip", tmp_path, safe.name
     )
-    np.testing.assert_allclose(_read(path)[0][0], mosaic / 1e4, rtol=1e-5)
+    for product in (safe, packed):
+        path = scene.predict_scene(
+            _BandMeans("s2_10m"),
+            s2_scene=product,
+            s1_scene=None,
+            output=tmp_path / "map.tif",
+        )
+        np.testing.assert_allclose(_read(path)[0][0], mosaic / 1e4, rtol=1e-5)
 
 
 def test_a_map_says_how_much_of_it_holds_no_data(tmp_path):
