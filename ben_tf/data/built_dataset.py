@@ -33,6 +33,7 @@ def open_dataset(data_dir: str | os.PathLike) -> tfds.core.DatasetBuilder:
     _refuse_foreign_classes(versions[-1] / _FEATURES_FILE)
     try:
         builder = tfds.builder_from_directory(versions[-1])
+        _check_file_names(builder)
     except Exception as error:  # TFDS raises many unrelated types here.
         raise errors.UserError(
             f"The description of the dataset in {versions[-1]} is damaged: "
@@ -69,6 +70,18 @@ def _refuse_foreign_classes(path: pathlib.Path) -> None:
                     f"run. Expected classes of {_CLASSES}*, as python -m "
                     "tfrecords_builder.build writes them."
                 )
+
+
+def _check_file_names(builder: tfds.core.DatasetBuilder) -> None:
+    """TFDS makes the names of the records' files of a template, when asked.
+
+    Raises:
+      Exception: The template is none, or leads out of the dataset's folder.
+    """
+    for split in builder.info.splits.values():
+        for path in split.filepaths:
+            if os.path.dirname(path) != os.fspath(builder.data_path):
+                raise ValueError(f"it names the file {path}")
 
 
 def built_versions(data_dir: str | os.PathLike) -> list[pathlib.Path]:

@@ -37,6 +37,9 @@ def copy(data_dir, tmp_path):
         ("features.json", '"bool"', '"bo l"'),
         ("features.json", '"shape"', '"shapes"'),
         ("dataset_info.json", '"shardLengths"', '"numShards"'),
+        ("dataset_info.json", "{SPLIT}", "{SPLI}T}"),
+        ("dataset_info.json", "{DATASET}", "../{DATASET}"),
+        ("dataset_info.json", "{DATASET}", "/etc/{DATASET}"),
     ],
 )
 def test_damaged_description_is_one_sentence(
