@@ -24,6 +24,7 @@ Content = TypeVar("Content")
 _MAX_JSON_BYTES = 64 << 20
 _TRIED_BYTES = 1 << 20
 # Name, host and number of the process, and one of these make a name of ours.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _PART = ".part"
 _OLD = ".old"
 _SCRATCH = "ben_tf"
@@ -187,6 +188,15 @@ def _exchange(first: pathlib.Path, second: pathlib.Path) -> bool:
     exchange = 2  # RENAME_EXCHANGE
     names = (os.fsencode(first), os.fsencode(second))
     return not function(here, names[0], here, names[1], exchange)
+
+
+def csv_cell(text: str) -> str:
+    """A text as a cell that no spreadsheet takes for a formula.
+
+    Names of files come from strangers; a spreadsheet would run =HYPERLINK(...).
+    An apostrophe in front makes it text, and is not shown.
+    """
+    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def check_writable(path: str | os.PathLike, *, is_folder: bool = False) -> None:

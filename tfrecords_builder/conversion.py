@@ -14,6 +14,7 @@ from tqdm import auto as tqdm
 
 from ben_tf import bigearthnet
 from ben_tf import errors
+from ben_tf import files
 from ben_tf.archive import inventory
 from ben_tf.archive import official_lists
 from ben_tf.archive import open_archive
@@ -215,7 +216,7 @@ def _write_skipped(path: epath.Path, skipped: list[shards.SkippedPair]) -> None:
     with path.open("w") as file:
         writer = csv.writer(file)
         writer.writerow(shards.SkippedPair._fields)
-        writer.writerows(sorted(skipped))
+        writer.writerows(map(files.csv_cell, pair) for pair in sorted(skipped))
 
 
 def count_skipped(folder: epath.Path) -> int | None:

@@ -43,7 +43,7 @@ class FaultList:
         if len(self.first) < _NUM_SHOWN:
             self.first.append(fault)
         if self._writer:
-            self._writer.writerow(fault)
+            self._writer.writerow(map(files.csv_cell, fault))
 
     def note_missing(
         self,

@@ -36,8 +36,18 @@ def _refuse_constant(text: str) -> None:
     raise ValueError(f"{text} is not JSON")
 
 
-# Python's decoder takes NaN and Infinity, which JSON does not know.
-_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+def _refuse_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key stands in it twice")
+    return found
+
+
+# Python's decoder takes NaN and Infinity, which JSON does not know, and of a key
+# that stands twice the last.
+_DECODER = json.JSONDecoder(
+    parse_constant=_refuse_constant, object_pairs_hook=_refuse_twice
+)
 
 
 class PatchJson(NamedTuple):

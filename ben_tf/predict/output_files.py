@@ -90,7 +90,9 @@ def _write_csv(
                 patches.names, labels, probabilities, strict=True
             ):
                 numbers = [f"{value:.6g}" for value in row]
-                writer.writerow([name, "; ".join(present), *numbers])
+                writer.writerow(
+                    [files.csv_cell(name), "; ".join(present), *numbers]
+                )
 
         yield write
 

@@ -29,6 +29,13 @@ def sentence(path, **options) -> str:
     return foreign_errors.sentence(error.value)
 
 
+@pytest.mark.parametrize("first", "=+-@\t\r")
+def test_cells_are_no_formulas(first):
+    assert files.csv_cell(f"{first}1") == f"'{first}1"
+    assert files.csv_cell(f"x{first}") == f"x{first}"
+    assert files.csv_cell("") == ""
+
+
 def test_what_can_be_written(tmp_path):
     for path in ("file", "new/folders/file"):
         files.check_writable(tmp_path / path)

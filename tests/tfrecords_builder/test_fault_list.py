@@ -46,6 +46,13 @@ def test_the_file_lists_all(tmp_path):
     assert fault_list.summary(found, path)[-1] == f"All are listed in {path}"
 
 
+def test_names_of_files_are_no_formulas(tmp_path):
+    path = tmp_path / "faults.csv"
+    with fault_list.collect(path) as found:
+        found.note(inventory.Fault("surplus", "=1+1", "is no patch."))
+    assert path.read_text().splitlines()[1] == "surplus,'=1+1,is no patch."
+
+
 def test_an_error_leaves_nothing_behind(tmp_path):
     with (
         pytest.raises(KeyboardInterrupt),

@@ -124,6 +124,7 @@ def test_partner_must_be_a_name(contents):
         b"[1]",
         b"\xff\xfe",
         b'{"labels": NaN}',
+        b'{"labels": ["Pastures"], "labels": ["Airports"]}',
         b"[" * 100_000,
         b'{"labels": ' + b"9" * 10_000 + b"}",
     ],
