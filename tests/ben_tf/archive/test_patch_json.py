@@ -116,6 +116,13 @@ def test_partner_must_be_a_name(contents):
         parse(contents["S1"], "S1")
 
 
+def test_a_key_that_stands_twice_is_refused(contents):
+    text = json.dumps(contents["S2"])
+    twice = '{"labels": ["Pastures"], ' + text[1:]
+    with pytest.raises(errors.ArchiveError, match="a key stands in it twice"):
+        patch_json.parse(twice.encode(), place="p/x.json", sensor="S2")
+
+
 @pytest.mark.parametrize(
     "data",
     [
@@ -124,7 +131,6 @@ def test_partner_must_be_a_name(contents):
         b"[1]",
         b"\xff\xfe",
         b'{"labels": NaN}',
-        b'{"labels": ["Pastures"], "labels": ["Airports"]}',
         b"[" * 100_000,
         b'{"labels": ' + b"9" * 10_000 + b"}",
     ],
