@@ -43,8 +43,8 @@ def _refuse_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-# Python's decoder takes NaN and Infinity, which JSON does not know, and the last
-# of a key that stands twice.
+# Python's decoder takes NaN and Infinity, which JSON does not know, and of a
+# key that stands twice the last.
 _DECODER = json.JSONDecoder(
     parse_constant=_refuse_constant, object_pairs_hook=_refuse_twice
 )
