@@ -18,6 +18,7 @@ from absl import flags
 from ben_tf import bigearthnet
 from ben_tf import command_line
 from ben_tf import errors
+from ben_tf import files
 from ben_tf import path_flags
 
 _NUM_FAULTS_SHOWN = 20
@@ -89,6 +90,8 @@ def command() -> Callable[[], None]:
                 "Expected one thing to predict: --input, or --data_dir, or "
                 "--s2_scene and --s1_scene."
             )
+        # Before TensorFlow and the model, which take seconds to load.
+        files.check_writable(output.value)
         if is_scene:
             from ben_tf import saved_model as saved_models
             from ben_tf.predict import scene
