@@ -33,23 +33,19 @@ class Damaged(errors.UserError):
 def newest_first(folder: pathlib.Path) -> list[str]:
     """The checkpoints of a folder, without endings; none: it has none.
 
-    A checkpoint counts once the file `checkpoint` names it. That file is
-    replaced in one step, so it is damaged only by others. A run must not begin
-    anew then, and write over the checkpoints that are there: those whose files
-    are there count instead.
+    Those count that the file `checkpoint` names. Where it is damaged, or
+    missing as after a kill between the first checkpoint and the list, all
+    count that are there: a run must not begin anew and write over them. The
+    index of a checkpoint is written last, so that one which has it is whole.
 
     Raises:
-      Damaged: The list is missing or damaged, and so are all checkpoints.
+      Damaged: The list is damaged, and there is no checkpoint.
     """
     listed = folder / _LIST
-    numbers = _numbers(folder)
-    # A run may be killed between its first checkpoint and the list.
-    if not listed.exists() and max(numbers, default=0) <= 1:
-        return []
-    paths = _listed_paths(folder)
-    if not paths:
-        paths = [folder / f"ckpt-{number}" for number in sorted(numbers)[::-1]]
-    if not paths:
+    paths = _listed_paths(folder) or [
+        folder / f"ckpt-{number}" for number in sorted(_numbers(folder))[::-1]
+    ]
+    if not paths and listed.exists():
         raise Damaged(
             f"{listed} is damaged, and there is no checkpoint beside it."
         )

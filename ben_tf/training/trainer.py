@@ -56,9 +56,9 @@ def _train(
     builder: tfds.core.DatasetBuilder,
 ) -> pathlib.Path:
     if devices.is_chief:
+        workdir.check_same_run(config)
         checkpoint_files.mend(workdir.last_checkpoints)
         checkpoint_files.mend(workdir.best_checkpoints)
-        workdir.check_same_run(config)
         workdir.write_config(config)
         workdir.write_data(_describe(builder))
     run = runs.make_run(

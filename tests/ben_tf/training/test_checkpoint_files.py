@@ -188,8 +188,19 @@ def test_a_list_beside_nothing(tmp_path):
         checkpoint_files.newest_first(tmp_path)
 
 
-def test_a_run_killed_at_its_first_checkpoint_begins_anew(model, tmp_path):
+def test_a_run_killed_at_its_first_checkpoint_goes_on(model, tmp_path):
+    """Between the checkpoint and the list."""
     workdir = workdir_lib.Workdir(tmp_path)
+    model.set_weights([np.ones_like(x) for x in model.get_weights()])
     _checkpoints(model, workdir).save()
     (workdir.last_checkpoints / "checkpoint").unlink()
-    assert not checkpoints.has_state(workdir)
+    assert _restore(model, workdir) == 1
+
+
+def test_best_weights_without_a_list_are_found(workdir, model):
+    expected = model.get_weights()
+    (workdir.best_checkpoints / "checkpoint").unlink()
+    model.set_weights([np.zeros_like(x) for x in expected])
+    checkpoints.restore_best(workdir, model)
+    for found, wanted in zip(model.get_weights(), expected, strict=True):
+        np.testing.assert_array_equal(found, wanted)
