@@ -61,9 +61,9 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     part = _part_of(path)
     try:
         yield part
-        _sync(part)
+        sync(part)
         os.replace(part, path)
-        _sync(path.parent)
+        sync(path.parent)
     finally:
         part.unlink(missing_ok=True)
 
@@ -84,14 +84,14 @@ def replacing_folder(path: str | os.PathLike) -> Iterator[pathlib.Path]:
         yield part
         for folder, _, names in os.walk(part):
             for name in names:
-                _sync(pathlib.Path(folder, name))
-            _sync(pathlib.Path(folder))
+                sync(pathlib.Path(folder, name))
+            sync(pathlib.Path(folder))
         if not path.exists():
             part.rename(path)
         elif not _exchange(part, path):
             path.rename(old)
             part.rename(path)
-        _sync(path.parent)
+        sync(path.parent)
     finally:
         shutil.rmtree(part, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
@@ -129,15 +129,13 @@ def _part_of(path: pathlib.Path) -> pathlib.Path:
 
 def _me() -> str:
     """This process; the host as well, since folders may be shared."""
-    host = "".join(c if c.isalnum() else "-" for c in socket.gethostname())
-    return f"{host}.{os.getpid()}"
+    return f"{host()}.{os.getpid()}"
 
 
 def _left_over(folder: pathlib.Path, name: str) -> list[pathlib.Path]:
     """What processes of this host that have ended left in a folder."""
-    host, _, _ = _me().partition(".")
     pattern = re.compile(
-        rf"{re.escape(name)}\.{re.escape(host)}\.(\d{{1,9}})\.\w+"
+        rf"{re.escape(name)}\.{re.escape(host())}\.(\d{{1,9}})\.\w+"
     )
     try:
         found = [
@@ -148,20 +146,26 @@ def _left_over(folder: pathlib.Path, name: str) -> list[pathlib.Path]:
     except OSError:
         # Not to be listed, or not there: so there is nothing to remove.
         return []
-    return [path for path, match in found if not _is_running(int(match[1]))]
+    return [path for path, match in found if not is_running(int(match[1]))]
 
 
-def _is_running(process: int) -> bool:
+def host() -> str:
+    """Name of this host, of letters, digits and hyphens."""
+    return "".join(c if c.isalnum() else "-" for c in socket.gethostname())
+
+
+def is_running(process: int) -> bool:
+    """Whether a process of this host has that number."""
     try:
         os.kill(process, 0)
-    except ProcessLookupError:
+    except (OverflowError, ProcessLookupError):
         return False
     except PermissionError:
         pass
     return True
 
 
-def _sync(path: pathlib.Path) -> None:
+def sync(path: pathlib.Path) -> None:
     """Brings a file, or the names in a folder, to the disk."""
     try:
         descriptor = os.open(path, os.O_RDONLY)

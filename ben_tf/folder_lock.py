@@ -11,11 +11,11 @@ import errno
 import fcntl
 import os
 import pathlib
-import socket
 import sys
 from collections.abc import Iterator
 
 from ben_tf import errors
+from ben_tf import files
 
 _LOCK = ".lock"
 _OWNER = ".lock.owner"
@@ -65,7 +65,7 @@ def alone_in(folder: str | os.PathLike[str], *, message: str) -> Iterator[None]:
 @contextlib.contextmanager
 def _owned(path: pathlib.Path, message: str) -> Iterator[None]:
     """Creates a file that only one process can create, and removes it."""
-    me = f"{socket.gethostname()} {os.getpid()}"
+    me = f"{files.host()} {os.getpid()}"
     if _is_left_over(path):
         path.unlink(missing_ok=True)
     try:
@@ -86,15 +86,11 @@ def _owned(path: pathlib.Path, message: str) -> Iterator[None]:
 def _is_left_over(path: pathlib.Path) -> bool:
     """Whether the process that made the file ran here and has ended."""
     host, _, process = _read(path).partition(" ")
-    if host != socket.gethostname() or not process.isdecimal():
-        return False
-    try:
-        os.kill(int(process), 0)
-    except (ProcessLookupError, OverflowError):
-        return True
-    except PermissionError:
-        pass
-    return False
+    return (
+        host == files.host()
+        and process.isdecimal()
+        and not files.is_running(int(process))
+    )
 
 
 def _read(path: pathlib.Path) -> str:

@@ -153,7 +153,7 @@ def commit(path: str | os.PathLike, manifest: Manifest) -> None:
     """
     path = pathlib.Path(path)
     for file in (path / manifest.data).iterdir():
-        _flush(file)
+        files.sync(file)
     relative = os.path.relpath(manifest.saved_model, path)
     files.write_json(
         path / _MANIFEST,
@@ -195,9 +195,3 @@ def _current_data(path: pathlib.Path) -> str | None:
         return read_manifest(path).data
     except errors.UserError:
         return None
-
-
-def _flush(file: pathlib.Path) -> None:
-    """Waits until a file is on the disk."""
-    with open(file, "rb+") as stream:
-        os.fsync(stream.fileno())

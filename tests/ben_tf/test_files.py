@@ -78,13 +78,12 @@ def test_disks_that_refuse(tmp_path, monkeypatch, code, way_out):
     assert way_out in found
 
 
-def test_a_full_disk_is_found_by_writing():
-    """/dev/full takes no byte."""
-    with (
-        pytest.raises(OSError, match="No space left"),
-        open("/dev/full", "wb") as file,
-    ):
-        file.write(bytes(files._TRIED_BYTES))
+def test_a_full_disk_is_found_by_writing(tmp_path, monkeypatch):
+    """A file can be made on it, but /dev/full takes no byte."""
+    monkeypatch.setattr(
+        tempfile, "TemporaryFile", lambda **_: open("/dev/full", "wb")
+    )
+    assert "No space left on device. Make room" in sentence(tmp_path / "file")
 
 
 @pytest.mark.parametrize(
@@ -259,6 +258,16 @@ def _dead_process() -> int:
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
     return process.pid
+
+
+def test_who_runs():
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=-1)
+    assert files.is_running(process.pid)
+    process.communicate(b"\n")
+    assert not files.is_running(process.pid)
+    # That of the system, of another user.
+    assert files.is_running(1)
+    assert not files.is_running(10**30)
 
 
 def test_only_what_processes_of_this_host_left_is_removed(tmp_path):

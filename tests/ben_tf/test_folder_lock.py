@@ -4,11 +4,11 @@ import errno
 import fcntl
 import multiprocessing
 import os
-import socket
 
 import pytest
 
 from ben_tf import errors
+from ben_tf import files
 from ben_tf import folder_lock
 
 MESSAGE = "Another one writes here."
@@ -82,7 +82,7 @@ def no_locks(request, monkeypatch):
 def test_without_locks_a_file_says_who_writes(tmp_path, no_locks, capsys):
     owner = tmp_path / ".lock.owner"
     with alone_in(tmp_path):
-        assert owner.read_text() == f"{socket.gethostname()} {os.getpid()}"
+        assert owner.read_text() == f"{files.host()} {os.getpid()}"
         assert f"{tmp_path} knows no locks" in capsys.readouterr().err
         with (
             pytest.raises(
@@ -110,7 +110,7 @@ def test_what_a_killed_process_left_is_taken_over(tmp_path, no_locks):
     process.start()
     process.join()
     owner = tmp_path / ".lock.owner"
-    owner.write_text(f"{socket.gethostname()} {process.pid}")
+    owner.write_text(f"{files.host()} {process.pid}")
     with alone_in(tmp_path):
         assert owner.read_text().endswith(f" {os.getpid()}")
 
