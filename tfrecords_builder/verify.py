@@ -66,6 +66,11 @@ def command() -> Callable[[], None]:
                 scratch_dir=scratch_dir.value,
             )
         elif data_dir.value and not archive_dir.value:
+            if scratch_dir.value:
+                raise errors.UserError(
+                    "Records are not inflated. Expected `scratch_dir` with "
+                    "`archive_dir` only."
+                )
             # Here, because TFDS takes long to import.
             from tfrecords_builder import record_verification
 

@@ -90,6 +90,11 @@ def command() -> Callable[[], None]:
                 "Expected one thing to predict: --input, or --data_dir, or "
                 "--s2_scene and --s1_scene."
             )
+        if not is_scene and (s2_offset.present or s1_bands.present):
+            raise errors.UserError(
+                "`s2_offset` and `s1_bands` are of whole scenes. Expected "
+                "`s2_scene` or `s1_scene` with them."
+            )
         # Before TensorFlow and the model, which take seconds to load.
         files.check_writable(output.value)
         if is_scene:

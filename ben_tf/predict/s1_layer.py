@@ -200,6 +200,7 @@ def _find_bands(
 ) -> list[int]:
     """Numbers of VV and VH: by name, by description, or the only two."""
     wanted = bigearthnet.S1_BANDS
+    described = _described(dataset)
     if names is not None:
         upper = [name.strip().upper() for name in names]
         if len(upper) != dataset.count or any(
@@ -210,8 +211,19 @@ def _find_bands(
                 "for each, VV and VH among them. Received: "
                 f"`s1_bands={','.join(names)}`"
             )
-        return [upper.index(name) + 1 for name in wanted]
-    described = _described(dataset)
+        numbers = [upper.index(name) + 1 for name in wanted]
+        for name, number in zip(wanted, numbers, strict=True):
+            if any(
+                number in found
+                for other, found in described.items()
+                if other != name
+            ):
+                raise errors.UserError(
+                    f"Band {number} of {dataset.name} says that it is "
+                    f"{dataset.descriptions[number - 1]}, not {name}. Correct "
+                    "its description or `s1_bands`."
+                )
+        return numbers
     if all(len(described.get(name, ())) == 1 for name in wanted):
         return [described[name][0] for name in wanted]
     if described or dataset.count != len(wanted):

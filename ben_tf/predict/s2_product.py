@@ -88,8 +88,7 @@ def find(
       path: A product: its SAFE folder, one around or inside it, its zip file
         or its MTD_MSIL2A.xml; or a folder of band files.
       pixel_m: Name of band -> metres of a pixel, of the bands to find.
-      offset: What to add to digital numbers, in place of what the metadata
-        say.
+      offset: What to add to digital numbers, where no metadata say so.
 
     Raises:
       errors.UserError: Nothing there, no band file, several images, another
@@ -113,11 +112,12 @@ def find(
         for band, candidates in found.items()
     }
     _refuse_missing(bands, pixel_m, names, tree.path)
-    if offset is not None:
-        add: Mapping[str, float] = dict.fromkeys(pixel_m, offset)
-    elif metadata:
+    add: Mapping[str, float]
+    if metadata:
         place = f"{tree.path}/{metadata[0]}"
-        add = read_offsets(tree.read(metadata[0]), place)
+        add = read_offsets(tree.read(metadata[0]), place, offset)
+    elif offset is not None:
+        add = dict.fromkeys(pixel_m, offset)
     else:
         _refuse_unknown_offset(bands.values(), tree.path)
         add = {}
@@ -329,7 +329,9 @@ def _refuse_missing(
 # --- What digital numbers mean ---------------------------------------------
 
 
-def read_offsets(data: bytes, place: str) -> dict[str, float]:
+def read_offsets(
+    data: bytes, place: str, expected: float | None
+) -> dict[str, float]:
     """Name of band -> what to add to its digital numbers.
 
     BigEarthNet is older than baseline 04.00 and is not shifted; for older
@@ -338,9 +340,11 @@ def read_offsets(data: bytes, place: str) -> dict[str, float]:
     Args:
       data: Content of MTD_MSIL2A.xml.
       place: Where it comes from, for messages.
+      expected: What a user says that it is; None without.
 
     Raises:
-      errors.UserError: It is damaged, incomplete or of another scale.
+      errors.UserError: It is damaged, incomplete, of another scale, or says
+        otherwise than expected.
     """
     # They would define entities, which metadata have no use for.
     if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
@@ -377,7 +381,12 @@ def read_offsets(data: bytes, place: str) -> dict[str, float]:
         raise errors.UserError(
             f"{place} is of baseline {baseline:05.2f} and lacks the offsets "
             "(BOA_ADD_OFFSET) that such products have. Expected the metadata "
-            "as they were downloaded, or `s2_offset`."
+            "as they were downloaded."
+        )
+    if expected is not None and set(offsets.values() or {0}) != {expected}:
+        raise errors.UserError(
+            f"{place} says {sorted(set(offsets.values())) or 'no offset'}, not "
+            f"`s2_offset={expected:g}`. Leave that out."
         )
     return offsets
 

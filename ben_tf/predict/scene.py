@@ -158,6 +158,15 @@ def _open_layers(
                 f"The model looks at {sensor}. Expected "
                 f"`{sensor.lower()}_scene` as well."
             )
+    for sensor, name, hint in (
+        ("S1", "s1_bands", hints.s1_bands),
+        ("S2", "s2_offset", hints.s2_offset),
+    ):
+        if hint is not None and not of_sensor[sensor]:
+            raise errors.UserError(
+                f"The model does not look at {sensor}, so that `{name}` says "
+                "nothing. Leave it out."
+            )
     layers: dict[str, s1_layer.S1Layer | s2_layer.S2Layer] = {}
     frame = None
     if s2_scene and of_sensor["S2"]:

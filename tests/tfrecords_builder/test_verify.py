@@ -58,6 +58,14 @@ def test_records_are_checked_as_well(data_dir, tmp_path, damaged):
     assert "checking" in finished.stderr
 
 
+def test_scratch_space_for_records_is_not_ignored(tmp_path):
+    finished = in_process.run(
+        "tfrecords_builder.verify", "--data_dir=x", f"--scratch_dir={tmp_path}"
+    )
+    assert finished.returncode == 1
+    assert "Expected --scratch_dir with --archive_dir only" in finished.stderr
+
+
 @pytest.mark.parametrize("names", [[], ["archive_dir", "data_dir"]])
 def test_an_archive_or_records(names, tmp_path):
     finished = in_process.run(

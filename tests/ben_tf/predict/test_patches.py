@@ -279,6 +279,17 @@ def test_a_failed_run_leaves_no_file(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("hint", ["--s2_offset=0", "--s1_bands=VV,VH"])
+def test_hints_of_scenes_are_not_ignored(tmp_path, hint):
+    finished = in_process.run(
+        "ben_tf.predict",
+        *("--saved_model=x", "--input=x", hint),
+        f"--output={tmp_path / 'labels.csv'}",
+    )
+    assert finished.returncode == 1
+    assert "are of whole scenes. Expected --s2_scene" in finished.stderr
+
+
 def test_command_wants_exactly_one_input(workdir):
     process = in_process.run(
         "ben_tf.predict",

@@ -85,6 +85,12 @@ def test_bands_without_a_name_ask_where_vh_is_the_brighter_one(stack, path):
     np.testing.assert_array_equal(read_, np.moveaxis(pixels, 0, -1))
 
 
+def test_names_do_not_override_descriptions(stack, path):
+    rasters.write(path, radar(), pixel_m=10, descriptions=("VV", "VH_db"))
+    assert read(stack, path, bands=["VV", "VH"]).shape == (120, 120, 2)
+    fails(stack, path, "Band 2 of .* is VH_db, not VV", bands=["VH", "VV"])
+
+
 @pytest.mark.parametrize(
     "names", [["VV"], ["VV", "VV"], ["VV", "HH"], ["VV", "VH", "x"]]
 )

@@ -297,7 +297,17 @@ def test_metadata_that_cannot_be_used(safe, content, reason):
     fails(safe, rf"MTD_MSIL2A\.xml .*{reason}|MTD_MSIL2A\.xml {reason}")
 
 
+@pytest.mark.parametrize(("offset", "fits"), [(-1000, True), (0, False)])
+def test_an_offset_does_not_override_the_metadata(safe, offset, fits):
+    if fits:
+        assert s2_product.find(safe, PIXEL_M, offset=offset).add["B02"] == -1000
+    else:
+        fails(safe, r"says \[-1000\], not `s2_offset=0`", offset=offset)
+
+
 def test_older_metadata_have_no_offset(safe):
     text = metadata(offset=None, baseline="02.05")
     (safe / "MTD_MSIL2A.xml").write_text(text)
     assert not s2_product.find(safe, PIXEL_M).add
+    assert not s2_product.find(safe, PIXEL_M, offset=0).add
+    fails(safe, "says no offset, not `s2_offset=-1000`", offset=-1000)

@@ -258,6 +258,24 @@ def test_safe_folder_of_jpeg_2000(tmp_path):
         np.testing.assert_allclose(_read(path)[0][0], mosaic / 1e4, rtol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("grid", "hints"),
+    [
+        ("s1", scene.Hints(s2_offset=0)),
+        ("s2_10m", scene.Hints(s1_bands=("VV", "VH"))),
+    ],
+)
+def test_hints_of_what_is_not_looked_at_are_refused(tmp_path, grid, hints):
+    with pytest.raises(errors.UserError, match="says nothing. Leave it out"):
+        scene.predict_scene(
+            _BandMeans(grid),
+            s2_scene="s2",
+            s1_scene="s1.tif",
+            output=tmp_path / "map.tif",
+            hints=hints,
+        )
+
+
 def test_a_map_says_how_much_of_it_holds_no_data(tmp_path):
     _write_s1(tmp_path / "s1.tif", 32634, nodata=-20)
     path = _predict(tmp_path, "s1")
