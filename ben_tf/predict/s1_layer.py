@@ -212,12 +212,10 @@ def _find_bands(
                 f"`s1_bands={','.join(names)}`"
             )
         numbers = [upper.index(name) + 1 for name in wanted]
+        # What two bands say that they are, is no name.
+        names_of = {x[0]: name for name, x in described.items() if len(x) == 1}
         for name, number in zip(wanted, numbers, strict=True):
-            if any(
-                number in found
-                for other, found in described.items()
-                if other != name
-            ):
+            if names_of.get(number, name) != name:
                 raise errors.UserError(
                     f"Band {number} of {dataset.name} says that it is "
                     f"{dataset.descriptions[number - 1]}, not {name}. Correct "

@@ -266,7 +266,7 @@ def test_safe_folder_of_jpeg_2000(tmp_path):
     ],
 )
 def test_hints_of_what_is_not_looked_at_are_refused(tmp_path, grid, hints):
-    with pytest.raises(errors.UserError, match="says nothing. Leave it out"):
+    with pytest.raises(errors.UserError, match="says nothing"):
         scene.predict_scene(
             _BandMeans(grid),
             s2_scene="s2",
