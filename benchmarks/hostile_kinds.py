@@ -352,19 +352,12 @@ KINDS: Mapping[str, Kind] = {
         ["saved_model/*.pb", "saved_model/variables/*"],
         _read_saved_model,
     ),
-    "flat_index": Kind(
-        functools.partial(_make_index, search="flat"),
-        ["index/**/*.*"],
-        _read_index,
-    ),
-    "ann_index": Kind(
-        functools.partial(_make_index, search="hnsw"),
-        ["index/**/*.*"],
-        _read_index,
-    ),
-    "binary_index": Kind(
-        functools.partial(_make_index, search="binary"),
-        ["index/**/*.*"],
-        _read_index,
-    ),
+    **{
+        f"{search}_index": Kind(
+            functools.partial(_make_index, search=search),
+            ["index/**/*.*"],
+            _read_index,
+        )
+        for search in ("flat", "hnsw", "binary")
+    },
 }

@@ -1,0 +1,108 @@
+"""What the digital numbers of a Sentinel-2 product mean: its metadata."""
+
+import datetime
+import os
+import pathlib
+import re
+from collections.abc import Iterable
+from xml.etree import ElementTree
+
+from ben_tf import errors
+
+# How Sentinel-2 metadata numbers the bands.
+_BAND_IDS = "B01 B02 B03 B04 B05 B06 B07 B08 B8A B09 B10 B11 B12".split()
+_QUANTIFICATION = 10_000
+# Products since processing baseline 04.00 are shifted by 1,000.
+_FIRST_SHIFTED_BASELINE = 4.0
+_FIRST_SHIFTED_DAY = datetime.date(2022, 1, 25)
+
+
+def read_offsets(
+    data: bytes, place: str, expected: float | None
+) -> dict[str, float]:
+    """Name of band -> what to add to its digital numbers.
+
+    BigEarthNet is older than baseline 04.00 and is not shifted; for older
+    products the result is empty.
+
+    Args:
+      data: Content of MTD_MSIL2A.xml.
+      place: Where it comes from, for messages.
+      expected: What a user says that it is; None without.
+
+    Raises:
+      errors.UserError: It is damaged, incomplete, of another scale, or says
+        otherwise than expected.
+    """
+    # They would define entities, which metadata have no use for.
+    if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
+        raise errors.UserError(
+            f"{place} defines entities. Expected the metadata of a Sentinel-2 "
+            "product as they were downloaded."
+        )
+    try:
+        offsets: dict[str, float] = {}
+        baseline = scale = None
+        for element in ElementTree.fromstring(data).iter():
+            tag = element.tag.rpartition("}")[2]
+            text = (element.text or "").strip()
+            if tag == "BOA_ADD_OFFSET":
+                band = _BAND_IDS[int(element.attrib["band_id"])]
+                offsets[band] = int(text)
+                if abs(offsets[band]) > _QUANTIFICATION:
+                    raise ValueError(f"an offset of {offsets[band]}")
+            elif tag == "PROCESSING_BASELINE":
+                baseline = float(text)
+            elif tag == "BOA_QUANTIFICATION_VALUE":
+                scale = float(text)
+    except (ElementTree.ParseError, IndexError, KeyError, ValueError) as error:
+        raise errors.UserError(
+            f"{place} is damaged: {errors.first_line(error)}. Expected the "
+            "metadata of a Sentinel-2 product as they were downloaded."
+        ) from error
+    if scale not in (None, _QUANTIFICATION):
+        raise errors.UserError(
+            f"{place} has reflectance x {scale:g}. Expected x "
+            f"{_QUANTIFICATION:,}."
+        )
+    if not offsets and (baseline or 0) >= _FIRST_SHIFTED_BASELINE:
+        raise errors.UserError(
+            f"{place} is of baseline {baseline:05.2f} and lacks the offsets "
+            "(BOA_ADD_OFFSET) that such products have. Expected the metadata "
+            "as they were downloaded."
+        )
+    if expected is not None and set(offsets.values() or {0}) != {expected}:
+        raise errors.UserError(
+            f"{place} says {sorted(set(offsets.values())) or 'no offset'}, not "
+            f"`s2_offset={expected:g}`. Leave that out."
+        )
+    return offsets
+
+
+def refuse_unknown_offset(
+    names: Iterable[str], path: str | os.PathLike
+) -> None:
+    """Refuses files without metadata of a time from which they may be shifted.
+
+    Args:
+      names: Files of the bands.
+      path: Where they are, for the message.
+
+    Raises:
+      errors.UserError: A name has a date since 2022.
+    """
+    for name in (pathlib.PurePath(file).name for file in names):
+        match = re.search(r"(?:^|_)(20\d{6})T\d{6}_", name)
+        if not match:
+            continue
+        try:
+            day = datetime.date.fromisoformat(match[1])
+        except ValueError:
+            continue
+        if day >= _FIRST_SHIFTED_DAY:
+            raise errors.UserError(
+                f"{name} in {path} may be shifted by 1,000, as products "
+                f"since {_FIRST_SHIFTED_DAY:%B %Y} are, and there is no "
+                "MTD_MSIL2A.xml to say so. Put it next to the bands, or set "
+                "`s2_offset=-1000`; 0 if the shift has been removed."
+            )
