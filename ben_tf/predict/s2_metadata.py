@@ -14,6 +14,10 @@ _BAND_IDS = "B01 B02 B03 B04 B05 B06 B07 B08 B8A B09 B10 B11 B12".split()
 _QUANTIFICATION = 10_000
 # Products since processing baseline 04.00 are shifted by 1,000.
 _FIRST_SHIFTED_BASELINE = 4.0
+_DATE = re.compile(
+    r"(?<![0-9])(20\d\d)(\d\d)(\d\d)T\d{6}(?![0-9])"
+    r"|/(20\d\d)/(\d\d?)/(\d\d?)(?=/|$)"
+)
 _FIRST_SHIFTED_DAY = datetime.date(2022, 1, 25)
 
 
@@ -85,24 +89,29 @@ def refuse_unknown_offset(
     """Refuses files without metadata of a time from which they may be shifted.
 
     Args:
-      names: Files of the bands.
-      path: Where they are, for the message.
+      names: Files of the bands, relative to `path`.
+      path: Where they are. Names without a date may lie in a folder with one.
 
     Raises:
-      errors.UserError: A name has a date since 2022.
+      errors.UserError: A date is since January 2022.
     """
-    for name in (pathlib.PurePath(file).name for file in names):
-        match = re.search(r"(?:^|_)(20\d{6})T\d{6}_", name)
-        if not match:
-            continue
-        try:
-            day = datetime.date.fromisoformat(match[1])
-        except ValueError:
-            continue
-        if day >= _FIRST_SHIFTED_DAY:
+    for name in names:
+        file = pathlib.PurePath(os.path.abspath(path), name)
+        day = _day_in(file.name) or _day_in(os.fspath(file.parent))
+        if day and day >= _FIRST_SHIFTED_DAY:
             raise errors.UserError(
-                f"{name} in {path} may be shifted by 1,000, as products "
-                f"since {_FIRST_SHIFTED_DAY:%B %Y} are, and there is no "
-                "MTD_MSIL2A.xml to say so. Put it next to the bands, or set "
-                "`s2_offset=-1000`; 0 if the shift has been removed."
+                f"{file.name} in {path} is of {day} and may be shifted by "
+                f"1,000, as products since {_FIRST_SHIFTED_DAY:%B %Y} are, and "
+                "there is no MTD_MSIL2A.xml to say so. Put it next to the "
+                "bands, or set `s2_offset=-1000`; 0 if the shift has been "
+                "removed."
             )
+
+
+def _day_in(name: str) -> datetime.date | None:
+    """The last date in a name: 20230101T112351, or 2023/1/1 as on AWS."""
+    found = _DATE.findall(name)
+    try:
+        return datetime.date(*map(int, filter(None, found[-1])))
+    except (IndexError, ValueError):
+        return None

@@ -266,6 +266,30 @@ def test_one_file_is_no_product(tmp_path):
     fails(tmp_path, "lacks the bands B01, B03")
 
 
+@pytest.mark.parametrize(
+    ("folder", "name", "asks"),
+    [
+        # As on AWS, where neither names nor metadata say so.
+        ("29/S/NB/2023/1/1/0", "R10m/B02.jp2", True),
+        ("29/S/NB/2021/12/31/0", "R10m/B02.jp2", False),
+        (SAFE, "B02.tif", True),
+        (SAFE.replace("2023", "2019"), "B02.tif", False),
+        # The file's own date comes first.
+        (SAFE, "T29SNB_20190101T112351_B02.tif", False),
+        ("x", "T29SNB_20231399T112351_B02.tif", False),
+        ("x", "B02.tif", False),
+    ],
+)
+def test_dates_of_files_and_folders_tell_what_may_be_shifted(
+    tmp_path, folder, name, asks
+):
+    touch(tmp_path / folder / name)
+    if asks:
+        fails(tmp_path / folder, "may be shifted by 1,000", {"B02": 10})
+    else:
+        assert not s2_product.find(tmp_path / folder, {"B02": 10}).add
+
+
 def test_products_that_may_be_shifted_ask(tmp_path):
     for band in PIXEL_M:
         touch(tmp_path / f"{IMAGE}_{band}.tif")
