@@ -7,6 +7,7 @@ that says who writes has to do.
 """
 
 import contextlib
+import contextvars
 import errno
 import fcntl
 import os
@@ -27,11 +28,17 @@ _NO_LOCKS = {
     errno.ENOTSUP,
     errno.EOPNOTSUPP,
 }
+# Folders that a caller of this function holds already.
+_held: contextvars.ContextVar[frozenset[str]] = contextvars.ContextVar(
+    "held", default=frozenset()
+)
 
 
 @contextlib.contextmanager
 def alone_in(folder: str | os.PathLike[str], *, message: str) -> Iterator[None]:
     """Locks a folder, which is created if it is not there.
+
+    Who holds the lock may take it again, further down in the same calls.
 
     Args:
       folder: The folder; a file ".lock" stays in it.
@@ -42,6 +49,20 @@ def alone_in(folder: str | os.PathLike[str], *, message: str) -> Iterator[None]:
     """
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    name = os.path.realpath(folder)
+    if name in _held.get():
+        yield
+        return
+    token = _held.set(_held.get() | {name})
+    try:
+        with _locked(folder, message):
+            yield
+    finally:
+        _held.reset(token)
+
+
+@contextlib.contextmanager
+def _locked(folder: pathlib.Path, message: str) -> Iterator[None]:
     with (folder / _LOCK).open("a+b") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

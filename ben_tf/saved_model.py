@@ -18,6 +18,7 @@ import logging
 import os
 import pathlib
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Mapping
 from typing import Literal
 
@@ -243,7 +244,7 @@ def load(path: str | os.PathLike) -> ServedModel:
     Raises:
       UserError: No SavedModel there, one that is damaged or was not exported
         by this package, one with operations that reach outside the model, or
-        with weights that are NaN or infinite.
+        with weights that are NaN, infinite or not those of its fingerprint.
     """
     path = pathlib.Path(path)
     description = _parse_description(
@@ -258,14 +259,25 @@ def load(path: str | os.PathLike) -> ServedModel:
             "ben_tf.export."
         ) from error
     _check_endpoints(loaded, description, path)
-    finite.check(loaded.variables_of_model, f"The weights in {path}")
+    weights = list(loaded.variables_of_model)
+    finite.check(weights, f"The weights in {path}")
+    if _fingerprint(weights) != description.fingerprint:
+        raise errors.UserError(
+            f"The weights in {path} are not those that the model was exported "
+            "with: their SHA-256 is another one. Export it again with python "
+            "-m ben_tf.export."
+        )
     return ServedModel(**msgspec.structs.asdict(description), loaded=loaded)
 
 
 def fingerprint(model: tf.keras.Model) -> str:
     """SHA-256 over all weights in order: equal only for equal models."""
+    return _fingerprint(model.variables)
+
+
+def _fingerprint(variables: Iterable[tf.Variable]) -> str:
     digest = hashlib.sha256()
-    for variable in model.variables:
+    for variable in variables:
         value = variable.numpy()
         digest.update(f"{value.dtype.str}{value.shape}".encode())
         digest.update(value.tobytes())

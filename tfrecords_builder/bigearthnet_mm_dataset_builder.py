@@ -11,6 +11,7 @@ import tensorflow_datasets as tfds
 from etils import epath
 
 from ben_tf import bigearthnet
+from ben_tf import folder_lock
 from ben_tf.archive import layout
 from ben_tf.archive import official_lists
 from ben_tf.archive import open_archive
@@ -158,6 +159,24 @@ class Builder(tfds_internals.SplitWriter):
                 official.s2_name,
                 record.example(patch_pair.read(archive, official)),
             )
+
+    def download_and_prepare(self, **kwargs: Any) -> None:
+        """As in TFDS, while nobody else builds this dataset.
+
+        Raises:
+          errors.UserError: Another process does.
+        """
+        folder = self.data_path.parents[1]
+        # TFDS also comes here for a dataset that is there already.
+        if self.is_prepared() or "://" in str(folder):
+            super().download_and_prepare(**kwargs)
+            return
+        with folder_lock.alone_in(
+            folder,
+            message=f"Another build is writing to {folder}. Wait for it or "
+            "choose another `data_dir`.",
+        ):
+            super().download_and_prepare(**kwargs)
 
     def write_splits(
         self,

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ben_tf import errors
+from ben_tf import folder_lock
 from tfrecords_builder import transfer
 
 _RECORD_URL = "https://zenodo.org/records/12687186/files"
@@ -69,10 +70,24 @@ def download_archive(
 
     Raises:
       errors.UserError: The server cannot be reached, the disk is too
-        small, or a file is not the expected one.
+        small, a file is not the expected one, or another process downloads
+        to the folder.
     """
     folder = pathlib.Path(archive_dir)
-    folder.mkdir(parents=True, exist_ok=True)
+    with folder_lock.alone_in(
+        folder,
+        message=f"Another process downloads to {folder}. Wait for it, or "
+        "choose another `archive_dir`.",
+    ):
+        _download_missing(folder, files, wait_s, sleep)
+
+
+def _download_missing(
+    folder: pathlib.Path,
+    files: Sequence[RemoteFile],
+    wait_s: float,
+    sleep: Callable[[float], object],
+) -> None:
     targets = [folder / file.url.rsplit("/", 1)[1] for file in files]
     # What is there is checked before the hours that the others take.
     missing = []

@@ -85,6 +85,17 @@ class Index(embedding.Embedded):
             format version.
         """
         manifest = store.read_manifest(path)
+        while True:
+            try:
+                arrays = index_reader.read_arrays(path, manifest)
+                structure = index_reader.read_structure(path, manifest)
+                break
+            except errors.UserError:
+                # Whoever builds it anew removes the files of before.
+                newer = store.read_manifest(path)
+                if newer.data == manifest.data:
+                    raise
+                manifest = newer
         if saved_model is not None:
             manifest = msgspec.structs.replace(
                 manifest, saved_model=os.fspath(saved_model)
@@ -92,8 +103,8 @@ class Index(embedding.Embedded):
         return cls(
             path=pathlib.Path(path),
             provenance=manifest,
-            structure=index_reader.read_structure(path, manifest),
-            **index_reader.read_arrays(path, manifest),
+            structure=structure,
+            **arrays,
         )
 
     @property

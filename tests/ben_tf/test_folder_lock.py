@@ -1,5 +1,6 @@
 """Who comes second is told so, whatever the disk knows of locks."""
 
+import contextvars
 import errno
 import fcntl
 import multiprocessing
@@ -36,6 +37,15 @@ def test_the_lock_ends_with_its_process(tmp_path):
     process.join()
     with alone_in(tmp_path):
         pass
+
+
+def test_who_holds_it_may_take_it_again(tmp_path):
+    with alone_in(tmp_path):
+        with alone_in(tmp_path / "." / "x" / ".."):
+            pass
+        # The inner one has not let it go.
+        with pytest.raises(errors.UserError, match=MESSAGE):
+            contextvars.Context().run(alone_in(tmp_path).__enter__)
 
 
 def test_the_folder_is_made(tmp_path):
@@ -84,14 +94,12 @@ def test_without_locks_a_file_says_who_writes(tmp_path, no_locks, capsys):
     with alone_in(tmp_path):
         assert owner.read_text() == f"{files.host()} {os.getpid()}"
         assert f"{tmp_path} knows no locks" in capsys.readouterr().err
-        with (
-            pytest.raises(
-                errors.UserError,
-                match=f"{MESSAGE} Process {os.getpid()} on .*{owner}",
-            ),
-            alone_in(tmp_path),
+        with pytest.raises(
+            errors.UserError,
+            match=f"{MESSAGE} Process {os.getpid()} on .*{owner}",
         ):
-            pytest.fail("both are in")
+            # As another thread, which does not hold the lock.
+            contextvars.Context().run(alone_in(tmp_path).__enter__)
         # Who came second has not taken it away.
         assert owner.exists()
     assert not owner.exists()

@@ -207,6 +207,16 @@ def test_the_export_carries_how_bands_are_prepared(raw, tmp_path):
     np.testing.assert_array_equal(served.serve(other_vh), served.serve(raw))
 
 
+def test_weights_of_another_export_are_refused(folder, tmp_path):
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    other = models.make_model("small_cnn", modality="S2")
+    _save(other, tmp_path / "other")
+    shutil.rmtree(copy / "variables")
+    shutil.copytree(tmp_path / "other" / "variables", copy / "variables")
+    with pytest.raises(errors.UserError, match="not those that the model was"):
+        saved_model.load(copy)
+
+
 def test_missing_inputs_are_named(folder, raw):
     served = saved_model.load(folder)
     with pytest.raises(ValueError, match=r"Missing: \['s2_60m'\]"):

@@ -1,8 +1,12 @@
 """The checks that TFDS has for every dataset."""
 
+import contextvars
+
 import pytest
 import tensorflow_datasets as tfds
 
+from ben_tf import errors
+from ben_tf import folder_lock
 from tfrecords_builder import bigearthnet_mm_dataset_builder as builder_lib
 
 
@@ -26,3 +30,16 @@ def test_a_builder_leaves_no_temporary_folder(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     builder_lib.Builder(data_dir=str(tmp_path / "data"))
     assert not list(tmp_path.iterdir())
+
+
+def test_only_one_builds_through_tfds(real_archive, tmp_path):
+    builder = builder_lib.Builder(data_dir=str(tmp_path))
+    config = tfds.download.DownloadConfig(manual_dir=str(real_archive))
+    with (
+        folder_lock.alone_in(tmp_path / builder.name, message="the first"),
+        pytest.raises(errors.UserError, match="Another build is writing to"),
+    ):
+        contextvars.Context().run(
+            builder.download_and_prepare, download_config=config
+        )
+    assert not list((tmp_path / builder.name).glob("*/*"))

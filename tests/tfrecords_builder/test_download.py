@@ -1,10 +1,12 @@
 """Downloading the files of an archive from a loopback server."""
 
+import contextvars
 import hashlib
 
 import pytest
 
 from ben_tf import errors
+from ben_tf import folder_lock
 from ben_tf.archive import open_archive
 from tests.tfrecords_builder import file_server
 from tfrecords_builder import download
@@ -22,9 +24,14 @@ def fetch(folder, *files):
     download.download_archive(folder, files, wait_s=0)
 
 
+def content_of(folder):
+    """The files of a folder, but for its lock, which stays."""
+    return [path for path in folder.iterdir() if path.name != ".lock"]
+
+
 def test_a_file_is_downloaded_checked_and_named(server, tmp_path):
     fetch(tmp_path / "new", server.file())
-    (path,) = (tmp_path / "new").iterdir()
+    (path,) = content_of(tmp_path / "new")
     assert path.name == NAME
     assert path.read_bytes() == CONTENT
 
@@ -32,7 +39,7 @@ def test_a_file_is_downloaded_checked_and_named(server, tmp_path):
 def test_a_whole_part_is_only_checked(server, tmp_path):
     (tmp_path / f"{NAME}.part").write_bytes(CONTENT)
     fetch(tmp_path, server.file())
-    assert [path.name for path in tmp_path.iterdir()] == [NAME]
+    assert [path.name for path in content_of(tmp_path)] == [NAME]
     assert (tmp_path / NAME).read_bytes() == CONTENT
 
 
@@ -61,7 +68,7 @@ def test_what_is_there_and_wrong_is_named_and_kept(
         fetch(tmp_path, other, server.file())
     assert str(tmp_path / NAME) in str(caught.value)
     assert server.requests == []
-    assert [path.name for path in tmp_path.iterdir()] == [NAME]
+    assert [path.name for path in content_of(tmp_path)] == [NAME]
     assert (tmp_path / NAME).read_bytes() == content
 
 
@@ -88,8 +95,8 @@ def test_a_wrong_checksum_is_refused_and_the_file_put_aside(server, tmp_path):
     for names in [{f"{NAME}.wrong"}, {f"{NAME}.wrong", f"{NAME}.wrong-2"}]:
         with pytest.raises(errors.UserError, match="wrong checksum: MD5"):
             fetch(tmp_path, server.file(md5="0" * 32))
-        assert {path.name for path in tmp_path.iterdir()} == names
-    assert all(path.read_bytes() == CONTENT for path in tmp_path.iterdir())
+        assert {path.name for path in content_of(tmp_path)} == names
+    assert all(path.read_bytes() == CONTENT for path in content_of(tmp_path))
 
 
 def test_too_little_disk_is_said_before_the_download(
@@ -109,7 +116,17 @@ def test_too_little_disk_is_said_before_the_download(
             tmp_path,
             server.file(num_bytes=None, most_bytes=60_000_000_000),
         )
-    assert not list(tmp_path.iterdir())
+    assert not content_of(tmp_path)
+
+
+def test_two_downloads_at_once_do_not_meet(server, tmp_path):
+    with (
+        folder_lock.alone_in(tmp_path, message="the first"),
+        pytest.raises(errors.UserError, match="Another process downloads to"),
+    ):
+        contextvars.Context().run(fetch, tmp_path, server.file())
+    assert not content_of(tmp_path)
+    assert server.requests == []
 
 
 def test_the_official_files_are_those_of_the_checksum_list():

@@ -8,6 +8,7 @@ import pytest
 from ben_tf import errors
 from ben_tf.retrieval import distances
 from ben_tf.retrieval import index
+from ben_tf.retrieval import index_reader
 from ben_tf.retrieval import store
 from tests.ben_tf.retrieval import conftest
 from tests.ben_tf.retrieval import index_folders
@@ -259,6 +260,28 @@ def test_replaces_the_old_index(write, archive):
     new = index.Index.open(path)
     # Whoever has the old one open keeps reading it.
     np.testing.assert_allclose(new.embeddings, old.embeddings + 1)
+
+
+@pytest.mark.parametrize("search", ["flat", "binary"])
+def test_an_index_that_is_replaced_while_it_is_opened_is_read_anew(
+    write, archive, monkeypatch, search
+):
+    path = write(search=search)
+    read_arrays = index_reader.read_arrays
+    later = [archive["embeddings"] + number for number in (1, 2)]
+
+    def replace_first(*arguments):
+        if later:
+            write(search=search, embeddings=later.pop(0))
+        return read_arrays(*arguments)
+
+    monkeypatch.setattr(index_reader, "read_arrays", replace_first)
+    found = index.Index.open(path)
+    np.testing.assert_allclose(
+        np.sort(found.embeddings, axis=None),
+        np.sort(archive["embeddings"] + 2, axis=None),
+    )
+    assert (path / found.manifest.data).is_dir()
 
 
 # Kills a writer before each file operation in turn: at the n-th event that
