@@ -75,7 +75,11 @@ def _explained_errors() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        print(
+            "Interrupted. Nothing half-finished stays: the same command goes "
+            "on where it can, and else begins again.",
+            file=sys.stderr,
+        )
         sys.exit(130)
     except Exception as error:
         if isinstance(error, BrokenPipeError) and _nobody_reads():

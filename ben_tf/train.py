@@ -56,7 +56,7 @@ def command() -> Callable[[], None]:
             )
         except interruption.Terminated as error:
             print(error)
-            sys.exit(interruption.EXIT_CODE)
+            sys.exit(error.exit_code)
         except devices.LOST_WORKER as error:
             devices.restart_process(error)
         print(f"Exported the best model to {saved_model}")

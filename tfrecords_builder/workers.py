@@ -3,6 +3,7 @@
 import contextlib
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -10,6 +11,8 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 from concurrent import futures
 from multiprocessing import connection
+from multiprocessing import forkserver
+from multiprocessing import resource_tracker
 from typing import Any
 from typing import TypeVar
 
@@ -47,6 +50,7 @@ def run(
     # A fork of this process could copy locks that TensorFlow's threads hold.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([function.__module__])
+    _start_server()
     with futures.ProcessPoolExecutor(
         num_workers,
         mp_context=context,
@@ -59,6 +63,22 @@ def run(
             yield from results
         finally:
             executor.shutdown(cancel_futures=True)
+
+
+def _start_server() -> None:
+    """Starts the process that starts the others, deaf to Ctrl-C as they are.
+
+    The terminal sends that to all of them, and each would print where it was.
+    They end with this process, which hears it. A signal that is blocked stays
+    so in what a process starts, and reaches this one a moment later.
+    """
+    # It would let the signal through again when it starts its own process.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextlib.contextmanager

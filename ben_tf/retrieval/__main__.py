@@ -272,7 +272,8 @@ def _define_model() -> flags.FlagHolder[str | None]:
     return path_flags.define_path(
         "saved_model",
         None,
-        "Folder of the model that made the index, if it has moved since.",
+        "Folder of the model that made the index, if it has moved since or "
+        "does not lie beside the index.",
     )
 
 

@@ -58,11 +58,13 @@ class Index(embedding.Embedded):
       provenance: What the index says of itself; also called `manifest`.
       path: The folder.
       structure: What the search needs besides the embeddings.
+      has_named_model: Whether the caller named the model, not the index alone.
     """
 
     provenance: store.Manifest
     path: pathlib.Path
     structure: Any
+    has_named_model: bool
 
     @classmethod
     def open(
@@ -78,7 +80,8 @@ class Index(embedding.Embedded):
 
         Args:
           path: The index folder.
-          saved_model: The model, if it has moved since the index was built.
+          saved_model: The model, if it has moved since the index was built,
+            or does not lie beside the index.
 
         Raises:
           UserError: No index there, or one that is damaged or of another
@@ -104,6 +107,7 @@ class Index(embedding.Embedded):
             path=pathlib.Path(path),
             provenance=manifest,
             structure=structure,
+            has_named_model=saved_model is not None,
             **arrays,
         )
 
@@ -228,11 +232,21 @@ class Index(embedding.Embedded):
         """The model that made the index; the first access loads it.
 
         Raises:
-          UserError: No model there, or another one.
+          UserError: No model there, or another one; the index names one
+            elsewhere, a program that the caller has not asked for.
         """
         # Searching embeddings takes no TensorFlow, which is slow to import.
         from ben_tf import saved_model as saved_models
 
+        path = os.path.realpath(self.manifest.saved_model)
+        beside = os.path.realpath(self.path.absolute().parent)
+        if not (
+            self.has_named_model or pathlib.Path(path).is_relative_to(beside)
+        ):
+            raise errors.UserError(
+                f"The index in {self.path} names a model that does not lie "
+                f"beside it: {path}. Pass `saved_model={path}` to run that."
+            )
         model = saved_models.load(self.manifest.saved_model)
         self._check_fingerprint(model.fingerprint)
         return model

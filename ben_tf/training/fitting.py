@@ -40,7 +40,7 @@ def fit(
       UserError: The loss, a weight, a statistic or a slot is NaN or infinite,
         records are damaged, the workdir cannot be written, or memory does not
         suffice.
-      interruption.Terminated: SIGTERM came.
+      interruption.Terminated: SIGTERM or Ctrl-C came.
       devices.LOST_WORKER: One of several workers is gone.
     """
     epoch, step = divmod(checkpoints.steps_done, run.steps_per_epoch)
@@ -70,7 +70,7 @@ def _fit(
     first_step: int,
 ) -> None:
     """One call of Keras' `fit`."""
-    stop_on_sigterm = interruption.StopOnSigterm(
+    stop_on_signal = interruption.StopOnSignal(
         checkpoints, saves=run.devices.num_workers == 1
     )
     results = [
@@ -80,7 +80,7 @@ def _fit(
     progress = callbacks.Progress(run, first_step=first_step)
     try:
         with (
-            stop_on_sigterm.handling_signal(),
+            stop_on_signal.handling_signals(),
             records.explained_errors(run.builder),
         ):
             run.fitted.fit(
@@ -101,7 +101,7 @@ def _fit(
                     checkpoints.best,
                     checkpoints,
                     *([progress] if run.devices.is_chief else []),
-                    stop_on_sigterm,
+                    stop_on_signal,
                 ],
             )
     except finite.NotFinite as error:

@@ -1,6 +1,7 @@
-"""SIGTERM, with which schedulers announce the end: save, then stop."""
+"""Signals that end a run, of a scheduler or the keyboard: save, then stop."""
 
 import contextlib
+import os
 import signal
 import threading
 import types
@@ -10,16 +11,25 @@ import tensorflow as tf
 
 from ben_tf.training import checkpoints as checkpoints_lib
 
-# What a shell reports for a process that SIGTERM has ended.
-EXIT_CODE = 128 + signal.SIGTERM
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Terminated(Exception):
-    """The run was asked to stop, and can be resumed."""
+    """The run was asked to stop, and can be resumed.
+
+    Attributes:
+      exit_code: What a shell reports for a process that the signal has ended.
+    """
+
+    def __init__(self, message: str, number: signal.Signals):
+        super().__init__(message)
+        self.exit_code = 128 + number
 
 
-class StopOnSigterm(tf.keras.callbacks.Callback):
-    """Saves after the step during which SIGTERM arrives, and stops `fit`.
+class StopOnSignal(tf.keras.callbacks.Callback):
+    """Saves after the step in which SIGTERM or Ctrl-C comes, and stops `fit`.
+
+    A second Ctrl-C stops at once, without saving.
 
     In validation it stops without saving: the run resumes from the checkpoint
     before. So do several workers, which can only save together.
@@ -31,20 +41,21 @@ class StopOnSigterm(tf.keras.callbacks.Callback):
         super().__init__()
         self._checkpoints = checkpoints
         self._saves = saves
-        self._is_terminated = False
+        self._signal: signal.Signals | None = None
 
     @contextlib.contextmanager
-    def handling_signal(self) -> Iterator[None]:
-        """Takes the signal over, and gives it back to whoever had it."""
+    def handling_signals(self) -> Iterator[None]:
+        """Takes the signals over, and gives them back to whoever had them."""
         # Python allows it in the main thread only.
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        previous = signal.signal(signal.SIGTERM, self._note)
+        previous = {x: signal.signal(x, self._note) for x in _SIGNALS}
         try:
             yield
         finally:
-            signal.signal(signal.SIGTERM, previous)
+            for number, handler in previous.items():
+                signal.signal(number, handler)
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
         """After the signal, saves and stops, unless the epoch's end is next.
@@ -54,11 +65,13 @@ class StopOnSigterm(tf.keras.callbacks.Callback):
         """
         if not self._saves:
             self._stop_after_signal()
-        elif self._is_terminated and not self._checkpoints.is_between_epochs:
+        elif self._signal and not self._checkpoints.is_between_epochs:
             self._checkpoints.save()
             raise Terminated(
-                f"Stopped by SIGTERM after step {self._checkpoints.steps_done}"
-                ", saved. The same command resumes from there."
+                f"Stopped by {self._signal.name} after step "
+                f"{self._checkpoints.steps_done}, saved. The same command "
+                "resumes from there.",
+                self._signal,
             )
 
     def on_test_batch_end(self, batch: int, logs: dict[str, float]) -> None:
@@ -70,11 +83,17 @@ class StopOnSigterm(tf.keras.callbacks.Callback):
         self._stop_after_signal()
 
     def _stop_after_signal(self) -> None:
-        if self._is_terminated:
+        if self._signal:
             raise Terminated(
-                "Stopped by SIGTERM. The same command resumes from the last "
-                "checkpoint."
+                f"Stopped by {self._signal.name}. The same command resumes "
+                "from the last checkpoint.",
+                self._signal,
             )
 
-    def _note(self, signal_number: int, frame: types.FrameType | None) -> None:
-        self._is_terminated = True
+    def _note(self, number: int, frame: types.FrameType | None) -> None:
+        if number == self._signal == signal.SIGINT:
+            raise KeyboardInterrupt
+        self._signal = signal.Signals(number)
+        if number == signal.SIGINT:
+            # Python's own streams must not be written to within a write.
+            os.write(2, b"\nStopping after this step. Ctrl-C: at once.\n")

@@ -49,6 +49,40 @@ def test_the_first_error_ends_the_iteration(num_workers):
     assert list(results) == []
 
 
+INTERRUPTED = """
+import os, signal, sys
+from multiprocessing import forkserver
+start = forkserver.ensure_running
+def start_and_interrupt():
+    start()
+    if sys.argv[1] == "start":
+        os.killpg(0, signal.SIGINT)
+forkserver.ensure_running = start_and_interrupt
+os.setpgrp()
+from tests.tfrecords_builder import test_workers
+from tfrecords_builder import workers
+results = workers.run(test_workers.add, range(99), shared=0, num_workers=2)
+try:
+    next(results)
+    os.killpg(0, signal.SIGINT)
+    list(results)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+@pytest.mark.parametrize("moment", ["start", "work"])
+def test_ctrl_c_is_heard_by_the_program_alone(moment):
+    finished = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, moment],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
+    assert (finished.stdout, finished.stderr) == ("interrupted\n", "")
+    assert finished.returncode == 0
+
+
 SCRIPT = """
 import operator
 print("run")

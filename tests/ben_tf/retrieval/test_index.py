@@ -262,6 +262,26 @@ def test_replaces_the_old_index(write, archive):
     np.testing.assert_allclose(new.embeddings, old.embeddings + 1)
 
 
+def test_a_model_elsewhere_is_run_only_if_it_is_named(write, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    write("here/beside", saved_model=str(tmp_path / "here" / "run" / "model"))
+    with pytest.raises(errors.UserError, match="No SavedModel found"):
+        _ = index.Index.open(tmp_path / "here" / "beside").model
+    (tmp_path / "here" / "link").symlink_to(elsewhere)
+    for name, model in (
+        ("away", elsewhere),
+        ("up", tmp_path),
+        ("linked", tmp_path / "here" / "link"),
+    ):
+        path = write(f"here/{name}", saved_model=str(model))
+        with pytest.raises(errors.UserError, match="Pass `saved_model=/") as e:
+            _ = index.Index.open(path).model
+        assert os.path.realpath(model) in str(e.value)
+        with pytest.raises(errors.UserError, match="No SavedModel found"):
+            _ = index.Index.open(path, saved_model=model).model
+
+
 @pytest.mark.parametrize("search", ["flat", "binary"])
 def test_an_index_that_is_replaced_while_it_is_opened_is_read_anew(
     write, archive, monkeypatch, search

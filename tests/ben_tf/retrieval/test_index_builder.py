@@ -1,5 +1,7 @@
 """Who builds an index is alone in its folder."""
 
+import contextvars
+
 import pytest
 
 from ben_tf import errors
@@ -12,7 +14,8 @@ def test_two_do_not_build_into_one_folder(workdir, data_dir, tmp_path):
         folder_lock.alone_in(tmp_path, message="the first"),
         pytest.raises(errors.UserError, match=f"the index in {tmp_path}"),
     ):
-        index_builder.build_index(
+        contextvars.Context().run(
+            index_builder.build_index,
             saved_model=workdir / "saved_model",
             data_dir=data_dir,
             output_dir=tmp_path,

@@ -26,14 +26,27 @@ def _end_by(number: int) -> None:
     os.kill(os.getpid(), number)
 
 
-def _sigterm_in_the_first_step() -> None:
+def _in_the_first_step(*numbers: int) -> None:
     count = checkpoints.Checkpoints.on_train_batch_end
 
-    def count_after_signal(self, batch, logs=None):
-        _end_by(signal.SIGTERM)
+    def count_after_signals(self, batch, logs=None):
+        for number in numbers:
+            _end_by(number)
         count(self, batch, logs)
 
-    checkpoints.Checkpoints.on_train_batch_end = count_after_signal
+    checkpoints.Checkpoints.on_train_batch_end = count_after_signals
+
+
+def _sigterm() -> None:
+    _in_the_first_step(signal.SIGTERM)
+
+
+def _ctrl_c() -> None:
+    _in_the_first_step(signal.SIGINT)
+
+
+def _ctrl_c_twice() -> None:
+    _in_the_first_step(signal.SIGINT, signal.SIGINT)
 
 
 def _kill_after_the_second_step() -> None:
@@ -74,10 +87,12 @@ def _kill_after_an_epoch() -> None:
 
 
 MOMENTS = (
-    _sigterm_in_the_first_step,
+    _ctrl_c_twice,
+    _ctrl_c,
     _kill_after_the_second_step,
     _kill_during_a_save,
     _kill_after_an_epoch,
+    _sigterm,
 )
 
 
@@ -89,6 +104,8 @@ def _exit_code_of_child(prepare, main) -> int:
             main()
         except SystemExit as error:
             os._exit(error.code)
+        except KeyboardInterrupt:
+            os._exit(1)
         except BaseException:
             traceback.print_exc()
         os._exit(99)

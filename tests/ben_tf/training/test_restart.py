@@ -13,7 +13,6 @@ import tensorflow as tf
 
 from ben_tf import config as config_lib
 from ben_tf import models
-from ben_tf.training import interruption
 from ben_tf.training import trainer
 from tests.ben_tf import history
 from tests.ben_tf.training import tiny_networks
@@ -76,12 +75,11 @@ def test_a_run_resumes_from_any_moment(config, tmp_path):
     )
     assert process.returncode == 0, process.stderr
     lines = process.stdout.splitlines()
-    assert json.loads(lines[-1]) == [interruption.EXIT_CODE, -9, -9, -9], (
-        process.stderr
-    )
+    assert json.loads(lines[-1]) == [1, 130, -9, -9, -9, 143], process.stderr
     resumed = [line for line in lines if "resuming" in line]
-    assert [line.split()[-1] for line in resumed] == ["1", "1", "1"]
-    assert any("after step 1, saved. The same command" in x for x in lines)
+    assert [line.split()[-1] for line in resumed] == ["1", "1", "1", "1"]
+    assert any("by SIGINT after step 1, saved. The same" in x for x in lines)
+    assert any("Stopped by SIGTERM. The same command" in x for x in lines)
 
     trainer.train(config, broken)
     trainer.train(config, whole)

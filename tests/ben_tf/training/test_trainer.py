@@ -1,5 +1,6 @@
 """Training repeats, leaves what it promises, and explains failures."""
 
+import contextvars
 import dataclasses
 import json
 import shutil
@@ -130,7 +131,7 @@ def test_two_do_not_train_in_one_workdir(tiny_config, tmp_path):
         folder_lock.alone_in(tmp_path, message="the first"),
         pytest.raises(errors.UserError, match=f"trains in {tmp_path}"),
     ):
-        trainer.train(tiny_config, tmp_path)
+        contextvars.Context().run(trainer.train, tiny_config, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [".lock"]
 
 
