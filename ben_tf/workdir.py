@@ -53,11 +53,13 @@ class DataDescription(msgspec.Struct, frozen=True):
       synthetic: Whether its patches are synthetic.
       patches: Split -> number of patches; empty for imported weights, which
         saw none of ours.
+      fingerprint: Of the dataset's records; "" where nobody knew it yet.
     """
 
     name: str
     synthetic: bool
     patches: dict[str, int]
+    fingerprint: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -219,13 +221,23 @@ class Workdir:
 
         Raises:
           UserError: The folder holds imported weights, which training would
-            overwrite, or it cannot be written.
+            overwrite, or a run on other records; or it cannot be written.
         """
-        if self.data_file.exists() and not self.read_data().patches:
-            raise errors.UserError(
-                f"The workdir {self} holds imported weights, which training "
-                "would overwrite. Choose another `workdir`."
-            )
+        if self.data_file.exists():
+            before = self.read_data()
+            if not before.patches:
+                raise errors.UserError(
+                    f"The workdir {self} holds imported weights, which "
+                    "training would overwrite. Choose another `workdir`."
+                )
+            if before.fingerprint not in ("", data.fingerprint):
+                raise errors.UserError(
+                    f"The run in {self} was trained on other records than "
+                    f"those of `data_dir`: {before.name}, fingerprint "
+                    f"{before.fingerprint[:12]}. Received: {data.name}, "
+                    f"{data.fingerprint[:12]}. Bring those back to resume it, "
+                    "or choose another `workdir`."
+                )
         self._write_json(self.data_file, data)
 
     def read_history(self) -> list[dict[str, str]]:

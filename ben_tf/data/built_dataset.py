@@ -1,5 +1,7 @@
 """Finds the dataset that the builder wrote, and its splits."""
 
+import hashlib
+import itertools
 import os
 import pathlib
 
@@ -8,6 +10,10 @@ import tensorflow_datasets as tfds
 from ben_tf import bigearthnet
 from ben_tf import errors
 from ben_tf import files
+from ben_tf.data import tfrecord_files
+
+# Name, inode, size and time of each file.
+State = frozenset[tuple[str, int, int, int]]
 
 _DATASET_FILE = "dataset_info.json"
 _FEATURES_FILE = "features.json"
@@ -93,6 +99,66 @@ def built_versions(data_dir: str | os.PathLike) -> list[pathlib.Path]:
         (path.parent for path in found),
         key=lambda path: tfds.core.Version(path.name),
     )
+
+
+def state(builder: tfds.core.DatasetBuilder) -> State:
+    """What changes when a file of the dataset is replaced or written to.
+
+    Args:
+      builder: From `open_dataset`; one `stat` for each file of its folder.
+    """
+    folder = os.fspath(builder.data_path)
+    try:
+        with os.scandir(folder) as entries:
+            found = [(entry.name, entry.stat()) for entry in entries]
+    except FileNotFoundError:
+        # Between the two renames with which a build replaces it.
+        found = []
+    return frozenset(
+        (name, stat.st_ino, stat.st_size, stat.st_mtime_ns)
+        for name, stat in found
+    )
+
+
+def check_unchanged(builder: tfds.core.DatasetBuilder, before: State) -> None:
+    """Refuses what was made of a dataset that was replaced meanwhile.
+
+    Args:
+      builder: From `open_dataset`.
+      before: Its `state` before its records were read.
+
+    Raises:
+      UserError: It has another one now.
+    """
+    if state(builder) != before:
+        raise errors.UserError(
+            f"The dataset in {builder.data_path} was changed while it was "
+            "read, as by a build with `overwrite`. What was made of it is of "
+            "both, so it is not kept. Run the same command again once the "
+            "dataset is whole."
+        )
+
+
+def fingerprint(builder: tfds.core.DatasetBuilder) -> str:
+    """SHA-256 that tells datasets apart without reading all, hexadecimal.
+
+    Of the names and sizes of the records' files, and of the length and the
+    checksum of the first record in each.
+
+    Raises:
+      errors.ArchiveError: A file of the records is missing or damaged.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(
+        path
+        for split in builder.info.splits.values()
+        for path in split.filepaths
+    ):
+        for frame in itertools.islice(tfrecord_files.frames(path), 1):
+            size = os.fstat(frame.file.fileno()).st_size
+            facts = (os.path.basename(path), size, frame.length)
+            digest.update(repr(facts).encode() + frame.stored_checksum())
+    return digest.hexdigest()
 
 
 def is_synthetic(builder: tfds.core.DatasetBuilder) -> bool:

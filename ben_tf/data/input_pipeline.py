@@ -110,8 +110,10 @@ def read_batches(
       **content: What a batch holds, as of `native_batches`.
 
     Raises:
-      UserError: The dataset has no such split, or its records are damaged.
+      UserError: The dataset has no such split, its records are damaged, or
+        it was changed meanwhile.
     """
+    before = built_dataset.state(builder)
     batches = native_batches(builder, split, **content)
     with (
         tqdm.tqdm(
@@ -125,6 +127,7 @@ def read_batches(
         for batch in batches:
             yield batch
             progress.update(len(batch["labels"]))
+    built_dataset.check_unchanged(builder, before)
 
 
 def training_batches(

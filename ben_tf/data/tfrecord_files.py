@@ -34,6 +34,11 @@ class Frame(NamedTuple):
     start: int
     length: int
 
+    def stored_checksum(self) -> bytes:
+        """Returns the checksum that was written behind the data."""
+        self.file.seek(self.start + _HEADER.size + self.length)
+        return self.file.read(_FOOTER.size)
+
     def read(self) -> tuple[bytes, bool]:
         """Returns the data, and whether their checksum is right."""
         self.file.seek(self.start + _HEADER.size)

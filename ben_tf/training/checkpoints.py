@@ -5,6 +5,7 @@ import math
 import os
 import pathlib
 import sys
+from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
@@ -52,6 +53,7 @@ class BestWeights(tf.keras.callbacks.Callback):
         optimizer: tf.keras.optimizers.Optimizer,
         *,
         patience: int,
+        check_data: Callable[[], object],
     ):
         super().__init__()
         self.value = tf.Variable(-math.inf, dtype=tf.float64, trainable=False)
@@ -59,6 +61,7 @@ class BestWeights(tf.keras.callbacks.Callback):
         self._workdir = workdir
         self._optimizer = optimizer
         self._patience = patience
+        self._check_data = check_data
         self._manager = _best_manager(workdir, model)
 
     def is_patience_spent(self, epochs_done: int) -> bool:
@@ -72,6 +75,7 @@ class BestWeights(tf.keras.callbacks.Callback):
         # NaN (no class with a positive) is never better, but a run must end
         # with some weights.
         if value > self.value.numpy() or not epoch:
+            self._check_data()
             self.value.assign(value if not math.isnan(value) else -math.inf)
             self.epoch.assign(epoch + 1)
             with weight_averaging.averaged(self.model, self._optimizer):
@@ -103,6 +107,7 @@ class Checkpoints(tf.keras.callbacks.Callback):
         steps_per_epoch: int,
         every_steps: int = 0,
         patience: int = 0,
+        check_data: Callable[[], object] = lambda: None,
     ):
         """Puts together the state to save.
 
@@ -114,9 +119,18 @@ class Checkpoints(tf.keras.callbacks.Callback):
           steps_per_epoch: Batches of an epoch.
           every_steps: Steps between two checkpoints within an epoch; 0: none.
           patience: Of `BestWeights`.
+          check_data: Raises if nothing must be saved, since the dataset is
+            another one by now.
         """
         super().__init__()
-        self.best = BestWeights(workdir, model, optimizer, patience=patience)
+        self.best = BestWeights(
+            workdir,
+            model,
+            optimizer,
+            patience=patience,
+            check_data=check_data,
+        )
+        self._check_data = check_data
         self._workdir = workdir
         self._model = model
         self._optimizer = optimizer
@@ -224,10 +238,12 @@ class Checkpoints(tf.keras.callbacks.Callback):
         """Saves the whole state.
 
         Raises:
-          UserError: It cannot be written. The one before is kept.
+          UserError: It cannot be written, or the dataset was changed. The one
+            before is kept.
           finite.NotFinite: The weights, statistics or slots are NaN or
             infinite. The one before is kept.
         """
+        self._check_data()
         _save(self._manager, self._workdir, self._variables)
 
 

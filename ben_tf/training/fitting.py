@@ -1,10 +1,13 @@
 """Trains a run from its last checkpoint to the end."""
 
+import functools
+
 import tensorflow as tf
 
 from ben_tf import errors
 from ben_tf import finite
 from ben_tf import workdir as workdir_lib
+from ben_tf.data import built_dataset
 from ben_tf.data import records
 from ben_tf.training import callbacks
 from ben_tf.training import checkpoints as checkpoints_lib
@@ -26,6 +29,11 @@ def make_checkpoints(
         steps_per_epoch=run.steps_per_epoch,
         every_steps=run.config.checkpoint_every_steps,
         patience=run.config.early_stopping_patience,
+        check_data=functools.partial(
+            built_dataset.check_unchanged,
+            run.builder,
+            built_dataset.state(run.builder),
+        ),
     )
 
 

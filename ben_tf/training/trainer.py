@@ -117,4 +117,5 @@ def _describe(builder: tfds.core.DatasetBuilder) -> workdir_lib.DataDescription:
             name: split.num_examples
             for name, split in sorted(builder.info.splits.items())
         },
+        fingerprint=built_dataset.fingerprint(builder),
     )

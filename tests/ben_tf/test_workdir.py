@@ -3,6 +3,7 @@
 import dataclasses
 import json
 
+import msgspec
 import pytest
 
 from ben_tf import config as config_lib
@@ -92,6 +93,19 @@ def test_imported_weights_are_not_trained_over(workdir):
     workdir.write_data(_IMPORTED)
     with pytest.raises(errors.UserError, match="holds imported weights"):
         workdir.write_data(DATA)
+
+
+def test_a_run_goes_on_with_the_records_that_it_began_with(workdir):
+    def with_records(fingerprint):
+        return msgspec.structs.replace(DATA, fingerprint=fingerprint)
+
+    workdir.write_data(DATA)
+    # Of a version that kept no fingerprint.
+    workdir.write_data(with_records("a" * 64))
+    workdir.write_data(with_records("a" * 64))
+    with pytest.raises(errors.UserError, match="on other records than those"):
+        workdir.write_data(with_records("b" * 64))
+    assert workdir.read_data() == with_records("a" * 64)
 
 
 def test_data_of_another_type_are_refused(workdir):

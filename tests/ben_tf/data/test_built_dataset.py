@@ -1,11 +1,15 @@
 """Datasets are found; missing and damaged ones are explained."""
 
+import functools
+import pathlib
 import shutil
+import struct
 
 import pytest
 
 from ben_tf import errors
 from ben_tf.data import built_dataset
+from ben_tf.data import input_pipeline
 
 
 @pytest.fixture(scope="module")
@@ -74,3 +78,68 @@ def test_modules_that_a_description_names_are_not_imported(
 def test_unknown_split_names_the_choices(builder, split):
     with pytest.raises(errors.UserError, match=r"'excluded': \d+"):
         built_dataset.num_examples(builder, split)
+
+
+@pytest.fixture
+def whole_copy(data_dir, tmp_path):
+    return shutil.copytree(data_dir, tmp_path / "copy")
+
+
+def replace_folder(folder):
+    moved = folder.rename(folder.with_name("moved"))
+    shutil.copytree(moved, folder)
+
+
+def write_to_a_file(folder):
+    (path, *_) = folder.glob("*-train.tfrecord-*")
+    path.write_bytes(path.read_bytes())
+
+
+def remove_all(folder):
+    shutil.rmtree(folder)
+
+
+def add_a_file(folder):
+    (folder / "new").touch()
+
+
+@pytest.mark.parametrize(
+    "change", [replace_folder, write_to_a_file, remove_all, add_a_file]
+)
+def test_a_dataset_that_is_changed_while_it_is_read_is_refused(
+    whole_copy, change
+):
+    builder = built_dataset.open_dataset(whole_copy)
+    read = functools.partial(
+        input_pipeline.read_batches, builder, "test", grids=(), batch_size=2
+    )
+    assert len(list(read())) > 1
+    batches = read()
+    next(batches)
+    change(pathlib.Path(builder.data_path))
+    with pytest.raises(errors.UserError, match="was changed while it was read"):
+        list(batches)
+
+
+def test_the_fingerprint_is_that_of_the_records(whole_copy, data_dir):
+    def fingerprint(folder):
+        return built_dataset.fingerprint(built_dataset.open_dataset(folder))
+
+    expected = fingerprint(data_dir)
+    assert fingerprint(whole_copy) == expected
+    (path, *_) = whole_copy.rglob("*-train.tfrecord-*")
+    whole = path.read_bytes()
+    (length,) = struct.unpack("<Q", whole[:8])
+    # Another checksum of the first record; then one record less.
+    for changed in (
+        whole[: 12 + length] + b"0000" + whole[16 + length :],
+        whole[16 + length :],
+    ):
+        path.write_bytes(changed)
+        assert fingerprint(whole_copy) != expected
+    path.write_bytes(whole[:100])
+    with pytest.raises(errors.ArchiveError, match=path.name):
+        fingerprint(whole_copy)
+    path.unlink()
+    with pytest.raises(errors.ArchiveError, match=path.name):
+        fingerprint(whole_copy)

@@ -76,7 +76,7 @@ def test_the_weights_of_the_best_epoch_are_kept(
     model = _model(2)
     workdir = workdir_lib.Workdir(tmp_path)
     best = checkpoints_lib.BestWeights(
-        workdir, model, model.optimizer, patience=2
+        workdir, model, model.optimizer, patience=2, check_data=list
     )
     best.set_model(model)
     model.stop_training = False

@@ -87,7 +87,8 @@ def test_sensors_find_each_other(trained, untrained, larger_data_dir, tmp_path):
 
     # One patch after the other, as people ask, answers what was scored.
     asked, archive = (
-        index.Index.open(tmp_path / "c" / modality) for modality in ("S1", "S2")
+        index.Index.open(tmp_path / "c" / modality, saved_model=trained)
+        for modality in ("S1", "S2")
     )
     names = list(archive.names[:3])
     expected = archive.search(

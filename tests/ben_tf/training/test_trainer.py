@@ -14,6 +14,7 @@ from ben_tf import folder_lock
 from ben_tf import saved_model
 from ben_tf import workdir as workdir_lib
 from ben_tf.data import built_dataset
+from ben_tf.training import callbacks
 from ben_tf.training import checkpoints
 from ben_tf.training import devices
 from ben_tf.training import runs
@@ -161,3 +162,28 @@ def test_a_run_goes_on_from_the_checkpoint_before(
     ]
     assert len(lines[0]) == len(lines[1]) == 3
     assert not list(last.glob("*_temp"))
+
+
+@pytest.mark.parametrize("every_steps", [0, 1])
+def test_a_dataset_that_is_replaced_is_not_trained_across(
+    tiny_config, data_dir, tmp_path, monkeypatch, every_steps
+):
+    copy, run = tmp_path / "data", tmp_path / "run"
+    shutil.copytree(data_dir, copy)
+    config = dataclasses.replace(
+        tiny_config, data_dir=str(copy), checkpoint_every_steps=every_steps
+    )
+
+    def replace_once(*_):
+        if not (tmp_path / "old").exists():
+            copy.rename(tmp_path / "old")
+            shutil.copytree(tmp_path / "old", copy)
+
+    with monkeypatch.context() as patches:
+        patches.setattr(callbacks.NotFinite, "on_train_batch_end", replace_once)
+        with pytest.raises(errors.UserError, match="was changed while it was"):
+            trainer.train(config, run)
+    assert not list((run / "checkpoints").glob("*/*"))
+    # The new one holds the same records, so that the run may go on.
+    trainer.train(config, run)
+    assert len(history.read(run)) == 1
