@@ -9,6 +9,7 @@ import pathlib
 import re
 import shutil
 import socket
+import stat
 import tempfile
 from collections.abc import Iterator
 from typing import Any
@@ -203,6 +204,34 @@ def csv_cell(text: str) -> str:
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
+def regular(path: str | os.PathLike, flags: int) -> int:
+    """Opens a file that is one: an `opener` for `open`.
+
+    To open a pipe that lies in the place of a file would wait for ever.
+
+    Raises:
+      OSError: ENXIO, as for a device that is not there: it is a pipe, a socket
+        or a device.
+    """
+    descriptor = os.open(path, flags | os.O_NONBLOCK)
+    mode = os.fstat(descriptor).st_mode
+    # What opens it says itself what a folder is.
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        os.close(descriptor)
+        raise OSError(errno.ENXIO, "It is no regular file", os.fspath(path))
+    return descriptor
+
+
+def check_regular(path: str | os.PathLike) -> None:
+    """Refuses what `regular` refuses, for a reader that opens by name.
+
+    Raises:
+      OSError: There is no such file, it is not readable, or it is a pipe, a
+        socket or a device.
+    """
+    os.close(regular(path, os.O_RDONLY))
+
+
 def check_writable(path: str | os.PathLike, *, is_folder: bool = False) -> None:
     """Fails now as writing `path` would fail after hours of work.
 
@@ -269,9 +298,11 @@ def read_json(
     """
     path = pathlib.Path(path)
     try:
-        if path.stat().st_size > _MAX_JSON_BYTES:
+        with open(path, "rb", opener=regular) as file:
+            data = file.read(_MAX_JSON_BYTES + 1)
+        if len(data) > _MAX_JSON_BYTES:
             raise ValueError(f"it is larger than {_MAX_JSON_BYTES:,} bytes")
-        return msgspec.json.decode(path.read_bytes(), type=content)
+        return msgspec.json.decode(data, type=content)
     except FileNotFoundError as error:
         raise errors.UserError(f"No file {path}. {remedy}") from error
     # Malformed JSON, wrong types, text that is not UTF-8, deep nesting.

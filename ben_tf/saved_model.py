@@ -251,6 +251,8 @@ def load(path: str | os.PathLike) -> ServedModel:
         saved_model_check.read_description(path), path
     )
     try:
+        for file in (path / "variables").glob("*"):
+            files.check_regular(file)
         loaded = tf.saved_model.load(os.fspath(path))
     except Exception as error:  # TensorFlow raises many unrelated types here.
         raise errors.UserError(

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from ben_tf import errors
+from ben_tf import files
 
 # No file of the archive comes near; guards memory against a hostile one.
 MAX_FILE_BYTES = 1 << 20
@@ -57,7 +58,12 @@ class FolderSource:
         """Returns a whole file; see `Source.read_file`."""
         place = f"{patch_name}/{file_name}"
         try:
-            with open(f"{self._folder}/{place}", "rb", buffering=0) as file:
+            with open(
+                f"{self._folder}/{place}",
+                "rb",
+                buffering=0,
+                opener=files.regular,
+            ) as file:
                 data = file.read(MAX_FILE_BYTES + 1)
         except FileNotFoundError as error:
             raise missing_file(place, self._folder) from error

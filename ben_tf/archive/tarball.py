@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ben_tf import files
 from ben_tf.archive import inflated_file
 from ben_tf.archive import patch_sources
 from ben_tf.archive import tar_index
@@ -48,6 +49,7 @@ class TarSource:
         # As the user has it; what is read may be inflated from it.
         self._name = tar_path.name
         self._tar_path = os.fspath(tar_path)
+        files.check_regular(tar_path)
         if tar_path.suffix == ".gz":
             inflated = scratch / f"{sensor}.tar"
             self._tar_path = os.fspath(inflated)

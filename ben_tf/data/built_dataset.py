@@ -38,6 +38,9 @@ def open_dataset(data_dir: str | os.PathLike) -> tfds.core.DatasetBuilder:
         )
     _refuse_foreign_classes(versions[-1] / _FEATURES_FILE)
     try:
+        # TFDS and TensorFlow open them by name, and would wait for a pipe.
+        for path in versions[-1].iterdir():
+            files.check_regular(path)
         builder = tfds.builder_from_directory(versions[-1])
         _check_file_names(builder)
     except Exception as error:  # TFDS raises many unrelated types here.

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import google_crc32c
 
 from ben_tf import errors
+from ben_tf import files
 
 _HEADER = struct.Struct("<QI")
 _FOOTER = struct.Struct("<I")
@@ -56,7 +57,7 @@ def frames(path: str | os.PathLike[str]) -> Iterator[Frame]:
     """
     place = os.fspath(path)
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=files.regular) as file:
             size = os.fstat(file.fileno()).st_size
             start = number = 0
             while start < size:

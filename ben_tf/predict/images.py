@@ -20,6 +20,7 @@ from rasterio import windows
 from rasterio.enums import MaskFlags
 
 from ben_tf import errors
+from ben_tf import files
 
 # Suffix -> what reads it; a Cloud Optimized GeoTIFF is a GeoTIFF for readers.
 _DRIVERS = {".jp2": "JP2OpenJPEG", ".tif": "GTiff", ".tiff": "GTiff"}
@@ -130,10 +131,13 @@ def open_image(
     """
     suffix = pathlib.Path(path).suffix.lower()
     try:
+        # GDAL also opens what lies in a zip file.
+        if os.path.exists(path):
+            files.check_regular(path)
         return stack.enter_context(
             rasterio.open(path, driver=_DRIVERS.get(suffix, "GTiff"))
         )
-    except rasterio.errors.RasterioIOError as error:
+    except OSError as error:  # Rasterio's errors are of that kind.
         raise errors.UserError(
             f"{path} cannot be read as an image ({errors.first_line(error)}). "
             "Expected a GeoTIFF or JPEG 2000 file."

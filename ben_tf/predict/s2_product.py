@@ -17,6 +17,7 @@ from typing import NamedTuple
 from typing import Protocol
 
 from ben_tf import errors
+from ben_tf import files
 from ben_tf.predict import s2_metadata
 
 # File names such as T29SNB_20180517T112119_B02_10m.jp2 or B8A.tif.
@@ -136,7 +137,7 @@ class _Folder(NamedTuple):
         return str(self.path / name)
 
     def read(self, name: str) -> bytes:
-        with open(self.path / name, "rb") as file:
+        with open(self.path / name, "rb", opener=files.regular) as file:
             return file.read(_MAX_METADATA_BYTES)
 
 

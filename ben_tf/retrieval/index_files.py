@@ -12,6 +12,7 @@ import pathlib
 import numpy as np
 
 from ben_tf import errors
+from ben_tf import files
 from ben_tf import npy
 from ben_tf.retrieval import store
 
@@ -42,7 +43,7 @@ def read_array(
     """
     file = path_of(path, manifest, name)
     try:
-        with file.open("rb") as stream:
+        with open(file, "rb", opener=files.regular) as stream:
             size = os.fstat(stream.fileno()).st_size
             header = npy.read_header(stream, size, dtype, shape)
         if header.is_fortran:
@@ -99,5 +100,5 @@ def _check_digest(file: pathlib.Path, manifest: store.Manifest) -> None:
 
 
 def _digest(file: pathlib.Path) -> str:
-    with file.open("rb") as stream:
+    with open(file, "rb", opener=files.regular) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

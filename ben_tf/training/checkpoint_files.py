@@ -129,6 +129,8 @@ def explained(path: str) -> Iterator[None]:
 
 def _listed_paths(folder: pathlib.Path) -> list[pathlib.Path]:
     """What the list names, the newest first; nothing if it is unusable."""
+    if not (folder / _LIST).is_file():
+        return []
     try:
         state = tf.train.get_checkpoint_state(os.fspath(folder))
     except (OSError, ValueError, tf.errors.OpError):
@@ -164,6 +166,7 @@ def _missing_file(path: pathlib.Path) -> pathlib.Path | None:
         (int(found[1]), int(found[2]))
         for file in path.parent.glob(f"{path.name}.data-*")
         if (found := _SHARD.fullmatch(file.name.removeprefix(path.name)))
+        and file.is_file()
     }
     number = max((number for _, number in there), default=1)
     for shard in range(number):

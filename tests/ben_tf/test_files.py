@@ -3,12 +3,14 @@
 import errno
 import os
 import pathlib
+import socket
 import subprocess
 import sys
 import tempfile
 
 import pytest
 
+from ben_tf import errors
 from ben_tf import files
 from ben_tf import foreign_errors
 from ben_tf import saved_model
@@ -299,3 +301,36 @@ def test_scratch_of_a_killed_process_is_removed(tmp_path):
             assert other != scratch
             assert scratch.is_dir()
     assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture(params=["pipe", "socket", "device"])
+def no_file(request, tmp_path):
+    path = tmp_path / "in_place_of_a_file"
+    if request.param == "pipe":
+        os.mkfifo(path)
+        yield path
+    elif request.param == "socket":
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(os.fspath(path))
+            yield path
+    else:
+        path.symlink_to("/dev/zero")
+        yield path
+
+
+def test_what_is_no_regular_file_is_not_waited_for(no_file):
+    with pytest.raises(OSError) as error:
+        files.check_regular(no_file)
+    assert error.value.errno == errno.ENXIO
+    with pytest.raises(errors.UserError, match=r"cannot be read.* Remedy\."):
+        files.read_json(no_file, dict, remedy="Remedy.")
+
+
+def test_regular_opens_files_and_leaves_folders_to_the_caller(tmp_path):
+    (tmp_path / "file").write_bytes(b"content")
+    with open(tmp_path / "file", "rb", opener=files.regular) as file:
+        assert file.read() == b"content"
+    with pytest.raises(IsADirectoryError):
+        open(tmp_path, "rb", opener=files.regular)
+    with pytest.raises(FileNotFoundError):
+        files.check_regular(tmp_path / "none")

@@ -231,6 +231,15 @@ def test_missing_weights(folder, tmp_path):
         saved_model.load(copy)
 
 
+def test_a_pipe_in_place_of_weights_is_not_waited_for(folder, tmp_path):
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    for path in (copy / "variables").iterdir():
+        path.unlink()
+        os.mkfifo(path)
+    with pytest.raises(errors.UserError, match="no regular file"):
+        saved_model.load(copy)
+
+
 def describe_as(folder, change, tmp_path) -> pathlib.Path:
     """A copy of an export that says something else of itself."""
     copy = shutil.copytree(folder, tmp_path / "copy")

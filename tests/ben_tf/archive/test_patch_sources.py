@@ -66,3 +66,11 @@ def test_the_size_of_a_file_is_bounded(source, tmp_path, surplus):
         return
     with pytest.raises(errors.ArchiveError, match="is too large"):
         source.read_file("patch", "large.tif")
+
+
+def test_a_pipe_in_place_of_a_file_is_damage(tmp_path):
+    (tmp_path / "patch").mkdir()
+    os.mkfifo(tmp_path / "patch" / "band.tif")
+    with pytest.raises(errors.ArchiveError, match="no regular file") as error:
+        patch_sources.FolderSource(tmp_path).read_file("patch", "band.tif")
+    assert not isinstance(error.value, patch_sources.UnreadableError)

@@ -1,6 +1,7 @@
 """Datasets are found; missing and damaged ones are explained."""
 
 import functools
+import os
 import pathlib
 import shutil
 import struct
@@ -143,3 +144,15 @@ def test_the_fingerprint_is_that_of_the_records(whole_copy, data_dir):
     path.unlink()
     with pytest.raises(errors.ArchiveError, match=path.name):
         fingerprint(whole_copy)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["features.json", "dataset_info.json", "*-train.tfrecord-*"],
+)
+def test_a_pipe_in_place_of_a_file_is_not_waited_for(whole_copy, name):
+    (path, *_) = whole_copy.rglob(name)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(errors.UserError, match="no regular file"):
+        built_dataset.open_dataset(whole_copy)
