@@ -60,7 +60,8 @@ def _run(**fields) -> types.SimpleNamespace:
         training_data=lambda epoch, step: data.repeat().skip(step),
         validation_data=lambda: data,
         training_patch_names=lambda epoch, step: [f"e{epoch}_s{step}", "b"],
-        builder=None,
+        # A dataset that nobody changes, since it is not there.
+        builder=types.SimpleNamespace(data_path="no_dataset"),
     )
 
 
