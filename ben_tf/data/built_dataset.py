@@ -36,11 +36,15 @@ def open_dataset(data_dir: str | os.PathLike) -> tfds.core.DatasetBuilder:
             "tfrecords_builder.build --archive_dir=... "
             f"--data_dir={data_dir}, or correct `data_dir`."
         )
+    for path in versions[-1].iterdir():
+        # TFDS and TensorFlow open them by name, and would wait for a pipe.
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise errors.UserError(
+                f"{path} is no regular file. Expected the dataset as python -m "
+                "tfrecords_builder.build wrote it."
+            )
     _refuse_foreign_classes(versions[-1] / _FEATURES_FILE)
     try:
-        # TFDS and TensorFlow open them by name, and would wait for a pipe.
-        for path in versions[-1].iterdir():
-            files.check_regular(path)
         builder = tfds.builder_from_directory(versions[-1])
         _check_file_names(builder)
     except Exception as error:  # TFDS raises many unrelated types here.

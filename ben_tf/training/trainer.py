@@ -59,8 +59,9 @@ def _train(
         workdir.check_same_run(config)
         checkpoint_files.mend(workdir.last_checkpoints)
         checkpoint_files.mend(workdir.best_checkpoints)
-        workdir.write_config(config)
+        # Refuses other records, before config.json names their folder.
         workdir.write_data(_describe(builder))
+        workdir.write_config(config)
     run = runs.make_run(
         config,
         builder,
