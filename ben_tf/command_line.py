@@ -76,7 +76,7 @@ def _explained_errors() -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         print(
-            "Interrupted. Nothing half-finished stays: the same command goes "
+            "Interrupted. What was finished is kept: the same command goes "
             "on where it can, and else begins again.",
             file=sys.stderr,
         )

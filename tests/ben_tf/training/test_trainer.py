@@ -187,3 +187,20 @@ def test_a_dataset_that_is_replaced_is_not_trained_across(
     # The new one holds the same records, so that the run may go on.
     trainer.train(config, run)
     assert len(history.read(run)) == 1
+
+
+def test_other_records_are_refused_and_nothing_of_the_run_is_changed(
+    workdir, tiny_config, data_dir, tmp_path
+):
+    run, other = tmp_path / "run", tmp_path / "other"
+    shutil.copytree(workdir, run)
+    shutil.copytree(data_dir, other)
+    (shard, *_) = other.rglob("*-train.tfrecord-*")
+    shard.write_bytes(shard.read_bytes() + shard.read_bytes())
+    before = {path: path.read_bytes() for path in run.glob("*.*")}
+    config = dataclasses.replace(tiny_config, data_dir=str(other))
+    with pytest.raises(errors.UserError, match="on other records than those"):
+        trainer.train(config, run)
+    assert {path: path.read_bytes() for path in run.glob("*.*")} == before | {
+        run / ".lock": b""
+    }
