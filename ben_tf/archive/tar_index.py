@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ben_tf import bigearthnet
 from ben_tf import errors
 from ben_tf.archive import layout
 from ben_tf.archive import patch_sources
@@ -27,9 +28,16 @@ BLOCK_BYTES = 512
 _END = bytes(BLOCK_BYTES)
 _MAX_LONG_HEADER_BYTES = 1 << 16
 _MAX_NAME_BYTES = 64
+# What no file system can hold cannot come from one: the longest name of a file,
+# and more bytes than any archive has.
+_MAX_FILE_NAME_BYTES = 255
+_MAX_FILE_BYTES = 1 << 40
 # They are kept in memory; the archive has none.
 _MAX_SURPLUS = 100_000
+_MAX_PATCHES = bigearthnet.NUM_PATCHES + _MAX_SURPLUS
 _FILE_KINDS = (tarfile.REGTYPE, tarfile.AREGTYPE)
+# They tell of the member that follows, or of all.
+_HEADER_KINDS = (tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE, tarfile.XGLTYPE)
 
 
 class TarIndex(NamedTuple):
@@ -88,6 +96,8 @@ def make(read_at: ReadAt, tar_name: str, sensor: str) -> TarIndex:
             if len(patch_name.encode()) > _MAX_NAME_BYTES:
                 raise _refused(path, "not a file of a patch")
             row = row_of[patch_name] = len(row_of)
+            if row == _MAX_PATCHES:
+                raise _refused(path, "one of more patches than there are")
             if row == len(rows):
                 rows = np.concatenate([rows, np.zeros_like(rows)])
             rows["name"][row] = patch_name.encode()
@@ -134,16 +144,18 @@ def _members(
             path = long_path or path
             long_path = None
             _check_path(path)
+            if size > _MAX_FILE_BYTES:
+                raise _refused(path, "of a size that no patch has")
             yield path, position if kind in _FILE_KINDS else None, size
-        elif kind in (tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE):
+        elif kind in _HEADER_KINDS:
             if size > _MAX_LONG_HEADER_BYTES:
                 raise _refused(path, "an oversized header")
-            data = read_at(size, position)
             if kind == tarfile.GNUTYPE_LONGNAME:
-                long_path = _decode(data)
-            else:
+                long_path = _decode(read_at(size, position))
+            elif kind == tarfile.XHDTYPE:
+                data = read_at(size, position)
                 long_path = _pax_path(data, path) or long_path
-        elif kind != tarfile.XGLTYPE:
+        else:
             path = long_path or path
             _check_path(path)
             raise _refused(path, "a link, a device or another special file")
@@ -208,6 +220,8 @@ def _decode(data: bytes) -> str:
 def _check_path(path: str) -> None:
     if path.startswith("/") or ".." in path.split("/") or "\0" in path:
         raise _refused(path, "a path that leaves the archive")
+    if any(len(x.encode()) > _MAX_FILE_NAME_BYTES for x in path.split("/")):
+        raise _refused(path, "a name longer than file systems allow")
 
 
 def _refused(path: str, what: str) -> errors.ArchiveError:

@@ -122,7 +122,8 @@ def test_an_early_end_is_refused(real_archive):
 
 def one_file(name: str, **attributes) -> bytes:
     file = io.BytesIO()
-    with tarfile.open(fileobj=file, mode="w") as tar:
+    tar_format = attributes.pop("tar_format", tarfile.GNU_FORMAT)
+    with tarfile.open(fileobj=file, mode="w", format=tar_format) as tar:
         for _ in range(attributes.pop("times", 1)):
             info = tarfile.TarInfo(name)
             for key, value in attributes.items():
@@ -149,6 +150,46 @@ def test_entries_that_no_patch_has_are_kept_apart_up_to_a_number(monkeypatch):
     assert make(tar_of(2)).surplus == {PATCH: ["0.txt", "1.txt"]}
     with pytest.raises(errors.ArchiveError, match=r"2\.txt' is one of very"):
         make(tar_of(3))
+
+
+@pytest.mark.parametrize("size", [2**41, 2**63, 2**64, 2**80])
+@pytest.mark.parametrize("name", [f"{PATCH}_VV.tif", "other.txt"])
+@pytest.mark.parametrize("tar_format", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_a_size_that_no_file_has_is_refused(tar_format, name, size):
+    data = one_file(f"top/{PATCH}/{name}", size=size, tar_format=tar_format)
+    with pytest.raises(errors.ArchiveError, match="of a size that no patch"):
+        make(data)
+
+
+@pytest.mark.parametrize("kind", [tarfile.XGLTYPE, tarfile.XHDTYPE])
+def test_a_header_of_a_size_that_no_header_has_is_refused(kind):
+    with pytest.raises(errors.ArchiveError, match="oversized header"):
+        make(one_file("x", type=kind, size=2**63))
+
+
+@pytest.mark.parametrize("tar_format", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+@pytest.mark.parametrize("character", ["a", "ä"])
+def test_a_name_over_255_bytes_is_refused(tar_format, character):
+    def tar_of(num_bytes: int) -> bytes:
+        name = character * (num_bytes // len(character.encode()))
+        file = io.BytesIO()
+        with tarfile.open(fileobj=file, mode="w", format=tar_format) as tar:
+            tar.addfile(tarfile.TarInfo(f"top/{PATCH}/{name}"))
+        return file.getvalue()
+
+    assert list(make(tar_of(254)).surplus) == [PATCH]
+    with pytest.raises(errors.ArchiveError, match="longer than file systems"):
+        make(tar_of(256))
+
+
+def test_more_patches_than_there_are_are_refused(monkeypatch):
+    monkeypatch.setattr(tar_index, "_MAX_PATCHES", 2)
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as tar:
+        for index in range(3):
+            tar.addfile(tarfile.TarInfo(f"top/{index}/{index}_VV.tif"))
+    with pytest.raises(errors.ArchiveError, match="top/2/.* more patches"):
+        make(file.getvalue())
 
 
 @pytest.mark.parametrize(
