@@ -210,6 +210,13 @@ class Config:
         "'tpu'; 'auto' is mirrored where there are several GPUs.",
         choices=("auto", "one_device", "mirrored", "multi_worker", "tpu"),
     )
+    worker_timeout_s: float = fields.field(
+        300.0,
+        "With --strategy=multi_worker: seconds to wait for the others at "
+        "most, at the start and after one was lost.",
+        minimum=0.0,
+        may_change=True,
+    )
     jit_compile: str = fields.field(
         "auto",
         "Compile the training step with XLA: 'auto' does so on a GPU; on a CPU "

@@ -244,7 +244,21 @@ class Checkpoints(tf.keras.callbacks.Callback):
             infinite. The one before is kept.
         """
         self._check_data()
+        _agree(self._model)
         _save(self._manager, self._workdir, self._variables)
+
+
+def _agree(model: tf.keras.Model) -> None:
+    """Gives the statistics of normalisation the same values on all devices.
+
+    Each device keeps averages of its own, of which a checkpoint holds the mean.
+    Going on from that mean, a run does what it does when it resumes.
+    """
+    if tf.distribute.get_strategy().num_replicas_in_sync == 1:
+        return
+    for variable in model.variables:
+        if variable.synchronization == tf.VariableSynchronization.ON_READ:
+            variable.assign(variable.read_value())
 
 
 def _save(

@@ -15,19 +15,23 @@ resume from the last checkpoint.
 import contextlib
 import dataclasses
 import errno
-import json
 import os
 import re
+import signal
 import sys
 import tempfile
+import threading
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
+from typing import Literal
 
+import msgspec
 import tensorflow as tf
 
 from ben_tf import errors
 from ben_tf import workdir as workdir_lib
+from ben_tf.training import worker_meeting
 
 # What TensorFlow raises in the others when a worker is lost.
 LOST_WORKER = (tf.errors.UnavailableError, tf.errors.AbortedError)
@@ -38,6 +42,26 @@ _MEMORY = re.compile(r"\bOOM\b|out of memory|allocat", re.IGNORECASE)
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT)
 _STARTS_VARIABLE = "BEN_TF_STARTS_ANEW"
 _MAX_STARTS = 20
+
+
+class _Cluster(msgspec.Struct, forbid_unknown_fields=True):
+    """Addresses by job; of all jobs, this package has workers alone."""
+
+    worker: list[str]
+
+
+class _Task(msgspec.Struct):
+    """Which of them a process is."""
+
+    type: Literal["worker"]
+    index: int
+
+
+class _TFConfig(msgspec.Struct):
+    """What TF_CONFIG says."""
+
+    cluster: _Cluster
+    task: _Task
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,7 +184,7 @@ class Devices:
         return self.strategy.distribute_datasets_from_function(of_worker)
 
 
-def make_devices(name: str) -> Devices:
+def make_devices(name: str, *, worker_timeout_s: float = 300.0) -> Devices:
     """Connects to the devices that `strategy` names.
 
     Args:
@@ -169,15 +193,18 @@ def make_devices(name: str) -> Devices:
         "mirrored" takes all GPUs, or all logical CPU devices; "multi_worker"
         those of all machines of TF_CONFIG, and waits for them; "tpu" the TPU
         that the environment names.
+      worker_timeout_s: Seconds to wait for other machines at most.
 
     "multi_worker" and "tpu" come before anything else that TensorFlow does.
 
     Raises:
-      UserError: No TPU, or no usable TF_CONFIG.
+      UserError: No TPU, no usable TF_CONFIG, or a machine that did not come.
       ValueError: Unknown name.
     """
     if name not in STRATEGIES:
         raise errors.unknown("strategy", name, STRATEGIES)
+    if name == "multi_worker":
+        worker_meeting.wait_for_all(*_workers(), timeout_s=worker_timeout_s)
     return Devices(STRATEGIES[name]())
 
 
@@ -201,22 +228,35 @@ def _auto() -> tf.distribute.Strategy:
     return _mirrored() if num_gpus > 1 else _one_device()
 
 
-def _multi_worker() -> tf.distribute.Strategy:
-    """Connects to the other workers."""
+def _workers() -> tuple[list[str], int]:
+    """Addresses of all workers, and which of them this process is.
+
+    Raises:
+      UserError: TF_CONFIG does not say so.
+    """
+    text = os.environ.get("TF_CONFIG", "")
     try:
-        content = json.loads(os.environ["TF_CONFIG"])
-        content["cluster"]["worker"][content["task"]["index"]]
-        is_worker = content["task"]["type"] == "worker"
-    except (KeyError, ValueError, TypeError, IndexError):
-        is_worker = False
-    if not is_worker:
+        found = msgspec.json.decode(text, type=_TFConfig)
+        if not 0 <= found.task.index < len(found.cluster.worker):
+            raise ValueError("no address for this index")
+    except ValueError as error:
         raise errors.UserError(
             "`strategy=multi_worker` needs the variable TF_CONFIG. Expected "
             '{"cluster": {"worker": ["HOST:PORT", ...]}, "task": {"type": '
             '"worker", "index": 0}}, with another index on each machine. '
-            f"Received: {os.environ.get('TF_CONFIG', 'none')}"
-        )
-    return tf.distribute.MultiWorkerMirroredStrategy()
+            f"Received: {text or 'none'} ({error})"
+        ) from error
+    return found.cluster.worker, found.task.index
+
+
+def _multi_worker() -> tf.distribute.Strategy:
+    """Connects to the other workers."""
+    terminate = signal.getsignal(signal.SIGTERM)
+    strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    # TensorFlow has put a handler there that nothing of ours asks.
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, terminate)
+    return strategy
 
 
 def _tpu() -> tf.distribute.Strategy:

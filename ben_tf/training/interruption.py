@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import tensorflow as tf
 
 from ben_tf.training import checkpoints as checkpoints_lib
+from ben_tf.training import devices
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -53,6 +54,10 @@ class StopOnSignal(tf.keras.callbacks.Callback):
         previous = {x: signal.signal(x, self._note) for x in _SIGNALS}
         try:
             yield
+        except devices.LOST_WORKER:
+            # Whoever asked this one to stop has stopped the other as well.
+            self._stop_after_signal()
+            raise
         finally:
             for number, handler in previous.items():
                 signal.signal(number, handler)

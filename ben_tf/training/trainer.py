@@ -36,7 +36,9 @@ def train(config: config_lib.Config, path: str | os.PathLike) -> pathlib.Path:
         missing.
     """
     workdir = workdir_lib.Workdir(path)
-    devices = devices_lib.make_devices(config.strategy)
+    devices = devices_lib.make_devices(
+        config.strategy, worker_timeout_s=config.worker_timeout_s
+    )
     builder = built_dataset.open_dataset(config.data_dir)
     if not devices.is_chief:
         return _train(config, workdir, devices, builder)
@@ -100,7 +102,9 @@ def dry_run(config: config_lib.Config) -> None:
     run = runs.make_run(
         config,
         built_dataset.open_dataset(config.data_dir),
-        devices_lib.make_devices(config.strategy),
+        devices_lib.make_devices(
+            config.strategy, worker_timeout_s=config.worker_timeout_s
+        ),
         # To count labels would read the whole split; any weights take as long.
         positive_weights=[1.0] * config.num_classes,
         load_weights=True,

@@ -188,7 +188,7 @@ def test_more_patches_than_there_are_are_refused(monkeypatch):
     with tarfile.open(fileobj=file, mode="w") as tar:
         for index in range(3):
             tar.addfile(tarfile.TarInfo(f"top/{index}/{index}_VV.tif"))
-    with pytest.raises(errors.ArchiveError, match="top/2/.* more patches"):
+    with pytest.raises(errors.ArchiveError, match=r"top/2/.* more patches"):
         make(file.getvalue())
 
 

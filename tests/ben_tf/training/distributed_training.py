@@ -1,7 +1,8 @@
-"""Trains a small network in a process of its own.
+r"""Trains a small network in a process of its own.
 
     python tests/ben_tf/training/distributed_training.py CONFIG_JSON WORKDIR \
-        [--num_devices=2] [--end_after_step=3 [--signal=9]] [--dry_run]
+        [--network=smooth] [--num_devices=2] \
+        [--end_after_step=3 [--signal=9]] [--dry_run]
 
 With --dry_run it says afterwards what the run would take.
 """
@@ -36,12 +37,15 @@ def _main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("config")
     parser.add_argument("workdir")
+    parser.add_argument(
+        "--network", choices=("smooth", "stateful"), default="smooth"
+    )
     parser.add_argument("--num_devices", type=int, default=1)
     parser.add_argument("--end_after_step", type=int, default=0)
     parser.add_argument("--signal", type=int, default=signal.SIGKILL)
     parser.add_argument("--dry_run", action="store_true")
     arguments = parser.parse_args()
-    tiny_networks.install(tiny_networks.smooth)
+    tiny_networks.install(getattr(tiny_networks, arguments.network))
     (cpu,) = tf.config.list_physical_devices("CPU")
     tf.config.set_logical_device_configuration(
         cpu, [tf.config.LogicalDeviceConfiguration()] * arguments.num_devices

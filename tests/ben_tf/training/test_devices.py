@@ -44,6 +44,11 @@ def test_unknown_strategy():
         '{"cluster": {"worker": ["a:1"]}, "task": {"type": "ps", "index": 0}}',
         '{"cluster": {"worker": ["a:1"]},'
         ' "task": {"type": "worker", "index": 1}}',
+        '{"cluster": {"worker": ["a:1"]},'
+        ' "task": {"type": "worker", "index": -1}}',
+        '{"cluster": {"worker": ["a:1"], "chief": ["b:1"]},'
+        ' "task": {"type": "worker", "index": 0}}',
+        '{"cluster": {"worker": [1]}, "task": {"type": "worker", "index": 0}}',
     ],
 )
 def test_no_usable_tf_config_is_one_sentence(monkeypatch, value):

@@ -15,7 +15,9 @@ import socket
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+import tensorflow as tf
 
 from ben_tf import config as config_lib
 from ben_tf import models
@@ -191,3 +193,43 @@ def test_lost_workers_come_back_and_two_train_as_one(
         "logs",
         "saved_model",
     }
+
+
+def test_a_lost_worker_leaves_no_trace_in_what_is_exported(config, tmp_path):
+    """Not in the statistics of normalisation either, which differ by device."""
+    config = dataclasses.replace(config, strategy="multi_worker")
+    clusters = _clusters()
+
+    def start(index, *options):
+        return _start(
+            config,
+            workdir,
+            "--network=stateful",
+            *options,
+            TF_CONFIG=clusters[index],
+        )
+
+    exported = []
+    for options in ([], ["--end_after_step=5"]):
+        workdir = tmp_path / f"{len(options)}_killed"
+        processes = [start(0), start(1, *options)]
+        try:
+            if options:
+                _end(processes.pop(), expected=-signal.SIGKILL)
+                processes.append(start(1))
+            _end(*processes)
+        finally:
+            for process in processes:
+                process.kill()
+        exported.append(_exported_weights(workdir))
+    unbroken, resumed = exported
+    assert any("moving_variance" in name for name in unbroken)
+    assert resumed.keys() == unbroken.keys()
+    for name, values in unbroken.items():
+        np.testing.assert_array_equal(resumed[name], values, err_msg=name)
+
+
+def _exported_weights(workdir: pathlib.Path) -> dict[str, np.ndarray]:
+    """By name: `saved_model.load` refuses a network of the tests."""
+    module = tf.saved_model.load(str(workdir / "saved_model"))
+    return {x.name: x.numpy() for x in module.variables_of_model}

@@ -1,0 +1,123 @@
+"""Workers wait for each other, say so, and give up in time."""
+
+import concurrent.futures
+import os
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from ben_tf import errors
+from ben_tf.training import worker_meeting
+
+
+def _free_ports(number: int) -> list[int]:
+    sockets = [socket.create_server(("", 0)) for _ in range(number)]
+    ports = [x.getsockname()[1] for x in sockets]
+    for sock in sockets:
+        sock.close()
+    return ports
+
+
+def _addresses(number: int) -> list[str]:
+    return [f"localhost:{port}" for port in _free_ports(number)]
+
+
+def test_three_workers_meet():
+    addresses = _addresses(3)
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        futures = [
+            pool.submit(
+                worker_meeting.wait_for_all, addresses, index, timeout_s=60
+            )
+            for index in range(3)
+        ]
+        # The first may be gone before the last has knocked; TensorFlow's
+        # server would answer for it then.
+        done, _ = concurrent.futures.wait(
+            futures, timeout=30, return_when="FIRST_COMPLETED"
+        )
+        servers = [
+            socket.create_server(("localhost", int(x.rpartition(":")[2])))
+            for x, future in zip(addresses, futures, strict=True)
+            if future in done
+        ]
+        for future in futures:
+            future.result(timeout=30)
+    for server in servers:
+        server.close()
+
+
+def test_one_worker_is_all():
+    worker_meeting.wait_for_all(_addresses(1), 0, timeout_s=0)
+
+
+def test_says_for_whom_it_waits_and_gives_up(monkeypatch, capsys):
+    monkeypatch.setattr(worker_meeting, "_SAY_AFTER_S", 0.5)
+    addresses = _addresses(2)
+    with pytest.raises(errors.UserError) as raised:
+        worker_meeting.wait_for_all(addresses, 1, timeout_s=1)
+    missing = rf"worker 0 at {addresses[0]} (Connection refused)"
+    assert str(raised.value).startswith(f"Waited 1 s in vain for {missing}. ")
+    assert "`worker_timeout_s`" in str(raised.value)
+    assert capsys.readouterr().out == f"Waiting for {missing}, up to 1 s.\n"
+
+
+def test_what_is_no_host_is_named_with_the_reason():
+    host = "x" * 64  # One character too many.
+    with pytest.raises(errors.UserError, match=f"{host}:1 .not the name of a"):
+        worker_meeting.wait_for_all(
+            [*_addresses(1), f"{host}:1"], 0, timeout_s=1
+        )
+
+
+def test_a_port_in_use_is_one_sentence():
+    with socket.create_server(("", 0)) as server:
+        port = server.getsockname()[1]
+        with pytest.raises(errors.UserError, match=f"Port {port} .* in use"):
+            worker_meeting.wait_for_all(
+                [f"localhost:{port}", *_addresses(1)], 0, timeout_s=60
+            )
+
+
+@pytest.mark.parametrize(
+    "address", ["a", "a:", ":1", "a:b", "a:0", "a:65536", "a:-1", "", "a:²"]
+)
+def test_an_address_without_host_or_port_is_refused(address):
+    for index in range(2):
+        with pytest.raises(errors.UserError, match="form HOST:PORT"):
+            worker_meeting.wait_for_all(
+                [address, *_addresses(1)], index, timeout_s=60
+            )
+
+
+@pytest.mark.parametrize(
+    ("number", "exit_code"), [(signal.SIGTERM, -15), (signal.SIGINT, 130)]
+)
+def test_a_signal_ends_the_waiting(tmp_path, number, exit_code):
+    first, second = _addresses(2)
+    config = (
+        f'{{"cluster": {{"worker": ["{first}", "{second}"]}},'
+        ' "task": {"type": "worker", "index": 0}}'
+    )
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "ben_tf.train"),
+            f"--workdir={tmp_path}",
+            f"--data_dir={tmp_path}",
+            "--strategy=multi_worker",
+        ],
+        env={**os.environ, "TF_CONFIG": config, "PYTHONPATH": os.getcwd()},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    line = process.stdout.readline()
+    assert line.startswith(f"Waiting for worker 1 at {second}")
+    process.send_signal(number)
+    output, error = process.communicate(timeout=30)
+    assert process.returncode == exit_code
+    assert output == ""
+    assert len(error.splitlines()) == (number == signal.SIGINT)
