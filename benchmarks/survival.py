@@ -1,0 +1,329 @@
+"""Kills commands, runs them twice at once, damages what they have written.
+
+    python benchmarks/survival.py
+    python benchmarks/survival.py --modes=operations --commands=export,serve
+    python benchmarks/survival.py --modes=operations --commands=train --only=57
+
+Makes its own files, of a sample archive and a small network, and then, for each
+command that writes:
+
+  operations  kill -9 before each call that changes the file system, of Python
+              or of C++, in any of its processes, and the same command again
+  moments     the same at --moments random moments
+  pairs       the command twice at once, --rounds times
+  damage      each file of a finished workdir, dataset and index damaged,
+              emptied and removed, and the commands that read it
+
+Ends with one line a figure, `name: number`:
+
+  lost       a result that is not there, or that the command refuses to make
+             again; of what a command replaces, neither the old nor the new one
+  different  another result than without the kill, and no sentence about it
+  left       files that stay behind
+  raw        an error that a command shows with a traceback
+  hang       no end within ten minutes, or workers that outlive their command
+  left_by_others  the few KB that TensorFlow and Python themselves leave in the
+             temporary folder when they are killed
+
+Needs a C compiler (`cc`), for `file_operations.c`.
+"""
+
+import collections
+import concurrent.futures
+import multiprocessing
+import os
+import pathlib
+import random
+import re
+import shutil
+import sys
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import survival_commands
+import survival_processes
+from absl import app
+from absl import flags
+
+MODES = ("operations", "moments", "pairs", "damage")
+PROBLEMS = ("lost", "different", "left", "raw", "hang", "left_by_others")
+# Of TensorFlow's autograph, and of Python's trial whether a folder is writable.
+_OF_OTHERS = re.compile(r"tmp/(__autograph_generated_file\w{8}\.py|\w{8})")
+
+
+class Base(NamedTuple):
+    """What all trials start from.
+
+    Attributes:
+      root: Folder of everything.
+      results: Command -> what it leaves behind when nothing happens.
+      seconds: Command -> how long it takes then.
+      operations: Command -> its file operations then.
+    """
+
+    root: pathlib.Path
+    results: dict[str, dict[str, str]]
+    seconds: dict[str, float]
+    operations: dict[str, int]
+
+    @property
+    def folder(self) -> pathlib.Path:
+        """With what `SETUP` has made."""
+        return self.root / "base"
+
+
+class Problem(NamedTuple):
+    """Something that must not be.
+
+    Attributes:
+      kind: One of `PROBLEMS`.
+      text: What it is.
+    """
+
+    kind: str
+    text: str
+
+
+# --- One command -----------------------------------------------------------
+
+
+def _start(
+    command: survival_commands.Command,
+    base: pathlib.Path,
+    here: pathlib.Path,
+    *,
+    kill_at: int = 0,
+) -> survival_processes.Process:
+    arguments = [x.format(base=base, here=here) for x in command.arguments]
+    return survival_processes.Process(
+        command.module, arguments, here, kill_at=kill_at
+    )
+
+
+def _prepare(
+    command: survival_commands.Command,
+    base: pathlib.Path,
+    here: pathlib.Path,
+) -> None:
+    for source, target in command.before.items():
+        shutil.copytree(base / source, here / target)
+
+
+def _compare(
+    found: dict[str, str], expected: dict[str, str]
+) -> Iterator[Problem]:
+    for name in sorted(found.keys() | expected.keys()):
+        if name not in found:
+            yield Problem("lost", name)
+        elif name not in expected:
+            is_ours = not _OF_OTHERS.fullmatch(name)
+            yield Problem("left" if is_ours else "left_by_others", name)
+        elif found[name] != expected[name]:
+            yield Problem("different", name)
+
+
+def _is_sentence(printed: str) -> bool:
+    """Whether a command has ended with an error that it explains."""
+    return "Traceback" not in printed and "\nerror: " in f"\n{printed}"
+
+
+def _last_line(printed: str) -> str:
+    return (printed.strip().splitlines() or [""])[-1]
+
+
+# --- Modes -----------------------------------------------------------------
+
+
+def kill(
+    base: Base, name: str, kill_at: int, kill_after_s: float
+) -> list[Problem]:
+    """Kills a command once and gives it again."""
+    command = survival_commands.COMMANDS[name]
+    with survival_processes.folder(base.root) as here:
+        _prepare(command, base.folder, here)
+        old = survival_commands.describe(here)
+        try:
+            process = _start(command, base.folder, here, kill_at=kill_at)
+            if not kill_at:
+                time.sleep(kill_after_s)
+                process.kill()
+            process.end()
+            between = survival_commands.describe(here)
+            again = _start(command, base.folder, here)
+            code = again.end()
+        except TimeoutError as error:
+            return [Problem("hang", str(error))]
+        printed = again.printed()
+        if code:
+            kind = "lost" if _is_sentence(printed) else "raw"
+            return [Problem(kind, _last_line(printed))]
+        problems = list(
+            _compare(survival_commands.describe(here), base.results[name])
+        )
+        for output in command.replaces:
+            states = [
+                {k: v for k, v in x.items() if _is_below(k, output)}
+                for x in (between, old, base.results[name])
+            ]
+            # An index's new data may lie beside the old ones.
+            if not any(states[0].items() >= x.items() for x in states[1:]):
+                problems.append(
+                    Problem("lost", f"{output}, between the two commands")
+                )
+        return problems
+
+
+def _is_below(name: str, output: str) -> bool:
+    return name == output or name.startswith(f"{output}/")
+
+
+def run_twice(base: Base, name: str, seed: int) -> list[Problem]:
+    """Runs a command twice at once."""
+    command = survival_commands.COMMANDS[name]
+    wait_s = base.seconds[name] * random.Random(seed).choice(
+        [0, 0, random.Random(seed).random()]
+    )
+    with survival_processes.folder(base.root) as here:
+        _prepare(command, base.folder, here)
+        try:
+            processes = [_start(command, base.folder, here)]
+            time.sleep(wait_s)
+            processes.append(_start(command, base.folder, here))
+            codes = [x.end() for x in processes]
+        except TimeoutError as error:
+            return [Problem("hang", str(error))]
+        problems = [
+            Problem("raw", _last_line(x.printed()))
+            for x, code in zip(processes, codes, strict=True)
+            if code and not _is_sentence(x.printed())
+        ]
+        if all(codes):
+            lines = [_last_line(x.printed()) for x in processes]
+            problems.append(Problem("lost", f"both refuse: {lines}"))
+        return problems + list(
+            _compare(survival_commands.describe(here), base.results[name])
+        )
+
+
+# --- All of it -------------------------------------------------------------
+
+
+def _make_base(root: pathlib.Path, names: list[str]) -> Base:
+    base = Base(root, {}, {}, {})
+    base.folder.mkdir()
+    for command in survival_commands.SETUP:
+        process = _start(command, base.folder, base.folder)
+        if process.end():
+            sys.exit(f"{command.module} has failed:\n{process.printed()}")
+    for log in base.folder.glob("[cl]o*.*"):
+        log.unlink()
+    tarballs = base.folder / "tarballs"
+    tarballs.mkdir()
+    for name, source in (
+        ("BigEarthNet-S2-v1.0", "BigEarthNet-v1.0"),
+        ("BigEarthNet-S1-v1.0", "BigEarthNet-S1-v1.0"),
+    ):
+        with tarfile.open(tarballs / f"{name}.tar.gz", "w:gz") as tar:
+            tar.add(base.folder / "archive" / source, source)
+    for name in names:
+        command = survival_commands.COMMANDS[name]
+        with survival_processes.folder(root) as here:
+            _prepare(command, base.folder, here)
+            process = _start(command, base.folder, here)
+            if process.end():
+                sys.exit(f"{name} has failed:\n{process.printed()}")
+            base.results[name] = survival_commands.describe(here)
+            base.seconds[name] = process.seconds
+            base.operations[name] = process.file_operations
+    return base
+
+
+def _trials(
+    base: Base, modes: list[str], *, moments: int, rounds: int, only: int
+) -> Iterator[tuple[str, Callable[..., list[Problem]], tuple]]:
+    """Yields what to call, and how to name it."""
+    for name, operations in base.operations.items():
+        if "operations" in modes:
+            for at in [only] if only else range(1, operations + 1):
+                yield f"{name}, operation {at}", kill, (base, name, at, 0)
+        if "moments" in modes:
+            for seed in [only] if only else range(1, moments + 1):
+                share = random.Random(seed).random()
+                yield (
+                    f"{name}, moment {seed}",
+                    kill,
+                    (base, name, 0, share * base.seconds[name]),
+                )
+        if "pairs" in modes:
+            for seed in [only] if only else range(1, rounds + 1):
+                yield f"{name}, pair {seed}", run_twice, (base, name, seed)
+
+
+def main(argv: list[str]) -> None:
+    """Runs the modes that the flags name."""
+    del argv
+    names = FLAGS.commands or list(survival_commands.COMMANDS)
+    survival_processes.restart_with_counter()
+    root = pathlib.Path(tempfile.mkdtemp(prefix="survival_"))
+    try:
+        _run(root, names)
+    finally:
+        if not FLAGS.keep:
+            shutil.rmtree(root, ignore_errors=True)
+
+
+def _run(root: pathlib.Path, names: list[str]) -> None:
+    base = _make_base(root, names)
+    for name in names:
+        print(
+            f"{name}: {base.seconds[name]:.1f} s, "
+            f"{base.operations[name]} file operations",
+            flush=True,
+        )
+    counts: collections.Counter[str] = collections.Counter()
+    num_trials: collections.Counter[str] = collections.Counter()
+    # Forks, as the commands are, of a process that has computed nothing.
+    with concurrent.futures.ProcessPoolExecutor(
+        FLAGS.lanes, mp_context=multiprocessing.get_context("fork")
+    ) as pool:
+        futures = {
+            pool.submit(function, *arguments): label
+            for label, function, arguments in _trials(
+                base,
+                FLAGS.modes,
+                moments=FLAGS.moments,
+                rounds=FLAGS.rounds,
+                only=FLAGS.only,
+            )
+        }
+        for future in concurrent.futures.as_completed(futures):
+            label = futures[future]
+            num_trials[re.sub(r" \d+$", "s", label)] += 1
+            for problem in future.result():
+                counts[problem.kind] += 1
+                if problem.kind != "left_by_others":
+                    print(
+                        f"{label}: {problem.kind}: {problem.text}", flush=True
+                    )
+    for label, number in num_trials.items():
+        print(f"{label}: {number}")
+    for kind in PROBLEMS:
+        print(f"{kind}: {counts[kind]}")
+
+
+FLAGS = flags.FLAGS
+
+
+if __name__ == "__main__":
+    flags.DEFINE_list("modes", list(MODES), f"Any of {', '.join(MODES)}.")
+    flags.DEFINE_list("commands", [], "Any of them; all by default.")
+    flags.DEFINE_integer("moments", 25, "Random moments for each command.")
+    flags.DEFINE_integer("rounds", 100, "Pairs of each command.")
+    flags.DEFINE_integer("only", 0, "Repeat this one operation or round.")
+    flags.DEFINE_integer("lanes", os.cpu_count(), "Trials at once.")
+    flags.DEFINE_bool("keep", False, "Keep the folder with all files.")
+    app.run(main)
