@@ -274,7 +274,9 @@ class Workdir:
 
 def _history_rows(lines: Sequence[Sequence[str]]) -> list[dict[str, str]]:
     """Raises ValueError unless the lines are a header and numbers below it."""
-    header, *rows = lines or [["epoch"]]
+    if not lines:
+        raise ValueError("it is empty")
+    header, *rows = lines
     if not all(name and name.isprintable() for name in header):
         raise ValueError("a column has no name that can be shown")
     if "epoch" not in header or len(set(header)) < len(header):

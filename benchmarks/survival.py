@@ -2,7 +2,7 @@
 
     python benchmarks/survival.py
     python benchmarks/survival.py --modes=operations --commands=export,serve
-    python benchmarks/survival.py --modes=operations --commands=train --only=57
+    python benchmarks/survival.py --match='train, operation 57$'
 
 Makes its own files, of a sample archive and a small network, and then, for each
 command that writes:
@@ -14,7 +14,13 @@ command that writes:
   damage      each file of a finished workdir, dataset and index damaged,
               emptied and removed, and the commands that read it
 
-Ends with one line a figure, `name: number`:
+Ends with one line a figure, `name: number`. For damaged files:
+
+  equal      the result is the same; the command does not need the file
+  said       another result, with a sentence that names the file
+  refused    an error in a sentence
+
+and for all:
 
   lost       a result that is not there, or that the command refuses to make
              again; of what a command replaces, neither the old nor the new one
@@ -50,9 +56,13 @@ from absl import app
 from absl import flags
 
 MODES = ("operations", "moments", "pairs", "damage")
-PROBLEMS = ("lost", "different", "left", "raw", "hang", "left_by_others")
-# Of TensorFlow's autograph, and of Python's trial whether a folder is writable.
-_OF_OTHERS = re.compile(r"tmp/(__autograph_generated_file\w{8}\.py|\w{8})")
+PROBLEMS = ("lost", "different", "left", "raw", "hang")
+_HARMLESS = ("equal", "said", "refused", "left_by_others")
+# Of TensorFlow's autograph, of Python's trial whether a folder is writable, and
+# the sockets of its worker processes.
+_OF_OTHERS = re.compile(
+    r"tmp/(__autograph_generated_file\w{8}\.py|\w{8}|pymp-\w{8}/.*)"
+)
 
 
 class Base(NamedTuple):
@@ -63,12 +73,14 @@ class Base(NamedTuple):
       results: Command -> what it leaves behind when nothing happens.
       seconds: Command -> how long it takes then.
       operations: Command -> its file operations then.
+      printed: Reading -> what it prints then.
     """
 
     root: pathlib.Path
     results: dict[str, dict[str, str]]
     seconds: dict[str, float]
     operations: dict[str, int]
+    printed: dict[str, str]
 
     @property
     def folder(self) -> pathlib.Path:
@@ -77,10 +89,10 @@ class Base(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """Something that must not be.
+    """What came of a trial, mostly something that must not be.
 
     Attributes:
-      kind: One of `PROBLEMS`.
+      kind: One of `PROBLEMS`, or what is harmless.
       text: What it is.
     """
 
@@ -157,13 +169,14 @@ def kill(
             code = again.end()
         except TimeoutError as error:
             return [Problem("hang", str(error))]
-        printed = again.printed()
-        if code:
-            kind = "lost" if _is_sentence(printed) else "raw"
-            return [Problem(kind, _last_line(printed))]
         problems = list(
             _compare(survival_commands.describe(here), base.results[name])
         )
+        printed = again.printed()
+        # A build says that its dataset is there already, if it is.
+        if code and (problems or not _is_sentence(printed)):
+            kind = "lost" if _is_sentence(printed) else "raw"
+            return [Problem(kind, _last_line(printed))]
         for output in command.replaces:
             states = [
                 {k: v for k, v in x.items() if _is_below(k, output)}
@@ -209,11 +222,83 @@ def run_twice(base: Base, name: str, seed: int) -> list[Problem]:
         )
 
 
+def _flip(content: bytes) -> bytes:
+    middle = len(content) // 2
+    return (
+        content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+    )
+
+
+DAMAGES: dict[str, Callable[[bytes], bytes | None]] = {
+    "flipped": _flip,
+    "cut": lambda content: content[: len(content) // 2],
+    "emptied": lambda content: b"",
+    "removed": lambda content: None,
+}
+
+
+def damage(base: Base, name: str, file: str, how: str) -> list[Problem]:
+    """Damages one file and gives a command that reads it."""
+    reading = survival_commands.READINGS[name]
+    with survival_processes.folder(base.root) as here:
+        _prepare_reading(reading, base.folder, here)
+        path = here / file
+        before = survival_commands.describe(here)
+        content = DAMAGES[how](path.read_bytes())
+        if content is None:
+            path.unlink()
+        else:
+            path.write_bytes(content)
+        damaged = survival_commands.describe(here)
+        try:
+            process = _start(reading.command, base.folder, here)
+            code = process.end()
+        except TimeoutError as error:
+            return [Problem("hang", str(error))]
+        printed = process.printed().replace(str(here), "HERE")
+        if code:
+            is_sentence = _is_sentence(printed)
+            line = _last_line(printed)
+            return [Problem("refused" if is_sentence else "raw", line)]
+        found = survival_commands.describe(here)
+        expected = dict(base.results[name])
+        for key in before.keys() | damaged.keys():
+            # What is damaged stays so where the command writes something else.
+            if before.get(key) != damaged.get(key) and (
+                before.get(key) == expected.get(key)
+            ):
+                found.pop(key, None)
+                expected.pop(key, None)
+        problems = list(_compare(found, expected))
+        if not problems:
+            return [Problem("equal", "")]
+        if any("HERE" in x for x in _new_lines(printed, base.printed[name])):
+            return [Problem("said", "")]
+        return problems
+
+
+def _prepare_reading(
+    reading: survival_commands.Reading,
+    base: pathlib.Path,
+    here: pathlib.Path,
+) -> None:
+    shutil.copytree(base / reading.damaged, here / reading.damaged)
+
+
+def _new_lines(printed: str, expected: str) -> set[str]:
+    """Lines that a command has not printed before, whatever the numbers."""
+    lines, known = (
+        {re.sub(r"\d+", "", x) for x in re.split(r"[\r\n]+", text)}
+        for text in (printed, expected)
+    )
+    return lines - known
+
+
 # --- All of it -------------------------------------------------------------
 
 
 def _make_base(root: pathlib.Path, names: list[str]) -> Base:
-    base = Base(root, {}, {}, {})
+    base = Base(root, {}, {}, {}, {})
     base.folder.mkdir()
     for command in survival_commands.SETUP:
         process = _start(command, base.folder, base.folder)
@@ -242,16 +327,27 @@ def _make_base(root: pathlib.Path, names: list[str]) -> Base:
     return base
 
 
+def _read_undamaged(base: Base) -> None:
+    for name, reading in survival_commands.READINGS.items():
+        with survival_processes.folder(base.root) as here:
+            _prepare_reading(reading, base.folder, here)
+            process = _start(reading.command, base.folder, here)
+            if process.end():
+                sys.exit(f"{name} has failed:\n{process.printed()}")
+            base.results[name] = survival_commands.describe(here)
+            base.printed[name] = process.printed().replace(str(here), "HERE")
+
+
 def _trials(
-    base: Base, modes: list[str], *, moments: int, rounds: int, only: int
+    base: Base, modes: list[str], *, moments: int, rounds: int
 ) -> Iterator[tuple[str, Callable[..., list[Problem]], tuple]]:
     """Yields what to call, and how to name it."""
     for name, operations in base.operations.items():
         if "operations" in modes:
-            for at in [only] if only else range(1, operations + 1):
+            for at in range(1, operations + 1):
                 yield f"{name}, operation {at}", kill, (base, name, at, 0)
         if "moments" in modes:
-            for seed in [only] if only else range(1, moments + 1):
+            for seed in range(1, moments + 1):
                 share = random.Random(seed).random()
                 yield (
                     f"{name}, moment {seed}",
@@ -259,8 +355,16 @@ def _trials(
                     (base, name, 0, share * base.seconds[name]),
                 )
         if "pairs" in modes:
-            for seed in [only] if only else range(1, rounds + 1):
+            for seed in range(1, rounds + 1):
                 yield f"{name}, pair {seed}", run_twice, (base, name, seed)
+    if "damage" in modes:
+        for name, reading in survival_commands.READINGS.items():
+            for path in sorted((base.folder / reading.damaged).rglob("*")):
+                if path.is_file() and path.name != ".lock":
+                    file = path.relative_to(base.folder).as_posix()
+                    for how in DAMAGES:
+                        label = f"{name}: {file} {how}"
+                        yield label, damage, (base, name, file, how)
 
 
 def main(argv: list[str]) -> None:
@@ -278,6 +382,8 @@ def main(argv: list[str]) -> None:
 
 def _run(root: pathlib.Path, names: list[str]) -> None:
     base = _make_base(root, names)
+    if "damage" in FLAGS.modes:
+        _read_undamaged(base)
     for name in names:
         print(
             f"{name}: {base.seconds[name]:.1f} s, "
@@ -297,21 +403,21 @@ def _run(root: pathlib.Path, names: list[str]) -> None:
                 FLAGS.modes,
                 moments=FLAGS.moments,
                 rounds=FLAGS.rounds,
-                only=FLAGS.only,
             )
+            if re.search(FLAGS.match, label)
         }
         for future in concurrent.futures.as_completed(futures):
             label = futures[future]
-            num_trials[re.sub(r" \d+$", "s", label)] += 1
+            num_trials[re.sub(r" \d+$", "s", label.partition(":")[0])] += 1
             for problem in future.result():
                 counts[problem.kind] += 1
-                if problem.kind != "left_by_others":
+                if problem.kind not in _HARMLESS:
                     print(
                         f"{label}: {problem.kind}: {problem.text}", flush=True
                     )
     for label, number in num_trials.items():
         print(f"{label}: {number}")
-    for kind in PROBLEMS:
+    for kind in (*_HARMLESS, *PROBLEMS):
         print(f"{kind}: {counts[kind]}")
 
 
@@ -323,7 +429,7 @@ if __name__ == "__main__":
     flags.DEFINE_list("commands", [], "Any of them; all by default.")
     flags.DEFINE_integer("moments", 25, "Random moments for each command.")
     flags.DEFINE_integer("rounds", 100, "Pairs of each command.")
-    flags.DEFINE_integer("only", 0, "Repeat this one operation or round.")
+    flags.DEFINE_string("match", "", "Only trials with this in their names.")
     flags.DEFINE_integer("lanes", os.cpu_count(), "Trials at once.")
     flags.DEFINE_bool("keep", False, "Keep the folder with all files.")
     app.run(main)

@@ -1,11 +1,10 @@
-"""The commands that `survival` kills: what they need, write and leave behind."""
+"""The commands that `survival` kills: what they need, write and leave."""
 
 import csv
 import dataclasses
 import hashlib
 import pathlib
 import re
-from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 
@@ -138,6 +137,89 @@ COMMANDS: Mapping[str, Command] = {
 }
 
 
+@dataclasses.dataclass(frozen=True)
+class Reading:
+    """Commands that read files which may have been damaged.
+
+    Attributes:
+      damaged: Folder of `base`, copied to `here`, of which each file in turn is
+        damaged.
+      command: What reads it, and writes to `here`.
+    """
+
+    damaged: str
+    command: Command
+
+
+READINGS: Mapping[str, Reading] = {
+    "run, trained on": Reading(
+        "run",
+        dataclasses.replace(
+            _train("{here}/run"),
+            arguments=[*_train("{here}/run").arguments, "--epochs=3"],
+        ),
+    ),
+    "run, evaluated": Reading("run", _evaluate("{here}/run", "test")),
+    "run, reported": Reading("run", COMMANDS["report"]),
+    "run, exported": Reading("run", COMMANDS["export"]),
+    "run, predicting": Reading(
+        "run",
+        dataclasses.replace(
+            COMMANDS["predict"],
+            arguments=[
+                "--saved_model={here}/run/saved_model",
+                *COMMANDS["predict"].arguments[1:],
+            ],
+        ),
+    ),
+    "data, trained on": Reading(
+        "data",
+        Command(
+            "ben_tf.train",
+            ["--workdir={here}/new", "--data_dir={here}/data", *TRAIN_FLAGS],
+        ),
+    ),
+    "data, embedded": Reading(
+        "data",
+        Command(
+            "ben_tf.retrieval",
+            [
+                "build",
+                "--saved_model={base}/run/saved_model",
+                "--data_dir={here}/data",
+                "--output_dir={here}/new",
+                "--split=train,validation,test",
+            ],
+        ),
+    ),
+    "index, served": Reading(
+        "index",
+        Command(
+            "ben_tf.retrieval",
+            [
+                "serve",
+                "--index={here}/index",
+                "--saved_model={base}/run/saved_model",
+                "--output_dir={here}/new",
+            ],
+        ),
+    ),
+    "index, asked": Reading(
+        "index",
+        Command(
+            "ben_tf.retrieval",
+            [
+                "gallery",
+                "--index={here}/index",
+                "--data_dir={base}/data",
+                "--output_file={here}/new.html",
+                "--num_queries=2",
+            ],
+        ),
+    ),
+}
+
+
 # --- What is left behind ---------------------------------------------------
 
 # TensorBoard's event files carry times, and one more comes with each resume.
@@ -156,6 +238,9 @@ def describe(folder: pathlib.Path) -> dict[str, str]:
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         if path.is_dir() or _IGNORED.fullmatch(name):
+            continue
+        if not path.is_file():
+            result[name] = "no file"
             continue
         if match := _CHECKPOINT.fullmatch(name):
             listed = _checkpoints(folder / match[1])

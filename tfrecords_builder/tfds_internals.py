@@ -17,6 +17,8 @@ from tensorflow_datasets.proto import tf_example_generated_pb2
 # and renames that folder at the very end. It takes no name that begins with
 # "incomplete." for a version.
 UNFINISHED_PATTERN = "incomplete.*_*"
+# Single files are written as `incomplete.<32 hexadecimal digits>.<name>`.
+UNFINISHED_FILE_PATTERN = f"incomplete.{'[0-9a-f]' * 32}.*"
 
 
 def unfinished_prefix(purpose: str) -> str:

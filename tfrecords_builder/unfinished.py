@@ -18,13 +18,18 @@ _OLD = tfds_internals.unfinished_prefix("OLD")
 
 
 def clean_up(dataset_dir: str | os.PathLike[str]) -> Iterator[str]:
-    """Removes unfinished versions of all configs; yields what it did.
+    """Removes unfinished versions and files of all configs.
+
+    Yields what it did, but for files, of which TFDS writes new ones.
 
     A version that was being replaced is put back if the new one had not taken
     its place yet.
     """
+    dataset_dir = pathlib.Path(dataset_dir)
+    for file in dataset_dir.rglob(tfds_internals.UNFINISHED_FILE_PATTERN):
+        file.unlink()
     pattern = f"*/{tfds_internals.UNFINISHED_PATTERN}"
-    for folder in sorted(pathlib.Path(dataset_dir).glob(pattern)):
+    for folder in sorted(dataset_dir.glob(pattern)):
         final = folder.with_name(folder.name.removeprefix(_OLD))
         if folder != final and not final.exists():
             folder.rename(final)

@@ -3,6 +3,7 @@
 import itertools
 import os
 import pathlib
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -69,6 +70,14 @@ def write_report(
     if index or run.index.is_dir():
         nearest = shown_patches.nearest(index or run.index, predicted)
     groups = shown_patches.groups(evaluation, predicted, sample_f2, num_patches)
+    learned = history.History.read(run)
+    # Imported weights have no such checkpoints, and no curves.
+    if learned is None and run.last_checkpoints.is_dir():
+        print(
+            f"No epoch in {run.history_file}: the page shows no curves of "
+            "training.",
+            file=sys.stderr,
+        )
     content = page.render(
         "run",
         evaluation=evaluation,
@@ -83,7 +92,7 @@ def write_report(
         charts=charts.draw(
             evaluation,
             predicted,
-            history.History.read(run),
+            learned,
             sample_f2=sample_f2,
         ),
         class_table=tables.class_scores(evaluation),

@@ -1,6 +1,7 @@
 """Checkpoints: the state from which a run resumes, and its best weights."""
 
 import contextlib
+import functools
 import math
 import os
 import pathlib
@@ -244,21 +245,33 @@ class Checkpoints(tf.keras.callbacks.Callback):
             infinite. The one before is kept.
         """
         self._check_data()
-        _agree(self._model)
+        if self._statistics:
+            tf.distribute.get_strategy().run(self._agree)
         _save(self._manager, self._workdir, self._variables)
 
+    @functools.cached_property
+    def _statistics(self) -> list[tf.Variable]:
+        """Statistics of normalisation of which each device has its own."""
+        if tf.distribute.get_strategy().num_replicas_in_sync == 1:
+            return []
+        return [
+            x
+            for x in self._model.variables
+            if x.synchronization == tf.VariableSynchronization.ON_READ
+        ]
 
-def _agree(model: tf.keras.Model) -> None:
-    """Gives the statistics of normalisation the same values on all devices.
+    @tf.function
+    def _agree(self) -> None:
+        """Gives them the mean on all devices, which a checkpoint holds.
 
-    Each device keeps averages of its own, of which a checkpoint holds the mean.
-    Going on from that mean, a run does what it does when it resumes.
-    """
-    if tf.distribute.get_strategy().num_replicas_in_sync == 1:
-        return
-    for variable in model.variables:
-        if variable.synchronization == tf.VariableSynchronization.ON_READ:
-            variable.assign(variable.read_value())
+        Going on from it, a run does what it does when it resumes from there.
+        """
+        means = tf.distribute.get_replica_context().all_reduce(
+            tf.distribute.ReduceOp.MEAN,
+            [x.read_value() for x in self._statistics],
+        )
+        for variable, mean in zip(self._statistics, means, strict=True):
+            variable.assign(mean)
 
 
 def _save(

@@ -1,6 +1,7 @@
 """Trains a run from its last checkpoint to the end."""
 
 import functools
+import sys
 
 import tensorflow as tf
 
@@ -52,6 +53,8 @@ def fit(
       devices.LOST_WORKER: One of several workers is gone.
     """
     epoch, step = divmod(checkpoints.steps_done, run.steps_per_epoch)
+    if run.devices.is_chief and epoch:
+        _say_what_history_lacks(workdir, num_epochs_done=epoch)
     if step:
         # Keras cannot begin in the middle of an epoch, so that its rest gets a
         # `fit` of its own.
@@ -67,6 +70,21 @@ def fit(
         print(
             f"Stopped early: {checkpoints_lib.MONITOR} has not risen for "
             f"{run.config.early_stopping_patience} epochs."
+        )
+
+
+def _say_what_history_lacks(
+    workdir: workdir_lib.Workdir, *, num_epochs_done: int
+) -> None:
+    rows = workdir.read_history() if workdir.history_file.exists() else []
+    known = {int(row["epoch"]) for row in rows}
+    lost = [x for x in range(1, num_epochs_done + 1) if x not in known]
+    if lost:
+        print(
+            f"{workdir.history_file} does not hold epoch "
+            f"{', '.join(map(str, lost))}. Training goes on; the curves will "
+            "lack it.",
+            file=sys.stderr,
         )
 
 

@@ -142,6 +142,7 @@ def test_files_about_a_split_stay_in_the_workdir(workdir, split, name):
         ("epoch,\n1,2\n", "no name"),
         ("epoch,\x1b\n1,2\n", "no name"),
         ("epoch,loss\n1,2\n1,3\n", "epoch '1' after 1"),
+        ("", "it is empty"),
         ("epoch,loss\n,2\n", "epoch '' after 0"),
         ("epoch,loss\nnan,2\n", "epoch 'nan' after 0"),
         ("epoch,loss\n1e400,2\n", "epoch '1e400' after 0"),

@@ -6,9 +6,11 @@ import pathlib
 import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
+from etils import epath
 from hypothesis import given
 from hypothesis import strategies
 from tensorflow_datasets.core import hashing
+from tensorflow_datasets.core import utils
 from tensorflow_datasets.core.utils import shard_utils
 
 from tfrecords_builder import tfds_internals
@@ -83,6 +85,15 @@ def test_write_splits_is_called_once_in_the_unfinished_folder(tmp_path):
     assert folder.name.endswith(f"_{final.name}")
     assert not folder.exists()
     assert final.is_dir()
+
+
+def test_a_file_that_is_not_whole_has_a_name_that_is_cleaned_up(tmp_path):
+    final = epath.Path(tmp_path) / "metadata.json"
+    with utils.incomplete_file(final) as unfinished:
+        unfinished.touch()
+        pattern = tfds_internals.UNFINISHED_FILE_PATTERN
+        assert pathlib.Path(unfinished).match(pattern)
+    assert not pathlib.Path(final).match(pattern)
 
 
 def test_files_named_by_the_template_are_what_tfds_reads(tmp_path):

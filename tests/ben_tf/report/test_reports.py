@@ -242,7 +242,7 @@ def test_runs_are_compared(run, data_dir, tmp_path):
     assert "0.7873" in text
 
 
-def test_missing_and_damaged_files_are_named(run, data_dir, tmp_path):
+def test_missing_and_damaged_files_are_named(run, data_dir, tmp_path, capsys):
     def write():
         return reports.write_report(workdir=broken, data_dir=data_dir)
 
@@ -257,6 +257,9 @@ def test_missing_and_damaged_files_are_named(run, data_dir, tmp_path):
     with pytest.raises(errors.UserError, match=r"history\.csv cannot be read"):
         write()
     (broken / "history.csv").unlink()
+    (broken / "checkpoints" / "last").mkdir(parents=True, exist_ok=True)
+    write()
+    assert "history.csv: the page shows no curves" in capsys.readouterr().err
     with pytest.raises(errors.UserError, match="Build it of the same"):
         index_builder.build_index(
             saved_model=run / "saved_model",

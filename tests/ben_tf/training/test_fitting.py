@@ -171,6 +171,25 @@ def test_history_that_cannot_be_written_is_one_sentence(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("left", ["", "epoch,loss\n2,0.5\n"])
+def test_epochs_that_history_has_lost_are_named(tmp_path, capsys, left):
+    run = _run(epochs=2)
+    checkpoints = _checkpoints(run, tmp_path)
+    workdir = workdir_lib.Workdir(tmp_path)
+    fitting.fit(run, checkpoints, workdir)
+    assert "history.csv" not in capsys.readouterr().err
+    if left:
+        workdir.history_file.write_text(left)
+    else:
+        workdir.history_file.unlink()
+    run = _run(epochs=3)
+    checkpoints = _checkpoints(run, tmp_path)
+    checkpoints.restore_last(workdir)
+    fitting.fit(run, checkpoints, workdir)
+    lost = "1" if left else "1, 2"
+    assert f"does not hold epoch {lost}. " in capsys.readouterr().err
+
+
 def test_patience_is_remembered_by_the_next_process(tmp_path, capsys):
     # A rate of 0: the first epoch stays the best.
     options = {"learning_rate": 0.0, "early_stopping_patience": 2}
