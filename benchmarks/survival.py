@@ -24,7 +24,7 @@ and for all:
 
   lost       a result that is not there, or that the command refuses to make
              again; of what a command replaces, neither the old nor the new one
-  different  another result than without the kill, and no sentence about it
+  different  another result than undisturbed, and no sentence about it
   left       files that stay behind
   raw        an error that a command shows with a traceback
   hang       no end within ten minutes, or workers that outlive their command
@@ -73,7 +73,7 @@ class Base(NamedTuple):
       results: Command -> what it leaves behind when nothing happens.
       seconds: Command -> how long it takes then.
       operations: Command -> its file operations then.
-      printed: Reading -> what it prints then.
+      printed: Command -> what it prints then.
     """
 
     root: pathlib.Path
@@ -239,9 +239,9 @@ DAMAGES: dict[str, Callable[[bytes], bytes | None]] = {
 
 def damage(base: Base, name: str, file: str, how: str) -> list[Problem]:
     """Damages one file and gives a command that reads it."""
-    reading = survival_commands.READINGS[name]
+    command = survival_commands.READINGS[name]
     with survival_processes.folder(base.root) as here:
-        _prepare_reading(reading, base.folder, here)
+        _prepare(command, base.folder, here)
         path = here / file
         before = survival_commands.describe(here)
         content = DAMAGES[how](path.read_bytes())
@@ -251,7 +251,7 @@ def damage(base: Base, name: str, file: str, how: str) -> list[Problem]:
             path.write_bytes(content)
         damaged = survival_commands.describe(here)
         try:
-            process = _start(reading.command, base.folder, here)
+            process = _start(command, base.folder, here)
             code = process.end()
         except TimeoutError as error:
             return [Problem("hang", str(error))]
@@ -277,14 +277,6 @@ def damage(base: Base, name: str, file: str, how: str) -> list[Problem]:
         return problems
 
 
-def _prepare_reading(
-    reading: survival_commands.Reading,
-    base: pathlib.Path,
-    here: pathlib.Path,
-) -> None:
-    shutil.copytree(base / reading.damaged, here / reading.damaged)
-
-
 def _new_lines(printed: str, expected: str) -> set[str]:
     """Lines that a command has not printed before, whatever the numbers."""
     lines, known = (
@@ -297,15 +289,15 @@ def _new_lines(printed: str, expected: str) -> set[str]:
 # --- All of it -------------------------------------------------------------
 
 
-def _make_base(root: pathlib.Path, names: list[str]) -> Base:
+def _make_base(
+    root: pathlib.Path, names: list[str], *, with_readings: bool
+) -> Base:
     base = Base(root, {}, {}, {}, {})
     base.folder.mkdir()
     for command in survival_commands.SETUP:
         process = _start(command, base.folder, base.folder)
         if process.end():
             sys.exit(f"{command.module} has failed:\n{process.printed()}")
-    for log in base.folder.glob("[cl]o*.*"):
-        log.unlink()
     tarballs = base.folder / "tarballs"
     tarballs.mkdir()
     for name, source in (
@@ -315,27 +307,27 @@ def _make_base(root: pathlib.Path, names: list[str]) -> Base:
         with tarfile.open(tarballs / f"{name}.tar.gz", "w:gz") as tar:
             tar.add(base.folder / "archive" / source, source)
     for name in names:
-        command = survival_commands.COMMANDS[name]
-        with survival_processes.folder(root) as here:
-            _prepare(command, base.folder, here)
-            process = _start(command, base.folder, here)
-            if process.end():
-                sys.exit(f"{name} has failed:\n{process.printed()}")
-            base.results[name] = survival_commands.describe(here)
-            base.seconds[name] = process.seconds
-            base.operations[name] = process.file_operations
+        process = _run_undisturbed(base, name, survival_commands.COMMANDS[name])
+        base.seconds[name] = process.seconds
+        base.operations[name] = process.file_operations
+    if with_readings:
+        for name, command in survival_commands.READINGS.items():
+            _run_undisturbed(base, name, command)
     return base
 
 
-def _read_undamaged(base: Base) -> None:
-    for name, reading in survival_commands.READINGS.items():
-        with survival_processes.folder(base.root) as here:
-            _prepare_reading(reading, base.folder, here)
-            process = _start(reading.command, base.folder, here)
-            if process.end():
-                sys.exit(f"{name} has failed:\n{process.printed()}")
-            base.results[name] = survival_commands.describe(here)
-            base.printed[name] = process.printed().replace(str(here), "HERE")
+def _run_undisturbed(
+    base: Base, name: str, command: survival_commands.Command
+) -> survival_processes.Process:
+    """Notes what a command leaves behind and prints."""
+    here = pathlib.Path(tempfile.mkdtemp(dir=base.root))
+    _prepare(command, base.folder, here)
+    process = _start(command, base.folder, here)
+    if process.end():
+        sys.exit(f"{name} has failed:\n{process.printed()}")
+    base.results[name] = survival_commands.describe(here)
+    base.printed[name] = process.printed().replace(str(here), "HERE")
+    return process
 
 
 def _trials(
@@ -358,8 +350,9 @@ def _trials(
             for seed in range(1, rounds + 1):
                 yield f"{name}, pair {seed}", run_twice, (base, name, seed)
     if "damage" in modes:
-        for name, reading in survival_commands.READINGS.items():
-            for path in sorted((base.folder / reading.damaged).rglob("*")):
+        for name, command in survival_commands.READINGS.items():
+            (damaged,) = command.before
+            for path in sorted((base.folder / damaged).rglob("*")):
                 if path.is_file() and path.name != ".lock":
                     file = path.relative_to(base.folder).as_posix()
                     for how in DAMAGES:
@@ -371,19 +364,18 @@ def main(argv: list[str]) -> None:
     """Runs the modes that the flags name."""
     del argv
     names = FLAGS.commands or list(survival_commands.COMMANDS)
-    survival_processes.restart_with_counter()
+    library_dir = survival_processes.restart_with_counter()
     root = pathlib.Path(tempfile.mkdtemp(prefix="survival_"))
     try:
         _run(root, names)
     finally:
+        shutil.rmtree(library_dir, ignore_errors=True)
         if not FLAGS.keep:
             shutil.rmtree(root, ignore_errors=True)
 
 
 def _run(root: pathlib.Path, names: list[str]) -> None:
-    base = _make_base(root, names)
-    if "damage" in FLAGS.modes:
-        _read_undamaged(base)
+    base = _make_base(root, names, with_readings="damage" in FLAGS.modes)
     for name in names:
         print(
             f"{name}: {base.seconds[name]:.1f} s, "

@@ -137,85 +137,61 @@ COMMANDS: Mapping[str, Command] = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
-class Reading:
-    """Commands that read files which may have been damaged.
-
-    Attributes:
-      damaged: Folder of `base`, copied to `here`, of which each file in turn is
-        damaged.
-      command: What reads it, and writes to `here`.
-    """
-
-    damaged: str
-    command: Command
-
-
-READINGS: Mapping[str, Reading] = {
-    "run, trained on": Reading(
-        "run",
-        dataclasses.replace(
-            _train("{here}/run"),
-            arguments=[*_train("{here}/run").arguments, "--epochs=3"],
-        ),
+# What a command reads is damaged: the one folder that it finds in `here`.
+READINGS: Mapping[str, Command] = {
+    "run, trained on": dataclasses.replace(
+        COMMANDS["train"],
+        arguments=[*COMMANDS["train"].arguments, "--epochs=3"],
+        before={"run": "run"},
     ),
-    "run, evaluated": Reading("run", _evaluate("{here}/run", "test")),
-    "run, reported": Reading("run", COMMANDS["report"]),
-    "run, exported": Reading("run", COMMANDS["export"]),
-    "run, predicting": Reading(
-        "run",
-        dataclasses.replace(
-            COMMANDS["predict"],
-            arguments=[
-                "--saved_model={here}/run/saved_model",
-                *COMMANDS["predict"].arguments[1:],
-            ],
-        ),
+    "run, evaluated": COMMANDS["evaluate"],
+    "run, reported": COMMANDS["report"],
+    "run, exported": COMMANDS["export"],
+    "run, predicting": Command(
+        "ben_tf.predict",
+        [
+            "--saved_model={here}/run/saved_model",
+            "--input={base}/tarballs",
+            "--output={here}/labels.csv",
+        ],
+        before={"run": "run"},
     ),
-    "data, trained on": Reading(
-        "data",
-        Command(
-            "ben_tf.train",
-            ["--workdir={here}/new", "--data_dir={here}/data", *TRAIN_FLAGS],
-        ),
+    "data, trained on": Command(
+        "ben_tf.train",
+        ["--workdir={here}/new", "--data_dir={here}/data", *TRAIN_FLAGS],
+        before={"data": "data"},
     ),
-    "data, embedded": Reading(
-        "data",
-        Command(
-            "ben_tf.retrieval",
-            [
-                "build",
-                "--saved_model={base}/run/saved_model",
-                "--data_dir={here}/data",
-                "--output_dir={here}/new",
-                "--split=train,validation,test",
-            ],
-        ),
+    "data, embedded": Command(
+        "ben_tf.retrieval",
+        [
+            "build",
+            "--saved_model={base}/run/saved_model",
+            "--data_dir={here}/data",
+            "--output_dir={here}/new",
+            "--split=train,validation,test",
+        ],
+        before={"data": "data"},
     ),
-    "index, served": Reading(
-        "index",
-        Command(
-            "ben_tf.retrieval",
-            [
-                "serve",
-                "--index={here}/index",
-                "--saved_model={base}/run/saved_model",
-                "--output_dir={here}/new",
-            ],
-        ),
+    "index, served": Command(
+        "ben_tf.retrieval",
+        [
+            "serve",
+            "--index={here}/index",
+            "--saved_model={base}/run/saved_model",
+            "--output_dir={here}/new",
+        ],
+        before={"index": "index"},
     ),
-    "index, asked": Reading(
-        "index",
-        Command(
-            "ben_tf.retrieval",
-            [
-                "gallery",
-                "--index={here}/index",
-                "--data_dir={base}/data",
-                "--output_file={here}/new.html",
-                "--num_queries=2",
-            ],
-        ),
+    "index, asked": Command(
+        "ben_tf.retrieval",
+        [
+            "gallery",
+            "--index={here}/index",
+            "--data_dir={base}/data",
+            "--output_file={here}/new.html",
+            "--num_queries=2",
+        ],
+        before={"index": "index"},
     ),
 }
 
@@ -251,7 +227,8 @@ def describe(folder: pathlib.Path) -> dict[str, str]:
             continue
         elif match := _INDEX_DATA.search(name):
             # The manifest says which data are the index's.
-            if match[0] in (path.parents[1] / "manifest.json").read_text():
+            manifest = path.parents[1] / "manifest.json"
+            if manifest.is_file() and match[0] in manifest.read_text():
                 name = name.replace(match[0], "data")
         content = path.read_bytes()
         if path.name == "manifest.json":

@@ -29,13 +29,19 @@ _NUMBERS = struct.Struct("3q")
 _END_TIMEOUT_S = 60
 
 
-def restart_with_counter() -> None:
+def restart_with_counter() -> pathlib.Path:
     """Starts this process anew with `file_operations.c` preloaded.
 
     Returns in the process that was started so, with all imported that the
     commands import.
+
+    Returns:
+      The folder of the library, to be removed at the very end: forks have the
+      library, but what they start loads it anew.
     """
-    if "LD_PRELOAD" not in os.environ:
+    preloaded = os.environ.get("LD_PRELOAD", "").split()
+    libraries = [x for x in preloaded if _LIBRARY in x]
+    if not libraries:
         folder = tempfile.mkdtemp(prefix="survival_")
         library = os.path.join(folder, f"{_LIBRARY}.so")
         source = pathlib.Path(__file__).with_name(f"{_LIBRARY}.c")
@@ -46,14 +52,8 @@ def restart_with_counter() -> None:
             ],
             check=True,
         )
-        os.environ["LD_PRELOAD"] = library
+        os.environ["LD_PRELOAD"] = " ".join([library, *preloaded])
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
-    library = os.environ["LD_PRELOAD"]
-    if _LIBRARY in library:
-        # Preloaded by now; children do without the file.
-        atexit.register(
-            shutil.rmtree, os.path.dirname(library), ignore_errors=True
-        )
     for package in ("ben_tf", "tfrecords_builder"):
         for module in pkgutil.walk_packages(
             importlib.import_module(package).__path__, f"{package}."
@@ -64,6 +64,7 @@ def restart_with_counter() -> None:
     for name in ("matplotlib.pyplot", "faiss", "sklearn.metrics", "zstandard"):
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
+    return pathlib.Path(libraries[0]).parent
 
 
 class Process:

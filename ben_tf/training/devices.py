@@ -29,6 +29,7 @@ from typing import Literal
 import msgspec
 import tensorflow as tf
 
+from ben_tf import config as config_lib
 from ben_tf import errors
 from ben_tf import workdir as workdir_lib
 from ben_tf.training import worker_meeting
@@ -184,7 +185,9 @@ class Devices:
         return self.strategy.distribute_datasets_from_function(of_worker)
 
 
-def make_devices(name: str, *, worker_timeout_s: float = 300.0) -> Devices:
+def make_devices(
+    name: str, *, worker_timeout_s: float = config_lib.Config.worker_timeout_s
+) -> Devices:
     """Connects to the devices that `strategy` names.
 
     Args:
@@ -251,11 +254,13 @@ def _workers() -> tuple[list[str], int]:
 
 def _multi_worker() -> tf.distribute.Strategy:
     """Connects to the other workers."""
-    terminate = signal.getsignal(signal.SIGTERM)
+    handler = signal.getsignal(signal.SIGTERM)
     strategy = tf.distribute.MultiWorkerMirroredStrategy()
-    # TensorFlow has put a handler there that nothing of ours asks.
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, terminate)
+    # TensorFlow has put a handler there that nothing of ours asks. Python can
+    # put back only what it knows, and in the main thread only.
+    is_main = threading.current_thread() is threading.main_thread()
+    if is_main and handler is not None:
+        signal.signal(signal.SIGTERM, handler)
     return strategy
 
 

@@ -77,13 +77,12 @@ def _say_what_history_lacks(
     workdir: workdir_lib.Workdir, *, num_epochs_done: int
 ) -> None:
     rows = workdir.read_history() if workdir.history_file.exists() else []
-    known = {int(row["epoch"]) for row in rows}
-    lost = [x for x in range(1, num_epochs_done + 1) if x not in known]
-    if lost:
+    num_known = sum(int(row["epoch"]) <= num_epochs_done for row in rows)
+    if num_known < num_epochs_done:
         print(
-            f"{workdir.history_file} does not hold epoch "
-            f"{', '.join(map(str, lost))}. Training goes on; the curves will "
-            "lack it.",
+            f"{workdir.history_file} holds {num_known} of the "
+            f"{num_epochs_done} epochs that are done. Training goes on; the "
+            "curves will lack the others.",
             file=sys.stderr,
         )
 

@@ -9,6 +9,7 @@ TensorFlow, whose server answers there too.
 import contextlib
 import errno
 import queue
+import re
 import socket
 import threading
 import time
@@ -16,6 +17,9 @@ from collections.abc import Sequence
 
 from ben_tf import errors
 
+_ADDRESS = re.compile(
+    r"((?P<host>[^:\[\]]+)|\[(?P<ipv6>[^\[\]]+)\]):(?P<port>[0-9]{1,5})"
+)
 _SAY_AFTER_S = 3
 _SAY_AGAIN_AFTER_S = 60
 _KNOCK_EVERY_S = 0.2
@@ -33,8 +37,13 @@ def wait_for_all(
 
     Raises:
       UserError: A worker did not come in time, this one cannot listen at its
-        own address, or an address is not of that form.
+        own address, or an address is not of that form or there twice.
     """
+    if len(set(addresses)) < len(addresses):
+        raise errors.UserError(
+            "Two workers in TF_CONFIG have the same address. Expected one of "
+            f"its own for each. Received: {', '.join(addresses)}"
+        )
     others = dict(enumerate(map(_parse, addresses)))
     _, port = others.pop(index)
     with _listen(port):
@@ -44,11 +53,7 @@ def wait_for_all(
 def _listen(port: int) -> socket.socket:
     """Opens the port that TensorFlow's server opens afterwards."""
     try:
-        if socket.has_dualstack_ipv6():
-            return socket.create_server(
-                ("", port), family=socket.AF_INET6, dualstack_ipv6=True
-            )
-        return socket.create_server(("", port))
+        return _open(port)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise errors.UserError(
@@ -60,6 +65,19 @@ def _listen(port: int) -> socket.socket:
             f"Cannot listen on port {port} of this machine: {error.strerror}. "
             "Put another port into TF_CONFIG on all machines."
         ) from error
+
+
+def _open(port: int) -> socket.socket:
+    if socket.has_dualstack_ipv6():
+        try:
+            return socket.create_server(
+                ("", port), family=socket.AF_INET6, dualstack_ipv6=True
+            )
+        except OSError as error:
+            # IPv6 may be there and switched off.
+            if error.errno != errno.EADDRNOTAVAIL:
+                raise
+    return socket.create_server(("", port))
 
 
 def _knock_until_all_answer(
@@ -125,10 +143,11 @@ def _parse(address: str) -> tuple[str, int]:
     Raises:
       UserError: It is not of that form.
     """
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdecimal() or not 0 < int(port) < 1 << 16:
+    match = _ADDRESS.fullmatch(address)
+    port = int(match["port"]) if match else 0
+    if not match or not 0 < port < 1 << 16:
         raise errors.UserError(
             "The workers in TF_CONFIG need addresses of the form HOST:PORT. "
             f"Received: {address!r}"
         )
-    return host.strip("[]"), int(port)
+    return match["host"] or match["ipv6"], port

@@ -1,6 +1,7 @@
 """Workers wait for each other, say so, and give up in time."""
 
 import concurrent.futures
+import errno
 import os
 import signal
 import socket
@@ -73,7 +74,11 @@ def test_a_port_in_use_is_one_sentence():
 
 
 @pytest.mark.parametrize(
-    "address", ["a", "a:", ":1", "a:b", "a:0", "a:65536", "a:-1", "", "a:²"]
+    "address",
+    [
+        *("a", "a:", ":1", "a:b", "a:0", "a:65536", "a:-1", "", "a:²"),
+        *("::1:22", "[::1:22", "::1]:22", "[]:22", "[::1]", "a:1:2"),
+    ],
 )
 def test_an_address_without_host_or_port_is_refused(address):
     for index in range(2):
@@ -83,6 +88,39 @@ def test_an_address_without_host_or_port_is_refused(address):
             )
 
 
+def test_addresses_of_ipv6():
+    (port,) = _free_ports(1)
+    with socket.create_server(("", 0)) as other:
+        worker_meeting.wait_for_all(
+            [f"[::1]:{port}", f"127.0.0.1:{other.getsockname()[1]}"],
+            0,
+            timeout_s=60,
+        )
+    with pytest.raises(errors.UserError, match=r"worker 1 at ::1:"):
+        worker_meeting.wait_for_all(
+            [f"localhost:{port}", f"[::1]:{_free_ports(1)[0]}"], 0, timeout_s=0
+        )
+
+
+def test_an_address_of_two_workers_is_refused():
+    address = _addresses(1)
+    with pytest.raises(errors.UserError, match="the same address"):
+        worker_meeting.wait_for_all(address * 2, 0, timeout_s=60)
+
+
+def test_listens_where_ipv6_is_switched_off(monkeypatch):
+    create = socket.create_server
+
+    def create_without_ipv6(address, *, family=socket.AF_INET, **options):
+        if family == socket.AF_INET6:
+            raise OSError(errno.EADDRNOTAVAIL, "Cannot assign")
+        return create(address, family=family, **options)
+
+    monkeypatch.setattr(socket, "create_server", create_without_ipv6)
+    worker_meeting.wait_for_all(_addresses(1), 0, timeout_s=0)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "exit_code"), [(signal.SIGTERM, -15), (signal.SIGINT, 130)]
 )
