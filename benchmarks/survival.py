@@ -174,9 +174,10 @@ def kill(
         )
         printed = again.printed()
         # A build says that its dataset is there already, if it is.
-        if code and (problems or not _is_sentence(printed)):
+        is_whole = all(x.kind in _HARMLESS for x in problems)
+        if code and not (is_whole and _is_sentence(printed)):
             kind = "lost" if _is_sentence(printed) else "raw"
-            return [Problem(kind, _last_line(printed))]
+            return [Problem(kind, _last_line(printed)), *problems]
         for output in command.replaces:
             states = [
                 {k: v for k, v in x.items() if _is_below(k, output)}

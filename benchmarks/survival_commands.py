@@ -208,7 +208,7 @@ def describe(folder: pathlib.Path) -> dict[str, str]:
     """Path -> digest of what counts in it, for every file below a folder.
 
     Left out of it is what differs from run to run: times, the numbers of
-    checkpoints, the names of an index's data.
+    checkpoints, the names of an index's data and of the folder itself.
     """
     result = {}
     for path in sorted(folder.rglob("*")):
@@ -230,7 +230,7 @@ def describe(folder: pathlib.Path) -> dict[str, str]:
             manifest = path.parents[1] / "manifest.json"
             if manifest.is_file() and match[0] in manifest.read_text():
                 name = name.replace(match[0], "data")
-        content = path.read_bytes()
+        content = path.read_bytes().replace(bytes(folder), b"HERE")
         if path.name == "manifest.json":
             content = re.sub(_INDEX_DATA.pattern.encode(), b"data", content)
         result[name] = _digest(content)

@@ -5,6 +5,7 @@ import itertools
 import os
 import pathlib
 
+import msgspec
 import tensorflow_datasets as tfds
 
 from ben_tf import bigearthnet
@@ -16,9 +17,16 @@ from ben_tf.data import tfrecord_files
 State = frozenset[tuple[str, int, int, int]]
 
 _DATASET_FILE = "dataset_info.json"
+_METADATA_FILE = "metadata.json"
 _FEATURES_FILE = "features.json"
 _CLASS_KEY = "pythonClassName"
 _CLASSES = "tensorflow_datasets.core.features."
+
+
+class _Metadata(msgspec.Struct):
+    """What the builder notes of a dataset next to TFDS's own description."""
+
+    synthetic: bool
 
 
 def open_dataset(data_dir: str | os.PathLike) -> tfds.core.DatasetBuilder:
@@ -169,8 +177,19 @@ def fingerprint(builder: tfds.core.DatasetBuilder) -> str:
 
 
 def is_synthetic(builder: tfds.core.DatasetBuilder) -> bool:
-    """Whether the records come from the synthetic sample archive."""
-    return bool((builder.info.metadata or {}).get("synthetic", False))
+    """Whether the records come from the synthetic sample archive.
+
+    Raises:
+      UserError: The dataset does not say so, since its metadata.json is missing
+        or damaged. TFDS would take it for a real one.
+    """
+    return files.read_json(
+        pathlib.Path(builder.data_path) / _METADATA_FILE,
+        _Metadata,
+        remedy="It says whether the dataset is synthetic: bring it back from a "
+        'copy, or write {"synthetic": true} or {"synthetic": false}, whichever '
+        "it is.",
+    ).synthetic
 
 
 def num_examples(builder: tfds.core.DatasetBuilder, split: str) -> int:

@@ -162,6 +162,11 @@ def _short_names(runs: Sequence[str]) -> list[str]:
 def _read_config(run: workdir_lib.Workdir) -> dict[str, Any]:
     """What config.json says, whatever it is; empty where there is none."""
     if not run.config_file.is_file():
+        print(
+            f"No file {run.config_file}: the page does not show how the run "
+            "was set up.",
+            file=sys.stderr,
+        )
         return {}
     return files.read_json(
         run.config_file,

@@ -128,6 +128,11 @@ class Progress(tf.keras.callbacks.Callback):
         self._epochs = run.config.epochs
         self._steps_per_epoch = run.steps_per_epoch
         self._first_step = first_step
+        self._bar = tqdm.tqdm(disable=True)
+
+    def close(self) -> None:
+        """Removes the bar of an epoch that has not come to its end."""
+        self._bar.close()
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float]) -> None:
         """Opens the bar."""

@@ -1,5 +1,6 @@
 """Trains a run from its last checkpoint to the end."""
 
+import contextlib
 import functools
 import sys
 
@@ -105,6 +106,7 @@ def _fit(
     progress = callbacks.Progress(run, first_step=first_step)
     try:
         with (
+            contextlib.closing(progress),
             stop_on_signal.handling_signals(),
             records.explained_errors(run.builder),
         ):

@@ -22,6 +22,29 @@ def test_synthetic_data_are_known_as_such(builder):
     assert built_dataset.is_synthetic(builder)
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        None,
+        "",
+        "{}",
+        '{"synthetib": true}',
+        '{"synthetic": "false"}',
+        '{"synthetic": 0}',
+        '{"synthetic": null}',
+        "[]",
+    ],
+)
+def test_a_lost_mark_is_not_taken_for_real_data(copy, tmp_path, content):
+    if content is None:
+        (copy / "metadata.json").unlink()
+    else:
+        (copy / "metadata.json").write_text(content)
+    with pytest.raises(errors.UserError, match=r"metadata\.json") as error:
+        built_dataset.is_synthetic(built_dataset.open_dataset(tmp_path))
+    assert str(copy) in str(error.value)
+
+
 def test_missing_dataset_is_one_sentence(tmp_path):
     with pytest.raises(errors.UserError, match="No dataset found"):
         built_dataset.open_dataset(tmp_path)

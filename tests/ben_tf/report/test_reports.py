@@ -258,8 +258,12 @@ def test_missing_and_damaged_files_are_named(run, data_dir, tmp_path, capsys):
         write()
     (broken / "history.csv").unlink()
     (broken / "checkpoints" / "last").mkdir(parents=True, exist_ok=True)
+    (broken / "config.json").rename(broken / "config.old")
     write()
-    assert "history.csv: the page shows no curves" in capsys.readouterr().err
+    printed = capsys.readouterr().err
+    assert "history.csv: the page shows no curves" in printed
+    assert "config.json: the page does not show how" in printed
+    (broken / "config.old").rename(broken / "config.json")
     with pytest.raises(errors.UserError, match="Build it of the same"):
         index_builder.build_index(
             saved_model=run / "saved_model",

@@ -69,7 +69,7 @@ def _checkpoints(run, workdir) -> checkpoints_lib.Checkpoints:
     return fitting.make_checkpoints(run, workdir_lib.Workdir(workdir))
 
 
-def test_loss_that_is_not_finite_names_step_and_patches(tmp_path):
+def test_loss_that_is_not_finite_names_step_and_patches(tmp_path, capsys):
     run = _run(epochs=2, checkpoint_every_steps=1)
     # The second batch of the first epoch.
     run.inputs[5] = np.nan
@@ -79,6 +79,8 @@ def test_loss_that_is_not_finite_names_step_and_patches(tmp_path):
     checkpoints = _checkpoints(run, tmp_path)
     with pytest.raises(errors.UserError, match=r"step 2 of epoch 1.*e0_s1, b"):
         fitting.fit(run, checkpoints, workdir_lib.Workdir(tmp_path))
+    # The bar is gone: an error begins its own line.
+    assert capsys.readouterr().err.endswith("\r")
     content = json.loads((tmp_path / "not_finite.json").read_text())
     assert content["patches"] == ["e0_s1", "b"]
     # The weights that the batch has spoilt are not saved.
