@@ -77,9 +77,11 @@ def test_loss_that_is_not_finite_names_step_and_patches(tmp_path, capsys):
     data = tf.data.Dataset.from_tensor_slices((run.inputs, y)).batch(4)
     run.training_data = lambda epoch, step: data.repeat().skip(step)
     checkpoints = _checkpoints(run, tmp_path)
-    with pytest.raises(errors.UserError, match=r"step 2 of epoch 1.*e0_s1, b"):
+    expected = r"step 2 of epoch 1.*e0_s1, b"
+    with pytest.raises(errors.UserError, match=expected) as raised:
         fitting.fit(run, checkpoints, workdir_lib.Workdir(tmp_path))
-    # The bar is gone: an error begins its own line.
+    # The bar is gone while the error is still held, and begins its own line.
+    assert raised.tb
     assert capsys.readouterr().err.endswith("\r")
     content = json.loads((tmp_path / "not_finite.json").read_text())
     assert content["patches"] == ["e0_s1", "b"]
