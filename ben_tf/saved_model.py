@@ -17,6 +17,8 @@ import hashlib
 import logging
 import os
 import pathlib
+import queue
+import threading
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
@@ -33,6 +35,13 @@ from ben_tf import finite
 from ben_tf import saved_model_check
 from ben_tf.data import layer_names
 from ben_tf.data import preprocessing as preprocessing_lib
+
+# For one batch; ResNet152 takes 8 s for 256 pairs on two cores.
+ANSWER_WITHIN_S = 600.0
+
+
+class NoAnswer(errors.UserError):
+    """A model has computed for longer than `ANSWER_WITHIN_S`."""
 
 
 class Description(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -72,8 +81,14 @@ class ServedModel(Description, frozen=True):
     loaded: tf.Module
 
     def serve(self, inputs: Mapping[str, tf.Tensor | np.ndarray]) -> tf.Tensor:
-        """Raw grids (B, size, size, bands) -> (B, classes) probabilities."""
-        return self.loaded.serve(self._select(inputs, self.input_names))
+        """Raw grids (B, size, size, bands) -> (B, classes) probabilities.
+
+        Raises:
+          NoAnswer: None came in time.
+        """
+        return _answer(
+            self.loaded.serve, self._select(inputs, self.input_names)
+        )
 
     def embed(
         self,
@@ -86,11 +101,16 @@ class ServedModel(Description, frozen=True):
         Args:
           inputs: Raw grids by name.
           modality: One of `embeddings`; by default all that the model takes.
+
+        Raises:
+          NoAnswer: None came in time.
         """
         modality = modality or self.modality
         names = self.inputs_of(modality)
         endpoint = _embed_endpoint(modality, self.modality)
-        return getattr(self.loaded, endpoint)(self._select(inputs, names))
+        return _answer(
+            getattr(self.loaded, endpoint), self._select(inputs, names)
+        )
 
     def inputs_of(self, modality: str) -> tuple[str, ...]:
         """Raw grids that `embed` needs for a modality.
@@ -127,6 +147,42 @@ class ServedModel(Description, frozen=True):
             )
             for name in names
         }
+
+
+def _answer(
+    endpoint: Callable[[dict[str, tf.Tensor]], tf.Tensor],
+    inputs: dict[str, tf.Tensor],
+) -> tf.Tensor:
+    """What an endpoint returns, if it does so in time.
+
+    What a stranger's model may do is known before it runs, but not how long it
+    takes. TensorFlow cannot stop an operation that it has begun, so that the
+    call is left behind in its thread.
+    """
+    if not tf.executing_eagerly():
+        # Part of a larger graph: nothing is computed yet.
+        return endpoint(inputs)
+    answers: queue.SimpleQueue[tf.Tensor | BaseException] = queue.SimpleQueue()
+
+    def compute() -> None:
+        try:
+            answers.put(endpoint(inputs))
+        except BaseException as error:
+            answers.put(error)
+
+    threading.Thread(target=compute, daemon=True).start()
+    try:
+        answer = answers.get(timeout=ANSWER_WITHIN_S)
+    except queue.Empty:
+        raise NoAnswer(
+            f"The model has not answered within {ANSWER_WITHIN_S:g} s, which "
+            "is longer than any network of this package needs. Pass a "
+            "smaller `batch_size` if the machine is slow; otherwise do not "
+            "use this model."
+        ) from None
+    if isinstance(answer, BaseException):
+        raise answer
+    return answer
 
 
 def save(

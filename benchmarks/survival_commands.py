@@ -199,7 +199,10 @@ READINGS: Mapping[str, Command] = {
 # --- What is left behind ---------------------------------------------------
 
 # TensorBoard's event files carry times, and one more comes with each resume.
-_IGNORED = re.compile(r"(log|count)\.\d+|.*/logs/.*|.*/checkpoint")
+_IGNORED = re.compile(
+    # The fingerprint of a SavedModel is that of its graph.
+    r"(log|count)\.\d+|.*/logs/.*|.*/checkpoint|.*/fingerprint\.pb"
+)
 _CHECKPOINT = re.compile(r"(.*/checkpoints/\w+)/(.+)")
 _INDEX_DATA = re.compile(r"data-[0-9a-f]{16}")
 
@@ -230,6 +233,9 @@ def describe(folder: pathlib.Path) -> dict[str, str]:
             manifest = path.parents[1] / "manifest.json"
             if manifest.is_file() and match[0] in manifest.read_text():
                 name = name.replace(match[0], "data")
+        elif path.name == "saved_model.pb":
+            result[name] = _digest(_described_model(path))
+            continue
         content = path.read_bytes().replace(bytes(folder), b"HERE")
         if path.name == "manifest.json":
             content = re.sub(_INDEX_DATA.pattern.encode(), b"data", content)
@@ -250,6 +256,21 @@ def _without_times(path: pathlib.Path) -> bytes:
     return repr(
         [{k: v for k, v in row.items() if k != "seconds"} for row in rows]
     ).encode()
+
+
+def _described_model(path: pathlib.Path) -> bytes:
+    """What an exported graph says of itself, the digest of its weights in it.
+
+    TensorFlow numbers the functions of a graph as it traces them, which a
+    resumed training does in another order.
+    """
+    from ben_tf import errors
+    from ben_tf import saved_model_check
+
+    try:
+        return saved_model_check.read_description(path.parent).encode()
+    except errors.UserError:
+        return path.read_bytes()
 
 
 def _checkpoints(folder: pathlib.Path) -> list[str]:

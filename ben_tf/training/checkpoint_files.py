@@ -71,6 +71,8 @@ def mend(folder: pathlib.Path) -> None:
     """
     for path in folder.glob("ckpt-*_temp*"):
         shutil.rmtree(path, ignore_errors=True)
+    for path in folder.glob(f"{_LIST}.tmp*"):
+        path.unlink(missing_ok=True)
     paths = newest_first(folder)
     if paths and not _listed_paths(folder):
         oldest_first = paths[::-1]

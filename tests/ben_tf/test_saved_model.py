@@ -6,7 +6,9 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import threading
 
+import msgspec
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -280,3 +282,36 @@ def test_descriptions_of_others_are_explained(
     copy = describe_as(folder, change, tmp_path)
     with pytest.raises(errors.UserError, match=f"not one that .*{reason}"):
         saved_model.load(copy)
+
+
+class _Answering:
+    """Stands for a loaded model whose network is a function."""
+
+    def __init__(self, network):
+        self.serve = self.embed = network
+
+
+def _served(served: saved_model.ServedModel, network):
+    return msgspec.structs.replace(served, loaded=_Answering(network))
+
+
+@pytest.mark.parametrize("ask", ["serve", "embed"])
+def test_a_model_that_does_not_answer(folder, raw, ask, monkeypatch):
+    """The caller goes on; what was called stays behind."""
+    monkeypatch.setattr(saved_model, "ANSWER_WITHIN_S", 0.01)
+    may_end = threading.Event()
+    served = _served(saved_model.load(folder), lambda inputs: may_end.wait())
+    with pytest.raises(saved_model.NoAnswer, match=r"within 0\.01 s"):
+        getattr(served, ask)(raw)
+    may_end.set()
+
+
+@pytest.mark.parametrize("error", [tf.errors.InternalError, KeyboardInterrupt])
+def test_an_error_in_a_model_is_the_callers(folder, raw, error):
+    arguments = (None, None, "x") if error is tf.errors.InternalError else ()
+
+    def fail(inputs):
+        raise error(*arguments)
+
+    with pytest.raises(error):
+        _served(saved_model.load(folder), fail).serve(raw)

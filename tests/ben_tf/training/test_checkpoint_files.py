@@ -182,6 +182,15 @@ def test_half_a_checkpoint_is_removed(workdir):
     assert set(workdir.last_checkpoints.iterdir()) == before
 
 
+def test_half_a_list_is_removed(workdir):
+    """As TensorFlow writes it, beside the one that it takes the place of."""
+    before = set(workdir.last_checkpoints.iterdir())
+    half = workdir.last_checkpoints / f"checkpoint.tmp{'0f' * 16}"
+    half.write_text("model_checkpoint_path: ")
+    checkpoint_files.mend(workdir.last_checkpoints)
+    assert set(workdir.last_checkpoints.iterdir()) == before
+
+
 def test_a_list_beside_nothing(tmp_path):
     (tmp_path / "checkpoint").write_text("nonsense")
     with pytest.raises(errors.UserError, match="new `workdir`"):
