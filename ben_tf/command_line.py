@@ -100,6 +100,10 @@ def _explained_errors() -> Iterator[None]:
             error.add_note(f"error: {with_flags(text)}")
             raise
         print(f"error: {with_flags(text)}", file=sys.stderr)
+        if isinstance(error, errors.NoAnswerError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(1)
         sys.exit(1)
 
 

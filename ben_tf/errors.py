@@ -31,6 +31,14 @@ class ArchiveError(UserError):
         return f"{self.place} {self.reason}"
 
 
+class NoAnswerError(UserError):
+    """A model has computed for too long, and goes on in its thread.
+
+    A command that ends with it ends at once: TensorFlow crashes when its
+    threads are taken down in the middle of an operation.
+    """
+
+
 def unknown(what: str, name: object, choices: Iterable[str]) -> ValueError:
     """The error for a name that is not among the choices."""
     return ValueError(

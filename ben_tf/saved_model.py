@@ -40,10 +40,6 @@ from ben_tf.data import preprocessing as preprocessing_lib
 ANSWER_WITHIN_S = 600.0
 
 
-class NoAnswer(errors.UserError):
-    """A model has computed for longer than `ANSWER_WITHIN_S`."""
-
-
 class Description(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a SavedModel says of itself.
 
@@ -84,7 +80,7 @@ class ServedModel(Description, frozen=True):
         """Raw grids (B, size, size, bands) -> (B, classes) probabilities.
 
         Raises:
-          NoAnswer: None came in time.
+          errors.NoAnswerError: None came in `ANSWER_WITHIN_S`.
         """
         return _answer(
             self.loaded.serve, self._select(inputs, self.input_names)
@@ -103,7 +99,7 @@ class ServedModel(Description, frozen=True):
           modality: One of `embeddings`; by default all that the model takes.
 
         Raises:
-          NoAnswer: None came in time.
+          errors.NoAnswerError: None came in `ANSWER_WITHIN_S`.
         """
         modality = modality or self.modality
         names = self.inputs_of(modality)
@@ -174,7 +170,7 @@ def _answer(
     try:
         answer = answers.get(timeout=ANSWER_WITHIN_S)
     except queue.Empty:
-        raise NoAnswer(
+        raise errors.NoAnswerError(
             f"The model has not answered within {ANSWER_WITHIN_S:g} s, which "
             "is longer than any network of this package needs. Pass a "
             "smaller `batch_size` if the machine is slow; otherwise do not "

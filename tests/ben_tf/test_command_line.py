@@ -98,6 +98,40 @@ def test_an_interruption():
     assert "Interrupted." in line and "the same command goes on" in line
 
 
+ENDLESS_MODEL = """
+import threading
+import tensorflow as tf
+from ben_tf import command_line, errors
+
+has_begun = threading.Event()
+matrix = tf.ones((8_000, 8_000))
+
+@tf.function
+def multiply():
+    with tf.control_dependencies([tf.py_function(has_begun.set, [], [])]):
+        return tf.matmul(matrix, matrix)
+
+def main():
+    threading.Thread(target=multiply, daemon=True).start()
+    has_begun.wait()
+    raise errors.NoAnswerError("No answer.")
+
+command_line.run(lambda: main)
+"""
+
+
+@pytest.mark.slow
+def test_a_model_that_still_computes_does_not_hold_or_break_the_end():
+    finished = subprocess.run(
+        [sys.executable, "-c", ENDLESS_MODEL],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert finished.returncode == 1
+    assert finished.stderr.endswith("error: No answer.\n")
+
+
 def test_flagfiles_are_read_in_the_same_way(tmp_path):
     path = tmp_path / "x.flags"
     path.write_bytes(b"--verbose\xff\n")

@@ -301,7 +301,7 @@ def test_a_model_that_does_not_answer(folder, raw, ask, monkeypatch):
     monkeypatch.setattr(saved_model, "ANSWER_WITHIN_S", 0.01)
     may_end = threading.Event()
     served = _served(saved_model.load(folder), lambda inputs: may_end.wait())
-    with pytest.raises(saved_model.NoAnswer, match=r"within 0\.01 s"):
+    with pytest.raises(errors.NoAnswerError, match=r"within 0\.01 s"):
         getattr(served, ask)(raw)
     may_end.set()
 
