@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import errno
+import fnmatch
 import json
 import os
 import pathlib
@@ -11,6 +12,7 @@ import shutil
 import socket
 import stat
 import tempfile
+import zlib
 from collections.abc import Iterator
 from typing import Any
 from typing import TypeVar
@@ -24,6 +26,8 @@ Content = TypeVar("Content")
 # No file of ours comes near it; a hostile one would fill the memory.
 _MAX_JSON_BYTES = 64 << 20
 _TRIED_BYTES = 1 << 20
+# However another program has laid it out.
+_CHECKSUM = re.compile(rb',\s*"crc32":\s*"([0-9a-f]{8})"\s*\}\s*\Z')
 # Name, host and number of the process, and one of these make a name of ours.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _PART = ".part"
@@ -94,8 +98,8 @@ def replacing_folder(path: str | os.PathLike) -> Iterator[pathlib.Path]:
             part.rename(path)
         sync(path.parent)
     finally:
-        shutil.rmtree(part, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
+        _remove_folder(part)
+        _remove_folder(old)
 
 
 @contextlib.contextmanager
@@ -109,11 +113,26 @@ def scratch_folder(
     """
     parent = pathlib.Path(place or tempfile.gettempdir())
     for left in _left_over(parent, _SCRATCH):
-        shutil.rmtree(left, ignore_errors=True)
+        _remove_folder(left)
     with tempfile.TemporaryDirectory(
         prefix=f"{_SCRATCH}.{_me()}.", dir=parent
     ) as folder:
         yield pathlib.Path(folder)
+
+
+def _remove_folder(path: pathlib.Path) -> None:
+    """Removes as much as can be, folders that may not be listed as well."""
+    _allow_listing(path)
+    for folder, names, _ in os.walk(path):
+        for name in names:
+            _allow_listing(pathlib.Path(folder, name))
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def _allow_listing(folder: pathlib.Path) -> None:
+    with contextlib.suppress(OSError):
+        if not folder.is_symlink():
+            folder.chmod(stat.S_IRWXU)
 
 
 def _part_of(path: pathlib.Path) -> pathlib.Path:
@@ -122,7 +141,7 @@ def _part_of(path: pathlib.Path) -> pathlib.Path:
         if left.suffix == _OLD and not path.exists():
             left.rename(path)
         elif left.is_dir():
-            shutil.rmtree(left, ignore_errors=True)
+            _remove_folder(left)
         else:
             left.unlink(missing_ok=True)
     return path.with_name(f"{path.name}.{_me()}{_PART}")
@@ -232,6 +251,21 @@ def check_regular(path: str | os.PathLike) -> None:
     os.close(regular(path, os.O_RDONLY))
 
 
+def listed(folder: str | os.PathLike, pattern: str = "*") -> list[pathlib.Path]:
+    """What lies in a folder under names like `pattern`, sorted.
+
+    `pathlib.Path.glob` takes a folder that may not be read for an empty one.
+
+    Raises:
+      OSError: There is no such folder, or it may not be read.
+    """
+    return sorted(
+        path
+        for path in pathlib.Path(folder).iterdir()
+        if fnmatch.fnmatchcase(path.name, pattern)
+    )
+
+
 def check_writable(path: str | os.PathLike, *, is_folder: bool = False) -> None:
     """Fails now as writing `path` would fail after hours of work.
 
@@ -274,12 +308,19 @@ def _refuse_folder(path: pathlib.Path) -> None:
 def write_json(path: str | os.PathLike, value: Any) -> pathlib.Path:
     """Writes a dataclass, a struct or plain values as JSON, indented.
 
+    The last member of an object, "crc32", is the checksum of the file without
+    that line: `read_json` compares it, so that a digit that a disk has changed
+    is noticed.
+
     Raises:
       ValueError: A float is NaN or infinite, which JSON cannot hold.
     """
     plain = msgspec.to_builtins(value)
     text = json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False)
-    return write(path, text + "\n")
+    if isinstance(plain, dict) and plain:
+        checksum = crc32(f"{text}\n".encode())
+        text = text.removesuffix("\n}") + f',\n  "crc32": "{checksum}"\n}}'
+    return write(path, f"{text}\n")
 
 
 def read_json(
@@ -302,7 +343,7 @@ def read_json(
             data = file.read(_MAX_JSON_BYTES + 1)
         if len(data) > _MAX_JSON_BYTES:
             raise ValueError(f"it is larger than {_MAX_JSON_BYTES:,} bytes")
-        return msgspec.json.decode(data, type=content)
+        return msgspec.json.decode(_checked(data), type=content)
     except FileNotFoundError as error:
         raise errors.UserError(f"No file {path}. {remedy}") from error
     # Malformed JSON, wrong types, text that is not UTF-8, deep nesting.
@@ -310,3 +351,26 @@ def read_json(
         raise errors.UserError(
             f"{path} cannot be read: {errors.first_line(error)}. {remedy}"
         ) from error
+
+
+def _checked(data: bytes) -> bytes:
+    """Takes the checksum off a file that has one.
+
+    Raises:
+      ValueError: It is not the file's.
+    """
+    match = _CHECKSUM.search(data)
+    if not match:
+        return data
+    plain = data[: match.start()] + b"\n}\n"
+    if crc32(plain) != match[1].decode():
+        raise ValueError(
+            "it was changed after it was written, its CRC-32 is another one "
+            '(if that is meant, remove "crc32" and its value)'
+        )
+    return plain
+
+
+def crc32(data: bytes) -> str:
+    """The checksum of a file or a row of it, eight hexadecimal digits."""
+    return f"{zlib.crc32(data):08x}"

@@ -2,9 +2,11 @@
 
 import csv
 import dataclasses
+import io
 import os
 import pathlib
 import re
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
@@ -43,6 +45,8 @@ _REMEDY = (
     "Expected the file that python -m ben_tf.train wrote: bring it back from a "
     "copy, or train in a new `workdir`."
 )
+# The last column of history.csv.
+_CHECKSUM = "crc32"
 
 
 class DataDescription(msgspec.Struct, frozen=True):
@@ -252,7 +256,9 @@ class Workdir:
         try:
             with self.history_file.open(newline="", encoding="utf-8") as file:
                 lines = [line for line in csv.reader(file, strict=True) if line]
-            return _history_rows(lines)
+            rows = [_checked(row) for row in _rows(lines)]
+            _check_history(rows)
+            return rows
         except (csv.Error, OSError, ValueError) as error:
             raise errors.UserError(
                 f"{self.history_file} cannot be read: "
@@ -260,6 +266,21 @@ class Workdir:
                 "python -m ben_tf.train writes it: bring it back from a copy, "
                 "or move it to another folder to go on without it."
             ) from error
+
+    def write_history(self, rows: Sequence[Mapping[str, str]]) -> None:
+        """Writes history.csv, whole or not at all.
+
+        Args:
+          rows: Column -> number as text, for each epoch. One may lack a column
+            or have one more, as those of another version.
+        """
+        names = dict.fromkeys(name for row in rows for name in row)
+        whole = [{name: row.get(name, "") for name in names} for row in rows]
+        content = io.StringIO(newline="")
+        writer = csv.DictWriter(content, fieldnames=[*names, _CHECKSUM])
+        writer.writeheader()
+        writer.writerows(row | {_CHECKSUM: _checksum(row)} for row in whole)
+        files.write(self.history_file, content.getvalue())
 
     def _write_json(self, path: pathlib.Path, value: Any) -> None:
         try:
@@ -272,8 +293,8 @@ class Workdir:
             ) from error
 
 
-def _history_rows(lines: Sequence[Sequence[str]]) -> list[dict[str, str]]:
-    """Raises ValueError unless the lines are a header and numbers below it."""
+def _rows(lines: Sequence[Sequence[str]]) -> list[dict[str, str]]:
+    """Raises ValueError unless all lines have the columns of the first."""
     if not lines:
         raise ValueError("it is empty")
     header, *rows = lines
@@ -281,17 +302,44 @@ def _history_rows(lines: Sequence[Sequence[str]]) -> list[dict[str, str]]:
         raise ValueError("a column has no name that can be shown")
     if "epoch" not in header or len(set(header)) < len(header):
         raise ValueError("expected one column of each name, and an epoch")
-    last = 0
     for row in rows:
         if len(row) != len(header):
             raise ValueError(f"{len(row)} columns, expected {len(header)}")
-        for value in row:
+    return [dict(zip(header, row, strict=True)) for row in rows]
+
+
+def _check_history(rows: Sequence[Mapping[str, str]]) -> None:
+    """Raises ValueError unless the rows hold numbers, and epochs that rise."""
+    last = 0
+    for row in rows:
+        for value in row.values():
             float(value or "nan")
-        epoch = row[header.index("epoch")]
+        epoch = row["epoch"]
         if not re.fullmatch(r"[1-9][0-9]{0,8}", epoch) or int(epoch) <= last:
             raise ValueError(f"epoch {epoch!r} after {last}")
         last = int(epoch)
-    return [dict(zip(header, row, strict=True)) for row in rows]
+
+
+def _checksum(row: Mapping[str, str]) -> str:
+    """Of names and values, so that it is the row's under this header alone."""
+    text = "\n".join(map("=".join, row.items()))
+    # No number, should its column lose its name.
+    return f"0x{files.crc32(text.encode())}"
+
+
+def _checked(row: dict[str, str]) -> dict[str, str]:
+    """Takes its checksum off a row; an earlier version wrote none.
+
+    Raises:
+      ValueError: It is not the row's.
+    """
+    checksum = row.pop(_CHECKSUM, _checksum(row))
+    if checksum != _checksum(row):
+        raise ValueError(
+            f"the row of epoch {row['epoch']} was changed after it was "
+            "written: it has another CRC-32"
+        )
+    return row
 
 
 def _file_name(split: str) -> str:

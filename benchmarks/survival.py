@@ -1,4 +1,4 @@
-"""Kills commands, runs them twice at once, damages what they have written.
+"""Kills commands, runs two at once, damages and denies what they read.
 
     python benchmarks/survival.py
     python benchmarks/survival.py --modes=operations --commands=export,serve
@@ -12,7 +12,11 @@ command that writes:
   moments     the same at --moments random moments
   pairs       the command twice at once, --rounds times
   damage      each file of a finished workdir, dataset and index damaged,
-              emptied and removed, and the commands that read it
+              emptied, removed and made unreadable, and the commands that read
+              it
+  full        the disk of the output full after a random part of it, --moments
+              times, and the same command again with room
+  read_only   every folder of the output read-only
 
 Ends with one line a figure, `name: number`. For damaged files:
 
@@ -26,12 +30,13 @@ and for all:
              again; of what a command replaces, neither the old nor the new one
   different  another result than undisturbed, and no sentence about it
   left       files that stay behind
-  raw        an error that a command shows with a traceback
+  raw        an error that a command shows with a traceback, or without the
+             path where the disk is full or access denied
   hang       no end within ten minutes, or workers that outlive their command
   left_by_others  the few KB that TensorFlow and Python themselves leave in the
              temporary folder when they are killed
 
-Needs a C compiler (`cc`), for `file_operations.c`.
+Needs a C compiler (`cc`), for `file_operations.c`, and root for full disks.
 """
 
 import collections
@@ -55,7 +60,7 @@ import survival_processes
 from absl import app
 from absl import flags
 
-MODES = ("operations", "moments", "pairs", "damage")
+MODES = ("operations", "moments", "pairs", "damage", "full", "read_only")
 PROBLEMS = ("lost", "different", "left", "raw", "hang")
 _HARMLESS = ("equal", "said", "refused", "left_by_others")
 # Of TensorFlow's autograph, of Python's trial whether a folder is writable, and
@@ -74,6 +79,7 @@ class Base(NamedTuple):
       seconds: Command -> how long it takes then.
       operations: Command -> its file operations then.
       printed: Command -> what it prints then.
+      sizes: Command -> bytes on the disk before and after it.
     """
 
     root: pathlib.Path
@@ -81,6 +87,7 @@ class Base(NamedTuple):
     seconds: dict[str, float]
     operations: dict[str, int]
     printed: dict[str, str]
+    sizes: dict[str, tuple[int, int]]
 
     @property
     def folder(self) -> pathlib.Path:
@@ -223,18 +230,18 @@ def run_twice(base: Base, name: str, seed: int) -> list[Problem]:
         )
 
 
-def _flip(content: bytes) -> bytes:
-    middle = len(content) // 2
-    return (
-        content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
-    )
+def _flip(path: pathlib.Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
 
 
-DAMAGES: dict[str, Callable[[bytes], bytes | None]] = {
+DAMAGES: dict[str, Callable[[pathlib.Path], None]] = {
     "flipped": _flip,
-    "cut": lambda content: content[: len(content) // 2],
-    "emptied": lambda content: b"",
-    "removed": lambda content: None,
+    "cut": lambda path: os.truncate(path, path.stat().st_size // 2),
+    "emptied": lambda path: os.truncate(path, 0),
+    "removed": pathlib.Path.unlink,
+    "denied": lambda path: path.chmod(0),
 }
 
 
@@ -245,20 +252,22 @@ def damage(base: Base, name: str, file: str, how: str) -> list[Problem]:
         _prepare(command, base.folder, here)
         path = here / file
         before = survival_commands.describe(here)
-        content = DAMAGES[how](path.read_bytes())
-        if content is None:
-            path.unlink()
-        else:
-            path.write_bytes(content)
-        damaged = survival_commands.describe(here)
+        mode = path.stat().st_mode
+        DAMAGES[how](path)
+        is_denied = how == "denied"
+        damaged = before if is_denied else survival_commands.describe(here)
         try:
             process = _start(command, base.folder, here)
             code = process.end()
         except TimeoutError as error:
             return [Problem("hang", str(error))]
+        if path.exists():
+            path.chmod(mode)
         printed = process.printed().replace(str(here), "HERE")
         if code:
             is_sentence = _is_sentence(printed)
+            if is_denied:
+                is_sentence &= f"HERE/{file}" in printed
             line = _last_line(printed)
             return [Problem("refused" if is_sentence else "raw", line)]
         found = survival_commands.describe(here)
@@ -278,6 +287,69 @@ def damage(base: Base, name: str, file: str, how: str) -> list[Problem]:
         return problems
 
 
+def fill_disk(base: Base, name: str, seed: int) -> list[Problem]:
+    """Lets the disk of a command's output be full, and then not."""
+    command = survival_commands.COMMANDS[name]
+    before, after = base.sizes[name]
+    num_bytes = before + int(random.Random(seed).random() * after)
+    with (
+        survival_processes.folder(base.root) as here,
+        survival_processes.small_disk(here, num_bytes),
+    ):
+        _prepare(command, base.folder, here)
+        problems = _try_in_vain(base, name, here)
+        survival_processes.enlarge_disk(here)
+        again = _start(command, base.folder, here)
+        if again.end():
+            problems.append(Problem("lost", _last_line(again.printed())))
+        found = survival_commands.describe(here)
+        return problems + list(_compare(found, base.results[name]))
+
+
+def make_read_only(base: Base, name: str) -> list[Problem]:
+    """Lets a command write nowhere."""
+    command = survival_commands.COMMANDS[name]
+    with survival_processes.folder(base.root) as here:
+        _prepare(command, base.folder, here)
+        (here / "tmp").mkdir()
+        folders = [here, *(x for x in here.rglob("*") if x.is_dir())]
+        for path in folders:
+            path.chmod(0o555)
+        try:
+            return _try_in_vain(base, name, here)
+        finally:
+            for path in folders:
+                path.chmod(0o755)
+
+
+def _try_in_vain(base: Base, name: str, here: pathlib.Path) -> list[Problem]:
+    """Gives a command that cannot write; it may succeed if it can after all."""
+    before = survival_commands.describe(here)
+    process = _start(survival_commands.COMMANDS[name], base.folder, here)
+    code = process.end()
+    found = survival_commands.describe(here)
+    if not code:
+        return list(_compare(found, base.results[name]))
+    problems = []
+    printed = process.printed()
+    if not _is_sentence(printed) or str(here) not in _last_line(printed):
+        problems.append(Problem("raw", _last_line(printed)))
+    # The next command goes on with the rest: a lock, half a training.
+    whole = base.results[name]
+    problems += [
+        x
+        for x in _compare(found, before)
+        if x.kind != "left_by_others"
+        and not (x.kind == "left" and x.text in whole)
+    ]
+    return problems or [Problem("refused", "")]
+
+
+def _size(folder: pathlib.Path) -> int:
+    """Bytes on the disk of all below a folder."""
+    return sum(path.stat().st_blocks * 512 for path in folder.rglob("*"))
+
+
 def _new_lines(printed: str, expected: str) -> set[str]:
     """Lines that a command has not printed before, whatever the numbers."""
     lines, known = (
@@ -293,7 +365,7 @@ def _new_lines(printed: str, expected: str) -> set[str]:
 def _make_base(
     root: pathlib.Path, names: list[str], *, with_readings: bool
 ) -> Base:
-    base = Base(root, {}, {}, {}, {})
+    base = Base(root, {}, {}, {}, {}, {})
     base.folder.mkdir()
     for command in survival_commands.SETUP:
         process = _start(command, base.folder, base.folder)
@@ -321,11 +393,14 @@ def _run_undisturbed(
     base: Base, name: str, command: survival_commands.Command
 ) -> survival_processes.Process:
     """Notes what a command leaves behind and prints."""
-    here = pathlib.Path(tempfile.mkdtemp(dir=base.root))
+    here = pathlib.Path(tempfile.mkdtemp(dir=base.root)) / "here"
+    here.mkdir()
     _prepare(command, base.folder, here)
+    before = _size(here)
     process = _start(command, base.folder, here)
     if process.end():
         sys.exit(f"{name} has failed:\n{process.printed()}")
+    base.sizes[name] = before, _size(here)
     base.results[name] = survival_commands.describe(here)
     base.printed[name] = process.printed().replace(str(here), "HERE")
     return process
@@ -350,15 +425,21 @@ def _trials(
         if "pairs" in modes:
             for seed in range(1, rounds + 1):
                 yield f"{name}, pair {seed}", run_twice, (base, name, seed)
+        if "full" in modes:
+            for seed in range(1, moments + 1):
+                yield f"{name}, full disk {seed}", fill_disk, (base, name, seed)
+        if "read_only" in modes:
+            yield f"{name}, read-only", make_read_only, (base, name)
     if "damage" in modes:
         for name, command in survival_commands.READINGS.items():
-            (damaged,) = command.before
-            for path in sorted((base.folder / damaged).rglob("*")):
-                if path.is_file() and path.name != ".lock":
-                    file = path.relative_to(base.folder).as_posix()
-                    for how in DAMAGES:
-                        label = f"{name}: {file} {how}"
-                        yield label, damage, (base, name, file, how)
+            folder = base.folder / next(iter(command.before))
+            for path in (folder, *sorted(folder.rglob("*"))):
+                if path.name == ".lock":
+                    continue
+                file = path.relative_to(base.folder).as_posix()
+                for how in DAMAGES if path.is_file() else ["denied"]:
+                    label = f"{name}: {file} {how}"
+                    yield label, damage, (base, name, file, how)
 
 
 def main(argv: list[str]) -> None:

@@ -201,7 +201,7 @@ READINGS: Mapping[str, Command] = {
 # TensorBoard's event files carry times, and one more comes with each resume.
 _IGNORED = re.compile(
     # The fingerprint of a SavedModel is that of its graph.
-    r"(log|count)\.\d+|.*/logs/.*|.*/checkpoint|.*/fingerprint\.pb"
+    r".*/logs/.*|.*/checkpoint|.*/fingerprint\.pb"
 )
 _CHECKPOINT = re.compile(r"(.*/checkpoints/\w+)/(.+)")
 _INDEX_DATA = re.compile(r"data-[0-9a-f]{16}")
@@ -239,6 +239,7 @@ def describe(folder: pathlib.Path) -> dict[str, str]:
         content = path.read_bytes().replace(bytes(folder), b"HERE")
         if path.name == "manifest.json":
             content = re.sub(_INDEX_DATA.pattern.encode(), b"data", content)
+            content = re.sub(rb'"crc32": "\w+"', b"", content)
         result[name] = _digest(content)
     for path in folder.rglob("checkpoint"):
         name = path.parent.relative_to(folder).as_posix()

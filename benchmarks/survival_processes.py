@@ -27,6 +27,10 @@ from collections.abc import Sequence
 _LIBRARY = "file_operations"
 _NUMBERS = struct.Struct("3q")
 _END_TIMEOUT_S = 60
+# Of Linux: root reads and writes whatever the permissions say.
+_PR_CAPBSET_DROP = 24
+_CAP_DAC_OVERRIDE, _CAP_DAC_READ_SEARCH = 1, 2
+_CAPABILITY_VERSION_3 = 0x20080522
 
 
 def restart_with_counter() -> pathlib.Path:
@@ -87,14 +91,15 @@ class Process:
         Args:
           module: What `python -m` would run.
           arguments: Its arguments.
-          here: Folder for its output, temporary files and the log.
+          here: Folder for its output and temporary files; the log lies beside
+            it.
           kill_at: File operation at which it is killed; 0: none.
         """
         number = time.monotonic_ns()
-        self.log = here / f"log.{number}"
+        self.log = here.parent / f"log.{number}"
         temporary = here / "tmp"
         temporary.mkdir(exist_ok=True)
-        counter = here / f"count.{number}"
+        counter = here.parent / f"count.{number}"
         counter.write_bytes(_NUMBERS.pack(0, kill_at, 0))
         self._start = time.monotonic()
         self._pid = os.fork()
@@ -167,6 +172,7 @@ def _become(
     code: object = 99
     try:
         os.setsid()
+        _obey_permissions()
         nowhere = os.open(os.devnull, os.O_RDONLY)
         output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         for target, source in ((0, nowhere), (1, output), (2, output)):
@@ -196,11 +202,47 @@ def _become(
         os._exit(code if isinstance(code, int) else int(code is not None))
 
 
+def _obey_permissions() -> None:
+    """Makes root respect permissions, in this process and what it starts."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    header = struct.pack("Ii", _CAPABILITY_VERSION_3, 0)
+    data = ctypes.create_string_buffer(struct.calcsize("6I"))
+    libc.capget(header, data)
+    effective, permitted, *others = struct.unpack("6I", data.raw)
+    for capability in (_CAP_DAC_OVERRIDE, _CAP_DAC_READ_SEARCH):
+        # Refused where there is nothing to give up.
+        libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
+        effective &= ~(1 << capability)
+        permitted &= ~(1 << capability)
+    libc.capset(header, struct.pack("6I", effective, permitted, *others))
+
+
 @contextlib.contextmanager
 def folder(parent: pathlib.Path) -> Iterator[pathlib.Path]:
-    """A new folder, removed at the end."""
+    """A new folder below another, which logs go to; removed at the end."""
     path = pathlib.Path(tempfile.mkdtemp(dir=parent))
+    here = path / "here"
+    here.mkdir()
     try:
-        yield path
+        yield here
     finally:
         shutil.rmtree(path, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def small_disk(folder: pathlib.Path, num_bytes: int) -> Iterator[None]:
+    """Mounts an empty file system of a size over a folder; root alone may."""
+    _mount(folder, "-t", "tmpfs", "-o", f"size={num_bytes}", "tmpfs")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def enlarge_disk(folder: pathlib.Path) -> None:
+    """Gives a `small_disk` all the room that there is."""
+    _mount(folder, "-o", "remount,size=50%")
+
+
+def _mount(folder: pathlib.Path, *arguments: str) -> None:
+    subprocess.run(["mount", *arguments, str(folder)], check=True)

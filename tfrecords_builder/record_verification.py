@@ -16,6 +16,7 @@ from tqdm import auto as tqdm
 
 from ben_tf import bigearthnet
 from ben_tf import errors
+from ben_tf import files
 from ben_tf.archive import inventory
 from ben_tf.archive import official_lists
 from ben_tf.data import built_dataset
@@ -161,7 +162,7 @@ def _plan(
         inventory.Fault(
             "surplus", path.name, "is not a file of dataset_info.json."
         )
-        for path in sorted(folder.glob("*.tfrecord*"))
+        for path in files.listed(folder, "*.tfrecord*")
         if path.name not in expected
     ]
     return tasks, faults

@@ -108,10 +108,16 @@ def _check_file_names(builder: tfds.core.DatasetBuilder) -> None:
 def built_versions(data_dir: str | os.PathLike) -> list[pathlib.Path]:
     """Folders of the versions that were built to the end, oldest first."""
     root = pathlib.Path(data_dir).expanduser() / bigearthnet.DATASET_NAME
-    # An unfinished build has a folder "incomplete...".
-    found = root.glob(f"*/[0-9]*/{_DATASET_FILE}")
+    configs = files.listed(root) if root.is_dir() else []
     return sorted(
-        (path.parent for path in found),
+        (
+            version
+            for config in configs
+            if config.is_dir()
+            # An unfinished build has a folder "incomplete...".
+            for version in files.listed(config, "[0-9]*")
+            if (version / _DATASET_FILE).exists()
+        ),
         key=lambda path: tfds.core.Version(path.name),
     )
 
@@ -164,16 +170,34 @@ def fingerprint(builder: tfds.core.DatasetBuilder) -> str:
       errors.ArchiveError: A file of the records is missing or damaged.
     """
     digest = hashlib.sha256()
-    for path in sorted(
-        path
-        for split in builder.info.splits.values()
-        for path in split.filepaths
-    ):
+    splits = builder.info.splits.values()
+    for path in sorted(path for split in splits for path in split.filepaths):
         for frame in itertools.islice(tfrecord_files.frames(path), 1):
             size = os.fstat(frame.file.fileno()).st_size
             facts = (os.path.basename(path), size, frame.length)
             digest.update(repr(facts).encode() + frame.stored_checksum())
+    for split in splits:
+        _check_size(builder, split)
     return digest.hexdigest()
+
+
+def _check_size(
+    builder: tfds.core.DatasetBuilder, split: tfds.core.SplitInfo
+) -> None:
+    """Refuses a split of which a part has gone.
+
+    Raises:
+      errors.ArchiveError: Its files are not as large as its records were.
+    """
+    size = sum(os.path.getsize(path) for path in split.filepaths)
+    expected = tfrecord_files.size(split.num_bytes, split.num_examples)
+    if size != expected:
+        raise errors.ArchiveError(
+            os.fspath(builder.data_path),
+            f"is damaged: the files of split {split.name!r} have {size:,} "
+            f"bytes. Expected {expected:,}. python -m tfrecords_builder.verify "
+            "--data_dir=... lists what is missing.",
+        )
 
 
 def is_synthetic(builder: tfds.core.DatasetBuilder) -> bool:

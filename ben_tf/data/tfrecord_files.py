@@ -48,6 +48,11 @@ class Frame(NamedTuple):
         return data, footer == _FOOTER.pack(masked_crc(data))
 
 
+def size(num_bytes: int, num_records: int) -> int:
+    """Bytes of files with `num_bytes` of data in `num_records` frames."""
+    return num_bytes + num_records * (_HEADER.size + _FOOTER.size)
+
+
 def frames(path: str | os.PathLike[str]) -> Iterator[Frame]:
     """Yields the frames of a file, front to back; does not read their data.
 

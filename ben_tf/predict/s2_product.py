@@ -129,7 +129,7 @@ class _Folder(NamedTuple):
     def names(self) -> list[str]:
         return sorted(
             pathlib.Path(folder, name).relative_to(self.path).as_posix()
-            for folder, _, names in os.walk(self.path)
+            for folder, _, names in os.walk(self.path, onerror=_stop)
             for name in names
         )
 
@@ -139,6 +139,11 @@ class _Folder(NamedTuple):
     def read(self, name: str) -> bytes:
         with open(self.path / name, "rb", opener=files.regular) as file:
             return file.read(_MAX_METADATA_BYTES)
+
+
+def _stop(error: OSError) -> None:
+    """A folder that may not be read is not an empty one."""
+    raise error
 
 
 class _Zip(NamedTuple):
@@ -202,7 +207,8 @@ def _product_of(path: pathlib.Path) -> pathlib.Path:
     path = path.absolute()
     for parent in path.parents:
         if path.relative_to(parent).parts[0] == "GRANULE" and any(
-            _METADATA_FILE.fullmatch(file.name) for file in parent.glob("*.xml")
+            _METADATA_FILE.fullmatch(file.name)
+            for file in files.listed(parent, "*.xml")
         ):
             return parent
     return path

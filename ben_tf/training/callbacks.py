@@ -1,11 +1,8 @@
 """Callbacks of training: history, progress bar, alarm when the loss is NaN."""
 
-import csv
-import io
 import math
 import time
 from collections.abc import Callable
-from collections.abc import Mapping
 
 import tensorflow as tf
 import tqdm
@@ -33,9 +30,9 @@ class History(tf.keras.callbacks.Callback):
 
     def __init__(self, workdir: workdir_lib.Workdir, *, num_epochs_done: int):
         super().__init__()
-        self._path = workdir.history_file
-        self._rows: list[Mapping[str, float | str]] = []
-        if num_epochs_done and self._path.exists():
+        self._workdir = workdir
+        self._rows: list[dict[str, str]] = []
+        if num_epochs_done and workdir.history_file.exists():
             self._rows = [
                 row
                 for row in workdir.read_history()
@@ -49,21 +46,15 @@ class History(tf.keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         """Adds a row and replaces the file."""
         rate = tf.convert_to_tensor(self.model.optimizer.learning_rate)
-        row: dict[str, float | str] = {
-            "epoch": epoch + 1,
-            "seconds": round(time.monotonic() - self._start, 2),
-            "learning_rate": float(rate),
+        row = {
+            "epoch": str(epoch + 1),
+            "seconds": f"{time.monotonic() - self._start:.2f}",
             # repr of a float gives it back to the last digit.
+            "learning_rate": repr(float(rate)),
             **{name: repr(float(value)) for name, value in logs.items()},
         }
         self._rows.append(row)
-        content = io.StringIO(newline="")
-        # A row of an earlier version may lack a column or have one more.
-        names = dict.fromkeys(name for row in self._rows for name in row)
-        writer = csv.DictWriter(content, fieldnames=list(names))
-        writer.writeheader()
-        writer.writerows(self._rows)
-        files.write(self._path, content.getvalue())
+        self._workdir.write_history(self._rows)
 
 
 class NotFinite(tf.keras.callbacks.Callback):

@@ -65,16 +65,21 @@ def check_complete(path: str) -> None:
 def mend(folder: pathlib.Path) -> None:
     """Prepares a folder for the next checkpoint, before a run goes on.
 
-    Removes what a process that was killed has written of one, and writes the
-    list anew where it is missing or damaged, which TensorFlow would take for a
-    folder without checkpoints.
+    Removes what a process that was killed has written of one, or has not got
+    round to deleting, and writes the list anew where it is missing or damaged,
+    which TensorFlow would take for a folder without checkpoints.
     """
     for path in folder.glob("ckpt-*_temp*"):
         shutil.rmtree(path, ignore_errors=True)
     for path in folder.glob(f"{_LIST}.tmp*"):
         path.unlink(missing_ok=True)
+    listed = _listed_paths(folder)
+    if listed and not any(map(_missing_file, listed)):
+        for path in folder.glob("ckpt-*.*"):
+            if path.with_suffix("") not in listed:
+                path.unlink(missing_ok=True)
     paths = newest_first(folder)
-    if paths and not _listed_paths(folder):
+    if paths and not listed:
         oldest_first = paths[::-1]
         tf.compat.v1.train.update_checkpoint_state(
             os.fspath(folder),

@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from ben_tf import bigearthnet
 from ben_tf import errors
+from ben_tf import files
 from ben_tf.data import layer_names
 from ben_tf.data import preprocessing
 
@@ -282,7 +283,7 @@ def _order_of_bands(modality: str) -> list[int]:
 def _find_prefix(path: pathlib.Path) -> pathlib.Path:
     """The prefix by which TensorFlow opens a checkpoint."""
     if path.is_dir():
-        found = sorted(path.glob("*.index"))
+        found = files.listed(path, "*.index")
         if len(found) != 1:
             raise errors.UserError(
                 f"Expected one checkpoint in the folder {path}. Found "

@@ -1,9 +1,11 @@
 """What cannot be written is found out before work begins."""
 
 import errno
+import json
 import os
 import pathlib
 import socket
+import stat
 import subprocess
 import sys
 import tempfile
@@ -23,6 +25,8 @@ from ben_tf.retrieval import index_builder
 from ben_tf.retrieval import index_evaluation
 from ben_tf.training import exports
 from ben_tf.training import released_weights
+from tests import json_files
+from tests import permissions
 
 
 def sentence(path, **options) -> str:
@@ -324,6 +328,79 @@ def test_what_is_no_regular_file_is_not_waited_for(no_file):
     assert error.value.errno == errno.ENXIO
     with pytest.raises(errors.UserError, match=r"cannot be read.* Remedy\."):
         files.read_json(no_file, dict, remedy="Remedy.")
+
+
+VALUES = [{"a": 1, "é": [0.5, None]}, {"a": {"b": {}}}, {}, [1, {"a": 2}], 3]
+
+
+@pytest.mark.parametrize("value", VALUES)
+def test_json_comes_back(tmp_path, value):
+    path = files.write_json(tmp_path / "x.json", value)
+    assert files.read_json(path, object, remedy="") == value
+    if isinstance(value, dict):
+        # For those who read it without this package.
+        assert json_files.read(path) == value
+
+
+@pytest.mark.parametrize("value", VALUES[:2])
+def test_every_changed_bit_of_json_is_refused_or_means_nothing(tmp_path, value):
+    path = files.write_json(tmp_path / "x.json", value)
+    content = path.read_bytes()
+    num_refused = 0
+    for bit in range(8 * len(content)):
+        changed = bytearray(content)
+        changed[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(changed)
+        try:
+            found = files.read_json(path, dict, remedy="Remedy.")
+        except errors.UserError as error:
+            assert str(error).endswith("Remedy.")
+            num_refused += 1
+        else:
+            # The name of the checksum, which is then unknown, or a blank.
+            assert {k: found[k] for k in value} == value
+    assert num_refused > 6 * len(content)
+
+
+def test_json_without_a_checksum_is_that_of_an_earlier_version(tmp_path):
+    path = tmp_path / "x.json"
+    path.write_text('{"a": 1}\n')
+    assert files.read_json(path, dict, remedy="") == {"a": 1}
+
+
+def test_json_that_another_program_has_changed_says_how_to_keep_it(tmp_path):
+    path = files.write_json(tmp_path / "x.json", {"a": 1})
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"a": 2}))
+    with pytest.raises(errors.UserError, match='remove "crc32"'):
+        files.read_json(path, dict, remedy="")
+    path.write_text('{"a": 2}')
+    assert files.read_json(path, dict, remedy="") == {"a": 2}
+
+
+def test_a_folder_that_may_not_be_listed_is_replaced_whole(tmp_path):
+    """As a user without rights over permissions, root being none."""
+    old = tmp_path / "x" / "closed" / "inside"
+    old.mkdir(parents=True)
+    (old / "file").touch()
+    outside = tmp_path / "outside"
+    outside.mkdir(mode=0o500)
+    (old / "link").symlink_to(outside)
+    with permissions.obeyed():
+        old.parent.chmod(0)
+        (tmp_path / "x").chmod(0)
+        with files.replacing_folder(tmp_path / "x") as part:
+            part.mkdir()
+    assert {path.name for path in tmp_path.iterdir()} == {"x", "outside"}
+    assert not list((tmp_path / "x").iterdir())
+    assert stat.S_IMODE(outside.stat().st_mode) == 0o500
+
+
+def test_a_folder_that_may_not_be_read_is_not_an_empty_one(tmp_path):
+    (tmp_path / "a.txt").touch()
+    assert files.listed(tmp_path, "*.txt") == [tmp_path / "a.txt"]
+    assert files.listed(tmp_path, "*.TXT") == []
+    with permissions.denied(tmp_path), pytest.raises(PermissionError):
+        files.listed(tmp_path)
 
 
 def test_regular_opens_files_and_leaves_folders_to_the_caller(tmp_path):

@@ -9,6 +9,7 @@ import pytest
 from ben_tf import config as config_lib
 from ben_tf import errors
 from ben_tf import workdir as workdir_lib
+from tests import json_files
 
 DATA = workdir_lib.DataDescription(
     name="bigearthnet_mm/v1/1.0.0", synthetic=True, patches={"train": 3}
@@ -32,7 +33,7 @@ def test_configurations_come_back(workdir):
 def test_fields_of_later_versions_take_their_defaults(workdir):
     config = config_lib.Config(model="vgg16")
     workdir.write_config(config)
-    values = json.loads(workdir.config_file.read_text())
+    values = json_files.read(workdir.config_file)
     for name in ("duplicate_vv", "loss", "trainable"):
         del values[name]
     workdir.config_file.write_text(json.dumps(values))
@@ -43,7 +44,7 @@ def test_fields_of_later_versions_take_their_defaults(workdir):
 def test_a_field_that_every_version_has_written_is_missed(workdir, name):
     """Its default would be another network, or another run."""
     workdir.write_config(config_lib.Config())
-    values = json.loads(workdir.config_file.read_text())
+    values = json_files.read(workdir.config_file)
     del values[name]
     workdir.config_file.write_text(json.dumps(values))
     with pytest.raises(
@@ -158,6 +159,37 @@ def test_a_damaged_history_is_named(workdir, text, match):
         workdir.read_history()
     assert str(workdir.history_file) in str(caught.value)
     assert "move it to another folder" in str(caught.value)
+
+
+ROWS = [
+    {"epoch": "1", "loss": "0.25", "f1": "nan"},
+    {"epoch": "2", "loss": "0.125", "lr": "1e-05"},
+]
+
+
+def test_histories_come_back(workdir):
+    """A row that lacks a column has no number there."""
+    workdir.write_history(ROWS)
+    assert workdir.read_history() == [
+        {"epoch": "1", "loss": "0.25", "f1": "nan", "lr": ""},
+        {"epoch": "2", "loss": "0.125", "f1": "", "lr": "1e-05"},
+    ]
+
+
+def test_every_changed_bit_of_a_history_is_named_or_means_nothing(workdir):
+    workdir.write_history(ROWS)
+    expected = workdir.read_history()
+    content = workdir.history_file.read_bytes()
+    for bit in range(8 * len(content)):
+        changed = bytearray(content)
+        changed[bit // 8] ^= 1 << bit % 8
+        workdir.history_file.write_bytes(changed)
+        try:
+            found = workdir.read_history()
+        except errors.UserError:
+            continue
+        # A line break of another kind.
+        assert found == expected, changed
 
 
 def test_a_history_may_begin_later_and_hold_nan(workdir):

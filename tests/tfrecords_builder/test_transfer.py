@@ -2,12 +2,12 @@
 
 import errno
 import gzip
-import json
 import pathlib
 
 import pytest
 
 from ben_tf import errors
+from tests import json_files
 from tests.tfrecords_builder import file_server
 from tfrecords_builder import transfer
 
@@ -261,7 +261,7 @@ def test_what_the_server_says_is_noted(server, part):
     server.cuts = [3_000_000]
     with pytest.raises(KeyboardInterrupt):
         _interrupted(server, part)
-    noted = json.loads(part.with_name(f"{part.name}.json").read_text())
+    noted = json_files.read(part.with_name(f"{part.name}.json"))
     assert noted == {"etag": '"a"', "num_bytes": 5_000_000}
 
 

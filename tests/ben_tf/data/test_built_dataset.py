@@ -11,6 +11,7 @@ import pytest
 from ben_tf import errors
 from ben_tf.data import built_dataset
 from ben_tf.data import input_pipeline
+from tests import permissions
 
 
 @pytest.fixture(scope="module")
@@ -145,6 +146,18 @@ def test_a_dataset_that_is_changed_while_it_is_read_is_refused(
         list(batches)
 
 
+@pytest.mark.parametrize("depth", [0, 1, 2])
+def test_a_dataset_that_may_not_be_read_is_not_called_missing(
+    whole_copy, depth
+):
+    folder = whole_copy / pathlib.PurePath(*("bigearthnet_mm", "v1")[:depth])
+    with (
+        permissions.denied(folder),
+        pytest.raises(PermissionError, match=str(folder)),
+    ):
+        built_dataset.open_dataset(whole_copy)
+
+
 def test_the_fingerprint_is_that_of_the_records(whole_copy, data_dir):
     def fingerprint(folder):
         return built_dataset.fingerprint(built_dataset.open_dataset(folder))
@@ -154,13 +167,14 @@ def test_the_fingerprint_is_that_of_the_records(whole_copy, data_dir):
     (path, *_) = whole_copy.rglob("*-train.tfrecord-*")
     whole = path.read_bytes()
     (length,) = struct.unpack("<Q", whole[:8])
-    # Another checksum of the first record; then one record less.
-    for changed in (
-        whole[: 12 + length] + b"0000" + whole[16 + length :],
-        whole[16 + length :],
-    ):
-        path.write_bytes(changed)
-        assert fingerprint(whole_copy) != expected
+    # Another checksum of the first record.
+    path.write_bytes(whole[: 12 + length] + b"0000" + whole[16 + length :])
+    assert fingerprint(whole_copy) != expected
+    # One record less; none.
+    for damaged in (whole[16 + length :], b""):
+        path.write_bytes(damaged)
+        with pytest.raises(errors.ArchiveError, match="of split 'train' have"):
+            fingerprint(whole_copy)
     path.write_bytes(whole[:100])
     with pytest.raises(errors.ArchiveError, match=path.name):
         fingerprint(whole_copy)

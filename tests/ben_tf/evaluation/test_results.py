@@ -9,6 +9,7 @@ from ben_tf import errors
 from ben_tf import workdir as workdir_lib
 from ben_tf.evaluation import comparison
 from ben_tf.evaluation import results
+from tests import json_files
 
 _GROUP = {
     "num_samples": 3,
@@ -100,7 +101,7 @@ def test_what_was_written_before_is_read_and_written_alike(workdir, content):
     assert evaluation.groups["country"]["Austria"].num_samples == 3
     path.unlink()
     evaluation.write(workdir)
-    assert path.read_text() == json.dumps(content, indent=2) + "\n"
+    assert json_files.read(path) == content
 
 
 @pytest.mark.parametrize("scored_on", [True, False])

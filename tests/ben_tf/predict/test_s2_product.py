@@ -13,6 +13,7 @@ import pytest
 from ben_tf import bigearthnet
 from ben_tf import errors
 from ben_tf.predict import s2_product
+from tests import permissions
 
 PIXEL_M = {
     band: grid.pixel_size_m
@@ -100,6 +101,15 @@ def test_a_product_is_found_from_everywhere(safe, inside):
     }
     assert resolved == expected_names(safe)
     assert product.add == dict.fromkeys([*PIXEL_M, "B10"], -1000)
+
+
+def test_a_folder_that_may_not_be_read(safe):
+    folder = next(safe.rglob("R10m"))
+    with (
+        permissions.denied(folder),
+        pytest.raises(PermissionError, match=str(folder)),
+    ):
+        s2_product.find(safe, PIXEL_M)
 
 
 def test_from_the_current_folder(safe, monkeypatch):

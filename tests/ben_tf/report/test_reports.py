@@ -13,6 +13,7 @@ from ben_tf import errors
 from ben_tf.evaluation import evaluation
 from ben_tf.report import reports
 from ben_tf.retrieval import index_builder
+from tests import json_files
 
 pytestmark = pytest.mark.slow
 
@@ -108,7 +109,7 @@ def test_the_same_run_gives_the_same_bytes(page, run, data_dir, tmp_path):
 
 def test_page_tells_what_was_run(page, run):
     text = " ".join(_parse(page).text)
-    result = json.loads((run / "metrics" / "test.json").read_text())
+    result = json_files.read(run / "metrics" / "test.json")
     assert "Synthetic data." in text
     assert "Not comparable with the paper" in text
     assert f"{result['overall']['sample_f2']:.4f}" in text
@@ -203,7 +204,7 @@ def test_everything_from_data_is_escaped(run, data_dir, tmp_path):
     shutil.copytree(run, hostile, ignore=_HEAVY)
     attack = '"><script>alert(1)</script>'
     path = hostile / "metrics" / "test.json"
-    result = json.loads(path.read_text())
+    result = json_files.read(path)
     result["class_names"][0] = attack
     result["model"]["fingerprint"] = attack
     result["data"]["name"] = attack
@@ -225,7 +226,7 @@ def test_runs_are_compared(run, data_dir, tmp_path):
     other = tmp_path / "other"
     shutil.copytree(run, other, ignore=_HEAVY)
     metrics = other / "metrics" / "test.json"
-    result = json.loads(metrics.read_text())
+    result = json_files.read(metrics)
     result["model"]["modality"] = "S2"
     result["data"]["fingerprint"] = "0"
     result["overall"]["sample_f2"] = None
@@ -275,7 +276,7 @@ def test_missing_and_damaged_files_are_named(run, data_dir, tmp_path, capsys):
             workdir=broken, data_dir=data_dir, index=tmp_path / "index"
         )
     metrics = broken / "metrics" / "test.json"
-    result = json.loads(metrics.read_text())
+    result = json_files.read(metrics)
     metrics.write_text(json.dumps(result | {"num_samples": 1}))
     with pytest.raises(errors.UserError, match="not of the same"):
         write()

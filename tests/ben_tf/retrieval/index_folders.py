@@ -5,12 +5,13 @@ import pathlib
 
 from ben_tf.retrieval import index_files
 from ben_tf.retrieval import store
+from tests import json_files
 
 
 def edit_manifest(path: pathlib.Path, **changes) -> None:
     """Replaces fields of the manifest."""
     file = path / "manifest.json"
-    fields = json.loads(file.read_text())
+    fields = json_files.read(file)
     fields.update(changes)
     file.write_text(json.dumps(fields))
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import json
 import shutil
 
 import faiss
@@ -11,6 +10,7 @@ import pytest
 
 from ben_tf import errors
 from ben_tf.retrieval import index
+from tests import json_files
 from tests.ben_tf.retrieval import conftest
 from tests.ben_tf.retrieval import index_folders
 
@@ -35,7 +35,7 @@ def _write(write, search):
 @pytest.mark.parametrize("search", FILES)
 def test_the_manifest_has_the_digest_of_every_file(write, search):
     path = _write(write, search)
-    manifest = json.loads((path / "manifest.json").read_text())
+    manifest = json_files.read(path / "manifest.json")
     expected = {
         file.name: hashlib.sha256(file.read_bytes()).hexdigest()
         for file in (path / manifest["data"]).iterdir()
@@ -70,7 +70,7 @@ def test_a_missing_file_is_named(write, search, name):
 
 def test_a_digest_that_is_left_out_of_the_manifest_is_missed(write):
     path = write()
-    digests = json.loads((path / "manifest.json").read_text())["sha256"]
+    digests = json_files.read(path / "manifest.json")["sha256"]
     del digests["labels.npy"]
     index_folders.edit_manifest(path, sha256=digests)
     with pytest.raises(errors.UserError, match=r"labels\.npy .*SHA-256"):

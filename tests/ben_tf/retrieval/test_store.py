@@ -6,6 +6,7 @@ import os
 from ben_tf import bigearthnet
 from ben_tf.retrieval import index
 from ben_tf.retrieval import store
+from tests import json_files
 
 # What an index of format 2 says of itself.
 MANIFEST = {
@@ -43,7 +44,7 @@ def test_writes_the_same_manifest(tmp_path):
     (tmp_path / "manifest.json").write_text(json.dumps(MANIFEST))
     (tmp_path / MANIFEST["data"]).mkdir()
     store.commit(tmp_path, store.read_manifest(tmp_path))
-    assert json.loads((tmp_path / "manifest.json").read_text()) == MANIFEST
+    assert json_files.read(tmp_path / "manifest.json") == MANIFEST
 
 
 def test_a_model_that_has_moved_can_be_named(write, tmp_path):

@@ -4,6 +4,7 @@ No run begins anew over what is there.
 """
 
 import pathlib
+import shutil
 
 import numpy as np
 import pytest
@@ -189,6 +190,27 @@ def test_half_a_list_is_removed(workdir):
     half.write_text("model_checkpoint_path: ")
     checkpoint_files.mend(workdir.last_checkpoints)
     assert set(workdir.last_checkpoints.iterdir()) == before
+
+
+def test_what_the_list_does_not_name_is_removed(workdir):
+    """As after a kill between the new list and the oldest checkpoint's end."""
+    folder = workdir.last_checkpoints
+    before = set(folder.iterdir())
+    for path in list(folder.glob("ckpt-3.*")):
+        shutil.copy(path, path.with_name(path.name.replace("-3.", "-1.")))
+    checkpoint_files.mend(folder)
+    assert set(folder.iterdir()) == before
+
+
+def test_what_the_list_does_not_name_stays_if_that_is_not_whole(workdir):
+    """It may have been brought back from a copy."""
+    folder = workdir.last_checkpoints
+    for path in list(folder.glob("ckpt-3.*")):
+        shutil.copy(path, path.with_name(path.name.replace("-3.", "-1.")))
+    (folder / "ckpt-2.index").unlink()
+    before = set(folder.iterdir())
+    checkpoint_files.mend(folder)
+    assert set(folder.iterdir()) == before
 
 
 def test_a_list_beside_nothing(tmp_path):

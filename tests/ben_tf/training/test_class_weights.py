@@ -12,6 +12,7 @@ from ben_tf import errors
 from ben_tf import workdir as workdir_lib
 from ben_tf.data import built_dataset
 from ben_tf.training import class_weights
+from tests import json_files
 
 
 def test_weights_of_a_run_are_counted_once(data_dir, tiny_config, tmp_path):
@@ -29,7 +30,7 @@ def test_weights_of_a_run_are_counted_once(data_dir, tiny_config, tmp_path):
         np.array(weights)[present], (16 - counts[present]) / counts[present]
     )
     assert len(weights) == 19
-    stored = json.loads((tmp_path / "class_weights.json").read_text())
+    stored = json_files.read(tmp_path / "class_weights.json")
     assert stored["weights"] == weights
     # The second time nothing is read.
     assert class_weights.of_run(config, None, workdir) == weights

@@ -1,6 +1,5 @@
 """What ends a run early, on a network of one layer and data in memory."""
 
-import json
 import resource
 import types
 
@@ -17,6 +16,7 @@ from ben_tf.training import devices
 from ben_tf.training import fitting
 from ben_tf.training import keras_internals
 from ben_tf.training import optimizers
+from tests import json_files
 
 _STEPS = 3
 
@@ -83,7 +83,7 @@ def test_loss_that_is_not_finite_names_step_and_patches(tmp_path, capsys):
     # The bar is gone while the error is still held, and begins its own line.
     assert raised.tb
     assert capsys.readouterr().err.endswith("\r")
-    content = json.loads((tmp_path / "not_finite.json").read_text())
+    content = json_files.read(tmp_path / "not_finite.json")
     assert content["patches"] == ["e0_s1", "b"]
     # The weights that the batch has spoilt are not saved.
     again = _run(epochs=2)

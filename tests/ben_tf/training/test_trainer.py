@@ -4,6 +4,7 @@ import contextvars
 import dataclasses
 import json
 import shutil
+import struct
 
 import numpy as np
 import pytest
@@ -196,7 +197,11 @@ def test_other_records_are_refused_and_nothing_of_the_run_is_changed(
     shutil.copytree(workdir, run)
     shutil.copytree(data_dir, other)
     (shard, *_) = other.rglob("*-train.tfrecord-*")
-    shard.write_bytes(shard.read_bytes() + shard.read_bytes())
+    content = bytearray(shard.read_bytes())
+    (length,) = struct.unpack_from("<Q", content)
+    # The checksum of the first record.
+    content[12 + length] ^= 1
+    shard.write_bytes(content)
     before = {path: path.read_bytes() for path in run.glob("*.*")}
     config = dataclasses.replace(tiny_config, data_dir=str(other))
     with pytest.raises(errors.UserError, match="on other records than those"):
