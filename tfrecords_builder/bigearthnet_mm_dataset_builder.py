@@ -22,6 +22,7 @@ from tfrecords_builder import conversion
 from tfrecords_builder import record
 from tfrecords_builder import shards
 from tfrecords_builder import tfds_internals
+from tfrecords_builder import unfinished
 from tfrecords_builder import workers
 
 
@@ -176,6 +177,8 @@ class Builder(tfds_internals.SplitWriter):
             message=f"Another build is writing to {folder}. Wait for it or "
             "choose another `data_dir`.",
         ):
+            for what_was_done in unfinished.clean_up(folder):
+                print(what_was_done, flush=True)
             super().download_and_prepare(**kwargs)
 
     def write_splits(
