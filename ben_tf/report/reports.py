@@ -71,13 +71,9 @@ def write_report(
         nearest = shown_patches.nearest(index or run.index, predicted)
     groups = shown_patches.groups(evaluation, predicted, sample_f2, num_patches)
     learned = history.History.read(run)
-    # Imported weights have no such checkpoints, and no curves.
-    if learned is None and run.last_checkpoints.is_dir():
-        print(
-            f"No epoch in {run.history_file}: the page shows no curves of "
-            "training.",
-            file=sys.stderr,
-        )
+    missing = _missing(run, learned)
+    for sentence in missing:
+        print(sentence, file=sys.stderr)
     content = page.render(
         "run",
         evaluation=evaluation,
@@ -107,6 +103,7 @@ def write_report(
         group_tables=tables.groups(evaluation),
         metric_table=tables.all_metrics(evaluation),
         facts=tables.facts(evaluation, _read_config(run)),
+        missing=missing,
     )
     return files.write(output or run.report, content)
 
@@ -159,14 +156,28 @@ def _short_names(runs: Sequence[str]) -> list[str]:
     return [os.path.relpath(path, common) for path in paths]
 
 
+def _missing(
+    run: workdir_lib.Workdir, learned: history.History | None
+) -> list[str]:
+    """What the page cannot show since it was lost, in sentences."""
+    missing = []
+    # Imported weights have no such checkpoints, and no curves.
+    if learned is None and run.last_checkpoints.is_dir():
+        missing.append(
+            f"No epoch in {run.history_file}: the page shows no curves of "
+            "training."
+        )
+    if not run.config_file.is_file():
+        missing.append(
+            f"No file {run.config_file}: the page does not show how the run "
+            "was set up."
+        )
+    return missing
+
+
 def _read_config(run: workdir_lib.Workdir) -> dict[str, Any]:
     """What config.json says, whatever it is; empty where there is none."""
     if not run.config_file.is_file():
-        print(
-            f"No file {run.config_file}: the page does not show how the run "
-            "was set up.",
-            file=sys.stderr,
-        )
         return {}
     return files.read_json(
         run.config_file,
