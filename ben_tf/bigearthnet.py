@@ -273,3 +273,16 @@ SPLIT_SIZES = types.MappingProxyType(
         "excluded": 71_042,
     }
 )
+
+# BigEarthNet v2.0, "reBEN" (Clasen et al. 2024, arXiv:2407.03653): a part of
+# the patches of v1.0, processed anew, with labels of a later CORINE release in
+# the 19-class nomenclature and other splits. "excluded": snow, clouds, shadows.
+V2_SPLIT_SIZES = types.MappingProxyType(
+    {
+        "train": 237_871,
+        "validation": 122_342,
+        "test": 119_825,
+        "excluded": 69_450,
+    }
+)
+V2_NUM_PATCHES = 549_488

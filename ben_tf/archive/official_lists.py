@@ -5,10 +5,12 @@ read; its modules cannot be imported together with newer releases of fastcore.
 """
 
 import bz2
+import contextlib
 import functools
 import gc
 import importlib.resources
 import types
+from collections.abc import Iterator
 from collections.abc import Mapping
 from concurrent import futures
 from typing import NamedTuple
@@ -35,6 +37,9 @@ class OfficialPatch(NamedTuple):
       split: One of `bigearthnet.SPLIT_SIZES`; "excluded" if on no split list.
       seasonal_snow: On the list of patches with seasonal snow.
       cloud_or_shadow: On the list of patches with clouds or cloud shadows.
+      labels_19: Names of the 19-class nomenclature, in the order of CLASSES_19,
+        where the list gives them, as that of v2.0 does.
+      v1_name: S2 name of the same patch in v1.0; "" if it is of v1.0.
     """
 
     s2_name: str
@@ -44,6 +49,8 @@ class OfficialPatch(NamedTuple):
     split: str
     seasonal_snow: bool
     cloud_or_shadow: bool
+    labels_19: tuple[str, ...] = ()
+    v1_name: str = ""
 
 
 def data_file(name: str) -> importlib.resources.abc.Traversable:
@@ -86,10 +93,7 @@ def official_patches() -> Mapping[str, OfficialPatch]:
     # One object for each distinct word instead of one for each row.
     words: dict[str, str] = {}
     patches = {}
-    # The collector would scan the growing mapping again and again.
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
+    with uncollected():
         for line in pairs[1:]:  # The first line is the header.
             s1_name, s2_name, country, season = line.split(",")
             patches[s2_name] = OfficialPatch(
@@ -101,10 +105,19 @@ def official_patches() -> Mapping[str, OfficialPatch]:
                 s2_name in snow,
                 s2_name in cloud,
             )
-    finally:
-        if collecting:
-            gc.enable()
     return types.MappingProxyType(patches)
+
+
+@contextlib.contextmanager
+def uncollected() -> Iterator[None]:
+    """Keeps the collector from scanning a growing list again and again."""
+    is_collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if is_collecting:
+            gc.enable()
 
 
 def _read_lines(name: str) -> list[str]:
