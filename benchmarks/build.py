@@ -69,14 +69,19 @@ from ben_tf.archive import official_lists
 from ben_tf.archive import open_archive
 from ben_tf.archive import plausibility
 
-FOLDERS = {sensor: names[0] for sensor, names in layout.SENSOR_FOLDERS.items()}
+FOLDERS = {
+    sensor: names.folders[0] for sensor, names in layout.V1.sensors.items()
+}
 # The usual way is slow and linear: a part of the pairs is enough.
 USUAL_PAIRS = 500
 # The size that a larger one is compared with.
 FEW_PAIRS = 2000
 # Records and, from .tar.gz, the inflated tarballs.
 WRITTEN_BYTES_PER_PAIR = 620_000
-TARBALLS = {sensor: names[0] for sensor, names in layout.TARBALL_STEMS.items()}
+TARBALLS = {
+    sensor: names.tarball_stems[0]
+    for sensor, names in layout.V1.sensors.items()
+}
 
 
 def read_examples() -> list[dict[str, dict[str, bytes]]]:

@@ -39,21 +39,21 @@ _CLASS_INDEX = {
 
 def example(pair: patch_pair.PatchPair) -> dict[str, Any]:
     """Returns the pair as a dictionary that the features of TFDS encode."""
-    official = pair.official
+    official, metadata = pair.official, pair.metadata
     return {
         "patch_name": official.s2_name,
         "s1_name": official.s1_name,
         **pair.grids,
-        "labels_43": list(pair.labels),
-        "labels_19": list(bigearthnet.labels_43_to_19(pair.labels)),
+        "labels_43": list(metadata.labels_43),
+        "labels_19": list(metadata.labels_19),
         "country": official.country,
         "season": official.season,
         "seasonal_snow": official.seasonal_snow,
         "cloud_or_shadow": official.cloud_or_shadow,
         "epsg": pair.footprint.epsg,
         "upper_left": np.array(pair.footprint.upper_left, np.float64),
-        "s1_time": pair.s1_time,
-        "s2_time": pair.s2_time,
+        "s1_time": metadata.s1_time,
+        "s2_time": metadata.s2_time,
     }
 
 

@@ -30,7 +30,9 @@ from tfrecords_builder import synthetic
 from tfrecords_builder import workers
 
 # Where the patches of a sensor lie, as in the official tarballs.
-_FOLDERS = {sensor: names[0] for sensor, names in layout.SENSOR_FOLDERS.items()}
+_FOLDERS = {
+    sensor: names.folders[0] for sensor, names in layout.V1.sensors.items()
+}
 
 # Shares of the splits among the synthetic pairs.
 _SPLIT_SHARES = {

@@ -1,24 +1,127 @@
 """How the archive lies on disk: names of its folders, tarballs and files."""
 
+import dataclasses
 import itertools
 import os
 import pathlib
+import types
+from collections.abc import Mapping
 from collections.abc import Sequence
 
 from ben_tf import bigearthnet
 from ben_tf import errors
 
-# Top folders of the official tarballs, of older ones, and of the examples.
-SENSOR_FOLDERS = {
-    "S1": ("BigEarthNet-S1-v1.0", "BigEarthNet-S1-Example"),
-    "S2": ("BigEarthNet-v1.0", "BigEarthNet-S2-v1.0", "BigEarthNet-S2-Example"),
-}
-# Names of the official tarballs; an older one had no sensor in its name.
-TARBALL_STEMS = {
-    "S1": ("BigEarthNet-S1-v1.0",),
-    "S2": ("BigEarthNet-S2-v1.0", "BigEarthNet-v1.0"),
-}
-TAR_SUFFIXES = (".tar", ".tar.gz")
+
+@dataclasses.dataclass(frozen=True)
+class SensorLayout:
+    """How the patches of a sensor lie, in folders or in a tarball.
+
+    Attributes:
+      folders: Names of the top folder: of the official tarball, of older ones
+        and of the examples.
+      tarball_stems: Names of its tarball without suffix, the official one
+        first.
+      endings: What the files of a patch have after its name.
+      scene_parts: How many parts the name of a patch has more than that of its
+        scene, in whose folder it lies; 0 where there are no such folders.
+      largest_tar_bytes: More than the official tarball holds, inflated.
+    """
+
+    folders: tuple[str, ...]
+    tarball_stems: tuple[str, ...]
+    endings: tuple[str, ...]
+    scene_parts: int
+    largest_tar_bytes: int
+
+    def scene_of(self, patch_name: str) -> str:
+        """Name of the folder that a patch lies in; "" for the top folder."""
+        if not self.scene_parts:
+            return ""
+        return patch_name.rsplit("_", self.scene_parts)[0]
+
+    def place_of(self, patch_name: str) -> str:
+        """Path of a patch below the top folder."""
+        scene = self.scene_of(patch_name)
+        return f"{scene}/{patch_name}" if scene else patch_name
+
+    def file_names(self, patch_name: str) -> list[str]:
+        """Names of the files of a whole patch."""
+        return [patch_name + ending for ending in self.endings]
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """A version of the archive on disk.
+
+    Attributes:
+      version: Its name here.
+      title: Its name in sentences.
+      sensors: By name, as in `bigearthnet.BANDS`.
+      tar_suffixes: Of tarballs, plain and as downloaded.
+    """
+
+    version: str
+    title: str
+    sensors: Mapping[str, SensorLayout]
+    tar_suffixes: tuple[str, ...]
+
+
+_JSON_ENDING = "_labels_metadata.json"
+
+
+def _endings(sensor: str) -> tuple[str, ...]:
+    return tuple(f"_{band}.tif" for band in bigearthnet.BANDS[sensor])
+
+
+V1 = Layout(
+    version="v1",
+    title="BigEarthNet v1.0",
+    sensors={
+        "S1": SensorLayout(
+            folders=("BigEarthNet-S1-v1.0", "BigEarthNet-S1-Example"),
+            tarball_stems=("BigEarthNet-S1-v1.0",),
+            endings=(*_endings("S1"), _JSON_ENDING),
+            scene_parts=0,
+            largest_tar_bytes=80_000_000_000,  # It has 73 GB.
+        ),
+        "S2": SensorLayout(
+            folders=(
+                "BigEarthNet-v1.0",
+                "BigEarthNet-S2-v1.0",
+                "BigEarthNet-S2-Example",
+            ),
+            # An older one had no sensor in its name.
+            tarball_stems=("BigEarthNet-S2-v1.0", "BigEarthNet-v1.0"),
+            endings=(*_endings("S2"), _JSON_ENDING),
+            scene_parts=0,
+            largest_tar_bytes=115_000_000_000,  # It has 104 GB.
+        ),
+    },
+    tar_suffixes=(".tar", ".tar.gz"),
+)
+V2 = Layout(
+    version="v2",
+    title="BigEarthNet v2.0",
+    sensors={
+        "S1": SensorLayout(
+            folders=("BigEarthNet-S1",),
+            tarball_stems=("BigEarthNet-S1",),
+            endings=_endings("S1"),
+            scene_parts=3,
+            largest_tar_bytes=80_000_000_000,
+        ),
+        "S2": SensorLayout(
+            folders=("BigEarthNet-S2",),
+            tarball_stems=("BigEarthNet-S2",),
+            endings=_endings("S2"),
+            scene_parts=2,
+            largest_tar_bytes=115_000_000_000,
+        ),
+    },
+    tar_suffixes=(".tar",),
+)
+LAYOUTS = types.MappingProxyType({x.version: x for x in (V1, V2)})
+
 # What systems put next to folders.
 _HIDDEN = (".", "__MACOSX")
 # An archive that holds this file holds generated pixels.
@@ -32,51 +135,108 @@ def band_name(patch_name: str, band: str) -> str:
 
 def json_name(patch_name: str) -> str:
     """Returns the name of the JSON file of a patch."""
-    return f"{patch_name}_labels_metadata.json"
+    return patch_name + _JSON_ENDING
 
 
-def file_names(sensor: str, patch_name: str) -> list[str]:
-    """Returns the names of the files of a whole patch: 3 (S1) or 13 (S2)."""
-    bands = bigearthnet.BANDS[sensor]
-    names = [band_name(patch_name, band) for band in bands]
-    return [*names, json_name(patch_name)]
-
-
-def find_sensors(
+def find_version(
     archive_dir: str | os.PathLike[str], sensors: Sequence[str] = ("S1", "S2")
-) -> dict[str, pathlib.Path]:
-    """Finds the folder or the tarball of each sensor; a folder wins.
+) -> Layout:
+    """Finds out which version of the archive a folder holds.
 
     Args:
       archive_dir: Folder of the archive.
       sensors: Which of "S1" and "S2" are needed.
 
     Raises:
-      errors.UserError: There is no such folder, or a sensor is missing.
+      errors.UserError: There is no such folder, it holds no version or both, or
+        a sensor is missing.
     """
+    root = _existing(archive_dir)
+    found = [
+        layout
+        for layout in LAYOUTS.values()
+        if any(_of_sensor(root, layout, sensor) for sensor in sensors)
+    ]
+    if len(found) > 1:
+        raise errors.UserError(
+            f"The archive folder {str(root)!r} holds more than one version: "
+            f"{' and '.join(x.title for x in found)}. Put each into a folder "
+            "of its own."
+        )
+    return found[0] if found else V1
+
+
+def find_sensors(
+    archive_dir: str | os.PathLike[str],
+    sensors: Sequence[str] = ("S1", "S2"),
+    *,
+    layout: Layout = V1,
+) -> dict[str, pathlib.Path]:
+    """Finds the folder or the tarball of each sensor; a folder wins.
+
+    Args:
+      archive_dir: Folder of the archive.
+      sensors: Which of "S1" and "S2" are needed.
+      layout: Which version it holds.
+
+    Raises:
+      errors.UserError: There is no such folder, a sensor is missing, or it
+        holds another version.
+    """
+    root = _existing(archive_dir)
+    found = {}
+    for sensor in sensors:
+        path = _of_sensor(root, layout, sensor)
+        if path is None:
+            raise _missing(root, layout, sensor)
+        found[sensor] = path
+    return found
+
+
+def _existing(archive_dir: str | os.PathLike[str]) -> pathlib.Path:
     root = pathlib.Path(archive_dir)
     if not root.is_dir():
         raise errors.UserError(
             f"There is no archive folder {str(root)!r}. Expected a folder that "
-            f"holds {SENSOR_FOLDERS['S2'][0]} and {SENSOR_FOLDERS['S1'][0]}, "
-            "extracted or as tarballs. Check `archive_dir`."
+            "holds the folders or tarballs of BigEarthNet, such as "
+            f"{V1.sensors['S2'].folders[0]} and {V1.sensors['S1'].folders[0]}. "
+            "Check `archive_dir`."
         )
-    return {sensor: _find_sensor(root, sensor) for sensor in sensors}
+    return root
 
 
-def _find_sensor(root: pathlib.Path, sensor: str) -> pathlib.Path:
-    names = SENSOR_FOLDERS[sensor]
-    for name in names:
+def _of_sensor(
+    root: pathlib.Path, layout: Layout, sensor: str
+) -> pathlib.Path | None:
+    names = layout.sensors[sensor]
+    for name in names.folders:
         if (root / name).is_dir():
             return _innermost(root / name)
-    for stem, suffix in itertools.product(TARBALL_STEMS[sensor], TAR_SUFFIXES):
+    for stem, suffix in itertools.product(
+        names.tarball_stems, layout.tar_suffixes
+    ):
         path = root / (stem + suffix)
         if path.is_file():
             return path
-    raise errors.UserError(
-        f"The archive folder {str(root)!r} holds no {sensor} patches. Expected "
-        f"a folder named {' or '.join(names)} in it, or a tarball named "
-        f"{TARBALL_STEMS[sensor][0]}.tar.gz."
+    return None
+
+
+def _missing(
+    root: pathlib.Path, layout: Layout, sensor: str
+) -> errors.UserError:
+    for other in LAYOUTS.values():
+        if other != layout and _of_sensor(root, other, sensor):
+            return errors.UserError(
+                f"The archive folder {str(root)!r} holds {other.title}. "
+                f"Expected {layout.title}. Pass `version={other.version}` to "
+                "build that one."
+            )
+    names = layout.sensors[sensor]
+    return errors.UserError(
+        f"The archive folder {str(root)!r} holds no {sensor} patches of "
+        f"{layout.title}. Expected a folder named "
+        f"{' or '.join(names.folders)} in it, or a tarball named "
+        f"{names.tarball_stems[0]}{layout.tar_suffixes[-1]}."
     )
 
 

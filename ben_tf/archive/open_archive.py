@@ -20,6 +20,7 @@ _MAX_GROWTH = 2
 def open_archive(
     archive_dir: str | os.PathLike[str],
     *,
+    version: str | None = None,
     sensors: Sequence[str] = ("S1", "S2"),
     scratch_dir: str | os.PathLike[str] | None = None,
 ) -> patch_sources.Archive:
@@ -28,6 +29,7 @@ def open_archive(
     Args:
       archive_dir: Folder that holds, for each sensor, its extracted folder or
         its tarball.
+      version: "v1" or "v2"; None: the one that is there.
       sensors: Which of "S1" and "S2" to open.
       scratch_dir: Where a .tar.gz is inflated to (177 GB for the whole
         archive) and indexes of tarballs are written. The caller deletes it.
@@ -39,23 +41,30 @@ def open_archive(
       errors.ArchiveError: A tar member is refused.
       ValueError: Tarballs without `scratch_dir`.
     """
-    paths = layout.find_sensors(archive_dir, sensors)
+    lies = (
+        layout.LAYOUTS[version]
+        if version
+        else layout.find_version(archive_dir, sensors)
+    )
+    paths = layout.find_sensors(archive_dir, sensors, layout=lies)
     tarballs = {
         sensor: path for sensor, path in paths.items() if path.is_file()
     }
     sources: dict[str, patch_sources.Source] = {
-        sensor: patch_sources.FolderSource(path)
+        sensor: patch_sources.FolderSource(path, lies.sensors[sensor])
         for sensor, path in paths.items()
         if sensor not in tarballs
     }
     if not tarballs:
-        return sources
+        return patch_sources.Archive(lies.version, sources)
     if scratch_dir is None:
         raise ValueError("Tarballs need scratch space. Expected `scratch_dir`.")
     scratch = pathlib.Path(scratch_dir)
     scratch.mkdir(parents=True, exist_ok=True)
     compressed = [p for p in tarballs.values() if p.suffix == ".gz"]
-    check_disk(scratch, inflated_bytes(tarballs), "inflating the tarballs")
+    check_disk(
+        scratch, inflated_bytes(tarballs, lies), "inflating the tarballs"
+    )
     with (
         tqdm.tqdm(
             desc="inflating",
@@ -71,25 +80,27 @@ def open_archive(
             sensor: executor.submit(
                 tarball.TarSource,
                 path,
-                sensor,
+                lies.sensors[sensor],
                 scratch=scratch,
                 progress=progress.update,
             )
             for sensor, path in tarballs.items()
         }
         sources |= {s: future.result() for s, future in opened.items()}
-    return sources
+    return patch_sources.Archive(lies.version, sources)
 
 
-def inflated_bytes(paths: dict[str, pathlib.Path]) -> int:
+def inflated_bytes(paths: dict[str, pathlib.Path], lies: layout.Layout) -> int:
     """Returns the most scratch space that inflating takes.
 
     Args:
       paths: Tarball of each sensor, compressed or not.
+      lies: Of which version.
     """
     return sum(
         min(
-            _MAX_GROWTH * path.stat().st_size, tarball.LARGEST_TAR_BYTES[sensor]
+            _MAX_GROWTH * path.stat().st_size,
+            lies.sensors[sensor].largest_tar_bytes,
         )
         for sensor, path in paths.items()
         if path.suffix == ".gz"

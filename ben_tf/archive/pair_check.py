@@ -9,6 +9,7 @@ from ben_tf import errors
 from ben_tf.archive import inventory
 from ben_tf.archive import layout
 from ben_tf.archive import official_lists
+from ben_tf.archive import patch_metadata
 from ben_tf.archive import patch_pair
 from ben_tf.archive import patch_sources
 from ben_tf.archive import plausibility
@@ -25,21 +26,23 @@ def check_pairs(
 def check_pair(
     official: official_lists.OfficialPatch, archive: patch_sources.Archive
 ) -> list[inventory.Fault]:
-    """Reads the 16 files of a pair and returns all faults.
+    """Reads all files of a pair and returns all faults.
 
     Checks that each file is there and nothing else, that sizes, types and
     georeference are right, that labels are known, that pixels are finite and
     plausible, and that both patches name the same partner, place and labels.
     """
     faults: list[inventory.Fault] = []
+    sensors = layout.LAYOUTS[archive.version].sensors
     metadata = {}
+    footprint = None
     for sensor, patch_name in (
         ("S1", official.s1_name),
         ("S2", official.s2_name),
     ):
         source = archive[sensor]
         present = set(source.file_names(patch_name))
-        expected = set(layout.file_names(sensor, patch_name))
+        expected = set(sensors[sensor].file_names(patch_name))
         for kind, names, reason in (
             ("missing", expected - present, "is missing."),
             ("surplus", present - expected, "is not a file of a patch."),
@@ -48,14 +51,16 @@ def check_pair(
                 inventory.Fault(kind, f"{patch_name}/{name}", reason)
                 for name in sorted(names)
             ]
-        # Without JSON the place cannot be compared; the pixels still can.
-        footprint = None
-        if layout.json_name(patch_name) in present:
-            with _noting_in(faults):
-                metadata[sensor] = patch_pair.read_json(
-                    source, sensor, patch_name
-                )
-                footprint = metadata[sensor].footprint
+        has_json = layout.json_name(patch_name) in expected
+        if has_json:
+            # If it is missing the place cannot be compared; the pixels can.
+            footprint = None
+            if layout.json_name(patch_name) in present:
+                with _noting_in(faults):
+                    metadata[sensor] = patch_metadata.read_json(
+                        source, sensor, patch_name
+                    )
+                    footprint = metadata[sensor].footprint
         for grid in bigearthnet.GRIDS.values():
             if grid.sensor != sensor:
                 continue
@@ -63,17 +68,21 @@ def check_pair(
             for band in grid.bands:
                 if layout.band_name(patch_name, band) in present:
                     with _noting_in(faults):
-                        bands.append(
-                            patch_pair.read_band(
-                                source, patch_name, band, footprint=footprint
-                            ).pixels
+                        raster = patch_pair.read_band(
+                            source, patch_name, band, footprint=footprint
                         )
+                        bands.append(raster.pixels)
+                        if not has_json:
+                            # The first one says where the others must lie.
+                            footprint = footprint or raster.footprint
             if len(bands) == len(grid.bands):
                 with _noting_in(faults):
                     plausibility.check_grid(bands, sensor, patch_name)
     if len(metadata) == 2:
         with _noting_in(faults):
-            patch_pair.check_agreement(metadata["S1"], metadata["S2"], official)
+            patch_metadata.check_agreement(
+                metadata["S1"], metadata["S2"], official
+            )
     return faults
 
 

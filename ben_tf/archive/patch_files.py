@@ -11,7 +11,9 @@ import numpy as np
 from ben_tf import bigearthnet
 from ben_tf import errors
 from ben_tf.archive import footprints
+from ben_tf.archive import layout
 from ben_tf.archive import open_archive
+from ben_tf.archive import patch_metadata
 from ben_tf.archive import patch_pair
 from ben_tf.archive import patch_sources
 
@@ -74,7 +76,9 @@ def from_folders(paths: Sequence[str], grids: Sequence[str]) -> Item:
                 f"The model looks at {sensor}. Expected the folder of the "
                 f"{sensor} patch as well: `input=S2_FOLDER,S1_FOLDER`."
             )
-    return _read(sources, names, grids)
+    return _read(
+        patch_sources.Archive(layout.V1.version, sources), names, grids
+    )
 
 
 def from_archive(
@@ -100,12 +104,12 @@ def from_archive(
       errors.UserError: See `open_archive.open_archive`.
     """
     sensors = _sensors(grids)
-    sources = open_archive.open_archive(
+    archive = open_archive.open_archive(
         archive_dir, sensors=sensors, scratch_dir=scratch_dir
     )
-    names = sorted(sources[sensors[0]].patch_names())
+    names = sorted(archive[sensors[0]].patch_names())
     return len(names), (
-        _read(sources, {sensors[0]: name}, grids) for name in names
+        _read(archive, {sensors[0]: name}, grids) for name in names
     )
 
 
@@ -120,7 +124,7 @@ def _sensors(grids: Sequence[str]) -> list[str]:
 
 
 def _read(
-    sources: patch_sources.Archive, names: dict[str, str], grids: Sequence[str]
+    archive: patch_sources.Archive, names: dict[str, str], grids: Sequence[str]
 ) -> Item:
     """Reads the bands of a patch; returns an error instead of raising it."""
     arrays = {}
@@ -129,11 +133,11 @@ def _read(
         for grid_name in grids:
             grid = bigearthnet.GRIDS[grid_name]
             if grid.sensor not in names:
-                s1 = patch_pair.read_json(sources["S1"], "S1", names["S1"])
+                s1 = patch_metadata.read_json(archive["S1"], "S1", names["S1"])
                 names["S2"] = s1.s2_name
             name = names[grid.sensor]
             array, found = patch_pair.read_grid(
-                sources[grid.sensor], name, grid
+                archive[grid.sensor], name, grid
             )
             arrays[grid_name] = array
             places |= found

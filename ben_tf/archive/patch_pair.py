@@ -1,5 +1,6 @@
 """Reads a pair of patches: 16 files, checked against each other, stacked."""
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +11,7 @@ from ben_tf.archive import footprints
 from ben_tf.archive import geotiff
 from ben_tf.archive import layout
 from ben_tf.archive import official_lists
-from ben_tf.archive import patch_json
+from ben_tf.archive import patch_metadata
 from ben_tf.archive import patch_sources
 from ben_tf.archive import plausibility
 
@@ -22,18 +23,14 @@ class PatchPair(NamedTuple):
       official: What the official lists say.
       grids: An array for each of `bigearthnet.GRIDS`, its shape and dtype;
         values as in the files.
-      labels: Names of the 43-class nomenclature, in the order of CLASSES_43.
+      metadata: Labels and times.
       footprint: Where both lie.
-      s1_time: Acquisition of the S1 patch, ISO 8601.
-      s2_time: Acquisition of the S2 patch, ISO 8601.
     """
 
     official: official_lists.OfficialPatch
     grids: dict[str, np.ndarray]
-    labels: tuple[str, ...]
+    metadata: patch_metadata.PatchMetadata
     footprint: footprints.Footprint
-    s1_time: str
-    s2_time: str
 
 
 def read(
@@ -50,76 +47,39 @@ def read(
         size or type, or the files contradict each other or the official
         pairing.
     """
-    s1 = read_json(archive["S1"], "S1", official.s1_name)
-    s2 = read_json(archive["S2"], "S2", official.s2_name)
-    check_agreement(s1, s2, official)
+    metadata = patch_metadata.read(archive, official)
     names = {"S1": official.s1_name, "S2": official.s2_name}
     grids = {}
+    places: set[footprints.Footprint] = set()
     for name, grid in bigearthnet.GRIDS.items():
-        grids[name], _ = read_grid(
+        grids[name], found = read_grid(
             archive[grid.sensor],
             names[grid.sensor],
             grid,
-            footprint=s2.footprint,
+            footprint=metadata.footprint,
         )
-    return PatchPair(
-        official=official,
-        grids=grids,
-        labels=s2.labels,
-        footprint=s2.footprint,
-        s1_time=s1.time,
-        s2_time=s2.time,
-    )
+        places |= found
+    footprint = metadata.footprint or _only_place(places, official.s2_name)
+    return PatchPair(official, grids, metadata, footprint)
 
 
-def read_json(
-    source: patch_sources.Source, sensor: str, patch_name: str
-) -> patch_json.PatchJson:
-    """Reads and checks the JSON of a patch.
-
-    Args:
-      source: The patches of the sensor.
-      sensor: "S1" or "S2".
-      patch_name: Name of the patch.
+def _only_place(
+    places: Collection[footprints.Footprint], patch_name: str
+) -> footprints.Footprint:
+    """The place of all bands of a pair.
 
     Raises:
-      errors.ArchiveError: It is missing or unusable.
+      errors.ArchiveError: They lie in more than one.
     """
-    file_name = layout.json_name(patch_name)
-    return patch_json.parse(
-        source.read_file(patch_name, file_name),
-        place=f"{patch_name}/{file_name}",
-        sensor=sensor,
-    )
-
-
-def check_agreement(
-    s1: patch_json.PatchJson,
-    s2: patch_json.PatchJson,
-    official: official_lists.OfficialPatch,
-) -> None:
-    """Compares the JSON files of a pair with each other and the official list.
-
-    Raises:
-      errors.ArchiveError: They differ.
-    """
-    s1_file = f"{official.s1_name}/{layout.json_name(official.s1_name)}"
-    if s1.s2_name != official.s2_name:
+    if len(places) > 1:
         raise errors.ArchiveError(
-            s1_file,
-            f"names the S2 patch {s1.s2_name[:100]!r}. Expected "
-            f"{official.s2_name}, as on the official list.",
+            patch_name,
+            "lies elsewhere than its S1 patch, or some of their bands do. "
+            "Expected the same EPSG code and upper left corner. Received: "
+            f"{' and '.join(str(tuple(place)) for place in sorted(places))}",
         )
-    for what, in_s1, in_s2 in (
-        ("other labels", s1.labels, s2.labels),
-        ("another footprint", tuple(s1.footprint), tuple(s2.footprint)),
-    ):
-        if in_s1 != in_s2:
-            raise errors.ArchiveError(
-                s1_file,
-                f"gives {what} than the JSON of its S2 patch "
-                f"{official.s2_name}. Expected {in_s2}. Received: {in_s1}",
-            )
+    (place,) = places
+    return place
 
 
 def read_grid(
@@ -160,8 +120,8 @@ def read_band(
       source: The patches of the band's sensor.
       patch_name: Name of the patch.
       band: Name of the band.
-      footprint: Where the JSON of the patch says that it lies; None to leave
-        the place unchecked.
+      footprint: Where the patch lies by its JSON or by other bands; None to
+        leave the place unchecked.
 
     Raises:
       errors.ArchiveError: The file is missing, damaged, of another size or
@@ -178,8 +138,8 @@ def read_band(
     if footprint is not None and raster.footprint != footprint:
         raise errors.ArchiveError(
             place,
-            "lies elsewhere than its JSON says. Expected EPSG code and upper "
-            f"left corner {tuple(footprint)}. "
+            "lies elsewhere than its JSON, or the pair's first band, says. "
+            f"Expected EPSG code and upper left corner {tuple(footprint)}. "
             f"Received: {tuple(raster.footprint)}",
         )
     return raster

@@ -3,6 +3,7 @@
 `tarball.TarSource` is the other source.
 """
 
+import dataclasses
 import errno
 import os
 from collections.abc import Iterable
@@ -11,9 +12,11 @@ from typing import Protocol
 
 from ben_tf import errors
 from ben_tf import files
+from ben_tf.archive import layout
 
 # No file of the archive comes near; guards memory against a hostile one.
 MAX_FILE_BYTES = 1 << 20
+_SIDE_BY_SIDE = layout.SensorLayout((), (), (), 0, 0)
 
 
 class Source(Protocol):
@@ -33,30 +36,74 @@ class Source(Protocol):
         """
 
 
-# The sources of "S1" and "S2".
-Archive = Mapping[str, Source]
+@dataclasses.dataclass(frozen=True)
+class Archive:
+    """An open archive; picklable, so that all processes can read.
+
+    Attributes:
+      version: Key of `layout.LAYOUTS`.
+      sources: By sensor, "S1" and "S2".
+    """
+
+    version: str
+    sources: Mapping[str, Source]
+
+    def __getitem__(self, sensor: str) -> Source:
+        """The source of a sensor."""
+        return self.sources[sensor]
 
 
 class FolderSource:
     """An extracted archive: one folder a patch."""
 
-    def __init__(self, folder: str | os.PathLike[str]):
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        sensor_layout: layout.SensorLayout | None = None,
+    ):
+        """Names the folder; nothing is read yet.
+
+        Args:
+          folder: It holds the folders of the patches, or of their scenes.
+          sensor_layout: How they lie in it; None: side by side.
+        """
         self._folder = os.fspath(folder)
+        self._layout = sensor_layout or _SIDE_BY_SIDE
 
     def patch_names(self) -> list[str]:
-        """Returns the names of all entries that are not hidden."""
-        return _visible_names(self._folder)
+        """Returns the names of all entries that are not hidden.
+
+        A patch in the folder of another scene goes by its path.
+        """
+        names = _visible_names(self._folder)
+        if not self._layout.scene_parts:
+            return names
+        found = []
+        for scene in names:
+            inside = self._visible_names(scene)
+            found += [
+                name
+                if self._layout.scene_of(name) == scene
+                else f"{scene}/{name}"
+                for name in inside
+            ]
+            if not inside:
+                found.append(scene)
+        return found
 
     def file_names(self, patch_name: str) -> list[str]:
         """Returns the names of all entries that are not hidden."""
+        return self._visible_names(self._layout.place_of(patch_name))
+
+    def _visible_names(self, place: str) -> list[str]:
         try:
-            return _visible_names(f"{self._folder}/{patch_name}")
+            return _visible_names(f"{self._folder}/{place}")
         except NotADirectoryError:
             return []  # A file with the name of a patch.
 
     def read_file(self, patch_name: str, file_name: str) -> bytes:
         """Returns a whole file; see `Source.read_file`."""
-        place = f"{patch_name}/{file_name}"
+        place = f"{self._layout.place_of(patch_name)}/{file_name}"
         try:
             with open(
                 f"{self._folder}/{place}",

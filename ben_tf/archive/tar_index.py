@@ -53,25 +53,28 @@ class TarIndex(NamedTuple):
     surplus: dict[str, list[str]]
 
 
-def columns(sensor: str) -> dict[str, int]:
+def columns(sensor_layout: layout.SensorLayout) -> dict[str, int]:
     """Returns the column of each file of a patch, by the end of its name."""
-    suffixes = layout.file_names(sensor, patch_name="")
-    return {suffix: column for column, suffix in enumerate(suffixes)}
+    return {ending: i for i, ending in enumerate(sensor_layout.endings)}
 
 
-def make(read_at: ReadAt, tar_name: str, sensor: str) -> TarIndex:
+def make(
+    read_at: ReadAt, tar_name: str, sensor_layout: layout.SensorLayout
+) -> TarIndex:
     """Indexes a tar file by reading all its headers.
 
     Args:
       read_at: Reads the tar file; called with growing positions.
       tar_name: Name of the tar file, for error messages.
-      sensor: "S1" or "S2".
+      sensor_layout: How its patches lie.
 
     Raises:
       errors.ArchiveError: A member has no business in the archive.
       errors.UserError: The file is not a whole tar file.
     """
-    column_of = columns(sensor)
+    column_of = columns(sensor_layout)
+    # Top folder, and that of the scene where there is one.
+    depth = 2 if sensor_layout.scene_parts else 1
     dtype = np.dtype(
         [
             ("name", f"S{_MAX_NAME_BYTES}"),
@@ -86,11 +89,13 @@ def make(read_at: ReadAt, tar_name: str, sensor: str) -> TarIndex:
     for path, offset, size in _members(read_at, tar_name):
         parts = path.removeprefix("./").rstrip("/").split("/")
         is_folder = offset is None
-        if (is_folder and len(parts) == 1) or parts[-1].startswith("."):
-            continue  # The top folder; hidden files, as in a folder.
-        if not 2 <= len(parts) <= 3:
+        if (is_folder and len(parts) <= depth) or parts[-1].startswith("."):
+            continue  # Folders above patches; hidden files, as in a folder.
+        if not depth < len(parts) <= depth + 2:
             raise _refused(path, "not a file of a patch")
-        patch_name = parts[1]
+        patch_name = parts[depth]
+        if "/".join(parts[1 : depth + 1]) != sensor_layout.place_of(patch_name):
+            raise _refused(path, "in the folder of another scene")
         row = row_of.get(patch_name)
         if row is None:
             if len(patch_name.encode()) > _MAX_NAME_BYTES:
@@ -101,9 +106,9 @@ def make(read_at: ReadAt, tar_name: str, sensor: str) -> TarIndex:
             if row == len(rows):
                 rows = np.concatenate([rows, np.zeros_like(rows)])
             rows["name"][row] = patch_name.encode()
-        if len(parts) == 2:
+        if len(parts) == depth + 1:
             continue
-        file_name = parts[2]
+        file_name = parts[-1]
         column = column_of.get(file_name.removeprefix(patch_name))
         if column is None or is_folder:
             num_surplus += 1

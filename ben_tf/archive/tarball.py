@@ -16,11 +16,9 @@ import numpy as np
 
 from ben_tf import files
 from ben_tf.archive import inflated_file
+from ben_tf.archive import layout
 from ben_tf.archive import patch_sources
 from ben_tf.archive import tar_index
-
-# More than either official tarball holds, inflated (S2: 104 GB, S1: 73 GB).
-LARGEST_TAR_BYTES = {"S1": 80_000_000_000, "S2": 115_000_000_000}
 
 
 class TarSource:
@@ -29,7 +27,7 @@ class TarSource:
     def __init__(
         self,
         tar_path: pathlib.Path,
-        sensor: str,
+        sensor_layout: layout.SensorLayout,
         *,
         scratch: pathlib.Path,
         progress: Callable[[int], None],
@@ -38,7 +36,7 @@ class TarSource:
 
         Args:
           tar_path: The .tar or .tar.gz file.
-          sensor: "S1" or "S2".
+          sensor_layout: How its patches lie.
           scratch: Existing folder for the index and the inflated file.
           progress: Called with each number of compressed bytes inflated.
 
@@ -51,23 +49,26 @@ class TarSource:
         self._tar_path = os.fspath(tar_path)
         files.check_regular(tar_path)
         if tar_path.suffix == ".gz":
-            inflated = scratch / f"{sensor}.tar"
+            inflated = scratch / tar_path.stem
             self._tar_path = os.fspath(inflated)
             with inflated_file.InflatedFile(
                 tar_path,
                 inflated,
-                max_bytes=LARGEST_TAR_BYTES[sensor],
+                max_bytes=sensor_layout.largest_tar_bytes,
                 progress=progress,
             ) as content:
-                index = tar_index.make(content.read_at, tar_path.name, sensor)
+                index = tar_index.make(
+                    content.read_at, tar_path.name, sensor_layout
+                )
                 content.inflate_rest()
         else:
             with tar_path.open("rb", buffering=0) as file:
                 read_at = functools.partial(os.pread, file.fileno())
-                index = tar_index.make(read_at, tar_path.name, sensor)
-        self._columns = tar_index.columns(sensor)
+                index = tar_index.make(read_at, tar_path.name, sensor_layout)
+        self._layout = sensor_layout
+        self._columns = tar_index.columns(sensor_layout)
         self._surplus = index.surplus
-        self._index_path = os.fspath(scratch / f"{sensor}.npy")
+        self._index_path = os.fspath(scratch / f"{tar_path.name}.npy")
         np.save(self._index_path, index.patches)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -100,7 +101,7 @@ class TarSource:
 
     def read_file(self, patch_name: str, file_name: str) -> bytes:
         """Returns a whole file; see `patch_sources.Source.read_file`."""
-        place = f"{patch_name}/{file_name}"
+        place = f"{self._layout.place_of(patch_name)}/{file_name}"
         row = self._find(patch_name)
         column = self._columns.get(file_name.removeprefix(patch_name))
         if row is None or column is None or not row["offset"][column]:

@@ -240,7 +240,7 @@ DAMAGES = {
             next((root / S2).glob("*_4_55/*_B02.tif")),
             s2_file(root, "B02.tif"),
         ),
-        "lies elsewhere than its JSON says",
+        "lies elsewhere than its JSON",
     ),
     "S1 without its S2": (
         lambda root: shutil.rmtree(root / S2 / PATCH),

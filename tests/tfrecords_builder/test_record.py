@@ -45,7 +45,8 @@ def test_values_survive(real_archive, real_pairs, tmp_path):
 def test_a_patch_without_19_class_label(real_archive, real_pairs, tmp_path):
     source = open_archive.open_archive(real_archive)
     pair = patch_pair.read(source, real_pairs[0])
-    pair = pair._replace(labels=("Airports",))
+    metadata = pair.metadata._replace(labels_43=("Airports",), labels_19=())
+    pair = pair._replace(metadata=metadata)
     decoded = features(tmp_path).deserialize_example_np(record.serialize(pair))
     assert len(decoded["labels_19"]) == 0
     assert list(decoded["labels_43"]) == [

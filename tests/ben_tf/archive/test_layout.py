@@ -7,14 +7,14 @@ from ben_tf.archive import layout
 
 NAMES = [
     (sensor, name)
-    for sensor, names in layout.SENSOR_FOLDERS.items()
-    for name in names
+    for sensor, names in layout.V1.sensors.items()
+    for name in names.folders
 ]
 TARBALLS = [
     (sensor, stem + suffix)
-    for sensor, stems in layout.TARBALL_STEMS.items()
-    for stem in stems
-    for suffix in layout.TAR_SUFFIXES
+    for sensor, names in layout.V1.sensors.items()
+    for stem in names.tarball_stems
+    for suffix in layout.V1.tar_suffixes
 ]
 OTHER = {"S1": "BigEarthNet-S2-v1.0", "S2": "BigEarthNet-S1-v1.0"}
 
@@ -22,7 +22,7 @@ OTHER = {"S1": "BigEarthNet-S2-v1.0", "S2": "BigEarthNet-S1-v1.0"}
 @pytest.mark.parametrize(("sensor", "name"), NAMES)
 def test_a_folder_is_found_and_wins_over_a_tarball(tmp_path, sensor, name):
     (tmp_path / OTHER[sensor]).mkdir()
-    (tmp_path / f"{layout.TARBALL_STEMS[sensor][0]}.tar").touch()
+    (tmp_path / f"{layout.V1.sensors[sensor].tarball_stems[0]}.tar").touch()
     (tmp_path / name).mkdir()
     assert layout.find_sensors(tmp_path)[sensor] == tmp_path / name
 
@@ -70,9 +70,9 @@ def test_a_missing_folder_is_named(tmp_path):
 
 def test_names_of_a_patch_are_those_of_the_real_ones(real_archive):
     for sensor, number in (("S1", 3), ("S2", 13)):
-        folder = real_archive / layout.SENSOR_FOLDERS[sensor][0]
+        folder = real_archive / layout.V1.sensors[sensor].folders[0]
         for patch in folder.iterdir():
-            names = layout.file_names(sensor, patch.name)
+            names = layout.V1.sensors[sensor].file_names(patch.name)
             assert len(names) == number
             assert set(names) == {path.name for path in patch.iterdir()}
 

@@ -1,11 +1,13 @@
 """Opening folders and tarballs, where there is room for them."""
 
+import dataclasses
 import gzip
 import shutil
 
 import pytest
 
 from ben_tf import errors
+from ben_tf.archive import layout
 from ben_tf.archive import open_archive
 from ben_tf.archive import patch_sources
 from ben_tf.archive import tarball
@@ -38,7 +40,7 @@ def test_each_sensor_may_be_a_folder_or_a_tarball(real_archive, tmp_path):
 
 
 def test_folders_need_no_scratch_space(real_archive):
-    assert set(open_archive.open_archive(real_archive)) == {"S1", "S2"}
+    assert set(open_archive.open_archive(real_archive).sources) == {"S1", "S2"}
 
 
 def test_tarballs_need_scratch_space(tmp_path):
@@ -52,10 +54,17 @@ def test_inflating_takes_twice_the_size_or_what_the_official_ones_take(
 ):
     paths = tiny_tarballs(tmp_path, ".tar.gz")
     sizes = {sensor: path.stat().st_size for sensor, path in paths.items()}
-    assert open_archive.inflated_bytes(paths) == 2 * sum(sizes.values())
-    monkeypatch.setitem(tarball.LARGEST_TAR_BYTES, "S1", 3)
-    assert open_archive.inflated_bytes(paths) == 3 + 2 * sizes["S2"]
-    assert open_archive.inflated_bytes(tiny_tarballs(tmp_path, ".tar")) == 0
+    lies = layout.V1
+    inflated = open_archive.inflated_bytes(paths, lies)
+    assert inflated == 2 * sum(sizes.values())
+    monkeypatch.setitem(
+        lies.sensors,
+        "S1",
+        dataclasses.replace(lies.sensors["S1"], largest_tar_bytes=3),
+    )
+    assert open_archive.inflated_bytes(paths, lies) == 3 + 2 * sizes["S2"]
+    plain = tiny_tarballs(tmp_path, ".tar")
+    assert open_archive.inflated_bytes(plain, lies) == 0
 
 
 def test_too_little_disk_is_said_before_the_start(tmp_path, monkeypatch):

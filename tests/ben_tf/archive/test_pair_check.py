@@ -28,8 +28,8 @@ def test_whole_pairs_have_no_fault(real_archive, real_pairs):
 def test_every_fault_of_a_pair_is_found(archive_dir, real_pairs):
     pair = real_pairs[0]
     s1, s2 = pair.s1_name, pair.s2_name
-    s1_dir = archive_dir / layout.SENSOR_FOLDERS["S1"][0] / s1
-    s2_dir = archive_dir / layout.SENSOR_FOLDERS["S2"][0] / s2
+    s1_dir = archive_dir / layout.V1.sensors["S1"].folders[0] / s1
+    s2_dir = archive_dir / layout.V1.sensors["S2"].folders[0] / s2
     (s2_dir / f"{s2}_B02.tif").unlink()
     os.truncate(s2_dir / f"{s2}_B03.tif", 100)
     (s2_dir / "notes.txt").touch()
@@ -53,7 +53,7 @@ def test_every_fault_of_a_pair_is_found(archive_dir, real_pairs):
 def test_without_a_json_the_pixels_are_still_checked(archive_dir, real_pairs):
     pair = real_pairs[0]
     s2 = pair.s2_name
-    folder = archive_dir / layout.SENSOR_FOLDERS["S2"][0] / s2
+    folder = archive_dir / layout.V1.sensors["S2"].folders[0] / s2
     (folder / f"{s2}_labels_metadata.json").unlink()
     os.truncate(folder / f"{s2}_B8A.tif", 100)
     assert check(archive_dir, pair) == {
@@ -64,7 +64,7 @@ def test_without_a_json_the_pixels_are_still_checked(archive_dir, real_pairs):
 
 def _fill(archive_dir, sensor, name, bands, change):
     """Changes the pixels of some bands of a patch."""
-    folder = archive_dir / layout.SENSOR_FOLDERS[sensor][0] / name
+    folder = archive_dir / layout.V1.sensors[sensor].folders[0] / name
     for band in bands:
         with rasterio.open(folder / f"{name}_{band}.tif", "r+") as file:
             change(file)

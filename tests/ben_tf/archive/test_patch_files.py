@@ -18,7 +18,7 @@ GRIDS = tuple(bigearthnet.GRIDS)
 
 
 def folder_of(archive_dir, sensor, name):
-    return archive_dir / layout.SENSOR_FOLDERS[sensor][0] / name
+    return archive_dir / layout.V1.sensors[sensor].folders[0] / name
 
 
 def assert_is(patch, pair) -> None:
@@ -71,8 +71,9 @@ def test_an_archive_gives_all_pairs(real_archive, pairs, tmp_path, packed):
     if packed:
         archive_dir = tmp_path / "packed"
         archive_dir.mkdir()
-        for sensor, (stem, *_) in layout.TARBALL_STEMS.items():
-            folder = real_archive / layout.SENSOR_FOLDERS[sensor][0]
+        for sensor, lies in layout.V1.sensors.items():
+            stem = lies.tarball_stems[0]
+            folder = real_archive / layout.V1.sensors[sensor].folders[0]
             with tarfile.open(archive_dir / f"{stem}.tar", "w") as tar:
                 tar.add(folder, folder.name)
     assert patch_files.is_archive(archive_dir)
@@ -107,10 +108,10 @@ def test_a_broken_patch_of_an_archive_keeps_no_other_from_being_read(
 
 @pytest.mark.parametrize("packed", [False, True])
 def test_one_sensor_needs_no_other(archive_dir, real_pairs, tmp_path, packed):
-    (archive_dir / layout.SENSOR_FOLDERS["S1"][0]).rename(tmp_path / "away")
+    (archive_dir / layout.V1.sensors["S1"].folders[0]).rename(tmp_path / "away")
     if packed:
-        folder = archive_dir / layout.SENSOR_FOLDERS["S2"][0]
-        stem = layout.TARBALL_STEMS["S2"][0]
+        folder = archive_dir / layout.V1.sensors["S2"].folders[0]
+        stem = layout.V1.sensors["S2"].tarball_stems[0]
         with tarfile.open(archive_dir / f"{stem}.tar.gz", "w:gz") as tar:
             tar.add(folder, folder.name)
         shutil.rmtree(folder)

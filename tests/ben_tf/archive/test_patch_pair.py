@@ -8,6 +8,7 @@ from ben_tf import bigearthnet
 from ben_tf import errors
 from ben_tf.archive import layout
 from ben_tf.archive import open_archive
+from ben_tf.archive import patch_metadata
 from ben_tf.archive import patch_pair
 
 
@@ -21,7 +22,7 @@ def metadata(archive, real_pairs):
     """The JSON of both patches of the first pair, by sensor."""
     pair = real_pairs[0]
     return {
-        sensor: patch_pair.read_json(archive[sensor], sensor, name)
+        sensor: patch_metadata.read_json(archive[sensor], sensor, name)
         for sensor, name in (("S1", pair.s1_name), ("S2", pair.s2_name))
     }
 
@@ -37,7 +38,7 @@ def test_pixels_and_place_are_those_of_the_files(
         assert pair.grids[key].shape == grid.shape
         assert pair.grids[key].dtype == grid.dtype
         name = names[grid.sensor]
-        folder = real_archive / layout.SENSOR_FOLDERS[grid.sensor][0] / name
+        folder = real_archive / layout.V1.sensors[grid.sensor].folders[0] / name
         for index, band in enumerate(grid.bands):
             with rasterio.open(folder / f"{name}_{band}.tif") as file:
                 np.testing.assert_array_equal(
@@ -51,9 +52,10 @@ def test_pixels_and_place_are_those_of_the_files(
 
 def test_labels_and_times_are_those_of_the_json(archive, real_pairs, metadata):
     pair = patch_pair.read(archive, real_pairs[0])
-    assert pair.labels == metadata["S2"].labels == metadata["S1"].labels
-    assert pair.s1_time == metadata["S1"].time
-    assert pair.s2_time == metadata["S2"].time
+    labels = pair.metadata.labels_43
+    assert labels == metadata["S2"].labels == metadata["S1"].labels
+    assert pair.metadata.s1_time == metadata["S1"].time
+    assert pair.metadata.s2_time == metadata["S2"].time
 
 
 @pytest.mark.parametrize(
@@ -69,11 +71,11 @@ def test_patches_that_contradict_each_other_are_refused(
     metadata, real_pairs, changes, reason
 ):
     s1 = metadata["S1"]
-    patch_pair.check_agreement(s1, metadata["S2"], real_pairs[0])
+    patch_metadata.check_agreement(s1, metadata["S2"], real_pairs[0])
     if changes.keys() <= {"epsg", "upper_left"}:
         changes = {"footprint": s1.footprint._replace(**changes)}
     with pytest.raises(errors.ArchiveError, match=reason) as caught:
-        patch_pair.check_agreement(
+        patch_metadata.check_agreement(
             s1._replace(**changes), metadata["S2"], real_pairs[0]
         )
     assert caught.value.place.startswith(real_pairs[0].s1_name)

@@ -7,6 +7,7 @@ import tarfile
 import pytest
 
 from ben_tf import errors
+from ben_tf.archive import layout
 from ben_tf.archive import tar_index
 
 PATCH = "S1A_IW_GRDH_1SDV_20170613T165043_33UUP_87_48"
@@ -31,7 +32,7 @@ def make(data: bytes) -> tar_index.TarIndex:
     def read_at(num_bytes: int, position: int) -> bytes:
         return data[position : position + num_bytes]
 
-    return tar_index.make(read_at, "x.tar", "S1")
+    return tar_index.make(read_at, "x.tar", layout.V1.sensors["S1"])
 
 
 def files_of(data: bytes) -> dict[str, bytes]:
@@ -44,7 +45,7 @@ def files_of(data: bytes) -> dict[str, bytes]:
             for row in index.patches
         )
         for suffix, offset, size in zip(
-            tar_index.columns("S1"),
+            tar_index.columns(layout.V1.sensors["S1"]),
             map(int, offsets),
             map(int, sizes),
             strict=True,

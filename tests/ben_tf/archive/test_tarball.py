@@ -1,5 +1,6 @@
 """Tarballs in every order and dialect give the bytes of the folders."""
 
+import dataclasses
 import gzip
 import io
 import pathlib
@@ -10,6 +11,7 @@ import tarfile
 import pytest
 
 from ben_tf import errors
+from ben_tf.archive import layout
 from ben_tf.archive import patch_sources
 from ben_tf.archive import tarball
 from tfrecords_builder import dataset
@@ -41,7 +43,10 @@ def pack(
 
 def open_tarball(path, sensor, scratch) -> tarball.TarSource:
     return tarball.TarSource(
-        path, sensor, scratch=scratch, progress=lambda num_bytes: None
+        path,
+        layout.V1.sensors[sensor],
+        scratch=scratch,
+        progress=lambda num_bytes: None,
     )
 
 
@@ -186,12 +191,18 @@ def test_a_damaged_gzip_is_named(real_archive, tmp_path):
 
 
 def test_a_gzip_that_inflates_too_far_is_stopped(tmp_path, monkeypatch):
-    monkeypatch.setitem(tarball.LARGEST_TAR_BYTES, "S1", 2_000_000)
+    monkeypatch.setitem(
+        layout.V1.sensors,
+        "S1",
+        dataclasses.replace(
+            layout.V1.sensors["S1"], largest_tar_bytes=2_000_000
+        ),
+    )
     source = tmp_path / "x.tar.gz"
     source.write_bytes(gzip.compress(bytes(5_000_000)))
     with pytest.raises(errors.UserError, match="inflates to more than"):
         open_tarball(source, "S1", tmp_path)
-    assert (tmp_path / "S1.tar").stat().st_size <= 2_000_000
+    assert (tmp_path / "x.tar").stat().st_size <= 2_000_000
 
 
 def test_entries_that_no_patch_has_are_named_as_in_folders(
