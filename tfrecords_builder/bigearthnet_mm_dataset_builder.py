@@ -12,6 +12,7 @@ from etils import epath
 
 from ben_tf import bigearthnet
 from ben_tf import folder_lock
+from ben_tf.archive import known_pairs
 from ben_tf.archive import layout
 from ben_tf.archive import official_lists
 from ben_tf.archive import open_archive
@@ -25,6 +26,12 @@ from tfrecords_builder import tfds_internals
 from tfrecords_builder import unfinished
 from tfrecords_builder import workers
 
+# Version of BigEarthNet -> features that the others have not.
+_MORE_NAMES = {
+    layout.V1.version: {},
+    layout.V2.version: {"v1_name": "the same Sentinel-2 patch in v1.0"},
+}
+
 
 class Builder(tfds_internals.SplitWriter):
     """BigEarthNet-MM as TFRecords, pixels equal to the archive's bit for bit.
@@ -37,16 +44,20 @@ class Builder(tfds_internals.SplitWriter):
 
     BUILDER_CONFIGS = [  # noqa: RUF012 - TFDS expects a list.
         tfds.core.BuilderConfig(
-            name="v1",
+            name=lies.version,
             version="1.0.0",
-            description="BigEarthNet-MM v1.0 with its official splits.",
+            description=f"{lies.title} with its official splits.",
             release_notes={"1.0.0": "Initial release."},
         )
+        # The first one is what a name without a config means.
+        for lies in layout.LAYOUTS.values()
     ]
     MANUAL_DOWNLOAD_INSTRUCTIONS = (
-        "Put BigEarthNet-S2-v1.0.tar.gz and BigEarthNet-S1-v1.0.tar.gz from "
-        "https://zenodo.org/records/12687186 into the manual dir, or what "
-        "they hold."
+        "v1: Put BigEarthNet-S2-v1.0.tar.gz and BigEarthNet-S1-v1.0.tar.gz "
+        "from https://zenodo.org/records/12687186 into the manual dir, or what "
+        "they hold. v2: Put what BigEarthNet-S2.tar.zst and "
+        "BigEarthNet-S1.tar.zst from https://zenodo.org/records/10891137 hold "
+        "there, and the two tables beside them."
     )
 
     def __init__(
@@ -72,6 +83,11 @@ class Builder(tfds_internals.SplitWriter):
             )
         self._skip_damaged = on_error == "skip"
         super().__init__(**kwargs)
+
+    @property
+    def version_name(self) -> str:
+        """The version of BigEarthNet, a key of `layout.LAYOUTS`."""
+        return self.builder_config.name
 
     def _info(self) -> tfds.core.DatasetInfo:
         """Returns the schema; everything downstream reads it from here."""
@@ -99,6 +115,10 @@ class Builder(tfds_internals.SplitWriter):
                         doc="name of the Sentinel-2 patch, the key of the pair"
                     ),
                     "s1_name": features.Text(doc="its Sentinel-1 patch"),
+                    **{
+                        name: features.Text(doc=doc)
+                        for name, doc in _MORE_NAMES[self.version_name].items()
+                    },
                     **grids,
                     **labels,
                     "country": features.ClassLabel(
@@ -142,8 +162,10 @@ class Builder(tfds_internals.SplitWriter):
         self, dl_manager: tfds.download.DownloadManager
     ) -> dict[str, Iterator[tuple[str, dict[str, object]]]]:
         """Returns the examples of each split that the archive has pairs of."""
-        archive = self._open_archive(dl_manager)
-        pairs_of_split, _ = conversion.plan_splits(archive, skip_damaged=False)
+        archive, official = self._open_archive(dl_manager)
+        pairs_of_split, _ = conversion.plan_splits(
+            archive, official, skip_damaged=False
+        )
         return {
             split: self._generate_examples(archive, pairs)
             for split, pairs in pairs_of_split.items()
@@ -203,7 +225,7 @@ class Builder(tfds_internals.SplitWriter):
         download_config: tfds.download.DownloadConfig,
     ) -> list[tfds.core.SplitInfo]:
         return conversion.convert(
-            self._open_archive(dl_manager),
+            *self._open_archive(dl_manager),
             folder=self.data_path,
             templates=functools.partial(tfds_internals.filename_template, self),
             num_shards=download_config.get_shard_config().get_number_shards,
@@ -227,12 +249,20 @@ class Builder(tfds_internals.SplitWriter):
 
     def _open_archive(
         self, dl_manager: tfds.download.DownloadManager
-    ) -> patch_sources.Archive:
+    ) -> tuple[patch_sources.Archive, known_pairs.Pairs]:
         archive_dir = dl_manager.manual_dir
         self.info.metadata["synthetic"] = layout.is_synthetic(archive_dir)
-        return open_archive.open_archive(
-            archive_dir, scratch_dir=self._scratch_dir
+        # Before hours of inflating.
+        layout.find_sensors(
+            archive_dir, layout=layout.LAYOUTS[self.version_name]
         )
+        official = known_pairs.read(self.version_name, archive_dir)
+        archive = open_archive.open_archive(
+            archive_dir,
+            version=self.version_name,
+            scratch_dir=self._scratch_dir,
+        )
+        return archive, official
 
     @property
     def _scratch_dir(self) -> epath.Path:

@@ -3,7 +3,9 @@
 python -m tfrecords_builder.build --archive_dir=... --data_dir=...
 
 --archive_dir holds the two tarballs of BigEarthNet v1.0 as downloaded (or
---download fetches them), or the two folders extracted from them.
+--download fetches them), or the two folders extracted from them. For v2.0,
+pass --version=v2; its tarballs have to be inflated (zstd --decompress), and its
+two metadata tables lie beside them.
 """
 
 from collections.abc import Callable
@@ -11,7 +13,9 @@ from collections.abc import Callable
 from absl import flags
 
 from ben_tf import command_line
+from ben_tf import errors
 from ben_tf import path_flags
+from ben_tf.archive import layout
 
 
 def command() -> Callable[[], None]:
@@ -27,10 +31,18 @@ def command() -> Callable[[], None]:
     data_dir = path_flags.define_path(
         "data_dir",
         None,
-        "Folder for TFDS datasets; the records go to bigearthnet_mm/v1 in it. "
+        "Folder for TFDS datasets; the records go to bigearthnet_mm/v1 (or v2) "
+        "in it. "
         "The whole archive takes 163 GB there, and 177 GB more for the time of "
         "the build if it comes as .tar.gz.",
         required=True,
+    )
+    version = flags.DEFINE_enum(
+        "version",
+        layout.V1.version,
+        list(layout.LAYOUTS),
+        "Version of BigEarthNet: v1 as in the paper, or v2 (reBEN), whose two "
+        "metadata tables lie in --archive_dir beside its folders or tarballs.",
     )
     is_to_download = flags.DEFINE_bool(
         "download",
@@ -77,10 +89,17 @@ def command() -> Callable[[], None]:
         if is_to_download.value:
             from tfrecords_builder import download
 
+            if version.value != layout.V1.version:
+                raise errors.UserError(
+                    "`download` fetches v1 alone. Download the files of "
+                    "https://zenodo.org/records/10891137 by hand, and inflate "
+                    "them: zstd --decompress BigEarthNet-S?.tar.zst."
+                )
             download.download_archive(archive_dir.value)
         builder = dataset.build(
             archive_dir=archive_dir.value,
             data_dir=data_dir.value,
+            version=version.value,
             on_error=on_error.value,
             num_workers=num_workers.value,
             overwrite=overwrite.value,

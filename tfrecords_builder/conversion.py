@@ -16,6 +16,7 @@ from ben_tf import bigearthnet
 from ben_tf import errors
 from ben_tf import files
 from ben_tf.archive import inventory
+from ben_tf.archive import known_pairs
 from ben_tf.archive import official_lists
 from ben_tf.archive import open_archive
 from ben_tf.archive import patch_pair
@@ -43,6 +44,7 @@ class _WrittenShard(NamedTuple):
 
 def convert(
     archive: patch_sources.Archive,
+    official: known_pairs.Pairs,
     *,
     folder: epath.Path,
     templates: Templates,
@@ -55,6 +57,7 @@ def convert(
 
     Args:
       archive: The sources of both sensors.
+      official: The pairs of its version.
       folder: Where everything goes; exists.
       templates: Name the files of each split.
       num_shards: (bytes, records) of a split -> its number of shards.
@@ -73,7 +76,9 @@ def convert(
     # Here, because pyarrow and rasterio take a while to import.
     from tfrecords_builder import patch_table
 
-    pairs_of_split, skipped = plan_splits(archive, skip_damaged=skip_damaged)
+    pairs_of_split, skipped = plan_splits(
+        archive, official, skip_damaged=skip_damaged
+    )
     if max_pairs_per_split is not None:
         pairs_of_split = {
             split: pairs[:max_pairs_per_split]
@@ -152,7 +157,10 @@ def _plan_shards(
 
 
 def plan_splits(
-    archive: patch_sources.Archive, *, skip_damaged: bool
+    archive: patch_sources.Archive,
+    official: known_pairs.Pairs,
+    *,
+    skip_damaged: bool,
 ) -> tuple[
     dict[str, list[official_lists.OfficialPatch]], list[shards.SkippedPair]
 ]:
@@ -162,7 +170,6 @@ def plan_splits(
       errors.ArchiveError: A pair is not whole and `skip_damaged` is false.
       errors.UserError: The archive holds no pair.
     """
-    official = official_lists.official_patches()
     found = inventory.take(archive, official)
     if found.faults and not skip_damaged:
         raise errors.ArchiveError(found.faults[0].place, found.faults[0].reason)

@@ -25,6 +25,7 @@ def build(
     *,
     archive_dir: str | os.PathLike[str],
     data_dir: str | os.PathLike[str],
+    version: str = layout.V1.version,
     on_error: str = "raise",
     num_workers: int | None = None,
     overwrite: bool = False,
@@ -36,6 +37,7 @@ def build(
     Args:
       archive_dir: Folder of the archive.
       data_dir: Folder for TFDS datasets.
+      version: "v1" or "v2" of BigEarthNet.
       on_error: "raise" stops at the first damaged pair; "skip" leaves it out
         and lists it in `skipped.csv` next to the records.
       num_workers: Number of worker processes; default: one a core.
@@ -54,9 +56,10 @@ def build(
         if beam_runner or beam_pipeline_options
         else None,
     )
-    layout.find_sensors(archive_dir)
+    layout.find_sensors(archive_dir, layout=layout.LAYOUTS[version])
     make_builder = functools.partial(
         bigearthnet_mm_dataset_builder.Builder,
+        config=version,
         on_error=on_error,
         num_workers=num_workers,
     )

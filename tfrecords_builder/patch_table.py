@@ -21,6 +21,8 @@ _SCHEMA = pa.schema(
     [
         ("patch_name", pa.string()),
         ("s1_name", pa.string()),
+        # The same patch in v1.0, by which tables of both versions join.
+        ("v1_name", pa.string()),
         ("split", pa.string()),
         ("labels_43", pa.list_(pa.string())),
         ("labels_19", pa.list_(pa.string())),
@@ -60,6 +62,7 @@ def _rows(pairs: Sequence[patch_pair.PatchPair]) -> list[dict[str, object]]:
     return [
         {
             **record.example(pair),
+            "v1_name": pair.official.v1_name or pair.official.s2_name,
             "split": pair.official.split,
             "easting": pair.footprint.upper_left[0],
             "northing": pair.footprint.upper_left[1],

@@ -43,6 +43,7 @@ def example(pair: patch_pair.PatchPair) -> dict[str, Any]:
     return {
         "patch_name": official.s2_name,
         "s1_name": official.s1_name,
+        **({"v1_name": official.v1_name} if official.v1_name else {}),
         **pair.grids,
         "labels_43": list(metadata.labels_43),
         "labels_19": list(metadata.labels_19),

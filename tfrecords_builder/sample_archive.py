@@ -1,10 +1,10 @@
-r"""Writes a small archive in the official v1.0 layout, real and synthetic.
+r"""Writes a small archive in the official layout, real and synthetic.
 
     python -m tfrecords_builder.sample_archive \
         --output_dir=sample --num_pairs=1000
 
 The first six pairs are the real ones that bigearthnet-common ships, copied
-byte for byte. The others have SYNTHETIC pixels and labels under real names,
+byte for byte; with --version=v2 none is. The others have SYNTHETIC pixels and labels under real names,
 drawn from the official lists so that every split, country and season occurs,
 with the true footprint of that name. `signatures.py` documents the designed
 signal. Scores on this archive say nothing about BigEarthNet; a file
@@ -18,6 +18,7 @@ from absl import flags
 
 from ben_tf import command_line
 from ben_tf import path_flags
+from ben_tf.archive import layout
 
 
 def command() -> Callable[[], None]:
@@ -35,6 +36,12 @@ def command() -> Callable[[], None]:
         "0.35 MB.",
         lower_bound=6,
     )
+    version = flags.DEFINE_enum(
+        "version",
+        layout.V1.version,
+        list(layout.LAYOUTS),
+        "Version of BigEarthNet whose layout to write.",
+    )
     seed = flags.DEFINE_integer("seed", 0, "Same seed, same archive.")
 
     def main() -> None:
@@ -42,9 +49,12 @@ def command() -> Callable[[], None]:
         from tfrecords_builder import sample_writer
 
         folder = sample_writer.write_sample_archive(
-            output_dir.value, num_pairs=num_pairs.value, seed=seed.value
+            output_dir.value,
+            num_pairs=num_pairs.value,
+            seed=seed.value,
+            version=version.value,
         )
-        print(f"Wrote {num_pairs.value} pairs (six real) to {folder}")
+        print(f"Wrote {num_pairs.value} pairs to {folder}")
 
     return main
 

@@ -1,7 +1,8 @@
-"""Writes a small archive: six real pairs, the others synthetic.
+"""Writes a small archive: six real pairs in v1.0, the others synthetic.
 
 Names come from the official lists, footprints from the names, labels and pixels
-from `synthetic`.
+from `synthetic`. Those of v2.0 come from the lists of v1.0, which lack the
+orbit: it is R000 here, which no real name has.
 """
 
 import collections
@@ -14,7 +15,9 @@ import re
 import shutil
 import struct
 import tarfile
+from collections.abc import Callable
 from collections.abc import Container
+from collections.abc import Sequence
 
 import numpy as np
 import rasterio
@@ -29,11 +32,6 @@ from ben_tf.archive import official_lists
 from tfrecords_builder import synthetic
 from tfrecords_builder import workers
 
-# Where the patches of a sensor lie, as in the official tarballs.
-_FOLDERS = {
-    sensor: names.folders[0] for sensor, names in layout.V1.sensors.items()
-}
-
 # Shares of the splits among the synthetic pairs.
 _SPLIT_SHARES = {
     "train": 0.55,
@@ -45,17 +43,22 @@ _SPLIT_SHARES = {
 _ANY_CORNER = 123_456
 _MARKER_TEXT = """\
 SYNTHETIC DATA. The pixels and labels of this archive were generated, except
-for six real pairs. Scores on it say nothing about BigEarthNet.
+for the real pairs below. Scores on it say nothing about BigEarthNet.
 
+version: {version}
 pairs: {num_pairs}
 seed: {seed}
-real pairs:
+real pairs: {num_real}
 {real_names}
 """
 
 
 def write_sample_archive(
-    output_dir: str | os.PathLike, *, num_pairs: int, seed: int = 0
+    output_dir: str | os.PathLike,
+    *,
+    num_pairs: int,
+    seed: int = 0,
+    version: str = layout.V1.version,
 ) -> pathlib.Path:
     """Writes the archive in one process a core, with a progress bar.
 
@@ -65,6 +68,7 @@ def write_sample_archive(
       output_dir: New or empty folder.
       num_pairs: Number of patch pairs, at least 6.
       seed: Same seed, same archive.
+      version: Whose layout to write, "v1" or "v2"; in v2 no pair is real.
 
     Returns:
       The folder.
@@ -80,28 +84,62 @@ def write_sample_archive(
         )
     part = output_dir.with_name(output_dir.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
-    real_names = _copy_real_pairs(part)
+    part.mkdir(parents=True)
+    real_names = _copy_real_pairs(part) if version == layout.V1.version else []
     patches = choose_patches(
-        num_pairs - len(real_names), seed=seed, exclude=real_names
+        num_pairs - len(real_names),
+        seed=seed,
+        exclude=real_names,
+        keep=_KEPT[version],
     )
     (part / layout.SYNTHETIC_MARKER).write_text(
         _MARKER_TEXT.format(
-            num_pairs=num_pairs, seed=seed, real_names="\n".join(real_names)
+            version=version,
+            num_pairs=num_pairs,
+            seed=seed,
+            num_real=len(real_names),
+            real_names="\n".join(real_names),
         )
     )
-    written = workers.run(
-        _write_pair, patches, shared=(part, seed), num_workers=None
+    written = list(
+        tqdm.tqdm(
+            workers.run(
+                _write_pair,
+                patches,
+                shared=(part, layout.LAYOUTS[version], seed),
+                num_workers=None,
+            ),
+            total=len(patches),
+            desc="sample archive",
+            unit="pair",
+        )
     )
-    for _ in tqdm.tqdm(
-        written, total=len(patches), desc="sample archive", unit="pair"
-    ):
-        pass
+    if version == layout.V2.version:
+        _write_tables(part, written)
     os.replace(part, output_dir)
     return output_dir
 
 
+# Version -> which pairs of v1.0 it has: all, or those with a label of the 19.
+_KEPT: dict[str, Callable[[official_lists.OfficialPatch], bool]] = {
+    layout.V1.version: lambda patch: True,
+    layout.V2.version: lambda patch: (
+        patch.split != "excluded" or is_flagged(patch)
+    ),
+}
+
+
+def is_flagged(patch: official_lists.OfficialPatch) -> bool:
+    """Whether a patch is excluded for snow, clouds or shadows."""
+    return patch.seasonal_snow or patch.cloud_or_shadow
+
+
 def choose_patches(
-    num_patches: int, *, seed: int, exclude: Container[str] = ()
+    num_patches: int,
+    *,
+    seed: int,
+    exclude: Container[str] = (),
+    keep: Callable[[official_lists.OfficialPatch], bool] = _KEPT["v1"],
 ) -> list[official_lists.OfficialPatch]:
     """Draws patches from the official lists, all strata alike.
 
@@ -124,64 +162,146 @@ def choose_patches(
         ]
         turns = itertools.chain.from_iterable(itertools.zip_longest(*queues))
         candidates = (
-            patch for patch in turns if patch and patch.s2_name not in exclude
+            patch
+            for patch in turns
+            if patch and patch.s2_name not in exclude and keep(patch)
         )
         chosen.extend(itertools.islice(candidates, wanted))
     return chosen
 
 
 def _write_pair(
-    patch: official_lists.OfficialPatch, archive: tuple[pathlib.Path, int]
-) -> None:
-    """Writes one synthetic pair: 12 + 2 GeoTIFFs and two JSON files.
+    patch: official_lists.OfficialPatch,
+    archive: tuple[pathlib.Path, layout.Layout, int],
+) -> official_lists.OfficialPatch:
+    """Writes one synthetic pair: 12 + 2 GeoTIFFs, and two JSON files in v1.0.
 
     Args:
-      patch: The names of the pair, and what decides its labels.
-      archive: The folder of the archive, and its seed.
+      patch: The names of the pair in v1.0, and what decides its labels.
+      archive: The folder of the archive, its layout and its seed.
+
+    Returns:
+      The pair as the version's own list has it.
     """
-    output_dir, seed = archive
+    output_dir, lies, seed = archive
     # A patch has its own seed, so the worker that writes it does not matter.
     random = np.random.default_rng([seed, 2, *patch.s2_name.encode()])
-    flagged = patch.seasonal_snow or patch.cloud_or_shadow
     labels = synthetic.draw_labels(
-        random, only_dropped=patch.split == "excluded" and not flagged
+        random, only_dropped=patch.split == "excluded" and not is_flagged(patch)
     )
     pixels = synthetic.draw_pixels(labels, random)
     footprint = footprints.footprint_of(patch.s1_name)
-    projection = rasterio.CRS.from_epsg(footprint.epsg).to_wkt(version="WKT1")
-    left, upper = footprint.upper_left
-    s1_content = {
-        "corresponding_s2_patch": patch.s2_name,
-        "scene_source": f"{_prefix(patch.s1_name)}_SYNTHETIC",
-        "acquisition_time": _time(patch.s1_name, separator="T"),
-    }
-    s2_content = {
-        "tile_source": f"{_prefix(patch.s2_name)}_SYNTHETIC.SAFE",
-        "acquisition_date": _time(patch.s2_name, separator=" "),
-    }
-    for sensor, name, lower_key, content in (
-        # The archive's Sentinel-1 files say "lly" where they mean "lry".
-        ("S1", patch.s1_name, "lly", s1_content),
-        ("S2", patch.s2_name, "lry", s2_content),
-    ):
-        folder = output_dir / _FOLDERS[sensor] / name
+    written = _OWN_NAMES[lies.version](patch, labels)
+    for sensor, name in (("S1", written.s1_name), ("S2", written.s2_name)):
+        names = lies.sensors[sensor]
+        folder = output_dir / names.folders[0] / names.place_of(name)
         folder.mkdir(parents=True)
         for band in bigearthnet.BANDS[sensor]:
             path = folder / layout.band_name(name, band)
             _write_geotiff(path, pixels[band], footprint)
-        coordinates = {
+        path = folder / layout.json_name(name)
+        if path.name in names.file_names(name):
+            content = _json_content(sensor, patch, labels, footprint)
+            path.write_text(json.dumps(content))
+    return written
+
+
+def _as_in_v1(
+    patch: official_lists.OfficialPatch, labels: Sequence[str]
+) -> official_lists.OfficialPatch:
+    del labels
+    return patch
+
+
+def _as_in_v2(
+    patch: official_lists.OfficialPatch, labels: Sequence[str]
+) -> official_lists.OfficialPatch:
+    mission, product, _, h, v = patch.s2_name.split("_")
+    tile = patch.s1_name.split("_")[-3]
+    time = re.sub(r"[-:]", "", _time(patch.s2_name, separator="T"))
+    return patch._replace(
+        s2_name=f"{mission}_{product}_{time}_N9999_R000_T{tile}"
+        f"_{int(h):02}_{int(v):02}",
+        labels_19=bigearthnet.labels_43_to_19(labels),
+        v1_name=patch.s2_name,
+    )
+
+
+_OWN_NAMES = {layout.V1.version: _as_in_v1, layout.V2.version: _as_in_v2}
+
+
+def _json_content(
+    sensor: str,
+    patch: official_lists.OfficialPatch,
+    labels: Sequence[str],
+    footprint: footprints.Footprint,
+) -> dict[str, object]:
+    """What the JSON file of a patch of v1.0 says."""
+    of_sensor = {
+        "S1": {
+            "corresponding_s2_patch": patch.s2_name,
+            "scene_source": f"{_prefix(patch.s1_name)}_SYNTHETIC",
+            "acquisition_time": _time(patch.s1_name, separator="T"),
+        },
+        "S2": {
+            "tile_source": f"{_prefix(patch.s2_name)}_SYNTHETIC.SAFE",
+            "acquisition_date": _time(patch.s2_name, separator=" "),
+        },
+    }
+    # The archive's Sentinel-1 files say "lly" where they mean "lry".
+    lower_key = {"S1": "lly", "S2": "lry"}[sensor]
+    left, upper = footprint.upper_left
+    return {
+        "labels": labels,
+        "coordinates": {
             "ulx": left,
             "uly": upper,
             "lrx": left + bigearthnet.PATCH_SIZE_M,
             lower_key: upper - bigearthnet.PATCH_SIZE_M,
-        }
-        common = {
-            "labels": labels,
-            "coordinates": coordinates,
-            "projection": projection,
-        }
-        path = folder / layout.json_name(name)
-        path.write_text(json.dumps(common | content))
+        },
+        "projection": _projection(footprint.epsg),
+        **of_sensor[sensor],
+    }
+
+
+@functools.cache
+def _projection(epsg: int) -> str:
+    return rasterio.CRS.from_epsg(epsg).to_wkt(version="WKT1")
+
+
+def _write_tables(
+    output_dir: pathlib.Path, pairs: Sequence[official_lists.OfficialPatch]
+) -> None:
+    """Writes the two tables of v2.0."""
+    # Here, because pyarrow takes a while to import.
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    from ben_tf.archive import v2_lists
+
+    schema = pa.schema(v2_lists.COLUMNS.items())
+    for name, flagged in (
+        (v2_lists.TABLE, False),
+        (v2_lists.FLAGGED_TABLE, True),
+    ):
+        rows = [
+            {
+                "patch_id": pair.s2_name,
+                # As the official tables order them.
+                "labels": sorted(pair.labels_19),
+                # An excluded pair has a split of its own there.
+                "split": "train" if flagged else pair.split,
+                "country": pair.country,
+                "s1_name": pair.s1_name,
+                "s2v1_name": pair.v1_name,
+                "contains_seasonal_snow": pair.seasonal_snow,
+                "contains_cloud_or_shadow": pair.cloud_or_shadow,
+            }
+            for pair in sorted(pairs)
+            if is_flagged(pair) == flagged
+        ]
+        table = pa.Table.from_pylist(rows, schema=schema)
+        parquet.write_table(table, output_dir / name)
 
 
 def _write_geotiff(
@@ -245,7 +365,11 @@ def _time(name: str, *, separator: str) -> str:
 
 
 def _copy_real_pairs(output_dir: pathlib.Path) -> list[str]:
-    """Unpacks the six real pairs; returns the names of the S2 patches."""
+    """Unpacks the six real pairs of v1.0; returns the names of the S2 ones."""
+    folders = {
+        sensor: output_dir / names.folders[0]
+        for sensor, names in layout.V1.sensors.items()
+    }
     for sensor, tarball in official_lists.example_tarballs().items():
         with (
             tarball.open("rb") as stream,
@@ -253,5 +377,5 @@ def _copy_real_pairs(output_dir: pathlib.Path) -> list[str]:
         ):
             archive.extractall(output_dir, filter="data")
         example = output_dir / f"BigEarthNet-{sensor}-Example"
-        example.rename(output_dir / _FOLDERS[sensor])
-    return sorted(path.name for path in (output_dir / _FOLDERS["S2"]).iterdir())
+        example.rename(folders[sensor])
+    return sorted(path.name for path in folders["S2"].iterdir())

@@ -14,6 +14,7 @@ from tqdm import auto as tqdm
 from ben_tf import bigearthnet
 from ben_tf import files
 from ben_tf.archive import inventory
+from ben_tf.archive import known_pairs
 from ben_tf.archive import layout
 from ben_tf.archive import official_lists
 from ben_tf.archive import open_archive
@@ -85,7 +86,7 @@ def verify(
         fault_list.collect(csv_path) as faults,
     ):
         archive = open_archive.open_archive(archive_dir, scratch_dir=scratch)
-        official = official_lists.official_patches()
+        official = known_pairs.read(archive.version, archive_dir)
         found = inventory.take(archive, official)
         is_sample = layout.is_synthetic(archive_dir)
         whole = []

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from ben_tf.archive import layout
 from ben_tf.archive import official_lists
 from ben_tf.archive import patch_sources
 
@@ -39,12 +40,13 @@ def take(
     official: Mapping[str, official_lists.OfficialPatch],
 ) -> Inventory:
     """Compares the names that are there with the official ones."""
+    title = layout.LAYOUTS[archive.version].title
     s1_left = set(archive["S1"].patch_names())
     pairs, faults = [], []
     for name in sorted(archive["S2"].patch_names()):
         pair = official.get(name)
         if pair is None:
-            faults.append(_unknown(name))
+            faults.append(_unknown(name, title))
         elif pair.s1_name in s1_left:
             pairs.append(pair)
             s1_left.remove(pair.s1_name)
@@ -59,7 +61,7 @@ def take(
         if name in s2_of_s1:
             faults.append(_half(name, "S2", s2_of_s1[name]))
         else:
-            faults.append(_unknown(name))
+            faults.append(_unknown(name, title))
     return Inventory(pairs, faults)
 
 
@@ -72,10 +74,10 @@ def _half(name: str, sensor: str, partner: str) -> Fault:
     )
 
 
-def _unknown(name: str) -> Fault:
+def _unknown(name: str, title: str) -> Fault:
     return Fault(
         "surplus",
         name,
-        "is not a patch of BigEarthNet v1.0. Expected only names on the "
-        "official list; keep it in another folder.",
+        f"is not a patch of {title}. Expected only names on the official "
+        "list; keep it in another folder.",
     )

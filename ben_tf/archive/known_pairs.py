@@ -1,0 +1,44 @@
+"""The pairs that a version of BigEarthNet consists of."""
+
+import os
+import types
+from collections.abc import Callable
+from collections.abc import Mapping
+
+from ben_tf.archive import layout
+from ben_tf.archive import official_lists
+
+Pairs = Mapping[str, official_lists.OfficialPatch]
+
+
+def read(version: str, archive_dir: str | os.PathLike[str]) -> Pairs:
+    """Returns the pairs by S2 name.
+
+    Args:
+      version: Key of `layout.LAYOUTS`.
+      archive_dir: Folder of the archive, which holds the tables of v2.0.
+
+    Raises:
+      errors.UserError: A table is missing or damaged.
+    """
+    return _READERS[version](archive_dir)
+
+
+def _of_v1(archive_dir: str | os.PathLike[str]) -> Pairs:
+    # They come with a package.
+    del archive_dir
+    return official_lists.official_patches()
+
+
+def _of_v2(archive_dir: str | os.PathLike[str]) -> Pairs:
+    # Here, because pyarrow takes a while to import.
+    from ben_tf.archive import v2_lists
+
+    return v2_lists.read(archive_dir)
+
+
+_READERS: Mapping[str, Callable[[str | os.PathLike[str]], Pairs]] = (
+    types.MappingProxyType(
+        {layout.V1.version: _of_v1, layout.V2.version: _of_v2}
+    )
+)
