@@ -212,6 +212,9 @@ CLASSES_19 = tuple(
 )
 CLASSES = types.MappingProxyType({19: CLASSES_19, 43: CLASSES_43})
 
+# Version of BigEarthNet -> numbers of classes that its patches have labels of.
+NOMENCLATURES = types.MappingProxyType({"v1": (19, 43), "v2": (19,)})
+
 THRESHOLD = 0.5  # A class is predicted at p >= 0.5 (authors' code).
 
 

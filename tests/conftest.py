@@ -103,6 +103,33 @@ def data_dir(sample_archive_dir, make_once) -> pathlib.Path:
 
 
 @pytest.fixture(scope="session")
+def v2_archive_dir(make_once) -> pathlib.Path:
+    """24 synthetic pairs in the layout of v2.0."""
+    return make_once(
+        "v2_archive",
+        lambda folder: sample_writer.write_sample_archive(
+            folder, num_pairs=24, version="v2"
+        ),
+    )
+
+
+@pytest.fixture(scope="session")
+def v2_data_dir(v2_archive_dir, make_once) -> pathlib.Path:
+    """Those as TFRecords."""
+    from tfrecords_builder import dataset
+
+    return make_once(
+        "v2_data",
+        lambda folder: dataset.build(
+            archive_dir=v2_archive_dir,
+            data_dir=folder,
+            version="v2",
+            num_workers=1,
+        ),
+    )
+
+
+@pytest.fixture(scope="session")
 def larger_data_dir(make_once) -> pathlib.Path:
     """620 pairs as TFRecords, enough to learn something from."""
     from tfrecords_builder import dataset

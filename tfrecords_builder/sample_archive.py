@@ -4,12 +4,12 @@ r"""Writes a small archive in the official layout, real and synthetic.
         --output_dir=sample --num_pairs=1000
 
 The first six pairs are the real ones that bigearthnet-common ships, copied
-byte for byte; with --version=v2 none is. The others have SYNTHETIC pixels and labels under real names,
-drawn from the official lists so that every split, country and season occurs,
-with the true footprint of that name. `signatures.py` documents the designed
-signal. Scores on this archive say nothing about BigEarthNet; a file
-SYNTHETIC.txt in the archive says so, and everything built from it inherits the
-mark.
+byte for byte; with --version=v2 none is real. The others have SYNTHETIC pixels
+and labels under real names, drawn from the official lists so that every split,
+country and season occurs, with the true footprint of that name. `signatures.py`
+documents the designed signal. Scores on this archive say nothing about
+BigEarthNet; a file SYNTHETIC.txt in the archive says so, and everything built
+from it inherits the mark.
 """
 
 from collections.abc import Callable

@@ -30,13 +30,23 @@ class _Metadata(msgspec.Struct):
 
 
 def open_dataset(data_dir: str | os.PathLike) -> tfds.core.DatasetBuilder:
-    """Finds the newest built version of the dataset below `data_dir`.
+    """Finds the newest build of the dataset below `data_dir`.
+
+    Args:
+      data_dir: Folder of TFDS datasets; or, where it holds more than one
+        version of BigEarthNet, that of one of them, DATA/bigearthnet_mm/v2.
 
     Raises:
-      UserError: No dataset there, a damaged one, or one whose records are in
-        another file format.
+      UserError: No dataset there, more than one version of BigEarthNet, a
+        damaged one, or one whose records are in another file format.
     """
     versions = built_versions(data_dir)
+    configs = sorted({path.parent for path in versions})
+    if len(configs) > 1:
+        raise errors.UserError(
+            f"{data_dir} holds {' and '.join(x.name for x in configs)} of "
+            f"BigEarthNet. Name the one: `data_dir={configs[0]}`."
+        )
     if not versions:
         raise errors.UserError(
             f"No dataset found. Expected {data_dir}/{bigearthnet.DATASET_NAME}/"
@@ -106,9 +116,14 @@ def _check_file_names(builder: tfds.core.DatasetBuilder) -> None:
 
 
 def built_versions(data_dir: str | os.PathLike) -> list[pathlib.Path]:
-    """Folders of the versions that were built to the end, oldest first."""
-    root = pathlib.Path(data_dir).expanduser() / bigearthnet.DATASET_NAME
-    configs = files.listed(root) if root.is_dir() else []
+    """Folders of what was built to the end, oldest first."""
+    folder = pathlib.Path(data_dir).expanduser()
+    root = folder / bigearthnet.DATASET_NAME
+    configs = []
+    if root.is_dir():
+        configs = files.listed(root)
+    elif folder.absolute().parent.name == bigearthnet.DATASET_NAME:
+        configs = [folder]
     return sorted(
         (
             version
@@ -214,6 +229,25 @@ def is_synthetic(builder: tfds.core.DatasetBuilder) -> bool:
         'copy, or write {"synthetic": true} or {"synthetic": false}, whichever '
         "it is.",
     ).synthetic
+
+
+def check_num_classes(
+    builder: tfds.core.DatasetBuilder, num_classes: int
+) -> None:
+    """Refuses a nomenclature that the patches have no labels of.
+
+    Raises:
+      UserError: They have none.
+    """
+    version = builder.info.config_name
+    expected = bigearthnet.NOMENCLATURES.get(version, bigearthnet.CLASSES)
+    if num_classes not in expected:
+        raise errors.UserError(
+            f"The dataset in {builder.data_path} is {version} of BigEarthNet, "
+            f"whose patches have no labels of the {num_classes}-class "
+            "nomenclature. Expected "
+            f"`num_classes={' or '.join(map(str, expected))}`."
+        )
 
 
 def num_examples(builder: tfds.core.DatasetBuilder, split: str) -> int:

@@ -80,6 +80,7 @@ def native_batches(
     Raises:
       UserError: The dataset has no such split.
     """
+    built_dataset.check_num_classes(builder, num_classes)
     parse = functools.partial(
         records.parse_batch,
         grids=grids,
@@ -162,6 +163,7 @@ def training_batches(
     Raises:
       UserError: The dataset has no such split.
     """
+    built_dataset.check_num_classes(builder, spec.num_classes)
     steps = built_dataset.num_examples(builder, split) // spec.batch_size
     index, num_parts = part
     size = spec.batch_size // num_parts

@@ -22,6 +22,7 @@ from ben_tf.data import tfrecord_files
 _SCALAR = {
     "patch_name": tf.string,
     "s1_name": tf.string,
+    "v1_name": tf.string,
     "s1_time": tf.string,
     "s2_time": tf.string,
     "country": tf.int64,

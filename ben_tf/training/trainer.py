@@ -40,6 +40,7 @@ def train(config: config_lib.Config, path: str | os.PathLike) -> pathlib.Path:
         config.strategy, worker_timeout_s=config.worker_timeout_s
     )
     builder = built_dataset.open_dataset(config.data_dir)
+    built_dataset.check_num_classes(builder, config.num_classes)
     if not devices.is_chief:
         return _train(config, workdir, devices, builder)
     files.check_writable(workdir.path, is_folder=True)

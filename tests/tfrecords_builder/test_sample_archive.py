@@ -25,7 +25,7 @@ def test_command_line(tmp_path):
         text=True,
         check=True,
     )
-    assert result.stdout == "Wrote 8 pairs (six real) to sample\n"
+    assert result.stdout == "Wrote 8 pairs to sample\n"
     report = verification.verify(
         tmp_path / "sample", csv_path=tmp_path / "faults.csv", partial=True
     )

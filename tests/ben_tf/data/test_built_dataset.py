@@ -158,6 +158,37 @@ def test_a_dataset_that_may_not_be_read_is_not_called_missing(
         built_dataset.open_dataset(whole_copy)
 
 
+@pytest.fixture
+def both_versions(data_dir, v2_data_dir, tmp_path) -> pathlib.Path:
+    for folder in (data_dir, v2_data_dir):
+        shutil.copytree(folder, tmp_path / "both", dirs_exist_ok=True)
+    return tmp_path / "both"
+
+
+def test_of_two_versions_one_has_to_be_named(both_versions):
+    root = both_versions / "bigearthnet_mm"
+    with pytest.raises(errors.UserError, match=f"v1 and v2.*=.*{root}/v1"):
+        built_dataset.open_dataset(both_versions)
+    for name in ("v1", "v2"):
+        builder = built_dataset.open_dataset(root / name)
+        assert builder.info.config_name == name
+
+
+def test_labels_that_a_version_lacks_are_asked_for_in_vain(
+    data_dir, v2_data_dir
+):
+    builder = built_dataset.open_dataset(v2_data_dir)
+    built_dataset.check_num_classes(builder, 19)
+    for num_classes in (19, 43):
+        built_dataset.check_num_classes(
+            built_dataset.open_dataset(data_dir), num_classes
+        )
+    with pytest.raises(errors.UserError, match="no labels of the 43-class"):
+        input_pipeline.native_batches(
+            builder, "train", grids=["s1"], num_classes=43
+        )
+
+
 def test_the_fingerprint_is_that_of_the_records(whole_copy, data_dir):
     def fingerprint(folder):
         return built_dataset.fingerprint(built_dataset.open_dataset(folder))

@@ -1,0 +1,186 @@
+"""BigEarthNet v2.0 by the road of v1.0, against rasterio and pandas."""
+
+import pathlib
+import shutil
+import tarfile
+
+import numpy as np
+import pandas
+import pytest
+import rasterio
+import tensorflow_datasets as tfds
+
+from ben_tf import bigearthnet
+from ben_tf import errors
+from ben_tf.archive import official_lists
+from tfrecords_builder import dataset
+from tfrecords_builder import verification
+
+TABLES = (
+    "metadata.parquet",
+    "metadata_for_patches_with_snow_cloud_or_shadow.parquet",
+)
+
+
+@pytest.fixture(scope="module")
+def rows(v2_archive_dir) -> dict[str, dict]:
+    """The rows of both tables by patch."""
+    table = pandas.concat(
+        pandas.read_parquet(v2_archive_dir / name) for name in TABLES
+    )
+    return {row["patch_id"]: row for row in table.to_dict("records")}
+
+
+@pytest.fixture(scope="module")
+def examples(v2_data_dir) -> dict[str, dict]:
+    """All records by patch, each with its split."""
+    loaded = tfds.load("bigearthnet_mm/v2", data_dir=v2_data_dir)
+    return {
+        example["patch_name"].decode(): example | {"split": split}
+        for split, records in loaded.items()
+        for example in tfds.as_numpy(records)
+    }
+
+
+@pytest.fixture
+def archive_dir(v2_archive_dir, tmp_path) -> pathlib.Path:
+    """A copy to damage."""
+    return shutil.copytree(v2_archive_dir, tmp_path / "archive")
+
+
+def test_records_hold_what_the_tables_say(rows, examples):
+    assert examples.keys() == rows.keys()
+    assert len(rows) == 24
+    for name, row in rows.items():
+        example = examples[name]
+        is_flagged = (
+            row["contains_seasonal_snow"] or row["contains_cloud_or_shadow"]
+        )
+        assert example["split"] == "excluded" if is_flagged else row["split"]
+        assert example["s1_name"].decode() == row["s1_name"]
+        assert example["v1_name"].decode() == row["s2v1_name"]
+        assert bigearthnet.COUNTRIES[example["country"]] == row["country"]
+        assert example["seasonal_snow"] == row["contains_seasonal_snow"]
+        labels = [bigearthnet.CLASSES_19[x] for x in example["labels_19"]]
+        assert sorted(labels) == sorted(row["labels"])
+        assert len(example["labels_43"]) == 0
+
+
+def test_pixels_and_places_are_those_of_the_files(v2_archive_dir, examples):
+    for name, example in examples.items():
+        s1_name = example["s1_name"].decode()
+        for grid_name, grid in bigearthnet.GRIDS.items():
+            patch = {"S1": s1_name, "S2": name}[grid.sensor]
+            for index, band in enumerate(grid.bands):
+                (path,) = v2_archive_dir.rglob(f"{patch}_{band}.tif")
+                with rasterio.open(path) as file:
+                    np.testing.assert_array_equal(
+                        example[grid_name][..., index], file.read(1)
+                    )
+                    assert file.crs.to_epsg() == example["epsg"]
+                    corner = (file.transform.c, file.transform.f)
+                    assert corner == tuple(example["upper_left"])
+
+
+def test_season_is_that_of_the_patch_in_v1_and_times_are_in_the_names(examples):
+    for name, example in examples.items():
+        in_v1 = official_lists.official_patches()[example["v1_name"].decode()]
+        assert bigearthnet.SEASONS[example["season"]] == in_v1.season
+        for time, patch in (
+            (example["s2_time"], name),
+            (example["s1_time"], example["s1_name"].decode()),
+        ):
+            digits = time.decode().replace("-", "").replace(":", "")
+            assert f"_{digits}_" in patch
+
+
+def test_the_table_of_patches_names_the_patch_in_v1(v2_data_dir, rows):
+    (path,) = v2_data_dir.rglob("patches.parquet")
+    table = pandas.read_parquet(path).set_index("patch_name")
+    assert {k: row["s2v1_name"] for k, row in rows.items()} == dict(
+        table["v1_name"]
+    )
+
+
+def test_tarballs_give_the_same_records(v2_archive_dir, v2_data_dir, tmp_path):
+    archive = tmp_path / "tarballs"
+    archive.mkdir()
+    for name in TABLES:
+        shutil.copy(v2_archive_dir / name, archive)
+    shutil.copy(v2_archive_dir / "SYNTHETIC.txt", archive)
+    for name in ("BigEarthNet-S1", "BigEarthNet-S2"):
+        # As the official ones: files alone, sorted, of GNU's format.
+        with tarfile.open(
+            archive / f"{name}.tar", "w", format=tarfile.GNU_FORMAT
+        ) as tar:
+            for path in sorted((v2_archive_dir / name).rglob("*.tif")):
+                tar.add(path, path.relative_to(v2_archive_dir))
+    dataset.build(archive_dir=archive, data_dir=tmp_path / "data", version="v2")
+    records = {
+        path.relative_to(v2_data_dir): path.read_bytes()
+        for path in v2_data_dir.rglob("*.tfrecord-*")
+    }
+    assert records
+    for path, content in records.items():
+        assert (tmp_path / "data" / path).read_bytes() == content
+
+
+@pytest.mark.parametrize(("there", "asked"), [("v1", "v2"), ("v2", "v1")])
+def test_the_other_version_is_named(
+    real_archive, v2_archive_dir, tmp_path, there, asked
+):
+    archive = {"v1": real_archive, "v2": v2_archive_dir}[there]
+    with pytest.raises(
+        errors.UserError, match=rf"holds BigEarthNet {there}\.0.*={there}`"
+    ):
+        dataset.build(archive_dir=archive, data_dir=tmp_path, version=asked)
+
+
+def test_missing_tables_are_named_before_anything_is_built(
+    archive_dir, tmp_path
+):
+    (archive_dir / TABLES[0]).unlink()
+    with pytest.raises(errors.UserError, match=f"No file .*{TABLES[0]}"):
+        dataset.build(
+            archive_dir=archive_dir, data_dir=tmp_path / "data", version="v2"
+        )
+    assert not list(tmp_path.rglob("*.tfrecord*"))
+
+
+def test_whole_archives_have_no_fault(v2_archive_dir):
+    report = verification.verify(v2_archive_dir)
+    assert report.num_pairs == 24
+    assert report.is_well
+
+
+def test_every_fault_is_found(archive_dir):
+    s2 = archive_dir / "BigEarthNet-S2"
+    folders = sorted(path for path in s2.glob("*/*") if path.is_dir())
+    missing, elsewhere, misplaced = folders[:3]
+    (missing / f"{missing.name}_B05.tif").unlink()
+    (missing / "notes.txt").touch()
+    with rasterio.open(elsewhere / f"{elsewhere.name}_B03.tif", "r+") as file:
+        file.transform = file.transform.translation(60, 0) @ file.transform
+    (s2 / "other_scene").mkdir()
+    misplaced.rename(s2 / "other_scene" / misplaced.name)
+    report = verification.verify(archive_dir)
+    found = {(fault.kind, fault.place) for fault in report.faults.first}
+    assert found >= {
+        ("missing", f"{missing.name}/{missing.name}_B05.tif"),
+        ("surplus", f"{missing.name}/notes.txt"),
+        ("surplus", f"other_scene/{misplaced.name}"),
+    }
+    assert any(
+        kind == "broken" and f"{elsewhere.name}_B03.tif" in place
+        for kind, place in found
+    )
+
+
+def test_bands_of_two_places_stop_a_build(archive_dir, tmp_path):
+    path = next(archive_dir.glob("BigEarthNet-S1/*/*/*_VH.tif"))
+    with rasterio.open(path, "r+") as file:
+        file.transform = file.transform.translation(10, 0) @ file.transform
+    with pytest.raises(errors.UserError, match="lies elsewhere than"):
+        dataset.build(
+            archive_dir=archive_dir, data_dir=tmp_path / "data", version="v2"
+        )
