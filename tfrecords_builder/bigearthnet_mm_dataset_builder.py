@@ -55,9 +55,8 @@ class Builder(tfds_internals.SplitWriter):
     MANUAL_DOWNLOAD_INSTRUCTIONS = (
         "v1: Put BigEarthNet-S2-v1.0.tar.gz and BigEarthNet-S1-v1.0.tar.gz "
         "from https://zenodo.org/records/12687186 into the manual dir, or what "
-        "they hold. v2: Put what BigEarthNet-S2.tar.zst and "
-        "BigEarthNet-S1.tar.zst from https://zenodo.org/records/10891137 hold "
-        "there, and the two tables beside them."
+        "they hold. v2: Put BigEarthNet-S2.tar.zst, BigEarthNet-S1.tar.zst and "
+        "the two tables from https://zenodo.org/records/10891137 there."
     )
 
     def __init__(

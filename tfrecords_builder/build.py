@@ -4,8 +4,7 @@ python -m tfrecords_builder.build --archive_dir=... --data_dir=...
 
 --archive_dir holds the two tarballs of BigEarthNet v1.0 as downloaded (or
 --download fetches them), or the two folders extracted from them. For v2.0,
-pass --version=v2; its tarballs have to be inflated (zstd --decompress), and its
-two metadata tables lie beside them.
+pass --version=v2; its two metadata tables lie beside its tarballs or folders.
 """
 
 from collections.abc import Callable
@@ -92,8 +91,7 @@ def command() -> Callable[[], None]:
             if version.value != layout.V1.version:
                 raise errors.UserError(
                     "`download` fetches v1 alone. Download the files of "
-                    "https://zenodo.org/records/10891137 by hand, and inflate "
-                    "them: zstd --decompress BigEarthNet-S?.tar.zst."
+                    "https://zenodo.org/records/10891137 by hand."
                 )
             download.download_archive(archive_dir.value)
         builder = dataset.build(

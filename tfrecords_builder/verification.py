@@ -76,7 +76,7 @@ def verify(
       partial: Expect only the pairs that are there, for a part of the archive.
         Of a sample archive nothing else is expected.
       num_workers: Number of worker processes; default: one a core.
-      scratch_dir: Where .tar.gz files are inflated during the check.
+      scratch_dir: Where compressed tarballs are inflated during the check.
 
     Raises:
       errors.UserError: There is no archive, or a tarball is damaged.

@@ -118,7 +118,7 @@ V2 = Layout(
             largest_tar_bytes=115_000_000_000,
         ),
     },
-    tar_suffixes=(".tar",),
+    tar_suffixes=(".tar", ".tar.zst"),
 )
 LAYOUTS = types.MappingProxyType({x.version: x for x in (V1, V2)})
 

@@ -9,11 +9,12 @@ from concurrent import futures
 from tqdm import auto as tqdm
 
 from ben_tf import errors
+from ben_tf.archive import inflated_file
 from ben_tf.archive import layout
 from ben_tf.archive import patch_sources
 from ben_tf.archive import tarball
 
-# How much a .tar.gz of the archive grows at most; the official ones by a half.
+# How much a compressed tarball grows at most; those of v1.0 by a half.
 _MAX_GROWTH = 2
 
 
@@ -31,9 +32,9 @@ def open_archive(
         its tarball.
       version: "v1" or "v2"; None: the one that is there.
       sensors: Which of "S1" and "S2" to open.
-      scratch_dir: Where a .tar.gz is inflated to (177 GB for the whole
-        archive) and indexes of tarballs are written. The caller deletes it.
-        Folders need none, tarballs do.
+      scratch_dir: Where compressed tarballs are inflated to (177 GB for the
+        whole archive) and indexes of tarballs are written. The caller deletes
+        it. Folders need none, tarballs do.
 
     Raises:
       errors.UserError: A sensor is missing, a tarball is damaged or the
@@ -61,7 +62,11 @@ def open_archive(
         raise ValueError("Tarballs need scratch space. Expected `scratch_dir`.")
     scratch = pathlib.Path(scratch_dir)
     scratch.mkdir(parents=True, exist_ok=True)
-    compressed = [p for p in tarballs.values() if p.suffix == ".gz"]
+    compressed = [
+        path
+        for path in tarballs.values()
+        if path.suffix in inflated_file.SUFFIXES
+    ]
     check_disk(
         scratch, inflated_bytes(tarballs, lies), "inflating the tarballs"
     )
@@ -103,7 +108,7 @@ def inflated_bytes(paths: dict[str, pathlib.Path], lies: layout.Layout) -> int:
             lies.sensors[sensor].largest_tar_bytes,
         )
         for sensor, path in paths.items()
-        if path.suffix == ".gz"
+        if path.suffix in inflated_file.SUFFIXES
     )
 
 

@@ -32,10 +32,10 @@ class TarSource:
         scratch: pathlib.Path,
         progress: Callable[[int], None],
     ):
-        """Reads the headers and writes the index; inflates a .tar.gz first.
+        """Reads the headers and writes the index; inflates a compressed one.
 
         Args:
-          tar_path: The .tar or .tar.gz file.
+          tar_path: The .tar, .tar.gz or .tar.zst file.
           sensor_layout: How its patches lie.
           scratch: Existing folder for the index and the inflated file.
           progress: Called with each number of compressed bytes inflated.
@@ -48,7 +48,7 @@ class TarSource:
         self._name = tar_path.name
         self._tar_path = os.fspath(tar_path)
         files.check_regular(tar_path)
-        if tar_path.suffix == ".gz":
+        if tar_path.suffix in inflated_file.SUFFIXES:
             inflated = scratch / tar_path.stem
             self._tar_path = os.fspath(inflated)
             with inflated_file.InflatedFile(

@@ -1,5 +1,6 @@
 """BigEarthNet v2.0 by the road of v1.0, against rasterio and pandas."""
 
+import io
 import pathlib
 import shutil
 import tarfile
@@ -9,6 +10,7 @@ import pandas
 import pytest
 import rasterio
 import tensorflow_datasets as tfds
+import zstandard
 
 from ben_tf import bigearthnet
 from ben_tf import errors
@@ -46,6 +48,12 @@ def examples(v2_data_dir) -> dict[str, dict]:
 def archive_dir(v2_archive_dir, tmp_path) -> pathlib.Path:
     """A copy to damage."""
     return shutil.copytree(v2_archive_dir, tmp_path / "archive")
+
+
+def build_v2(archive: pathlib.Path, folder: pathlib.Path, **options) -> None:
+    dataset.build(
+        archive_dir=archive, data_dir=folder / "data", version="v2", **options
+    )
 
 
 def test_records_hold_what_the_tables_say(rows, examples):
@@ -102,20 +110,37 @@ def test_the_table_of_patches_names_the_patch_in_v1(v2_data_dir, rows):
     )
 
 
-def test_tarballs_give_the_same_records(v2_archive_dir, v2_data_dir, tmp_path):
-    archive = tmp_path / "tarballs"
-    archive.mkdir()
-    for name in TABLES:
-        shutil.copy(v2_archive_dir / name, archive)
-    shutil.copy(v2_archive_dir / "SYNTHETIC.txt", archive)
+def pack(
+    archive_dir: pathlib.Path, target: pathlib.Path, suffix: str
+) -> pathlib.Path:
+    """Makes tarballs, as the official ones: files alone, sorted, of GNU's."""
+    target.mkdir()
+    for name in (*TABLES, "SYNTHETIC.txt"):
+        shutil.copy(archive_dir / name, target)
     for name in ("BigEarthNet-S1", "BigEarthNet-S2"):
-        # As the official ones: files alone, sorted, of GNU's format.
+        packed = io.BytesIO()
         with tarfile.open(
-            archive / f"{name}.tar", "w", format=tarfile.GNU_FORMAT
+            fileobj=packed, mode="w", format=tarfile.GNU_FORMAT
         ) as tar:
-            for path in sorted((v2_archive_dir / name).rglob("*.tif")):
-                tar.add(path, path.relative_to(v2_archive_dir))
-    dataset.build(archive_dir=archive, data_dir=tmp_path / "data", version="v2")
+            for path in sorted((archive_dir / name).rglob("*.tif")):
+                tar.add(path, path.relative_to(archive_dir))
+        content = packed.getvalue()
+        if suffix == ".tar.zst":
+            # As the command `zstd` writes it.
+            writer = zstandard.ZstdCompressor(write_checksum=True)
+            content = writer.compress(content)
+        (target / f"{name}{suffix}").write_bytes(content)
+    return target
+
+
+@pytest.mark.parametrize("suffix", [".tar", ".tar.zst"])
+def test_tarballs_give_the_same_records(
+    v2_archive_dir, v2_data_dir, tmp_path, suffix
+):
+    archive = pack(v2_archive_dir, tmp_path / "tarballs", suffix)
+    build_v2(archive, tmp_path)
+    # Nothing inflated stays.
+    assert not list((tmp_path / "data").rglob("*.tar"))
     records = {
         path.relative_to(v2_data_dir): path.read_bytes()
         for path in v2_data_dir.rglob("*.tfrecord-*")
@@ -123,6 +148,38 @@ def test_tarballs_give_the_same_records(v2_archive_dir, v2_data_dir, tmp_path):
     assert records
     for path, content in records.items():
         assert (tmp_path / "data" / path).read_bytes() == content
+
+
+def _cut(data: bytes) -> bytes:
+    return data[: len(data) // 2]
+
+
+def _flip(data: bytes) -> bytes:
+    middle = len(data) // 2
+    return data[:middle] + bytes([data[middle] ^ 0xFF]) + data[middle + 1 :]
+
+
+@pytest.mark.parametrize("change", [_cut, _flip])
+def test_damaged_tarballs_are_named(v2_archive_dir, tmp_path, change):
+    archive = pack(v2_archive_dir, tmp_path / "tarballs", ".tar.zst")
+    path = archive / "BigEarthNet-S2.tar.zst"
+    path.write_bytes(change(path.read_bytes()))
+    with pytest.raises(
+        errors.UserError, match=f"{path.name} is truncated or damaged"
+    ):
+        build_v2(archive, tmp_path, on_error="skip")
+
+
+def test_a_patch_in_the_folder_of_another_scene_is_refused_in_a_tarball(
+    archive_dir, tmp_path
+):
+    s2 = archive_dir / "BigEarthNet-S2"
+    patch = next(path for path in s2.glob("*/*") if path.is_dir())
+    (s2 / "other_scene").mkdir()
+    patch.rename(s2 / "other_scene" / patch.name)
+    archive = pack(archive_dir, tmp_path / "tarballs", ".tar")
+    with pytest.raises(errors.UserError, match="folder of another scene"):
+        build_v2(archive, tmp_path)
 
 
 @pytest.mark.parametrize(("there", "asked"), [("v1", "v2"), ("v2", "v1")])
@@ -141,9 +198,7 @@ def test_missing_tables_are_named_before_anything_is_built(
 ):
     (archive_dir / TABLES[0]).unlink()
     with pytest.raises(errors.UserError, match=f"No file .*{TABLES[0]}"):
-        dataset.build(
-            archive_dir=archive_dir, data_dir=tmp_path / "data", version="v2"
-        )
+        build_v2(archive_dir, tmp_path)
     assert not list(tmp_path.rglob("*.tfrecord*"))
 
 
@@ -181,6 +236,4 @@ def test_bands_of_two_places_stop_a_build(archive_dir, tmp_path):
     with rasterio.open(path, "r+") as file:
         file.transform = file.transform.translation(10, 0) @ file.transform
     with pytest.raises(errors.UserError, match="lies elsewhere than"):
-        dataset.build(
-            archive_dir=archive_dir, data_dir=tmp_path / "data", version="v2"
-        )
+        build_v2(archive_dir, tmp_path)

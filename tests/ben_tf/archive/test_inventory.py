@@ -2,6 +2,7 @@
 
 from ben_tf.archive import inventory
 from ben_tf.archive import official_lists
+from ben_tf.archive import patch_sources
 
 
 class Names:
@@ -15,9 +16,9 @@ class Names:
 
 
 def take(s1_names, s2_names) -> inventory.Inventory:
+    sources = {"S1": Names(s1_names), "S2": Names(s2_names)}
     return inventory.take(
-        {"S1": Names(s1_names), "S2": Names(s2_names)},
-        official_lists.official_patches(),
+        patch_sources.Archive("v1", sources), official_lists.official_patches()
     )
 
 
