@@ -72,6 +72,11 @@ GRIDS = types.MappingProxyType(
     }
 )
 
+# The reference map of a patch of v2.0: the class of each pixel.
+REFERENCE_MAP = Grid(
+    "maps", ("reference_map",), "uint16", "CORINE Land Cover code", 10
+)
+
 # Sentinel-2 band 10 (cirrus) carries no surface signal; Level-2A leaves it out.
 S1_BANDS = GRIDS["s1"].bands
 S2_BANDS = tuple(
@@ -206,6 +211,20 @@ CLASS_43_TO_19 = types.MappingProxyType(
 )
 
 CLASSES_43 = tuple(CLASS_43_TO_19)
+# Codes of CORINE Land Cover, level 3, in the same order. 335, glaciers and
+# perpetual snow, is not among the classes of BigEarthNet.
+CLC_CODES_43 = tuple(
+    int(code)
+    for code in (
+        "111 112 121 122 123 124 131 132 133 141 142 211 212 213 221 222 223 "
+        "231 241 242 243 244 311 312 313 321 322 323 324 331 332 333 334 411 "
+        "412 421 422 423 511 512 521 522 523"
+    ).split()
+)
+# In reference maps: a pixel without a class, and one without data.
+CLC_UNLABELLED = 999
+CLC_NO_DATA = 0
+CLC_CODES = frozenset((*CLC_CODES_43, 335, CLC_UNLABELLED, CLC_NO_DATA))
 # Order of first appearance is the order of the authors' label_indices.json.
 CLASSES_19 = tuple(
     dict.fromkeys(name for name in CLASS_43_TO_19.values() if name)
@@ -236,6 +255,26 @@ def labels_43_to_19(labels: Iterable[str]) -> tuple[str, ...]:
             )
         mapped.add(CLASS_43_TO_19[label])
     return tuple(name for name in CLASSES_19 if name in mapped)
+
+
+def labels_19_of_codes(codes: Iterable[int]) -> tuple[str, ...]:
+    """The labels that v2.0 gives a patch with these codes in its map.
+
+    A class is a label if any pixel has it (Clasen et al. 2024).
+
+    Args:
+      codes: Codes of CORINE Land Cover, level 3; 999 and 0 stand for no class.
+
+    Returns:
+      Names in the order of `CLASSES_19`; none for classes that the 19-class
+      nomenclature drops.
+    """
+    found = set(codes)
+    return labels_43_to_19(
+        name
+        for name, code in zip(CLASSES_43, CLC_CODES_43, strict=True)
+        if code in found
+    )
 
 
 # --- Countries, seasons, splits (paper, sections II and III) ---------------

@@ -27,9 +27,18 @@ from tfrecords_builder import unfinished
 from tfrecords_builder import workers
 
 # Version of BigEarthNet -> features that the others have not.
-_MORE_NAMES = {
+_MORE_FEATURES = {
     layout.V1.version: {},
-    layout.V2.version: {"v1_name": "the same Sentinel-2 patch in v1.0"},
+    layout.V2.version: {
+        "v1_name": tfds.features.Text(doc="its Sentinel-2 patch in v1.0"),
+        "reference_map": tfds.features.Tensor(
+            shape=bigearthnet.REFERENCE_MAP.shape[:2],
+            dtype=np.dtype(bigearthnet.REFERENCE_MAP.dtype),
+            encoding="bytes",
+            doc="code of CORINE Land Cover of each pixel, 999: no class, 0: no "
+            "data; all 0 where the archive has no map",
+        ),
+    },
 }
 
 
@@ -114,10 +123,7 @@ class Builder(tfds_internals.SplitWriter):
                         doc="name of the Sentinel-2 patch, the key of the pair"
                     ),
                     "s1_name": features.Text(doc="its Sentinel-1 patch"),
-                    **{
-                        name: features.Text(doc=doc)
-                        for name, doc in _MORE_NAMES[self.version_name].items()
-                    },
+                    **_MORE_FEATURES[self.version_name],
                     **grids,
                     **labels,
                     "country": features.ClassLabel(
@@ -259,6 +265,7 @@ class Builder(tfds_internals.SplitWriter):
         archive = open_archive.open_archive(
             archive_dir,
             version=self.version_name,
+            with_maps=True,
             scratch_dir=self._scratch_dir,
         )
         return archive, official

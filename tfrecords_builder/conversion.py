@@ -85,13 +85,16 @@ def convert(
             for split, pairs in pairs_of_split.items()
         }
     num_pairs = sum(map(len, pairs_of_split.values()))
+    record_bytes = record.approximate_bytes(archive.version)
     if "://" not in str(folder):
         open_archive.check_disk(
             pathlib.Path(folder),
-            num_pairs * record.APPROXIMATE_BYTES,
+            num_pairs * record_bytes,
             f"the records of {num_pairs:,} pairs",
         )
-    tasks = _plan_shards(pairs_of_split, templates, num_shards, skip_damaged)
+    tasks = _plan_shards(
+        pairs_of_split, templates, num_shards, record_bytes, skip_damaged
+    )
     written: dict[str, list[_WrittenShard]] = {
         split: [] for split in pairs_of_split
     }
@@ -133,11 +136,12 @@ def _plan_shards(
     pairs_of_split: Mapping[str, Sequence[official_lists.OfficialPatch]],
     templates: Templates,
     num_shards: Callable[[int, int], int],
+    record_bytes: int,
     skip_damaged: bool,
 ) -> list[shards.ShardTask]:
     tasks = []
     for split, pairs in pairs_of_split.items():
-        total = num_shards(len(pairs) * record.APPROXIMATE_BYTES, len(pairs))
+        total = num_shards(len(pairs) * record_bytes, len(pairs))
         template = templates(split)
         ranges = tfds_internals.shard_boundaries(len(pairs), total)
         tasks += [

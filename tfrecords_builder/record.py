@@ -16,14 +16,12 @@ from typing import Any
 import numpy as np
 
 from ben_tf import bigearthnet
+from ben_tf.archive import layout
 from ben_tf.archive import patch_pair
 from ben_tf.data import tfrecord_files
 
-# Enough to plan shards: 700 bytes is what a record takes besides its pixels.
-APPROXIMATE_BYTES = 700 + sum(
-    int(np.prod(grid.shape)) * np.dtype(grid.dtype).itemsize
-    for grid in bigearthnet.GRIDS.values()
-)
+# What a record takes besides its pixels.
+_NAMES_BYTES = 700
 
 # Feature -> name of a class -> its number.
 _CLASS_INDEX = {
@@ -37,6 +35,17 @@ _CLASS_INDEX = {
 }
 
 
+def approximate_bytes(version: str) -> int:
+    """Size of a record of a version of BigEarthNet, to plan shards by."""
+    grids = list(bigearthnet.GRIDS.values())
+    if layout.LAYOUTS[version].maps:
+        grids.append(bigearthnet.REFERENCE_MAP)
+    return _NAMES_BYTES + sum(
+        int(np.prod(grid.shape)) * np.dtype(grid.dtype).itemsize
+        for grid in grids
+    )
+
+
 def example(pair: patch_pair.PatchPair) -> dict[str, Any]:
     """Returns the pair as a dictionary that the features of TFDS encode."""
     official, metadata = pair.official, pair.metadata
@@ -45,6 +54,11 @@ def example(pair: patch_pair.PatchPair) -> dict[str, Any]:
         "s1_name": official.s1_name,
         **({"v1_name": official.v1_name} if official.v1_name else {}),
         **pair.grids,
+        **(
+            {}
+            if pair.reference_map is None
+            else {"reference_map": pair.reference_map}
+        ),
         "labels_43": list(metadata.labels_43),
         "labels_19": list(metadata.labels_19),
         "country": official.country,
@@ -78,7 +92,7 @@ def _feature(name: str, value: Any) -> _Parts:
         return _int_feature(index_of[name] for name in names)
     if isinstance(value, str):
         return _bytes_feature(value.encode())
-    if name in bigearthnet.GRIDS:
+    if name in bigearthnet.GRIDS or name == "reference_map":
         return _bytes_feature(value.data.cast("B"))
     if name == "upper_left":
         return _float_feature(value)

@@ -203,7 +203,50 @@ def _write_pair(
         if path.name in names.file_names(name):
             content = _json_content(sensor, patch, labels, footprint)
             path.write_text(json.dumps(content))
+    if lies.maps:
+        name = written.s2_name
+        folder = output_dir / lies.maps.folders[0] / lies.maps.place_of(name)
+        folder.mkdir(parents=True)
+        (file_name,) = lies.maps.file_names(name)
+        _write_map(folder / file_name, labels, footprint)
     return written
+
+
+def _write_map(
+    path: pathlib.Path,
+    labels: Sequence[str],
+    footprint: footprints.Footprint,
+) -> None:
+    """Writes a map with a stripe of each class."""
+    grid = bigearthnet.REFERENCE_MAP
+    codes = [
+        code
+        for name, code in zip(
+            bigearthnet.CLASSES_43, bigearthnet.CLC_CODES_43, strict=True
+        )
+        if name in labels
+    ]
+    stripes = np.repeat(
+        np.array([*codes, bigearthnet.CLC_UNLABELLED], grid.dtype),
+        -(-grid.size_px // (len(codes) + 1)),
+    )
+    with rasterio.open(
+        path,
+        "w",
+        driver="GTiff",
+        width=grid.size_px,
+        height=grid.size_px,
+        count=1,
+        dtype=grid.dtype,
+        nodata=bigearthnet.CLC_NO_DATA,
+        compress="deflate",
+        predictor=2,
+        crs=f"EPSG:{footprint.epsg}",
+        transform=rasterio.transform.from_origin(
+            *footprint.upper_left, grid.pixel_size_m, grid.pixel_size_m
+        ),
+    ) as file:
+        file.write(np.tile(stripes[: grid.size_px], (grid.size_px, 1)), 1)
 
 
 def _as_in_v1(

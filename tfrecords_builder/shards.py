@@ -100,7 +100,7 @@ def write_shard(task: ShardTask, archive: patch_sources.Archive) -> ShardResult:
             serialized = record.serialize(pair)
             file.writelines(record.frame(serialized))
             num_bytes += len(serialized)
-            metadata.append(pair._replace(grids={}))
+            metadata.append(pair._replace(grids={}, reference_map=None))
     if not metadata:
         path.unlink()
     return ShardResult(num_bytes, metadata, skipped)

@@ -85,7 +85,9 @@ def verify(
         files.scratch_folder(scratch_dir) as scratch,
         fault_list.collect(csv_path) as faults,
     ):
-        archive = open_archive.open_archive(archive_dir, scratch_dir=scratch)
+        archive = open_archive.open_archive(
+            archive_dir, with_maps=True, scratch_dir=scratch
+        )
         official = known_pairs.read(archive.version, archive_dir)
         found = inventory.take(archive, official)
         is_sample = layout.is_synthetic(archive_dir)

@@ -57,15 +57,25 @@ class Layout:
       version: Its name here.
       title: Its name in sentences.
       sensors: By name, as in `bigearthnet.BANDS`.
+      maps: Of the reference maps, which an archive may lack; None: there are
+        none.
       tar_suffixes: Of tarballs, plain and as downloaded.
     """
 
     version: str
     title: str
     sensors: Mapping[str, SensorLayout]
+    maps: SensorLayout | None
     tar_suffixes: tuple[str, ...]
 
+    @property
+    def all_layouts(self) -> dict[str, SensorLayout]:
+        """Those of the sensors and, as `MAPS`, of the maps."""
+        return {**self.sensors, **({MAPS: self.maps} if self.maps else {})}
 
+
+# Stands where the name of a sensor does.
+MAPS = "maps"
 _JSON_ENDING = "_labels_metadata.json"
 
 
@@ -97,6 +107,7 @@ V1 = Layout(
             largest_tar_bytes=115_000_000_000,  # It has 104 GB.
         ),
     },
+    maps=None,
     tar_suffixes=(".tar", ".tar.gz"),
 )
 V2 = Layout(
@@ -118,6 +129,14 @@ V2 = Layout(
             largest_tar_bytes=115_000_000_000,
         ),
     },
+    maps=SensorLayout(
+        folders=("Reference_Maps",),
+        tarball_stems=("Reference_Maps",),
+        endings=("_reference_map.tif",),
+        scene_parts=2,
+        # Uncompressed maps would have 16 GB.
+        largest_tar_bytes=20_000_000_000,
+    ),
     tar_suffixes=(".tar", ".tar.zst"),
 )
 LAYOUTS = types.MappingProxyType({x.version: x for x in (V1, V2)})
@@ -155,7 +174,7 @@ def find_version(
     found = [
         layout
         for layout in LAYOUTS.values()
-        if any(_of_sensor(root, layout, sensor) for sensor in sensors)
+        if any(_find(root, layout, layout.sensors[x]) for x in sensors)
     ]
     if len(found) > 1:
         raise errors.UserError(
@@ -186,7 +205,7 @@ def find_sensors(
     root = _existing(archive_dir)
     found = {}
     for sensor in sensors:
-        path = _of_sensor(root, layout, sensor)
+        path = _find(root, layout, layout.sensors[sensor])
         if path is None:
             raise _missing(root, layout, sensor)
         found[sensor] = path
@@ -205,10 +224,26 @@ def _existing(archive_dir: str | os.PathLike[str]) -> pathlib.Path:
     return root
 
 
-def _of_sensor(
-    root: pathlib.Path, layout: Layout, sensor: str
+def find_maps(
+    archive_dir: str | os.PathLike[str], layout: Layout
 ) -> pathlib.Path | None:
-    names = layout.sensors[sensor]
+    """Finds the folder or the tarball of the reference maps, if there is one.
+
+    Args:
+      archive_dir: Folder of the archive.
+      layout: Which version it holds.
+
+    Raises:
+      errors.UserError: Maps lie in a folder and in one of its name in it.
+    """
+    if layout.maps is None:
+        return None
+    return _find(pathlib.Path(archive_dir), layout, layout.maps)
+
+
+def _find(
+    root: pathlib.Path, layout: Layout, names: SensorLayout
+) -> pathlib.Path | None:
     for name in names.folders:
         if (root / name).is_dir():
             return _innermost(root / name)
@@ -225,7 +260,7 @@ def _missing(
     root: pathlib.Path, layout: Layout, sensor: str
 ) -> errors.UserError:
     for other in LAYOUTS.values():
-        if other != layout and _of_sensor(root, other, sensor):
+        if other != layout and _find(root, other, other.sensors[sensor]):
             return errors.UserError(
                 f"The archive folder {str(root)!r} holds {other.title}. "
                 f"Expected {layout.title}. Pass `version={other.version}` to "

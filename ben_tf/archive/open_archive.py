@@ -23,6 +23,7 @@ def open_archive(
     *,
     version: str | None = None,
     sensors: Sequence[str] = ("S1", "S2"),
+    with_maps: bool = False,
     scratch_dir: str | os.PathLike[str] | None = None,
 ) -> patch_sources.Archive:
     """Returns the source of each sensor.
@@ -32,6 +33,7 @@ def open_archive(
         its tarball.
       version: "v1" or "v2"; None: the one that is there.
       sensors: Which of "S1" and "S2" to open.
+      with_maps: Whether to open the reference maps too, if there are any.
       scratch_dir: Where compressed tarballs are inflated to (177 GB for the
         whole archive) and indexes of tarballs are written. The caller deletes
         it. Folders need none, tarballs do.
@@ -47,12 +49,15 @@ def open_archive(
         if version
         else layout.find_version(archive_dir, sensors)
     )
+    layouts = lies.all_layouts
     paths = layout.find_sensors(archive_dir, sensors, layout=lies)
+    if with_maps and (maps := layout.find_maps(archive_dir, lies)):
+        paths[layout.MAPS] = maps
     tarballs = {
         sensor: path for sensor, path in paths.items() if path.is_file()
     }
     sources: dict[str, patch_sources.Source] = {
-        sensor: patch_sources.FolderSource(path, lies.sensors[sensor])
+        sensor: patch_sources.FolderSource(path, layouts[sensor])
         for sensor, path in paths.items()
         if sensor not in tarballs
     }
@@ -85,7 +90,7 @@ def open_archive(
             sensor: executor.submit(
                 tarball.TarSource,
                 path,
-                lies.sensors[sensor],
+                layouts[sensor],
                 scratch=scratch,
                 progress=progress.update,
             )
@@ -105,7 +110,7 @@ def inflated_bytes(paths: dict[str, pathlib.Path], lies: layout.Layout) -> int:
     return sum(
         min(
             _MAX_GROWTH * path.stat().st_size,
-            lies.sensors[sensor].largest_tar_bytes,
+            lies.all_layouts[sensor].largest_tar_bytes,
         )
         for sensor, path in paths.items()
         if path.suffix in inflated_file.SUFFIXES

@@ -78,6 +78,8 @@ def check_pair(
             if len(bands) == len(grid.bands):
                 with _noting_in(faults):
                     plausibility.check_grid(bands, sensor, patch_name)
+    with _noting_in(faults):
+        patch_pair.read_map(archive, official.s2_name, footprint=footprint)
     if len(metadata) == 2:
         with _noting_in(faults):
             patch_metadata.check_agreement(

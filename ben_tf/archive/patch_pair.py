@@ -25,12 +25,15 @@ class PatchPair(NamedTuple):
         values as in the files.
       metadata: Labels and times.
       footprint: Where both lie.
+      reference_map: (120, 120) uint16 codes of CORINE Land Cover, level 3; all
+        0 where the archive has none; None in a version without maps.
     """
 
     official: official_lists.OfficialPatch
     grids: dict[str, np.ndarray]
     metadata: patch_metadata.PatchMetadata
     footprint: footprints.Footprint
+    reference_map: np.ndarray | None
 
 
 def read(
@@ -60,7 +63,51 @@ def read(
         )
         places |= found
     footprint = metadata.footprint or _only_place(places, official.s2_name)
-    return PatchPair(official, grids, metadata, footprint)
+    reference_map = None
+    if layout.LAYOUTS[archive.version].maps:
+        reference_map = read_map(archive, official.s2_name, footprint=footprint)
+    return PatchPair(official, grids, metadata, footprint, reference_map)
+
+
+def read_map(
+    archive: patch_sources.Archive,
+    patch_name: str,
+    *,
+    footprint: footprints.Footprint | None,
+) -> np.ndarray:
+    """Reads and checks the reference map of a patch.
+
+    Args:
+      archive: With or without maps.
+      patch_name: Name of the Sentinel-2 patch.
+      footprint: Where the patch lies; None to leave the place unchecked.
+
+    Returns:
+      (120, 120) uint16 codes; all 0 if the archive has no maps or none of this
+      patch.
+
+    Raises:
+      errors.ArchiveError: The file is damaged, of another size or type, lies
+        elsewhere or holds what is no code.
+    """
+    grid = bigearthnet.REFERENCE_MAP
+    maps = archive.sources.get(layout.MAPS)
+    file_name = layout.band_name(patch_name, *grid.bands)
+    if maps is None or file_name not in maps.file_names(patch_name):
+        return np.zeros(grid.shape[:2], grid.dtype)
+    place = f"{patch_name}/{file_name}"
+    raster = geotiff.decode(
+        maps.read_file(patch_name, file_name), place=place, grid=grid
+    )
+    _check_place(raster, footprint, place)
+    codes = np.unique(raster.pixels).tolist()
+    if unknown := set(codes) - bigearthnet.CLC_CODES:
+        raise errors.ArchiveError(
+            place,
+            f"holds {min(unknown)}, which is no code of CORINE Land Cover. "
+            "Expected codes of level 3, 111 to 523, or 999.",
+        )
+    return raster.pixels
 
 
 def _only_place(
@@ -135,6 +182,15 @@ def read_band(
         source.read_file(patch_name, file_name), place=place, grid=grid
     )
     plausibility.check_band(raster.pixels, grid.sensor, place)
+    _check_place(raster, footprint, place)
+    return raster
+
+
+def _check_place(
+    raster: geotiff.Raster,
+    footprint: footprints.Footprint | None,
+    place: str,
+) -> None:
     if footprint is not None and raster.footprint != footprint:
         raise errors.ArchiveError(
             place,
@@ -142,4 +198,3 @@ def read_band(
             f"Expected EPSG code and upper left corner {tuple(footprint)}. "
             f"Received: {tuple(raster.footprint)}",
         )
-    return raster

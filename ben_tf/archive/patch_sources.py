@@ -42,7 +42,8 @@ class Archive:
 
     Attributes:
       version: Key of `layout.LAYOUTS`.
-      sources: By sensor, "S1" and "S2".
+      sources: By sensor, "S1" and "S2"; of the reference maps, "maps", where
+        the archive has them.
     """
 
     version: str
@@ -98,8 +99,8 @@ class FolderSource:
     def _visible_names(self, place: str) -> list[str]:
         try:
             return _visible_names(f"{self._folder}/{place}")
-        except NotADirectoryError:
-            return []  # A file with the name of a patch.
+        except (FileNotFoundError, NotADirectoryError):
+            return []  # A file with the name of a patch, or none.
 
     def read_file(self, patch_name: str, file_name: str) -> bytes:
         """Returns a whole file; see `Source.read_file`."""

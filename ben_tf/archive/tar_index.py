@@ -78,8 +78,8 @@ def make(
     dtype = np.dtype(
         [
             ("name", f"S{_MAX_NAME_BYTES}"),
-            ("offset", np.uint64, len(column_of)),
-            ("size", np.uint64, len(column_of)),
+            ("offset", np.uint64, (len(column_of),)),
+            ("size", np.uint64, (len(column_of),)),
         ]
     )
     rows = np.zeros(1024, dtype)

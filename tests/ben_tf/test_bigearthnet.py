@@ -97,3 +97,31 @@ def test_counts_reconcile_with_the_official_lists():
     )
     assert {patch.country for patch in patches} == set(bigearthnet.COUNTRIES)
     assert {patch.season for patch in patches} == set(bigearthnet.SEASONS)
+
+
+def test_codes_of_corine_are_in_the_order_of_the_classes():
+    """By the nomenclature of the European Environment Agency."""
+    code_of = dict(
+        zip(bigearthnet.CLASSES_43, bigearthnet.CLC_CODES_43, strict=True)
+    )
+    assert list(code_of.values()) == sorted(code_of.values())
+    assert code_of["Airports"] == 124
+    assert code_of["Rice fields"] == 213
+    assert code_of["Pastures"] == 231
+    assert code_of["Agro-forestry areas"] == 244
+    assert code_of["Mixed forest"] == 313
+    assert code_of["Transitional woodland/shrub"] == 324
+    assert code_of["Burnt areas"] == 334
+    assert code_of["Intertidal flats"] == 423
+    assert code_of["Sea and ocean"] == 523
+
+
+def test_labels_of_a_map_are_the_classes_that_occur():
+    """A real patch: S2A_MSIL2A_20170613T101031_N9999_R022_T33UUP_26_57."""
+    assert bigearthnet.labels_19_of_codes([211, 231, 311, 313]) == (
+        "Arable land",
+        "Pastures",
+        "Broad-leaved forest",
+        "Mixed forest",
+    )
+    assert bigearthnet.labels_19_of_codes([999, 0, 335, 124]) == ()

@@ -90,6 +90,41 @@ def test_pixels_and_places_are_those_of_the_files(v2_archive_dir, examples):
                     assert corner == tuple(example["upper_left"])
 
 
+def test_maps_are_those_of_the_files_and_hold_the_labels(
+    v2_archive_dir, examples
+):
+    for name, example in examples.items():
+        (path,) = v2_archive_dir.rglob(f"{name}_reference_map.tif")
+        with rasterio.open(path) as file:
+            np.testing.assert_array_equal(
+                example["reference_map"], file.read(1)
+            )
+        codes = np.unique(example["reference_map"])
+        assert bigearthnet.labels_19_of_codes(codes) == tuple(
+            bigearthnet.CLASSES_19[index] for index in example["labels_19"]
+        )
+
+
+def test_without_maps_they_are_empty(archive_dir, tmp_path):
+    shutil.rmtree(archive_dir / "Reference_Maps")
+    build_v2(archive_dir, tmp_path)
+    records = tfds.load("bigearthnet_mm/v2", data_dir=tmp_path / "data")
+    for example in tfds.as_numpy(records["train"]):
+        assert not example["reference_map"].any()
+
+
+def test_a_map_with_an_unknown_code_is_found(archive_dir):
+    path = next(archive_dir.rglob("*_reference_map.tif"))
+    with rasterio.open(path, "r+") as file:
+        codes = file.read(1)
+        codes[5, 6] = 100
+        file.write(codes, 1)
+    report = verification.verify(archive_dir)
+    (fault,) = report.faults.first
+    assert fault.place.endswith(path.name)
+    assert "holds 100, which is no code" in fault.reason
+
+
 def test_season_is_that_of_the_patch_in_v1_and_times_are_in_the_names(examples):
     for name, example in examples.items():
         in_v1 = official_lists.official_patches()[example["v1_name"].decode()]
@@ -117,7 +152,7 @@ def pack(
     target.mkdir()
     for name in (*TABLES, "SYNTHETIC.txt"):
         shutil.copy(archive_dir / name, target)
-    for name in ("BigEarthNet-S1", "BigEarthNet-S2"):
+    for name in ("BigEarthNet-S1", "BigEarthNet-S2", "Reference_Maps"):
         packed = io.BytesIO()
         with tarfile.open(
             fileobj=packed, mode="w", format=tarfile.GNU_FORMAT

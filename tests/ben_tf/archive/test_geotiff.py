@@ -218,6 +218,61 @@ def test_damaged_files_raise_only_the_declared_error(real_archive):
     assert num_refused > NUM_DAMAGED / 4
 
 
+MAP_OPTIONS = {"compress": "deflate", "predictor": 2, "nodata": 0}
+MAP_TRANSFORM = rasterio.Affine(10, 0, 400_000, 0, -10, 5_000_000)
+
+
+@pytest.fixture
+def map_data():
+    """A reference map of v2.0, as GDAL writes it."""
+    codes = np.random.default_rng(0).choice([0, 112, 523, 999], (120, 120))
+    codes = codes.astype(np.uint16)
+    return write_tiff(codes, transform=MAP_TRANSFORM, **MAP_OPTIONS)
+
+
+@pytest.mark.parametrize(
+    "pixels",
+    [
+        np.random.default_rng(0).integers(0, 1 << 16, (120, 120), np.uint16),
+        np.full((120, 120), 999, np.uint16),
+    ],
+)
+def test_maps_take_a_fast_path_and_equal_rasterio(pixels, monkeypatch):
+    monkeypatch.setattr(geotiff, "_decode_with_rasterio", refuse_rasterio)
+    data = write_tiff(pixels, transform=MAP_TRANSFORM, **MAP_OPTIONS)
+    grid = bigearthnet.REFERENCE_MAP
+    raster = geotiff.decode(data, place="map.tif", grid=grid)
+    np.testing.assert_array_equal(raster.pixels, pixels)
+    assert raster.pixels.dtype == pixels.dtype
+    assert raster.footprint == (32633, (400_000, 5_000_000))
+    with pytest.raises(ValueError, match="read-only"):
+        raster.pixels[0, 0] = 1
+
+
+def test_damaged_maps_are_read_as_rasterio_reads_them_or_refused(map_data):
+    generator = random.Random(0)
+    grid = bigearthnet.REFERENCE_MAP
+    num_read = num_refused = 0
+    for _ in range(NUM_DAMAGED):
+        data = damage(map_data, generator)
+        fast = geotiff._decode_deflated(data, grid)
+        if fast:
+            pixels, _ = fast
+            with (
+                rasterio_io.MemoryFile(data) as file,
+                file.open(driver="GTiff") as dataset,
+            ):
+                np.testing.assert_array_equal(pixels, dataset.read(1))
+            num_read += 1
+            continue
+        try:
+            geotiff.decode(data, place="map.tif", grid=grid)
+        except errors.ArchiveError:
+            num_refused += 1
+    assert num_read
+    assert num_refused > NUM_DAMAGED / 2
+
+
 def test_the_error_survives_a_process_boundary():
     error = pickle.loads(pickle.dumps(errors.ArchiveError("a.tif", "is bad.")))
     assert (error.place, error.reason) == ("a.tif", "is bad.")
