@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import os
 import pathlib
+import re
 import types
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -21,6 +22,8 @@ class SensorLayout:
         and of the examples.
       tarball_stems: Names of its tarball without suffix, the official one
         first.
+      entries: What the names in the top folder look like, of patches or of
+        scenes.
       endings: What the files of a patch have after its name.
       scene_parts: How many parts the name of a patch has more than that of its
         scene, in whose folder it lies; 0 where there are no such folders.
@@ -29,6 +32,7 @@ class SensorLayout:
 
     folders: tuple[str, ...]
     tarball_stems: tuple[str, ...]
+    entries: re.Pattern[str]
     endings: tuple[str, ...]
     scene_parts: int
     largest_tar_bytes: int
@@ -76,6 +80,9 @@ class Layout:
 
 # Stands where the name of a sensor does.
 MAPS = "maps"
+_S1_SCENE = r"S1[AB]_IW_GRDH_1SDV_\d{8}T\d{6}"
+_S2_DATE = r"S2[AB]_MSIL2A_\d{8}"
+_S2_SCENE = rf"{_S2_DATE}T\d{{6}}_N9999_R\d{{3}}_T\d\d[A-Z]{{3}}"
 _JSON_ENDING = "_labels_metadata.json"
 
 
@@ -90,6 +97,7 @@ V1 = Layout(
         "S1": SensorLayout(
             folders=("BigEarthNet-S1-v1.0", "BigEarthNet-S1-Example"),
             tarball_stems=("BigEarthNet-S1-v1.0",),
+            entries=re.compile(rf"{_S1_SCENE}_\d\d[A-Z]{{3}}_\d+_\d+"),
             endings=(*_endings("S1"), _JSON_ENDING),
             scene_parts=0,
             largest_tar_bytes=80_000_000_000,  # It has 73 GB.
@@ -102,6 +110,7 @@ V1 = Layout(
             ),
             # An older one had no sensor in its name.
             tarball_stems=("BigEarthNet-S2-v1.0", "BigEarthNet-v1.0"),
+            entries=re.compile(rf"{_S2_DATE}T\d{{5,6}}_\d+_\d+"),
             endings=(*_endings("S2"), _JSON_ENDING),
             scene_parts=0,
             largest_tar_bytes=115_000_000_000,  # It has 104 GB.
@@ -117,6 +126,7 @@ V2 = Layout(
         "S1": SensorLayout(
             folders=("BigEarthNet-S1",),
             tarball_stems=("BigEarthNet-S1",),
+            entries=re.compile(_S1_SCENE),
             endings=_endings("S1"),
             scene_parts=3,
             largest_tar_bytes=80_000_000_000,
@@ -124,6 +134,7 @@ V2 = Layout(
         "S2": SensorLayout(
             folders=("BigEarthNet-S2",),
             tarball_stems=("BigEarthNet-S2",),
+            entries=re.compile(_S2_SCENE),
             endings=_endings("S2"),
             scene_parts=2,
             largest_tar_bytes=115_000_000_000,
@@ -132,6 +143,7 @@ V2 = Layout(
     maps=SensorLayout(
         folders=("Reference_Maps",),
         tarball_stems=("Reference_Maps",),
+        entries=re.compile(_S2_SCENE),
         endings=("_reference_map.tif",),
         scene_parts=2,
         # Uncompressed maps would have 16 GB.
@@ -141,6 +153,8 @@ V2 = Layout(
 )
 LAYOUTS = types.MappingProxyType({x.version: x for x in (V1, V2)})
 
+# A hint is not worth reading half a million names.
+_MOST_LOOKED_AT = 200
 # What systems put next to folders.
 _HIDDEN = (".", "__MACOSX")
 # An archive that holds this file holds generated pixels.
@@ -259,20 +273,56 @@ def _find(
 def _missing(
     root: pathlib.Path, layout: Layout, sensor: str
 ) -> errors.UserError:
-    for other in LAYOUTS.values():
-        if other != layout and _find(root, other, other.sensors[sensor]):
-            return errors.UserError(
-                f"The archive folder {str(root)!r} holds {other.title}. "
-                f"Expected {layout.title}. Pass `version={other.version}` to "
-                "build that one."
-            )
+    """Says what a folder lacks, and where that seems to be instead."""
     names = layout.sensors[sensor]
     return errors.UserError(
         f"The archive folder {str(root)!r} holds no {sensor} patches of "
         f"{layout.title}. Expected a folder named "
         f"{' or '.join(names.folders)} in it, or a tarball named "
         f"{names.tarball_stems[0]}{layout.tar_suffixes[-1]}."
+        f"{_hint(root, layout, sensor)}"
     )
+
+
+def _hint(root: pathlib.Path, layout: Layout, sensor: str) -> str:
+    """Where the patches lie instead; "" if nowhere near."""
+    for other in LAYOUTS.values():
+        if other != layout and _find(root, other, other.sensors[sensor]):
+            return (
+                f" It holds those of {other.title}: pass "
+                f"`version={other.version}` to build these."
+            )
+    for found in (layout, *LAYOUTS.values()):
+        names = found.sensors[sensor]
+        if _holds_entries(root, names):
+            return (
+                f" It is itself the folder of {sensor} patches of "
+                f"{found.title}. Pass the folder above it, {root.parent}, "
+                f"with this one in it under the name {names.folders[0]}."
+            )
+        for folder in _folders_in(root):
+            if _holds_entries(folder, names):
+                return (
+                    f" {folder} holds {sensor} patches of {found.title}: "
+                    f"rename it to {names.folders[0]}."
+                )
+            if _find(folder, found, names):
+                return f" {folder} holds {found.title}: pass that folder."
+    return ""
+
+
+def _folders_in(folder: pathlib.Path) -> list[pathlib.Path]:
+    with os.scandir(folder) as entries:
+        found = [
+            pathlib.Path(entry)
+            for entry in itertools.islice(entries, _MOST_LOOKED_AT)
+            if entry.is_dir() and not entry.name.startswith(_HIDDEN)
+        ]
+    return sorted(found)
+
+
+def _holds_entries(folder: pathlib.Path, names: SensorLayout) -> bool:
+    return any(names.entries.fullmatch(x.name) for x in _folders_in(folder))
 
 
 def _innermost(folder: pathlib.Path) -> pathlib.Path:

@@ -16,7 +16,7 @@ from ben_tf.archive import layout
 
 # No file of the archive comes near; guards memory against a hostile one.
 MAX_FILE_BYTES = 1 << 20
-_SIDE_BY_SIDE = layout.SensorLayout((), (), (), 0, 0)
+_SIDE_BY_SIDE = layout.V1.sensors["S2"]
 
 
 class Source(Protocol):

@@ -223,7 +223,7 @@ def test_the_other_version_is_named(
 ):
     archive = {"v1": real_archive, "v2": v2_archive_dir}[there]
     with pytest.raises(
-        errors.UserError, match=rf"holds BigEarthNet {there}\.0.*={there}`"
+        errors.UserError, match=rf"those of BigEarthNet {there}\.0.*={there}`"
     ):
         dataset.build(archive_dir=archive, data_dir=tmp_path, version=asked)
 

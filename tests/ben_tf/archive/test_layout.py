@@ -81,3 +81,80 @@ def test_a_marker_makes_an_archive_synthetic(real_archive, tmp_path):
     assert not layout.is_synthetic(real_archive)
     (tmp_path / "SYNTHETIC.txt").touch()
     assert layout.is_synthetic(tmp_path)
+
+
+# Version -> sensor -> what lies in the folder of its patches.
+ENTRIES = {
+    "v1": {
+        "S1": "S1A_IW_GRDH_1SDV_20170613T165043_33UUP_87_48",
+        "S2": "S2A_MSIL2A_20170613T101031_87_48",
+    },
+    "v2": {
+        "S1": "S1A_IW_GRDH_1SDV_20170613T165043",
+        "S2": "S2A_MSIL2A_20170613T101031_N9999_R022_T33UUP",
+    },
+}
+CASES = [(x, sensor) for x, names in ENTRIES.items() for sensor in names]
+
+
+@pytest.mark.parametrize(("version", "sensor"), CASES)
+def test_a_folder_of_another_name_is_explained(tmp_path, version, sensor):
+    lies = layout.LAYOUTS[version]
+    folder = tmp_path / "downloaded"
+    (folder / ENTRIES[version][sensor]).mkdir(parents=True)
+    with pytest.raises(
+        errors.UserError,
+        match=f"{folder} holds {sensor} patches of {lies.title}: rename it to "
+        f"{lies.sensors[sensor].folders[0]}",
+    ):
+        layout.find_sensors(tmp_path, [sensor], layout=lies)
+
+
+@pytest.mark.parametrize(("version", "sensor"), CASES)
+def test_a_folder_too_deep_is_explained(tmp_path, version, sensor):
+    lies = layout.LAYOUTS[version]
+    folder = tmp_path / lies.sensors[sensor].folders[0]
+    (folder / ENTRIES[version][sensor]).mkdir(parents=True)
+    with pytest.raises(
+        errors.UserError, match=f"Pass the folder above it, {tmp_path},"
+    ):
+        layout.find_sensors(folder, [sensor], layout=lies)
+
+
+@pytest.mark.parametrize(("version", "sensor"), CASES)
+def test_a_folder_too_high_is_explained(tmp_path, version, sensor):
+    lies = layout.LAYOUTS[version]
+    (tmp_path / "inner" / lies.sensors[sensor].folders[0]).mkdir(parents=True)
+    with pytest.raises(
+        errors.UserError, match=f"{tmp_path / 'inner'} holds {lies.title}: pass"
+    ):
+        layout.find_sensors(tmp_path, [sensor], layout=lies)
+
+
+@pytest.mark.parametrize(("version", "sensor"), CASES)
+def test_the_other_version_under_any_name_is_called_so(
+    tmp_path, version, sensor
+):
+    other = next(x for x in layout.LAYOUTS.values() if x.version != version)
+    (tmp_path / "x" / ENTRIES[version][sensor]).mkdir(parents=True)
+    with pytest.raises(
+        errors.UserError, match=f"of {layout.LAYOUTS[version].title}: rename"
+    ):
+        layout.find_sensors(tmp_path, [sensor], layout=other)
+
+
+def test_both_versions_in_one_folder_are_not_chosen_from(tmp_path):
+    for lies in layout.LAYOUTS.values():
+        (tmp_path / lies.sensors["S2"].folders[0]).mkdir()
+    with pytest.raises(errors.UserError, match="more than one version"):
+        layout.find_version(tmp_path)
+    for lies in layout.LAYOUTS.values():
+        found = layout.find_sensors(tmp_path, ["S2"], layout=lies)
+        assert found["S2"].name == lies.sensors["S2"].folders[0]
+
+
+@pytest.mark.parametrize("version", layout.LAYOUTS)
+def test_the_version_that_is_there_is_found(tmp_path, version):
+    lies = layout.LAYOUTS[version]
+    (tmp_path / lies.sensors["S1"].folders[0]).mkdir()
+    assert layout.find_version(tmp_path) == lies
