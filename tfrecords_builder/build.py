@@ -12,7 +12,6 @@ from collections.abc import Callable
 from absl import flags
 
 from ben_tf import command_line
-from ben_tf import errors
 from ben_tf import path_flags
 from ben_tf.archive import layout
 
@@ -24,7 +23,8 @@ def command() -> Callable[[], None]:
         None,
         "Folder of the archive. It holds BigEarthNet-S2-v1.0.tar.gz and "
         "BigEarthNet-S1-v1.0.tar.gz (or .tar), or the folders BigEarthNet-v1.0 "
-        "and BigEarthNet-S1-v1.0 extracted from them.",
+        "and BigEarthNet-S1-v1.0 extracted from them; of v2 "
+        "BigEarthNet-S2.tar.zst and so on, and both tables.",
         required=True,
     )
     data_dir = path_flags.define_path(
@@ -46,8 +46,8 @@ def command() -> Callable[[], None]:
     is_to_download = flags.DEFINE_bool(
         "download",
         False,
-        "First download the tarballs (125 GB) into --archive_dir and check "
-        "them. An interrupted download resumes.",
+        "First download the tarballs (125 GB; 118 GB and the tables of v2) "
+        "into --archive_dir and check them. An interrupted download resumes.",
     )
     on_error = flags.DEFINE_enum(
         "on_error",
@@ -88,12 +88,9 @@ def command() -> Callable[[], None]:
         if is_to_download.value:
             from tfrecords_builder import download
 
-            if version.value != layout.V1.version:
-                raise errors.UserError(
-                    "`download` fetches v1 alone. Download the files of "
-                    "https://zenodo.org/records/10891137 by hand."
-                )
-            download.download_archive(archive_dir.value)
+            download.download_archive(
+                archive_dir.value, download.FILES[version.value]
+            )
         builder = dataset.build(
             archive_dir=archive_dir.value,
             data_dir=data_dir.value,

@@ -1,19 +1,21 @@
-"""Downloads the two tarballs, with resumption and checksums."""
+"""Downloads the files of an archive, with resumption and checksums."""
 
 import hashlib
 import itertools
 import os
 import pathlib
 import time
+import types
 from collections.abc import Callable
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from ben_tf import errors
 from ben_tf import folder_lock
+from ben_tf.archive import layout
 from tfrecords_builder import transfer
 
-_RECORD_URL = "https://zenodo.org/records/12687186/files"
+_ZENODO = "https://zenodo.org/records"
 _CHUNK_BYTES = 1 << 20
 
 
@@ -33,25 +35,59 @@ class RemoteFile(NamedTuple):
     most_bytes: int = 0
 
 
-# The current record of BigEarthNet v1.0 at Zenodo.
-TARBALLS = (
-    RemoteFile(
-        f"{_RECORD_URL}/BigEarthNet-S2-v1.0.tar.gz",
-        "5a64e9ce38deb036a435a7b59494924c",
-        70_032_164_579,
-    ),
-    RemoteFile(
-        f"{_RECORD_URL}/BigEarthNet-S1-v1.0.tar.gz",
-        "94ced73440dea8c7b9645ee738c5a172",
-        None,
-        60_000_000_000,  # Zenodo's page says about 55 GB.
-    ),
+# The current records of both versions at Zenodo; small files first.
+FILES = types.MappingProxyType(
+    {
+        layout.V1.version: (
+            RemoteFile(
+                f"{_ZENODO}/12687186/files/BigEarthNet-S2-v1.0.tar.gz",
+                "5a64e9ce38deb036a435a7b59494924c",
+                70_032_164_579,
+            ),
+            RemoteFile(
+                f"{_ZENODO}/12687186/files/BigEarthNet-S1-v1.0.tar.gz",
+                "94ced73440dea8c7b9645ee738c5a172",
+                None,
+                60_000_000_000,  # Zenodo's page says about 55 GB.
+            ),
+        ),
+        layout.V2.version: tuple(
+            RemoteFile(f"{_ZENODO}/10891137/files/{name}", md5, num_bytes)
+            for name, md5, num_bytes in (
+                (
+                    "metadata.parquet",
+                    "55687065e77b6d0b0f1ff604a6e7b49c",
+                    3_616_349,
+                ),
+                (
+                    "metadata_for_patches_with_snow_cloud_or_shadow.parquet",
+                    "fe31856f4986d446c9468b59d6387c91",
+                    710_162,
+                ),
+                (
+                    "Reference_Maps.tar.zst",
+                    "95d85a222fa983faddcac51a19f28917",
+                    282_391_301,
+                ),
+                (
+                    "BigEarthNet-S1.tar.zst",
+                    "a55eaa2cdf6a917e296bd6601ec1e348",
+                    54_439_153_171,
+                ),
+                (
+                    "BigEarthNet-S2.tar.zst",
+                    "2245ed2d1a93f6ce637d839bc856396e",
+                    63_251_710_377,
+                ),
+            )
+        ),
+    }
 )
 
 
 def download_archive(
     archive_dir: str | os.PathLike[str],
-    files: Sequence[RemoteFile] = TARBALLS,
+    files: Sequence[RemoteFile],
     *,
     wait_s: float = 5,
     sleep: Callable[[float], object] = time.sleep,
@@ -64,7 +100,7 @@ def download_archive(
 
     Args:
       archive_dir: Folder for the files; created if missing.
-      files: What to download.
+      files: What to download, such as `FILES["v1"]`.
       wait_s: Seconds to wait after a broken connection.
       sleep: Waits for so many seconds.
 

@@ -232,6 +232,6 @@ def _check_path(path: str) -> None:
 def _refused(path: str, what: str) -> errors.ArchiveError:
     return errors.ArchiveError(
         f"The tar member {path[:200]!r}",
-        f"is {what}. Expected only the folders and files of patches; download "
-        "the tarball again.",
+        f"is {what}. Expected only the folders and files of patches. "
+        f"{patch_sources.CHECK_TARBALL}",
     )

@@ -7,7 +7,9 @@ import pytest
 
 from ben_tf import errors
 from ben_tf import folder_lock
+from ben_tf.archive import layout
 from ben_tf.archive import open_archive
+from ben_tf.archive import v2_lists
 from tests.tfrecords_builder import file_server
 from tfrecords_builder import download
 
@@ -129,6 +131,15 @@ def test_two_downloads_at_once_do_not_meet(server, tmp_path):
     assert server.requests == []
 
 
-def test_the_official_files_are_those_of_the_checksum_list():
-    names = [file.url.rsplit("/", 1)[1] for file in download.TARBALLS]
-    assert names == ["BigEarthNet-S2-v1.0.tar.gz", "BigEarthNet-S1-v1.0.tar.gz"]
+@pytest.mark.parametrize("version", layout.LAYOUTS)
+def test_the_official_files_are_those_that_a_build_looks_for(version):
+    lies = layout.LAYOUTS[version]
+    names = {file.url.rsplit("/", 1)[1] for file in download.FILES[version]}
+    tarballs = {
+        sensor.tarball_stems[0] + lies.tar_suffixes[-1]
+        for sensor in lies.all_layouts.values()
+    }
+    tables = {"v1": set(), "v2": {v2_lists.TABLE, v2_lists.FLAGGED_TABLE}}
+    assert names == tarballs | tables[version]
+    # Two files with one checksum would be a slip of the pen.
+    assert len({file.md5 for file in download.FILES[version]}) == len(names)
