@@ -16,6 +16,7 @@ from ben_tf.archive import known_pairs
 from ben_tf.archive import layout
 from ben_tf.archive import official_lists
 from ben_tf.archive import open_archive
+from ben_tf.archive import parts
 from ben_tf.archive import patch_pair
 from ben_tf.archive import patch_sources
 from tfrecords_builder import beam_pipeline
@@ -73,6 +74,7 @@ class Builder(tfds_internals.SplitWriter):
         *,
         num_workers: int | None = None,
         on_error: str = "raise",
+        part: parts.Part | None = None,
         **kwargs: Any,
     ):
         """Prepares for building or reading; see `tfds.core.DatasetBuilder`.
@@ -81,9 +83,11 @@ class Builder(tfds_internals.SplitWriter):
           num_workers: Number of worker processes; default: one a core.
           on_error: "raise" stops at the first damaged pair; "skip" leaves it
             out and lists it in `skipped.csv` next to the records.
+          part: Which pairs to build; default: all.
           **kwargs: As in TFDS: data_dir, config, version.
         """
         self._num_workers = num_workers
+        self._part = part or parts.Part()
         if on_error not in ("raise", "skip"):
             raise ValueError(
                 "Unknown `on_error`. Expected 'raise' or 'skip'. "
@@ -159,7 +163,9 @@ class Builder(tfds_internals.SplitWriter):
             ),
             homepage="https://bigearth.net",
             license="CDLA-Permissive-1.0",
-            metadata=tfds.core.MetadataDict(synthetic=False),
+            metadata=tfds.core.MetadataDict(
+                synthetic=False, part=self._part.description
+            ),
         )
         return tfds_internals.described_here(info)
 
@@ -169,7 +175,7 @@ class Builder(tfds_internals.SplitWriter):
         """Returns the examples of each split that the archive has pairs of."""
         archive, official = self._open_archive(dl_manager)
         pairs_of_split, _ = conversion.plan_splits(
-            archive, official, skip_damaged=False
+            archive, official, skip_damaged=False, part=self._part
         )
         return {
             split: self._generate_examples(archive, pairs)
@@ -236,6 +242,7 @@ class Builder(tfds_internals.SplitWriter):
             num_shards=download_config.get_shard_config().get_number_shards,
             runner=self._runner(download_config),
             skip_damaged=self._skip_damaged,
+            part=self._part,
             max_pairs_per_split=download_config.max_examples_per_split,
         )
 

@@ -14,6 +14,7 @@ from absl import flags
 from ben_tf import command_line
 from ben_tf import path_flags
 from ben_tf.archive import layout
+from tfrecords_builder import part_flags
 
 
 def command() -> Callable[[], None]:
@@ -43,6 +44,7 @@ def command() -> Callable[[], None]:
         "Version of BigEarthNet: v1 as in the paper, or v2 (reBEN), whose two "
         "metadata tables lie in --archive_dir beside its folders or tarballs.",
     )
+    make_part = part_flags.define()
     is_to_download = flags.DEFINE_bool(
         "download",
         False,
@@ -95,6 +97,7 @@ def command() -> Callable[[], None]:
             archive_dir=archive_dir.value,
             data_dir=data_dir.value,
             version=version.value,
+            part=make_part(version.value, archive_dir.value),
             on_error=on_error.value,
             num_workers=num_workers.value,
             overwrite=overwrite.value,

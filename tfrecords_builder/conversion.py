@@ -19,6 +19,8 @@ from ben_tf.archive import inventory
 from ben_tf.archive import known_pairs
 from ben_tf.archive import official_lists
 from ben_tf.archive import open_archive
+from ben_tf.archive import parts as parts_lib
+from ben_tf.archive import patch_metadata
 from ben_tf.archive import patch_pair
 from ben_tf.archive import patch_sources
 from tfrecords_builder import record
@@ -26,6 +28,7 @@ from tfrecords_builder import shards
 from tfrecords_builder import tfds_internals
 
 SKIPPED_FILE = "skipped.csv"
+_ALL = parts_lib.Part()
 
 # Runs `shards.write_shard` on the tasks; yields the results in their order.
 Runner = Callable[
@@ -51,6 +54,7 @@ def convert(
     num_shards: Callable[[int, int], int],
     runner: Runner,
     skip_damaged: bool,
+    part: parts_lib.Part = _ALL,
     max_pairs_per_split: int | None = None,
 ) -> list[tfds.core.SplitInfo]:
     """Writes the shards, the table of patches and the list of skipped pairs.
@@ -63,6 +67,7 @@ def convert(
       num_shards: (bytes, records) of a split -> its number of shards.
       runner: Runs the tasks, on this machine or others.
       skip_damaged: Leave damaged pairs out and list them, instead of raising.
+      part: Which pairs to convert.
       max_pairs_per_split: Convert only so many pairs of each split.
 
     Returns:
@@ -77,7 +82,7 @@ def convert(
     from tfrecords_builder import patch_table
 
     pairs_of_split, skipped = plan_splits(
-        archive, official, skip_damaged=skip_damaged
+        archive, official, skip_damaged=skip_damaged, part=part
     )
     if max_pairs_per_split is not None:
         pairs_of_split = {
@@ -165,6 +170,7 @@ def plan_splits(
     official: known_pairs.Pairs,
     *,
     skip_damaged: bool,
+    part: parts_lib.Part = _ALL,
 ) -> tuple[
     dict[str, list[official_lists.OfficialPatch]], list[shards.SkippedPair]
 ]:
@@ -172,12 +178,13 @@ def plan_splits(
 
     Raises:
       errors.ArchiveError: A pair is not whole and `skip_damaged` is false.
-      errors.UserError: The archive holds no pair.
+      errors.UserError: The archive holds no pair, or none of the part.
     """
-    found = inventory.take(archive, official)
+    whole = inventory.take(archive, official)
+    found = _of_part(whole, official, part)
     if found.faults and not skip_damaged:
         raise errors.ArchiveError(found.faults[0].place, found.faults[0].reason)
-    if not found.pairs:
+    if not whole.pairs:
         raise errors.UserError(
             "The archive holds no pair of patches. Expected at least one S2 "
             "patch with its S1 patch."
@@ -188,10 +195,17 @@ def plan_splits(
         )
         for split in bigearthnet.SPLIT_SIZES
     }
+    selected = part.select(
+        ordered, lambda pair: _labels_if_readable(archive, pair)
+    )
+    if not selected:
+        raise errors.UserError(
+            f"No pair of the archive belongs to the part: {part.description}."
+        )
     # The key of a pair is its S2 patch, also where that is what is missing.
     s2_names = {pair.s1_name: pair.s2_name for pair in official.values()}
     return (
-        {split: pairs for split, pairs in ordered.items() if pairs},
+        selected,
         [
             shards.SkippedPair(
                 s2_names.get(fault.place, fault.place),
@@ -201,6 +215,40 @@ def plan_splits(
             for fault in found.faults
         ],
     )
+
+
+def _of_part(
+    found: inventory.Inventory,
+    official: known_pairs.Pairs,
+    part: parts_lib.Part,
+) -> inventory.Inventory:
+    """Leaves out halves of pairs that do not belong to a part.
+
+    What is no patch of the archive stays a fault.
+    """
+    by_any_name = {
+        name: pair
+        for pair in official.values()
+        for name in (pair.s1_name, pair.s2_name)
+    }
+    return found._replace(
+        pairs=[pair for pair in found.pairs if part.keeps(pair)],
+        faults=[
+            fault
+            for fault in found.faults
+            if not (pair := by_any_name.get(fault.place)) or part.keeps(pair)
+        ],
+    )
+
+
+def _labels_if_readable(
+    archive: patch_sources.Archive, pair: official_lists.OfficialPatch
+) -> tuple[str, ...]:
+    """A damaged pair has all labels, so that the conversion comes upon it."""
+    try:
+        return patch_metadata.labels(archive, pair)
+    except errors.ArchiveError:
+        return bigearthnet.CLASSES_43
 
 
 def _finish_split(

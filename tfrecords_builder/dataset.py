@@ -14,6 +14,7 @@ from ben_tf import bigearthnet
 from ben_tf import errors
 from ben_tf import folder_lock
 from ben_tf.archive import layout
+from ben_tf.archive import parts
 from ben_tf.archive import patch_sources
 from tfrecords_builder import beam_pipeline
 from tfrecords_builder import bigearthnet_mm_dataset_builder
@@ -26,6 +27,7 @@ def build(
     archive_dir: str | os.PathLike[str],
     data_dir: str | os.PathLike[str],
     version: str = layout.V1.version,
+    part: parts.Part | None = None,
     on_error: str = "raise",
     num_workers: int | None = None,
     overwrite: bool = False,
@@ -38,6 +40,7 @@ def build(
       archive_dir: Folder of the archive.
       data_dir: Folder for TFDS datasets.
       version: "v1" or "v2" of BigEarthNet.
+      part: Which pairs to build; default: all.
       on_error: "raise" stops at the first damaged pair; "skip" leaves it out
         and lists it in `skipped.csv` next to the records.
       num_workers: Number of worker processes; default: one a core.
@@ -62,6 +65,7 @@ def build(
         config=version,
         on_error=on_error,
         num_workers=num_workers,
+        part=part,
     )
     dataset_dir = os.path.join(data_dir, bigearthnet.DATASET_NAME)
     with _mendable_errors(data_dir), contextlib.ExitStack() as stack:
@@ -115,7 +119,9 @@ def _mendable_errors(data_dir: str | os.PathLike[str]) -> Iterator[None]:
 
 def summary(builder: tfds.core.DatasetBuilder) -> str:
     """Returns as text the sizes of the splits and where the dataset is."""
-    lines = [
+    part = builder.info.metadata["part"]
+    lines = [f"A part of BigEarthNet: {part}"] if part else []
+    lines += [
         f"{name}: {split.num_examples:,} pairs"
         for name, split in sorted(builder.info.splits.items())
     ]

@@ -18,6 +18,7 @@ from ben_tf import bigearthnet
 from ben_tf import errors
 from ben_tf import files
 from ben_tf.archive import inventory
+from ben_tf.archive import layout
 from ben_tf.archive import official_lists
 from ben_tf.data import built_dataset
 from tfrecords_builder import conversion
@@ -55,7 +56,16 @@ def verify(
     """
     builder = built_dataset.open_dataset(data_dir)
     folder = pathlib.Path(builder.data_path)
+    if builder.info.config_name != layout.V1.version:
+        raise errors.UserError(
+            f"{folder} is {builder.info.config_name} of BigEarthNet. Expected "
+            "v1, the only one whose records are verified so far; those of v2 "
+            "are checked when they are read, and `archive_dir` verifies its "
+            "archive."
+        )
     official = official_lists.official_patches()
+    # Datasets of before do not say so.
+    part = builder.info.metadata.get("part", "")
     is_sample = built_dataset.is_synthetic(builder)
     with fault_list.collect(csv_path) as faults:
         tasks, of_files = _plan(builder)
@@ -92,7 +102,7 @@ def verify(
         for name in sorted(expected - there):
             faults.note(inventory.Fault("missing", name, "has no record."))
         never_built = official.keys() - expected - skipped - there
-        if not (partial or is_sample):
+        if not (partial or is_sample or part):
             expected = expected | never_built
             reason = "is neither in the dataset nor on its list of skipped."
             faults.note_missing(never_built, official, reason)
@@ -104,7 +114,7 @@ def verify(
             [official[name] for name in expected if name in official]
         ),
         csv_path=csv_path,
-        notes=_notes(builder, is_sample, len(never_built), len(skipped)),
+        notes=_notes(builder, is_sample, part, len(never_built), len(skipped)),
     )
 
 
@@ -271,6 +281,7 @@ def _unexpected(
 def _notes(
     builder: tfds.core.DatasetBuilder,
     is_sample: bool,
+    part: str,
     num_never_built: int,
     num_skipped: int,
 ) -> list[str]:
@@ -279,6 +290,11 @@ def _notes(
         notes.append(
             "This dataset was built of a sample; expected is what it says it "
             "holds."
+        )
+    elif part:
+        notes.append(
+            f"This dataset was built of a part of BigEarthNet: {part}. "
+            "Expected is what it says it holds."
         )
     elif fault_list.is_part(num_never_built):
         notes.append(

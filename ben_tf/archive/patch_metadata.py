@@ -51,6 +51,31 @@ def read(
     return _READERS[archive.version](archive, official)
 
 
+def labels(
+    archive: patch_sources.Archive, official: official_lists.OfficialPatch
+) -> tuple[str, ...]:
+    """Names of a pair's labels, of all nomenclatures that it has labels of.
+
+    Raises:
+      errors.ArchiveError: The file that holds them is missing or unusable.
+    """
+    return _LABELS[archive.version](archive, official)
+
+
+def _labels_of_json(
+    archive: patch_sources.Archive, official: official_lists.OfficialPatch
+) -> tuple[str, ...]:
+    found = read_json(archive["S2"], "S2", official.s2_name).labels
+    return (*found, *bigearthnet.labels_43_to_19(found))
+
+
+def _labels_of_list(
+    archive: patch_sources.Archive, official: official_lists.OfficialPatch
+) -> tuple[str, ...]:
+    del archive
+    return official.labels_19
+
+
 def _of_json(
     archive: patch_sources.Archive, official: official_lists.OfficialPatch
 ) -> PatchMetadata:
@@ -81,6 +106,9 @@ def _of_list(
 
 _READERS = types.MappingProxyType(
     {layout.V1.version: _of_json, layout.V2.version: _of_list}
+)
+_LABELS = types.MappingProxyType(
+    {layout.V1.version: _labels_of_json, layout.V2.version: _labels_of_list}
 )
 
 

@@ -11,14 +11,29 @@ from tfrecords_builder import bigearthnet_mm_dataset_builder as builder_lib
 
 
 @pytest.fixture(scope="class")
-def dummy_data(request, real_archive):
-    request.cls.EXAMPLE_DIR = str(real_archive)
+def dummy_data(request, real_archive, v2_archive_dir):
+    archives = {"v1": real_archive, "v2": v2_archive_dir}
+    (version,) = request.cls.BUILDER_CONFIG_NAMES_TO_TEST
+    request.cls.EXAMPLE_DIR = str(archives[version])
 
 
 @pytest.mark.usefixtures("dummy_data")
 class TestBuilder(tfds.testing.DatasetBuilderTestCase):
     DATASET_CLASS = builder_lib.Builder
+    BUILDER_CONFIG_NAMES_TO_TEST = ["v1"]  # noqa: RUF012
     SPLITS = {"train": 4, "test": 1, "excluded": 1}  # noqa: RUF012
+
+
+@pytest.mark.usefixtures("dummy_data")
+class TestBuilderOfV2(tfds.testing.DatasetBuilderTestCase):
+    DATASET_CLASS = builder_lib.Builder
+    BUILDER_CONFIG_NAMES_TO_TEST = ["v2"]  # noqa: RUF012
+    SPLITS = {  # noqa: RUF012
+        "train": 13,
+        "validation": 4,
+        "test": 6,
+        "excluded": 1,
+    }
 
 
 def test_unknown_on_error_is_refused(tmp_path):

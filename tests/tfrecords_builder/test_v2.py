@@ -16,6 +16,7 @@ from ben_tf import bigearthnet
 from ben_tf import errors
 from ben_tf.archive import official_lists
 from tfrecords_builder import dataset
+from tfrecords_builder import record_verification
 from tfrecords_builder import verification
 
 TABLES = (
@@ -272,3 +273,8 @@ def test_bands_of_two_places_stop_a_build(archive_dir, tmp_path):
         file.transform = file.transform.translation(10, 0) @ file.transform
     with pytest.raises(errors.UserError, match="lies elsewhere than"):
         build_v2(archive_dir, tmp_path)
+
+
+def test_records_of_v2_are_not_verified_yet_and_it_says_so(v2_data_dir):
+    with pytest.raises(errors.UserError, match="Expected v1, the only one"):
+        record_verification.verify(v2_data_dir)
