@@ -273,6 +273,12 @@ class Builder(tfds_internals.SplitWriter):
             archive_dir,
             version=self.version_name,
             with_maps=True,
+            skip=frozenset(
+                name
+                for pair in official.values()
+                if not self._part.keeps(pair)
+                for name in (pair.s1_name, pair.s2_name)
+            ),
             scratch_dir=self._scratch_dir,
         )
         return archive, official

@@ -3,6 +3,7 @@
 import os
 import pathlib
 import shutil
+from collections.abc import Collection
 from collections.abc import Sequence
 from concurrent import futures
 
@@ -24,6 +25,7 @@ def open_archive(
     version: str | None = None,
     sensors: Sequence[str] = ("S1", "S2"),
     with_maps: bool = False,
+    skip: Collection[str] = (),
     scratch_dir: str | os.PathLike[str] | None = None,
 ) -> patch_sources.Archive:
     """Returns the source of each sensor.
@@ -34,6 +36,8 @@ def open_archive(
       version: "v1" or "v2"; None: the one that is there.
       sensors: Which of "S1" and "S2" to open.
       with_maps: Whether to open the reference maps too, if there are any.
+      skip: Names of patches of both sensors to leave out of tarballs, so that
+        their bytes take no scratch space.
       scratch_dir: Where compressed tarballs are inflated to (177 GB for the
         whole archive) and indexes of tarballs are written. The caller deletes
         it. Folders need none, tarballs do.
@@ -72,9 +76,11 @@ def open_archive(
         for path in tarballs.values()
         if path.suffix in inflated_file.SUFFIXES
     ]
-    check_disk(
-        scratch, inflated_bytes(tarballs, lies), "inflating the tarballs"
-    )
+    if not skip:
+        # A part takes less, nobody knows how much.
+        check_disk(
+            scratch, inflated_bytes(tarballs, lies), "inflating the tarballs"
+        )
     with (
         tqdm.tqdm(
             desc="inflating",
@@ -91,6 +97,7 @@ def open_archive(
                 tarball.TarSource,
                 path,
                 layouts[sensor],
+                skip=skip,
                 scratch=scratch,
                 progress=progress.update,
             )

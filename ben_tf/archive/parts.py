@@ -74,12 +74,19 @@ class Part:
         return "; ".join(words)
 
     def keeps(self, pair: official_lists.OfficialPatch) -> bool:
-        """Whether a pair belongs to it, but for labels and `max_pairs`."""
+        """Whether a pair may belong to it, by what the list says of it.
+
+        Labels count where the list has them, `max_pairs` does not.
+        """
         return (
             (not self.countries or pair.country in self.countries)
             and (not self.seasons or pair.season in self.seasons)
             and (not self.splits or pair.split in self.splits)
             and (self.patches is None or pair.s2_name in self.patches)
+            and (
+                not (self.labels and pair.labels_19)
+                or any(label in self.labels for label in pair.labels_19)
+            )
         )
 
     def select(

@@ -10,6 +10,7 @@ from folders (`benchmarks/build.py`; see `geotiff` for the rest).
 
 import tarfile
 from collections.abc import Callable
+from collections.abc import Container
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -59,7 +60,12 @@ def columns(sensor_layout: layout.SensorLayout) -> dict[str, int]:
 
 
 def make(
-    read_at: ReadAt, tar_name: str, sensor_layout: layout.SensorLayout
+    read_at: ReadAt,
+    tar_name: str,
+    sensor_layout: layout.SensorLayout,
+    *,
+    skip: Container[str] = (),
+    keep: Callable[[int, int], object] = lambda start, num_bytes: None,
 ) -> TarIndex:
     """Indexes a tar file by reading all its headers.
 
@@ -67,6 +73,9 @@ def make(
       read_at: Reads the tar file; called with growing positions.
       tar_name: Name of the tar file, for error messages.
       sensor_layout: How its patches lie.
+      skip: Names of patches to leave out.
+      keep: Called with (position, number of bytes) of each file of the index,
+        before what follows it is read.
 
     Raises:
       errors.ArchiveError: A member has no business in the archive.
@@ -96,6 +105,8 @@ def make(
         patch_name = parts[depth]
         if "/".join(parts[1 : depth + 1]) != sensor_layout.place_of(patch_name):
             raise _refused(path, "in the folder of another scene")
+        if patch_name in skip:
+            continue
         row = row_of.get(patch_name)
         if row is None:
             if len(patch_name.encode()) > _MAX_NAME_BYTES:
@@ -110,7 +121,7 @@ def make(
             continue
         file_name = parts[-1]
         column = column_of.get(file_name.removeprefix(patch_name))
-        if column is None or is_folder:
+        if column is None or offset is None:
             num_surplus += 1
             if num_surplus > _MAX_SURPLUS:
                 raise _refused(path, "one of very many that no patch has")
@@ -120,6 +131,7 @@ def make(
             raise _refused(path, "there twice")
         rows["offset"][row, column] = offset
         rows["size"][row, column] = size
+        keep(offset, size)
     rows = rows[: len(row_of)]
     return TarIndex(rows[np.argsort(rows["name"])], surplus)
 

@@ -10,6 +10,7 @@ import io
 import os
 import pathlib
 from collections.abc import Callable
+from collections.abc import Container
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ class TarSource:
         tar_path: pathlib.Path,
         sensor_layout: layout.SensorLayout,
         *,
+        skip: Container[str] = (),
         scratch: pathlib.Path,
         progress: Callable[[int], None],
     ):
@@ -37,6 +39,7 @@ class TarSource:
         Args:
           tar_path: The .tar, .tar.gz or .tar.zst file.
           sensor_layout: How its patches lie.
+          skip: Names of patches to leave out, also of what is inflated.
           scratch: Existing folder for the index and the inflated file.
           progress: Called with each number of compressed bytes inflated.
 
@@ -58,13 +61,19 @@ class TarSource:
                 progress=progress,
             ) as content:
                 index = tar_index.make(
-                    content.read_at, tar_path.name, sensor_layout
+                    content.read_at,
+                    tar_path.name,
+                    sensor_layout,
+                    skip=skip,
+                    keep=content.keep,
                 )
                 content.inflate_rest()
         else:
             with tar_path.open("rb", buffering=0) as file:
                 read_at = functools.partial(os.pread, file.fileno())
-                index = tar_index.make(read_at, tar_path.name, sensor_layout)
+                index = tar_index.make(
+                    read_at, tar_path.name, sensor_layout, skip=skip
+                )
         self._layout = sensor_layout
         self._columns = tar_index.columns(sensor_layout)
         self._surplus = index.surplus

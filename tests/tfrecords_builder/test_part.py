@@ -1,13 +1,16 @@
 """Datasets of a part of the archive."""
 
 import shutil
+import tarfile
 
 import pytest
 import tensorflow_datasets as tfds
 
 from ben_tf import errors
 from ben_tf.archive import parts
+from tfrecords_builder import conversion
 from tfrecords_builder import dataset
+from tfrecords_builder import record
 from tfrecords_builder import record_verification
 
 
@@ -85,6 +88,35 @@ def test_what_does_not_belong_to_a_part_may_be_incomplete(
     assert builder.info.splits.total_num_examples == 1
     with pytest.raises(errors.UserError, match="has no S1 patch"):
         build(archive_dir, tmp_path / "2", patches=frozenset([second.s2_name]))
+
+
+def test_of_tarballs_only_the_part_is_kept_on_disk(
+    whole, sample_archive_dir, tmp_path, monkeypatch
+):
+    archive = tmp_path / "archive"
+    archive.mkdir()
+    for folder, name in (
+        ("BigEarthNet-v1.0", "BigEarthNet-S2-v1.0"),
+        ("BigEarthNet-S1-v1.0", "BigEarthNet-S1-v1.0"),
+    ):
+        with tarfile.open(archive / f"{name}.tar.gz", "w:gz") as tar:
+            tar.add(sample_archive_dir / folder, folder)
+    inflated = {}
+    convert = conversion.convert
+
+    def note_sizes(*arguments, **options):
+        for path in (tmp_path / "data").rglob("*.tar"):
+            inflated[path.name] = path.stat().st_blocks * 512
+        return convert(*arguments, **options)
+
+    monkeypatch.setattr(conversion, "convert", note_sizes)
+    names = names_of(whole, "test")[:2]
+    builder = build(archive, tmp_path, patches=frozenset(names))
+    assert names_of(builder, "test") == names
+    pair_bytes = record.approximate_bytes("v1")
+    assert len(inflated) == 2
+    # Of 48 pairs; a disk gives out blocks.
+    assert 2 * pair_bytes < sum(inflated.values()) < 4 * pair_bytes
 
 
 def test_a_part_without_a_pair_is_named(real_archive, tmp_path):
