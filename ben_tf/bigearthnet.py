@@ -328,3 +328,12 @@ V2_SPLIT_SIZES = types.MappingProxyType(
     }
 )
 V2_NUM_PATCHES = 549_488
+# (Version trained on, version scored on) -> split of the latter -> how many of
+# its patches are training patches of the former. Counted by the official lists
+# of v1.0 and the tables of v2.0; excluded patches are excluded in both.
+SHARED_PATCHES = types.MappingProxyType(
+    {
+        ("v1", "v2"): {"train": 125_699, "validation": 62_089, "test": 60_886},
+        ("v2", "v1"): {"train": 125_699, "validation": 55_640, "test": 56_532},
+    }
+)

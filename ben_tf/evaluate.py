@@ -48,6 +48,12 @@ def command() -> Callable[[], None]:
         "thresholds that give the highest F1 of each class on the validation "
         "split are shown next to those.",
     )
+    allow_leakage = flags.DEFINE_bool(
+        "allow_leakage",
+        False,
+        "Score a model trained on another version of BigEarthNet, whose "
+        "training patches are among those of the split. Every page says so.",
+    )
     compare_to = flags.DEFINE_enum(
         "compare_to",
         "paper",
@@ -65,6 +71,7 @@ def command() -> Callable[[], None]:
             split=split.value,
             batch_size=batch_size.value,
             thresholds=thresholds.value,
+            allow_leakage=allow_leakage.value,
         )
         print(
             comparison.as_text(

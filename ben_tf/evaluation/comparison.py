@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import tabulate
 
 from ben_tf import bigearthnet
+from ben_tf.evaluation import leakage
 from ben_tf.evaluation import paper
 from ben_tf.evaluation import results
 
@@ -56,6 +57,10 @@ def reasons(evaluation: results.Evaluation) -> list[str]:
     split, num_samples = evaluation.split, evaluation.num_samples
     num_classes = len(evaluation.class_names)
     config = "/".join(data.name.split("/")[1:2])
+    trained_on = (
+        leakage.version_of(model.trained_on) if model.trained_on else ""
+    )
+    num_seen = leakage.num_shared(trained_on, config, split)
     expected = bigearthnet.SPLIT_SIZES[paper.SPLIT]
     differences = {
         "synthetic data": data.synthetic,
@@ -67,6 +72,9 @@ def reasons(evaluation: results.Evaluation) -> list[str]:
         ),
         f"{model.modality} instead of S1 and S2": (
             model.modality != paper.MODALITY
+        ),
+        f"trained on {trained_on}, with up to {num_seen:,} of these patches": (
+            num_seen > 0
         ),
         f"dataset {config} instead of {paper.CONFIG}": config != paper.CONFIG,
         f"split {split} instead of {paper.SPLIT}": split != paper.SPLIT,

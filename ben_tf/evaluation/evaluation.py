@@ -13,6 +13,7 @@ from ben_tf import files
 from ben_tf import saved_model
 from ben_tf import workdir as workdir_lib
 from ben_tf.data import built_dataset
+from ben_tf.evaluation import leakage
 from ben_tf.evaluation import predictions
 from ben_tf.evaluation import results
 from ben_tf.metrics import calibration
@@ -29,6 +30,7 @@ def evaluate(
     split: str = "test",
     batch_size: int = 256,
     thresholds: str = "paper",
+    allow_leakage: bool = False,
 ) -> results.Evaluation:
     """Predicts a split, scores it and writes both to the workdir.
 
@@ -39,9 +41,12 @@ def evaluate(
       batch_size: Patches at a time.
       thresholds: "paper" for `bigearthnet.THRESHOLD`; "tuned" adds scores with
         thresholds chosen on the validation split.
+      allow_leakage: Score also what the model was trained on in another version
+        of BigEarthNet.
 
     Raises:
-      UserError: No such workdir, saved model, dataset or split.
+      UserError: No such workdir, saved model, dataset or split, or the split
+        holds training patches of another version.
     """
     run = workdir_lib.Workdir(workdir)
     if not run.path.is_dir():
@@ -52,6 +57,11 @@ def evaluate(
     files.check_writable(run.metrics_file(split))
     files.check_writable(run.predictions_file(split))
     builder = built_dataset.open_dataset(data_dir)
+    trained_on = run.read_data().name
+    if not allow_leakage:
+        leakage.check(
+            leakage.version_of(trained_on), builder.info.config_name, split
+        )
     model = saved_model.load(run.saved_model)
 
     def predict(name: str) -> predictions.Predictions:
@@ -77,6 +87,7 @@ def evaluate(
             modality=model.modality,
             fingerprint=model.fingerprint,
             trained_on_synthetic=model.trained_on_synthetic,
+            trained_on=trained_on,
         ),
         data=results.Data(
             name=builder.info.full_name,

@@ -37,7 +37,7 @@ PER_CLASS = (
 )
 
 
-class Model(msgspec.Struct, frozen=True):
+class Model(msgspec.Struct, frozen=True, omit_defaults=True):
     """The model that was scored.
 
     Attributes:
@@ -45,12 +45,14 @@ class Model(msgspec.Struct, frozen=True):
       modality: "S1", "S2" or "MM".
       fingerprint: SHA-256 of its weights.
       trained_on_synthetic: Whether its training patches were synthetic.
+      trained_on: Name of the dataset of its training; "" in files of before.
     """
 
     name: str
     modality: str
     fingerprint: str
     trained_on_synthetic: bool
+    trained_on: str = ""
 
 
 class Data(msgspec.Struct, frozen=True):
