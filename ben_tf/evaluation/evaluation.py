@@ -57,12 +57,12 @@ def evaluate(
     files.check_writable(run.metrics_file(split))
     files.check_writable(run.predictions_file(split))
     builder = built_dataset.open_dataset(data_dir)
+    model = saved_model.load(run.saved_model)
     trained_on = run.read_data().name
     if not allow_leakage:
         leakage.check(
             leakage.version_of(trained_on), builder.info.config_name, split
         )
-    model = saved_model.load(run.saved_model)
 
     def predict(name: str) -> predictions.Predictions:
         predicted = predictions.predict(
