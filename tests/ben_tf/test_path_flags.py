@@ -21,6 +21,7 @@ NO_PATHS = {
     *("split", "patch", "ks", "model", "s1_bands", "flagfile"),
     *("beam_runner", "beam_pipeline_options"),
     *("train_split", "validation_split"),
+    *("countries", "seasons", "splits", "labels"),
 }
 
 
