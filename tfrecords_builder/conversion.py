@@ -226,18 +226,16 @@ def _of_part(
 
     What is no patch of the archive stays a fault.
     """
-    by_any_name = {
-        name: pair
+    places = {fault.place for fault in found.faults}
+    not_wanted = {
+        name
         for pair in official.values()
+        if not (places.isdisjoint(pair[:2]) or part.keeps(pair))
         for name in (pair.s1_name, pair.s2_name)
     }
     return found._replace(
         pairs=[pair for pair in found.pairs if part.keeps(pair)],
-        faults=[
-            fault
-            for fault in found.faults
-            if not (pair := by_any_name.get(fault.place)) or part.keeps(pair)
-        ],
+        faults=[x for x in found.faults if x.place not in not_wanted],
     )
 
 

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -11,6 +12,7 @@ import numpy as np
 from ben_tf import bigearthnet
 from ben_tf import errors
 from ben_tf.archive import footprints
+from ben_tf.archive import known_pairs
 from ben_tf.archive import layout
 from ben_tf.archive import open_archive
 from ben_tf.archive import patch_metadata
@@ -76,9 +78,8 @@ def from_folders(paths: Sequence[str], grids: Sequence[str]) -> Item:
                 f"The model looks at {sensor}. Expected the folder of the "
                 f"{sensor} patch as well: `input=S2_FOLDER,S1_FOLDER`."
             )
-    return _read(
-        patch_sources.Archive(layout.V1.version, sources), names, grids
-    )
+    archive = patch_sources.Archive(layout.V1.version, sources)
+    return _read(archive, names, grids, _no_partner)
 
 
 def from_archive(
@@ -89,7 +90,8 @@ def from_archive(
 ) -> tuple[int, Iterator[Item]]:
     """Reads all patches of an archive, extracted or in tarballs.
 
-    Where both sensors are read, the JSON of an S1 patch names its S2 partner.
+    Where both sensors are read, the JSON of an S1 patch names its S2 partner;
+    in v2.0 the tables beside the archive do.
 
     Args:
       archive_dir: The archive; for grids of one sensor, that sensor suffices.
@@ -108,9 +110,40 @@ def from_archive(
         archive_dir, sensors=sensors, scratch_dir=scratch_dir
     )
     names = sorted(archive[sensors[0]].patch_names())
+    partner: _Partner = _no_partner
+    if len(sensors) > 1:
+        partner = _PARTNERS[archive.version](archive, archive_dir)
     return len(names), (
-        _read(archive, {sensors[0]: name}, grids) for name in names
+        _read(archive, {sensors[0]: name}, grids, partner) for name in names
     )
+
+
+# S1 name -> S2 name.
+_Partner = Callable[[str], str]
+
+
+def _no_partner(s1_name: str) -> str:
+    raise errors.ArchiveError(s1_name, "has no known S2 patch.")
+
+
+def _by_json(
+    archive: patch_sources.Archive, archive_dir: str | os.PathLike
+) -> _Partner:
+    del archive_dir
+    return lambda s1_name: (
+        patch_metadata.read_json(archive["S1"], "S1", s1_name).s2_name
+    )
+
+
+def _by_list(
+    archive: patch_sources.Archive, archive_dir: str | os.PathLike
+) -> _Partner:
+    official = known_pairs.read(archive.version, archive_dir)
+    s2_names = {pair.s1_name: pair.s2_name for pair in official.values()}
+    return lambda s1_name: s2_names.get(s1_name) or _no_partner(s1_name)
+
+
+_PARTNERS = {layout.V1.version: _by_json, layout.V2.version: _by_list}
 
 
 def is_archive(path: str | os.PathLike) -> bool:
@@ -124,7 +157,10 @@ def _sensors(grids: Sequence[str]) -> list[str]:
 
 
 def _read(
-    archive: patch_sources.Archive, names: dict[str, str], grids: Sequence[str]
+    archive: patch_sources.Archive,
+    names: dict[str, str],
+    grids: Sequence[str],
+    partner: _Partner,
 ) -> Item:
     """Reads the bands of a patch; returns an error instead of raising it."""
     arrays = {}
@@ -133,8 +169,7 @@ def _read(
         for grid_name in grids:
             grid = bigearthnet.GRIDS[grid_name]
             if grid.sensor not in names:
-                s1 = patch_metadata.read_json(archive["S1"], "S1", names["S1"])
-                names["S2"] = s1.s2_name
+                names["S2"] = partner(names["S1"])
             name = names[grid.sensor]
             array, found = patch_pair.read_grid(
                 archive[grid.sensor], name, grid

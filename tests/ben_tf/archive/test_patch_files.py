@@ -9,6 +9,7 @@ import pytest
 
 from ben_tf import bigearthnet
 from ben_tf import errors
+from ben_tf.archive import known_pairs
 from ben_tf.archive import layout
 from ben_tf.archive import open_archive
 from ben_tf.archive import patch_files
@@ -33,6 +34,32 @@ def assert_is(patch, pair) -> None:
 def pairs(real_archive, real_pairs) -> list[patch_pair.PatchPair]:
     archive = open_archive.open_archive(real_archive)
     return [patch_pair.read(archive, official) for official in real_pairs]
+
+
+def test_an_archive_of_v2_gives_all_pairs(v2_archive_dir):
+    official = known_pairs.read("v2", v2_archive_dir)
+    archive = open_archive.open_archive(v2_archive_dir)
+    number, patches = patch_files.from_archive(
+        v2_archive_dir, GRIDS, scratch_dir="unused"
+    )
+    found = {patch.name: patch for patch in patches}
+    assert number == len(found) == len(official) == 24
+    for name, pair in official.items():
+        assert_is(found[name], patch_pair.read(archive, pair))
+
+
+def test_a_patch_of_v2_that_no_table_has_is_an_error(v2_archive_dir, tmp_path):
+    shutil.copytree(v2_archive_dir, tmp_path / "archive")
+    patch = next((tmp_path / "archive" / "BigEarthNet-S1").glob("*/S1*"))
+    head, _, last = patch.name.rpartition("_")
+    other = patch.rename(patch.with_name(f"{head}_{int(last) + 91}"))
+    for path in list(other.iterdir()):
+        path.rename(other / path.name.replace(patch.name, other.name))
+    _, patches = patch_files.from_archive(
+        tmp_path / "archive", GRIDS, scratch_dir="unused"
+    )
+    (error,) = (x for x in patches if isinstance(x, errors.UserError))
+    assert "has no known S2 patch" in str(error)
 
 
 def test_two_folders_are_a_pair_in_any_order(real_archive, pairs):
