@@ -8,6 +8,9 @@ from ben_tf import bigearthnet
 from ben_tf import path_flags
 from ben_tf.archive import parts
 
+# --help lists them with the command that asks for them.
+flags.disclaim_key_flags()
+
 
 def define() -> Callable[[str, str], parts.Part]:
     """Defines the flags; returns (version, archive_dir) -> what they name."""

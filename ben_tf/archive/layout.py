@@ -293,13 +293,15 @@ def _hint(root: pathlib.Path, layout: Layout, sensor: str) -> str:
                 f"`version={other.version}` to build these."
             )
     for found in (layout, *LAYOUTS.values()):
+        for name, of_sensor in found.sensors.items():
+            if _holds_entries(root, of_sensor):
+                return (
+                    f" It is itself the folder of {name} patches of "
+                    f"{found.title}. Pass the folder above it, {root.parent}, "
+                    "with this one in it under the name "
+                    f"{of_sensor.folders[0]}."
+                )
         names = found.sensors[sensor]
-        if _holds_entries(root, names):
-            return (
-                f" It is itself the folder of {sensor} patches of "
-                f"{found.title}. Pass the folder above it, {root.parent}, "
-                f"with this one in it under the name {names.folders[0]}."
-            )
         for folder in _folders_in(root):
             if _holds_entries(folder, names):
                 return (

@@ -68,7 +68,7 @@ class Part:
             if getattr(self, name)
         ]
         if self.patches is not None:
-            words.append(f"{len(self.patches):,} named patches")
+            words.append(f"patches by name, {len(self.patches):,}")
         if self.max_pairs is not None:
             words.append(f"at most {self.max_pairs:,} pairs")
         return "; ".join(words)

@@ -38,6 +38,24 @@ def test_builds_and_counts_what_was_skipped(archive_dir, tmp_path):
     assert "6/6" in result.stderr  # The progress bar.
 
 
+def test_builds_a_part(real_archive, tmp_path):
+    (tmp_path / "names.txt").write_text("S2A_MSIL2A_20170613T101031_87_48\n")
+    result = run(
+        f"--archive_dir={real_archive}",
+        "--data_dir=data",
+        "--countries=Austria,Belgium",
+        "--patches=names.txt",
+        "--max_pairs=10",
+        cwd=tmp_path,
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines()[:2] == [
+        "A part of BigEarthNet: countries Austria, Belgium; patches by name, "
+        "1; at most 10 pairs",
+        "test: 1 pairs",
+    ]
+
+
 def test_an_error_is_a_sentence_that_names_the_flag(tmp_path):
     result = run("--archive_dir=absent", "--data_dir=data", cwd=tmp_path)
     assert result.returncode == 1
@@ -60,5 +78,6 @@ def test_help_answers_without_tfds(tmp_path):
         check=False,
     )
     assert "--archive_dir" in result.stdout
+    assert "--max_pairs" in result.stdout
     assert "tfrecords_builder" in result.stderr
     assert "tensorflow_datasets" not in result.stderr

@@ -106,8 +106,8 @@ def test_a_part_describes_itself():
         patches=frozenset(["a", "b"]),
         max_pairs=1_000,
     ).description == (
-        "countries Austria, Finland; labels Pastures; 2 named patches; at most "
-        "1,000 pairs"
+        "countries Austria, Finland; labels Pastures; patches by name, 2; at "
+        "most 1,000 pairs"
     )
 
 
