@@ -180,15 +180,9 @@ def plan_splits(
       errors.ArchiveError: A pair is not whole and `skip_damaged` is false.
       errors.UserError: The archive holds no pair, or none of the part.
     """
-    whole = inventory.take(archive, official)
-    found = _of_part(whole, official, part)
+    found = _of_part(inventory.take(archive, official), official, part)
     if found.faults and not skip_damaged:
         raise errors.ArchiveError(found.faults[0].place, found.faults[0].reason)
-    if not whole.pairs:
-        raise errors.UserError(
-            "The archive holds no pair of patches. Expected at least one S2 "
-            "patch with its S1 patch."
-        )
     ordered = {
         split: shards.in_record_order(
             split, (pair for pair in found.pairs if pair.split == split)
@@ -201,6 +195,9 @@ def plan_splits(
     if not selected:
         raise errors.UserError(
             f"No pair of the archive belongs to the part: {part.description}."
+            if part.description
+            else "The archive holds no pair of patches. Expected at least one "
+            "S2 patch with its S1 patch."
         )
     # The key of a pair is its S2 patch, also where that is what is missing.
     s2_names = {pair.s1_name: pair.s2_name for pair in official.values()}
