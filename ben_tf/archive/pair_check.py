@@ -78,6 +78,7 @@ def check_pair(
             if len(bands) == len(grid.bands):
                 with _noting_in(faults):
                     plausibility.check_grid(bands, sensor, patch_name)
+    faults += _missing_maps(archive, official.s2_name)
     with _noting_in(faults):
         patch_pair.read_map(archive, official.s2_name, footprint=footprint)
     if len(metadata) == 2:
@@ -86,6 +87,22 @@ def check_pair(
                 metadata["S1"], metadata["S2"], official
             )
     return faults
+
+
+def _missing_maps(
+    archive: patch_sources.Archive, patch_name: str
+) -> list[inventory.Fault]:
+    """An archive may do without maps; one that has them has all."""
+    maps = archive.sources.get(layout.MAPS)
+    sensor_layout = layout.LAYOUTS[archive.version].maps
+    if maps is None or sensor_layout is None:
+        return []
+    present = set(maps.file_names(patch_name))
+    return [
+        inventory.Fault("missing", f"{patch_name}/{name}", "is missing.")
+        for name in sensor_layout.file_names(patch_name)
+        if name not in present
+    ]
 
 
 @contextlib.contextmanager

@@ -60,8 +60,12 @@ def evaluate(
     model = saved_model.load(run.saved_model)
     trained_on = run.read_data().name
     if not allow_leakage:
+        # Thresholds that are chosen on training patches say too much as well.
+        read = [split, *([_TUNING_SPLIT] if thresholds == "tuned" else [])]
         leakage.check(
-            leakage.version_of(trained_on), builder.info.config_name, split
+            leakage.version_of(trained_on),
+            builder.info.config_name,
+            "+".join(read),
         )
 
     def predict(name: str) -> predictions.Predictions:

@@ -32,7 +32,10 @@ def num_shared(trained_on: str, scored_on: str, split: str) -> int:
     """
     shared = bigearthnet.SHARED_PATCHES.get((trained_on, scored_on), {})
     names = set(re.findall(r"[a-z]+", split))
-    return sum(number for name, number in shared.items() if name in names)
+    # "all" is TFDS's word for every split.
+    return sum(
+        number for name, number in shared.items() if names & {name, "all"}
+    )
 
 
 def check(trained_on: str, scored_on: str, split: str) -> None:

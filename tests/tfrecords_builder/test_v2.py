@@ -126,6 +126,17 @@ def test_a_map_with_an_unknown_code_is_found(archive_dir):
     assert "holds 100, which is no code" in fault.reason
 
 
+def test_a_map_that_was_lost_is_found(archive_dir):
+    """A build leaves it empty; of the real archive it is not known."""
+    path = next(archive_dir.rglob("*_reference_map.tif"))
+    path.unlink()
+    (fault,) = verification.verify(archive_dir).faults.first
+    assert (fault.kind, fault.place) == (
+        "missing",
+        f"{path.parent.name}/{path.name}",
+    )
+
+
 def test_season_is_that_of_the_patch_in_v1_and_times_are_in_the_names(examples):
     for name, example in examples.items():
         in_v1 = official_lists.official_patches()[example["v1_name"].decode()]

@@ -31,6 +31,7 @@ def test_versions_are_in_the_names_of_datasets(name, version):
         ("v1", "v2", "test[:10%]", 60_886),
         ("v1", "v2", "validation", 62_089),
         ("v1", "v2", "test+validation[5:]", 60_886 + 62_089),
+        ("v1", "v2", "all", 125_699 + 62_089 + 60_886),
         ("v1", "v2", "excluded", 0),
         ("v2", "v1", "test", 56_532),
         ("v1", "v1", "test", 0),
@@ -70,6 +71,13 @@ def test_another_version_is_scored_only_if_asked(
         in comparison.reasons(scored)
     )
     evaluation.evaluate(workdir=run, data_dir=v2_data_dir, split="excluded")
+    with pytest.raises(errors.UserError, match="62,089"):
+        evaluation.evaluate(
+            workdir=run,
+            data_dir=v2_data_dir,
+            split="excluded",
+            thresholds="tuned",
+        )
 
 
 def test_scores_of_before_do_not_say_what_the_model_was_trained_on():
