@@ -258,9 +258,10 @@ def labels_43_to_19(labels: Iterable[str]) -> tuple[str, ...]:
 
 
 def labels_19_of_codes(codes: Iterable[int]) -> tuple[str, ...]:
-    """The labels that v2.0 gives a patch with these codes in its map.
+    """The labels of a patch with these codes in its map.
 
-    A class is a label if any pixel has it (Clasen et al. 2024).
+    A class is a label if any pixel has it, as in the one real patch of v2.0
+    whose map and labels were at hand.
 
     Args:
       codes: Codes of CORINE Land Cover, level 3; 999 and 0 stand for no class.

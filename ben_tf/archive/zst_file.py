@@ -10,7 +10,7 @@ import zstandard
 # So that a hostile piece inflates to some 128 MB at most: a block of four bytes
 # can stand for 128 KB.
 _PIECE_BYTES = 1 << 12
-# As the command `zstd` without --memory; v2.0 needs less.
+# As the command `zstd` without --memory.
 _MAX_WINDOW_BYTES = 1 << 27
 
 

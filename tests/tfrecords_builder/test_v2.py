@@ -197,6 +197,28 @@ def test_tarballs_give_the_same_records(
         assert (tmp_path / "data" / path).read_bytes() == content
 
 
+def test_beam_writes_the_same_records(v2_archive_dir, v2_data_dir, tmp_path):
+    build_v2(v2_archive_dir, tmp_path, beam_runner="DirectRunner")
+    for path in v2_data_dir.rglob("*.tfrecord-*"):
+        other = tmp_path / "data" / path.relative_to(v2_data_dir)
+        assert other.read_bytes() == path.read_bytes()
+
+
+def test_another_file_format_holds_the_same(v2_archive_dir, examples, tmp_path):
+    builder = tfds.builder(
+        "bigearthnet_mm/v2", data_dir=tmp_path, file_format="array_record"
+    )
+    builder.download_and_prepare(
+        download_config=tfds.download.DownloadConfig(
+            manual_dir=str(v2_archive_dir)
+        )
+    )
+    for example in builder.as_data_source("test"):
+        expected = examples[example["patch_name"].decode()]
+        for name in (*bigearthnet.GRIDS, "reference_map", "labels_19"):
+            np.testing.assert_array_equal(example[name], expected[name])
+
+
 def _cut(data: bytes) -> bytes:
     return data[: len(data) // 2]
 
