@@ -1,4 +1,4 @@
-"""Scores a trained model on a split, next to the paper's figures.
+"""Scores a trained model on a split, next to published figures.
 
     python -m ben_tf.evaluate --workdir=... --data_dir=... --split=test
 
@@ -56,14 +56,17 @@ def command() -> Callable[[], None]:
     )
     compare_to = flags.DEFINE_enum(
         "compare_to",
-        "paper",
-        ["paper", "none"],
-        "Whose figures to print next to ours.",
+        "auto",
+        ["auto", "paper", "v2", "none"],
+        "Whose figures to print next to ours: the tables of the paper, on v1.0 "
+        "of BigEarthNet, or the cards of the models published for v2.0. auto: "
+        "those of the version that is scored.",
     )
 
     def main() -> None:
         from ben_tf.evaluation import comparison
         from ben_tf.evaluation import evaluation
+        from ben_tf.evaluation import published
 
         evaluated = evaluation.evaluate(
             workdir=workdir.value,
@@ -73,11 +76,10 @@ def command() -> Callable[[], None]:
             thresholds=thresholds.value,
             allow_leakage=allow_leakage.value,
         )
-        print(
-            comparison.as_text(
-                evaluated, with_paper=compare_to.value == "paper"
-            )
-        )
+        theirs = published.SOURCES.get(compare_to.value)  # "none": none.
+        if compare_to.value == "auto":
+            theirs = comparison.published_for(evaluated)
+        print(comparison.as_text(evaluated, published=theirs))
         print(f"Metrics and predictions are in {workdir.value}")
 
     return main

@@ -77,7 +77,7 @@ def quickstart(
         f"ben_tf.evaluate --workdir={workdir} --data_dir={data_dir}",
     ):
         result = evaluation.evaluate(workdir=workdir, data_dir=data_dir)
-        print(comparison.as_text(result, with_paper=False))
+        print(comparison.as_text(result, published=None))
     with _stage(
         "Index the test split and look for patches like its first one",
         f"ben_tf.retrieval build --saved_model={run.saved_model} "

@@ -1,13 +1,12 @@
-"""A run's scores next to the paper's, as rows and as text."""
+"""A run's scores next to published ones, as rows and as text."""
 
 import dataclasses
 from collections.abc import Sequence
 
 import tabulate
 
-from ben_tf import bigearthnet
 from ben_tf.evaluation import leakage
-from ben_tf.evaluation import paper
+from ben_tf.evaluation import published as published_lib
 from ben_tf.evaluation import results
 
 # Shown first, in this order.
@@ -24,85 +23,136 @@ HEADLINES = {
 }
 LOWER_IS_BETTER = ("hamming_loss", "one_error", "coverage", "ranking_loss")
 UNDEFINED = "undefined"
+# Heads of columns, which are narrow on a console.
+_SHORT = {
+    "macro_average_precision": "AP macro",
+    "micro_average_precision": "AP micro",
+    "macro_f1": "F1 macro",
+    "micro_f1": "F1 micro",
+}
+_SENSORS = {"S1": "S1", "S2": "S2", "MM": "S1 and S2"}
 _MAX_NAME = 46  # Characters of a class name on the console.
 
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One score of a run next to the paper's.
+    """One score of a run next to a published one.
 
     Attributes:
       name: What is scored: a metric or a class.
       ours: Our value; None: undefined.
       interval: 95 % interval (lower, upper) of ours, or None.
-      paper: The paper's value, or None where it has none.
+      published: The published value, or None where there is none.
+      is_comparable: Whether the two were found by the same protocol.
     """
 
     name: str
     ours: results.Value
     interval: tuple[float, float] | None = None
-    paper: float | None = None
+    published: float | None = None
+    is_comparable: bool = True
 
     @property
     def difference(self) -> float | None:
-        """Ours minus the paper's."""
-        if self.ours is None or self.paper is None:
+        """Ours minus theirs; None where it would mean nothing."""
+        if self.ours is None or self.published is None:
             return None
-        return self.ours - self.paper
+        return self.ours - self.published if self.is_comparable else None
 
 
-def reasons(evaluation: results.Evaluation) -> list[str]:
-    """Says why the scores do not compare with the paper's; empty: they do."""
+def published_for(evaluation: results.Evaluation) -> published_lib.Published:
+    """The figures that suit the version of the dataset that was scored."""
+    key = published_lib.for_dataset(evaluation.data.name)
+    return published_lib.SOURCES[key]
+
+
+def reasons(
+    evaluation: results.Evaluation, published: published_lib.Published
+) -> list[str]:
+    """Says why the scores do not compare with published ones; empty: they do.
+
+    Args:
+      evaluation: Ours.
+      published: Theirs.
+    """
     model, data = evaluation.model, evaluation.data
     split, num_samples = evaluation.split, evaluation.num_samples
     num_classes = len(evaluation.class_names)
-    config = "/".join(data.name.split("/")[1:2])
+    config = published_lib.config_of(data.name)
     trained_on = (
         leakage.version_of(model.trained_on) if model.trained_on else ""
     )
     num_seen = leakage.num_shared(trained_on, config, split)
-    expected = bigearthnet.SPLIT_SIZES[paper.SPLIT]
+    sensors = " or ".join(_SENSORS[x] for x in published.modalities)
     differences = {
         "synthetic data": data.synthetic,
         "trained on synthetic data": (
             model.trained_on_synthetic and not data.synthetic
         ),
-        f"{num_classes} classes instead of {paper.NUM_CLASSES}": (
-            num_classes != paper.NUM_CLASSES
+        f"{num_classes} classes instead of {published.num_classes}": (
+            num_classes != published.num_classes
         ),
-        f"{model.modality} instead of S1 and S2": (
-            model.modality != paper.MODALITY
+        f"{_SENSORS[model.modality]} instead of {sensors}": (
+            model.modality not in published.modalities
         ),
         f"trained on {trained_on}, with up to {num_seen:,} of these patches": (
             num_seen > 0
         ),
-        f"dataset {config} instead of {paper.CONFIG}": config != paper.CONFIG,
-        f"split {split} instead of {paper.SPLIT}": split != paper.SPLIT,
-        f"{num_samples:,} patches instead of {expected:,}": (
-            num_samples != expected
+        f"dataset {config} instead of {published.config}": (
+            config != published.config
+        ),
+        f"split {split} instead of {published.split}": (
+            split != published.split
+        ),
+        f"{num_samples:,} patches instead of {published.num_samples:,}": (
+            num_samples != published.num_samples
         ),
     }
     return [reason for reason, differs in differences.items() if differs]
 
 
-def headline_rows(evaluation: results.Evaluation) -> list[Row]:
-    """The headline metrics next to those of `paper_model`."""
-    figures = paper.figures(paper_model(evaluation))
+def headline_rows(
+    evaluation: results.Evaluation,
+    published: published_lib.Published,
+    entry: str | None = None,
+) -> list[Row]:
+    """The headline metrics next to those of one published model.
+
+    Args:
+      evaluation: Ours.
+      published: Theirs.
+      entry: Name of a published model; by default `published_model`.
+    """
+    theirs = published.entries[entry or published_model(evaluation, published)]
+    is_comparable = (
+        theirs.modality == evaluation.model.modality
+        and not reasons(evaluation, published)
+    )
     return [
         Row(
             name,
             evaluation.overall[name],
             _interval(getattr(evaluation.intervals_95, name, None)),
-            figures.get(name),
+            theirs.figures.get(name),
+            is_comparable,
         )
         for name in HEADLINES
     ]
 
 
-def class_rows(evaluation: results.Evaluation) -> list[Row]:
-    """F2 of every class next to Table I (ResNet50 from scratch)."""
+def class_rows(
+    evaluation: results.Evaluation, published: published_lib.Published
+) -> list[Row]:
+    """F2 of every class next to the published ones (Table I of the paper)."""
+    is_comparable = not reasons(evaluation, published)
     return [
-        Row(name, f2, _interval(ends), paper.TABLE_1_FROM_SCRATCH.get(name))
+        Row(
+            name,
+            f2,
+            _interval(ends),
+            published.f2_of_class.get(name),
+            is_comparable,
+        )
         for name, f2, ends in zip(
             evaluation.class_names,
             evaluation.per_class["f2"],
@@ -112,14 +162,31 @@ def class_rows(evaluation: results.Evaluation) -> list[Row]:
     ]
 
 
-def paper_model(evaluation: results.Evaluation) -> str:
-    """The model of Table II to compare with: the run's own, or ResNet50."""
-    name = evaluation.model.name
-    return name if name in paper.TABLE_2 else paper.TABLE_1_MODEL
+def shows_classes(
+    evaluation: results.Evaluation, published: published_lib.Published
+) -> bool:
+    """Whether there are published scores of these classes."""
+    num_classes = len(evaluation.class_names)
+    return bool(published.f2_of_class) and num_classes == published.num_classes
 
 
-def as_text(evaluation: results.Evaluation, *, with_paper: bool) -> str:
-    """Tables for the console: headline metrics, classes, all metrics."""
+def published_model(
+    evaluation: results.Evaluation, published: published_lib.Published
+) -> str:
+    """Name of the published model to hold a run against first."""
+    model = evaluation.model
+    return published.entry_for(model.name, model.modality)
+
+
+def as_text(
+    evaluation: results.Evaluation, *, published: published_lib.Published | None
+) -> str:
+    """Tables for the console: headline metrics, classes, all metrics.
+
+    Args:
+      evaluation: Ours.
+      published: Theirs; None shows ours alone.
+    """
     model = evaluation.model
     titles = [
         f"{model.name} {model.modality} on {evaluation.split}, "
@@ -129,25 +196,33 @@ def as_text(evaluation: results.Evaluation, *, with_paper: bool) -> str:
         titles.append(
             "SYNTHETIC DATA: these scores say nothing about BigEarthNet"
         )
-    rows = headline_rows(evaluation)
     tables = []
-    if with_paper:
-        differences = reasons(evaluation)
+    if published:
+        differences = reasons(evaluation, published)
         titles.append(
-            "NOT COMPARABLE with the paper: " + ", ".join(differences)
+            f"NOT COMPARABLE with {published.whose}: " + ", ".join(differences)
             if differences
-            else f"Comparable with {paper.SOURCE}"
+            else f"Comparable with {published.source}"
         )
-        tables.append(_models_table({row.name: row for row in rows}))
-        rows = [row for row in rows if row.name not in paper.TABLE_2_METRICS]
-        tables.append(_rows_table("Not in Table II", rows))
+        tables.append(_models_table(evaluation, published))
+        rows = [
+            row
+            for row in headline_rows(evaluation, published)
+            if row.name not in published.metrics
+        ]
+        tables.append(_rows_table("Other headline metrics", rows))
+        class_scores = class_rows(evaluation, published)
     else:
+        # Whose figures does not matter where none is shown.
+        published_here = published_for(evaluation)
+        rows = headline_rows(evaluation, published_here)
         tables.append(_rows_table("Headline metrics", rows))
-    with_paper &= len(evaluation.class_names) == paper.NUM_CLASSES
-    title = "F2 of each class" + ("; paper (ours - paper)" * with_paper)
-    tables.append(
-        _rows_table(title, class_rows(evaluation), with_paper=with_paper)
-    )
+        class_scores = class_rows(evaluation, published_here)
+    title, theirs = "F2 of each class", ""
+    if published and shows_classes(evaluation, published):
+        title += f"; {published.label} (ours - {published.label})"
+        theirs = published.f2_model
+    tables.append(_rows_table(title, class_scores, theirs=theirs))
     tables.append(_all_metrics(evaluation))
     return "\n\n".join(["\n".join(titles), *tables])
 
@@ -171,29 +246,28 @@ def number(value: float | None) -> str:
     return UNDEFINED if value is None else f"{value:.4f}"
 
 
-def _models_table(ours: dict[str, Row]) -> str:
-    """Table II, a line for each model, and how far ours is from it."""
-    columns = [ours[name] for name in paper.TABLE_2_METRICS]
-    rows = [
-        [model]
-        + [
-            _paper(dataclasses.replace(column, paper=figures[column.name]))
-            for column in columns
-        ]
-        for model, figures in paper.TABLE_2.items()
-    ]
+def _models_table(
+    evaluation: results.Evaluation, published: published_lib.Published
+) -> str:
+    """A line for each published model, and how far ours is from it."""
+    rows = []
+    for entry in published.entries:
+        of_metric = {
+            row.name: row for row in headline_rows(evaluation, published, entry)
+        }
+        columns = [of_metric[name] for name in published.metrics]
+        rows.append([entry, *map(_published, columns)])
     rows.append(["ours", *(number(column.ours) for column in columns)])
     rows.append(["  95 % interval", *(_ends(column) for column in columns)])
+    names = [_SHORT.get(name, name) for name in published.metrics]
     return _table(
-        ["Table II: paper (ours - paper)", *paper.TABLE_2_METRICS], rows
+        [f"{published.label} (ours - {published.label})", *names], rows
     )
 
 
-def _rows_table(
-    title: str, rows: Sequence[Row], *, with_paper: bool = False
-) -> str:
+def _rows_table(title: str, rows: Sequence[Row], *, theirs: str = "") -> str:
     columns = [title, "ours", "95 % interval"]
-    columns += [paper.TABLE_1_MODEL] if with_paper else []
+    columns += [theirs] if theirs else []
     return _table(
         columns,
         [
@@ -201,7 +275,7 @@ def _rows_table(
                 HEADLINES.get(row.name, row.name),
                 number(row.ours),
                 _ends(row),
-                _paper(row),
+                _published(row),
             ][: len(columns)]
             for row in rows
         ],
@@ -240,11 +314,11 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     )
 
 
-def _paper(row: Row) -> str:
-    """The paper's figure and, in brackets, how far ours is above it."""
+def _published(row: Row) -> str:
+    """The published figure and, in brackets, how far ours is above it."""
     if row.difference is None:
-        return number(row.paper)
-    return f"{number(row.paper)} ({row.difference:+.4f})"
+        return number(row.published)
+    return f"{number(row.published)} ({row.difference:+.4f})"
 
 
 def _ends(row: Row) -> str:

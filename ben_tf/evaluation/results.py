@@ -84,6 +84,9 @@ class Intervals(msgspec.Struct, frozen=True):
     micro_f1: Interval
     micro_f2: Interval
     per_class_f2: list[Interval]
+    # Files of before lack these.
+    macro_average_precision: Interval = (None, None)
+    micro_average_precision: Interval = (None, None)
 
 
 class Group(msgspec.Struct, frozen=True):

@@ -90,7 +90,7 @@ def class_scores(
         axes.plot([], [], color="black", label="95 % interval")
         if with_paper:
             axes.plot(
-                np.array([row.paper for row in rows], float),
+                np.array([row.published for row in rows], float),
                 heights,
                 linestyle="none",
                 marker="D",

@@ -7,8 +7,8 @@ import numpy as np
 from ben_tf.data import geography
 from ben_tf.evaluation import comparison
 from ben_tf.evaluation import history as history_lib
-from ben_tf.evaluation import paper
 from ben_tf.evaluation import predictions
+from ben_tf.evaluation import published as published_lib
 from ben_tf.evaluation import results
 from ben_tf.plots import places
 from ben_tf.plots import run
@@ -41,6 +41,7 @@ def draw(
     predicted: predictions.Predictions,
     history: history_lib.History | None,
     *,
+    published: published_lib.Published,
     sample_f2: np.ndarray,
 ) -> Charts:
     """Draws all charts.
@@ -49,6 +50,7 @@ def draw(
       evaluation: What was found.
       predicted: The predictions that were scored.
       history: How the run learned, if it did.
+      published: Whose figures to draw next to ours.
       sample_f2: (N,) score of each patch.
     """
     synthetic = evaluation.is_synthetic
@@ -61,8 +63,8 @@ def draw(
         if history
         else None,
         classes=run.class_scores(
-            comparison.class_rows(evaluation),
-            with_paper=len(evaluation.class_names) == paper.NUM_CLASSES,
+            comparison.class_rows(evaluation, published),
+            with_paper=comparison.shows_classes(evaluation, published),
             synthetic=synthetic,
         ),
         errors=run.error_cooccurrence(

@@ -12,7 +12,6 @@ from ben_tf import files
 from ben_tf import workdir as workdir_lib
 from ben_tf.evaluation import comparison
 from ben_tf.evaluation import history
-from ben_tf.evaluation import paper
 from ben_tf.evaluation import predictions
 from ben_tf.evaluation import results
 from ben_tf.metrics import exact
@@ -70,6 +69,7 @@ def write_report(
     if index or run.index.is_dir():
         nearest = shown_patches.nearest(index or run.index, predicted)
     groups = shown_patches.groups(evaluation, predicted, sample_f2, num_patches)
+    published = comparison.published_for(evaluation)
     learned = history.History.read(run)
     missing = _missing(run, learned)
     for sentence in missing:
@@ -77,21 +77,22 @@ def write_report(
     content = page.render(
         "run",
         evaluation=evaluation,
-        reasons=comparison.reasons(evaluation),
-        headlines=comparison.headline_rows(evaluation),
+        reasons=comparison.reasons(evaluation, published),
+        headlines=comparison.headline_rows(evaluation, published),
         headline_names=comparison.HEADLINES,
         lower_is_better=comparison.LOWER_IS_BETTER,
-        paper_model=comparison.paper_model(evaluation),
-        paper_source=paper.SOURCE,
-        shows_paper=num_classes == paper.NUM_CLASSES,
-        not_in_the_paper=paper.NOT_IN_THE_PAPER,
+        published=published,
+        published_model=comparison.published_model(evaluation, published),
+        published_table=tables.published(evaluation, published),
+        shows_classes=comparison.shows_classes(evaluation, published),
         charts=charts.draw(
             evaluation,
             predicted,
             learned,
+            published=published,
             sample_f2=sample_f2,
         ),
-        class_table=tables.class_scores(evaluation),
+        class_table=tables.class_scores(evaluation, published),
         groups=groups,
         nearest=nearest,
         draw=shown_patches.read_pictures(
@@ -131,16 +132,23 @@ def write_comparison(
         name: results.Evaluation.read(workdir_lib.Workdir(run), split)
         for name, run in zip(_short_names(runs), runs, strict=True)
     }
+    theirs = {
+        name: comparison.published_for(evaluation)
+        for name, evaluation in evaluations.items()
+    }
+    # Each once, though runs of the same version share it.
+    sources = list({x.source: x for x in theirs.values()}.values())
     content = page.render(
         "comparison",
         evaluations=evaluations,
         reasons={
-            name: comparison.reasons(evaluation)
+            name: comparison.reasons(evaluation, theirs[name])
             for name, evaluation in evaluations.items()
         },
-        headlines=tables.headlines(evaluations),
-        classes=tables.class_f2(evaluations),
-        paper_source=paper.SOURCE,
+        headlines=tables.headlines(evaluations, sources),
+        classes=tables.class_f2(evaluations, sources),
+        published=theirs,
+        sources=sources,
     )
     folder = pathlib.Path(runs[0]).resolve().parent
     return files.write(output or folder / "comparison.html", content)

@@ -1,16 +1,55 @@
 """The tables of the report, and of the page that compares runs."""
 
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
-from ben_tf import bigearthnet
 from ben_tf.evaluation import comparison
-from ben_tf.evaluation import paper
+from ben_tf.evaluation import published as published_lib
 from ben_tf.evaluation import results
 from ben_tf.pages import page
 
 
-def class_scores(evaluation: results.Evaluation) -> page.Table:
+def published(
+    evaluation: results.Evaluation, published: published_lib.Published
+) -> page.Table:
+    """The models of a source, with ours and its intervals below.
+
+    Differences stand only where they mean something.
+    """
+    rows: list[list[page.Cell]] = []
+    for name, entry in published.entries.items():
+        of_metric = {
+            row.name: row
+            for row in comparison.headline_rows(evaluation, published, name)
+        }
+        columns = [of_metric[metric] for metric in published.metrics]
+        rows.append([name, entry.modality])
+        for row in columns:
+            rows[-1] += [
+                "" if row.published is None else row.published,
+                "" if row.difference is None else f"{row.difference:+.4f}",
+            ]
+    rows.append(["ours", evaluation.model.modality])
+    for row in columns:
+        ends = row.interval
+        rows[-1] += [
+            row.ours,
+            "{:.4f} to {:.4f}".format(*ends) if ends else "",
+        ]
+    heads = [comparison.HEADLINES[metric] for metric in published.metrics]
+    return page.Table(
+        [
+            *(published.label, "sensors"),
+            *(x for head in heads for x in (head, "ours - theirs; 95 %")),
+        ],
+        rows,
+    )
+
+
+def class_scores(
+    evaluation: results.Evaluation, published: published_lib.Published
+) -> page.Table:
     """All scores of every class."""
     per_class = evaluation.per_class
     columns: dict[str, list] = {
@@ -18,9 +57,9 @@ def class_scores(evaluation: results.Evaluation) -> page.Table:
         "patches": [int(num or 0) for num in per_class["num_positives"]],
         "F2": per_class["f2"],
     }
-    if len(evaluation.class_names) == paper.NUM_CLASSES:
+    if comparison.shows_classes(evaluation, published):
         columns["F2, paper"] = [
-            paper.TABLE_1_FROM_SCRATCH.get(name, "")
+            published.f2_of_class.get(name, "")
             for name in evaluation.class_names
         ]
     columns |= {
@@ -87,8 +126,11 @@ def facts(
     } | {f"--{name}": value for name, value in config.items()}
 
 
-def headlines(runs: Mapping[str, results.Evaluation]) -> page.Table:
-    """The headline metrics of several runs and of the paper's models."""
+def headlines(
+    runs: Mapping[str, results.Evaluation],
+    sources: Sequence[published_lib.Published],
+) -> page.Table:
+    """The headline metrics of several runs and of published models."""
     ours: list[list[page.Cell]] = [
         [
             *(name, run.model.name, run.model.modality, run.num_samples),
@@ -96,16 +138,14 @@ def headlines(runs: Mapping[str, results.Evaluation]) -> page.Table:
         ]
         for name, run in runs.items()
     ]
-    num_patches = bigearthnet.SPLIT_SIZES[paper.SPLIT]
     theirs: list[list[page.Cell]] = [
         [
-            *(f"paper: {model}", model, paper.MODALITY, num_patches),
-            *(
-                paper.figures(model).get(metric, "")
-                for metric in comparison.HEADLINES
-            ),
+            *(f"{source.label}: {name}", entry.model, entry.modality),
+            source.num_samples,
+            *(entry.figures.get(metric, "") for metric in comparison.HEADLINES),
         ]
-        for model in paper.TABLE_2
+        for source in sources
+        for name, entry in source.entries.items()
     ]
     return page.Table(
         ["run", "model", "sensors", "patches", *comparison.HEADLINES.values()],
@@ -113,23 +153,25 @@ def headlines(runs: Mapping[str, results.Evaluation]) -> page.Table:
     )
 
 
-def class_f2(runs: Mapping[str, results.Evaluation]) -> page.Table:
+def class_f2(
+    runs: Mapping[str, results.Evaluation],
+    sources: Sequence[published_lib.Published],
+) -> page.Table:
     """F2 of each class that any run has: a column for each run."""
-    f2_of_run = {
+    f2_of = {
         name: dict(zip(run.class_names, run.per_class["f2"], strict=True))
         for name, run in runs.items()
     }
-    classes = dict.fromkeys(c for f2 in f2_of_run.values() for c in f2)
-    columns = [*f2_of_run, "paper"]
+    classes = dict.fromkeys(c for f2 in f2_of.values() for c in f2)
+    columns: dict[str, Mapping[str, results.Value]] = {
+        **f2_of,
+        **{x.label: x.f2_of_class for x in sources if x.f2_of_class},
+    }
     return page.Table(
         ["class", *columns],
         [
-            [
-                name,
-                *(f2.get(name, "") for f2 in f2_of_run.values()),
-                paper.TABLE_1_FROM_SCRATCH.get(name, ""),
-            ]
+            [name, *(f2.get(name, "") for f2 in columns.values())]
             for name in classes
         ],
-        bars=columns,
+        bars=list(columns),
     )

@@ -57,6 +57,28 @@ def test_intervals_of_class_scores_equal_resampling_by_hand():
     np.testing.assert_allclose(ours["macro_f1"], expected, atol=0.15 * spread)
 
 
+@pytest.mark.parametrize("average", ["macro", "micro"])
+def test_intervals_of_average_precision_equal_resampling_by_hand(average):
+    labels, probabilities = _predictions(100)
+    # Some samples with equal scores, which enter together.
+    probabilities = np.round(probabilities, 1)
+    labels, probabilities = labels[:, :5], probabilities[:, :5]
+    ours = intervals.bootstrap(
+        labels, probabilities, num_replicates=200, seed=3
+    )[f"{average}_average_precision"]
+    random = np.random.default_rng(3)
+    replicates = []
+    for _ in range(200):
+        rows = random.integers(100, size=100)
+        replicates.append(
+            sklearn.metrics.average_precision_score(
+                labels[rows], probabilities[rows], average=average
+            )
+        )
+    expected = np.percentile(replicates, [2.5, 97.5])
+    np.testing.assert_allclose(ours, expected, rtol=1e-6)
+
+
 def test_undefined_class_has_no_interval():
     labels = np.array([[True, False], [True, False]])
     probabilities = np.array([[0.9, 0.1], [0.1, 0.1]], np.float32)

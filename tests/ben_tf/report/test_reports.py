@@ -112,6 +112,7 @@ def test_page_tells_what_was_run(page, run):
     result = json_files.read(run / "metrics" / "test.json")
     assert "Synthetic data." in text
     assert "Not comparable with the paper" in text
+    assert "resnet152" in text
     assert f"{result['overall']['sample_f2']:.4f}" in text
     assert result["model"]["fingerprint"] in text
     assert result["data"]["fingerprint"] in text
