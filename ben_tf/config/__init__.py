@@ -147,14 +147,41 @@ class Config:
     learning_rate: float = fields.field(
         1e-3, "Learning rate, or its peak under a schedule.", minimum=0.0
     )
+    weight_decay: float = fields.field(
+        1e-4,
+        "With --optimizer=adamw: share of each weight that a step at a "
+        "learning rate of 1 would take off; steps take it times the rate.",
+        minimum=0.0,
+    )
     schedule: str = fields.field(
         "constant",
-        "Learning rate over time: 'constant' (paper), or 'cosine': down to 0 "
-        "at the end of --epochs.",
+        "Learning rate over time: 'constant' (paper), or 'cosine': down to "
+        "--schedule_end at the end of --epochs.",
         choices=("constant", "cosine"),
     )
+    schedule_end: float = fields.field(
+        0.0,
+        "With --schedule=cosine: where it ends, as a share of --learning_rate.",
+        minimum=0.0,
+    )
     warmup_epochs: float = fields.field(
-        0.0, "Epochs over which the learning rate rises from 0.", minimum=0.0
+        0.0,
+        "Epochs over which the learning rate rises, in a line, from "
+        "--warmup_start to --learning_rate.",
+        minimum=0.0,
+    )
+    warmup_start: float = fields.field(
+        0.0,
+        "With --warmup_epochs: where the rise begins, as a share of "
+        "--learning_rate.",
+        minimum=0.0,
+    )
+    head_dropout: float = fields.field(
+        0.0,
+        "Share of the features to drop in front of the classifier while "
+        "training; 0: as the network has it, half in VGG and K-Branch CNN, "
+        "none in the others.",
+        minimum=0.0,
     )
     clip_norm: float = fields.field(
         0.0,
@@ -298,6 +325,36 @@ def _rules(config: Config) -> Iterator[tuple[bool, str, Sequence[str]]]:
         "`embedding_loss=triplet` is for the one embedding of a patch. "
         "Expected n_pairs or contrastive with `fusion=shared`.",
         ["embedding_loss"],
+    )
+    yield (
+        config.weight_decay != Config.weight_decay
+        and config.optimizer != "adamw",
+        "`weight_decay` is a part of AdamW. Expected `optimizer=adamw` with "
+        "it.",
+        ["optimizer"],
+    )
+    yield (
+        config.schedule_end > 0 and config.schedule != "cosine",
+        "`schedule_end` is where a schedule ends. Expected `schedule=cosine` "
+        "with it.",
+        ["schedule"],
+    )
+    yield (
+        config.warmup_start > 0 and config.warmup_epochs == 0,
+        "`warmup_start` is where a warm-up begins. Expected `warmup_epochs` "
+        "above 0 with it.",
+        ["warmup_epochs"],
+    )
+    yield (
+        max(config.schedule_end, config.warmup_start) > 1,
+        "`schedule_end` and `warmup_start` are shares of the learning rate. "
+        "Expected at most 1.",
+        ["schedule_end", "warmup_start"],
+    )
+    yield (
+        config.head_dropout >= 1,
+        "`head_dropout` is a share of the features. Expected less than 1.",
+        ["head_dropout"],
     )
     yield (
         config.weight_averaging >= 1,

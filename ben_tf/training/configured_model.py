@@ -7,6 +7,7 @@ from ben_tf import config as config_lib
 from ben_tf import models
 from ben_tf.data import layer_names
 from ben_tf.data import preprocessing as preprocessing_lib
+from ben_tf.models import branches
 from ben_tf.training import embedding_loss_model
 
 
@@ -24,7 +25,7 @@ def preprocessing_of(
 
 def make_model(config: config_lib.Config) -> tf.keras.Model:
     """Builds the network that a configuration describes, with new weights."""
-    return models.make_model(
+    model = models.make_model(
         config.model,
         fusion=config.fusion,
         num_classes=config.num_classes,
@@ -32,6 +33,16 @@ def make_model(config: config_lib.Config) -> tf.keras.Model:
         embedding_size=config.hash_bits or config.embedding_size,
         binary_embedding=config.hash_bits > 0,
     )
+    if not config.head_dropout:
+        return model
+    # Another classifier on the same features.
+    probabilities = branches.classify(
+        model.get_layer(layer_names.EMBEDDING).input,
+        num_classes=config.num_classes,
+        dropout=config.head_dropout,
+        normalise=config.fusion == "shared",
+    )
+    return tf.keras.Model(model.input, probabilities, name=model.name)
 
 
 def freeze_features(model: tf.keras.Model) -> None:

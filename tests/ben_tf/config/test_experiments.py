@@ -6,10 +6,12 @@ import re
 
 import pytest
 
+from ben_tf import bigearthnet
 from ben_tf import errors
 from ben_tf import models
 from ben_tf.config import config_flags
 from ben_tf.data import built_dataset
+from ben_tf.evaluation import model_cards
 from ben_tf.evaluation import paper
 from ben_tf.training import devices
 from ben_tf.training import runs
@@ -59,6 +61,19 @@ def test_published_figures_are_those_of_the_paper():
         for metric, value in row.items():
             percent = 1 if metric == "hamming_loss" else 100
             assert round(percent * value, 3) in figures
+
+
+def test_published_figures_are_those_of_the_card():
+    text = (config_flags.EXPERIMENTS / "v2_resnet50.flags").read_text()
+    figures = {float(x) for x in re.findall(r"\d+\.\d+", text)}
+    for value in model_cards.CARDS["resnet50-all v0.2.0"].values():
+        assert round(100 * value, 2) in figures
+
+
+def test_the_warm_up_of_v2_has_1000_steps():
+    config = config_flags.from_experiment("v2_resnet50")
+    steps = bigearthnet.V2_SPLIT_SIZES["train"] // config.batch_size
+    assert round(config.warmup_epochs * steps) == 1000
 
 
 def _different_steps() -> list[str]:
