@@ -221,10 +221,64 @@ CLC_CODES_43 = tuple(
         "412 421 422 423 511 512 521 522 523"
     ).split()
 )
+# Every class of level 3 -> its name, and its colour in the official legend of
+# CORINE Land Cover (European Environment Agency, clc_legend.csv).
+CLC_NAMES = types.MappingProxyType(
+    dict(zip(CLC_CODES_43, CLASSES_43, strict=True))
+    | {335: "Glaciers and perpetual snow"}
+)
+CLC_COLORS = types.MappingProxyType(
+    {
+        111: "#e6004d",
+        112: "#ff0000",
+        121: "#cc4df2",
+        122: "#cc0000",
+        123: "#e6cccc",
+        124: "#e6cce6",
+        131: "#a600cc",
+        132: "#a64d00",
+        133: "#ff4dff",
+        141: "#ffa6ff",
+        142: "#ffe6ff",
+        211: "#ffffa8",
+        212: "#ffff00",
+        213: "#e6e600",
+        221: "#e68000",
+        222: "#f2a64d",
+        223: "#e6a600",
+        231: "#e6e64d",
+        241: "#ffe6a6",
+        242: "#ffe64d",
+        243: "#e6cc4d",
+        244: "#f2cca6",
+        311: "#80ff00",
+        312: "#00a600",
+        313: "#4dff00",
+        321: "#ccf24d",
+        322: "#a6ff80",
+        323: "#a6e64d",
+        324: "#a6f200",
+        331: "#e6e6e6",
+        332: "#cccccc",
+        333: "#ccffcc",
+        334: "#000000",
+        335: "#a6e6cc",
+        411: "#a6a6ff",
+        412: "#4d4dff",
+        421: "#ccccff",
+        422: "#e6e6ff",
+        423: "#a6a6e6",
+        511: "#00ccf2",
+        512: "#80f2e6",
+        521: "#00ffa6",
+        522: "#a6ffe6",
+        523: "#e6f2ff",
+    }
+)
 # In reference maps: a pixel without a class, and one without data.
 CLC_UNLABELLED = 999
 CLC_NO_DATA = 0
-CLC_CODES = frozenset((*CLC_CODES_43, 335, CLC_UNLABELLED, CLC_NO_DATA))
+CLC_CODES = frozenset((*CLC_NAMES, CLC_UNLABELLED, CLC_NO_DATA))
 # Order of first appearance is the order of the authors' label_indices.json.
 CLASSES_19 = tuple(
     dict.fromkeys(name for name in CLASS_43_TO_19.values() if name)

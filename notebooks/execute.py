@@ -5,10 +5,10 @@
     python notebooks/execute.py --check    # all on a few patches, keeps nothing
 
 `BEN_DATA_DIR=/path/to/data` in front runs them on that dataset instead of the
-synthetic sample. Runs that are trained are kept in notebooks/runs and resumed;
-delete the folder to train them anew. A check takes one epoch of a tiny sample,
-in a temporary folder and one process for all notebooks: it finds code that
-fails, not charts that have changed.
+synthetic sample; 09 needs one of v2.0. Runs that are trained are kept in
+notebooks/runs and resumed; delete the folder to train them anew. A check takes
+one epoch of a tiny sample, in a temporary folder and one process for all
+notebooks: it finds code that fails, not charts that have changed.
 """
 
 import argparse

@@ -208,28 +208,15 @@ def _write_pair(
         folder = output_dir / lies.maps.folders[0] / lies.maps.place_of(name)
         folder.mkdir(parents=True)
         (file_name,) = lies.maps.file_names(name)
-        _write_map(folder / file_name, labels, footprint)
+        _write_map(folder / file_name, pixels["reference_map"], footprint)
     return written
 
 
 def _write_map(
-    path: pathlib.Path,
-    labels: Sequence[str],
-    footprint: footprints.Footprint,
+    path: pathlib.Path, codes: np.ndarray, footprint: footprints.Footprint
 ) -> None:
-    """Writes a map with a stripe of each class."""
+    """Writes the classes of the pixels."""
     grid = bigearthnet.REFERENCE_MAP
-    codes = [
-        code
-        for name, code in zip(
-            bigearthnet.CLASSES_43, bigearthnet.CLC_CODES_43, strict=True
-        )
-        if name in labels
-    ]
-    stripes = np.repeat(
-        np.array([*codes, bigearthnet.CLC_UNLABELLED], grid.dtype),
-        -(-grid.size_px // (len(codes) + 1)),
-    )
     with rasterio.open(
         path,
         "w",
@@ -246,7 +233,7 @@ def _write_map(
             *footprint.upper_left, grid.pixel_size_m, grid.pixel_size_m
         ),
     ) as file:
-        file.write(np.tile(stripes[: grid.size_px], (grid.size_px, 1)), 1)
+        file.write(codes, 1)
 
 
 def _as_in_v1(

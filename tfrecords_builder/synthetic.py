@@ -39,7 +39,9 @@ def draw_pixels(
       random: Source of randomness.
 
     Returns:
-      Band name -> (size, size) array in the dtype and unit of its grid.
+      Band name -> (size, size) array in the dtype and unit of its grid; and
+      "reference_map", the code of the label that each pixel was drawn with,
+      `bigearthnet.CLC_UNLABELLED` for the background.
     """
     size_px = bigearthnet.GRIDS["s1"].size_px
     regions = _draw_regions(len(labels) + 1, size_px=size_px, random=random)
@@ -73,7 +75,20 @@ def draw_pixels(
     for band in bigearthnet.GRIDS["s2_10m"].bands:
         # Multiplied, so that rows and blocks leave the mean as it is.
         pixels[band] *= 1 + contrast
-    return {band: _quantise(band, values) for band, values in pixels.items()}
+    return {
+        band: _quantise(band, values) for band, values in pixels.items()
+    } | {"reference_map": _codes(labels, regions)}
+
+
+def _codes(labels: list[str], regions: np.ndarray) -> np.ndarray:
+    """Which class a pixel has: (regions, size, size) bool -> (size, size)."""
+    code_of = dict(
+        zip(bigearthnet.CLASSES_43, bigearthnet.CLC_CODES_43, strict=True)
+    )
+    codes = [bigearthnet.CLC_UNLABELLED, *map(code_of.__getitem__, labels)]
+    return np.array(codes, bigearthnet.REFERENCE_MAP.dtype)[
+        regions.argmax(axis=0)
+    ]
 
 
 def _draw_regions(
