@@ -64,6 +64,7 @@ class Layout:
       maps: Of the reference maps, which an archive may lack; None: there are
         none.
       tar_suffixes: Of tarballs, plain and as downloaded.
+      tables: Names of the files beside the folders that list the pairs.
     """
 
     version: str
@@ -71,6 +72,7 @@ class Layout:
     sensors: Mapping[str, SensorLayout]
     maps: SensorLayout | None
     tar_suffixes: tuple[str, ...]
+    tables: tuple[str, ...]
 
     @property
     def all_layouts(self) -> dict[str, SensorLayout]:
@@ -118,6 +120,7 @@ V1 = Layout(
     },
     maps=None,
     tar_suffixes=(".tar", ".tar.gz"),
+    tables=(),
 )
 V2 = Layout(
     version="v2",
@@ -150,6 +153,10 @@ V2 = Layout(
         largest_tar_bytes=20_000_000_000,
     ),
     tar_suffixes=(".tar", ".tar.zst"),
+    tables=(
+        "metadata.parquet",
+        "metadata_for_patches_with_snow_cloud_or_shadow.parquet",
+    ),
 )
 LAYOUTS = types.MappingProxyType({x.version: x for x in (V1, V2)})
 
