@@ -162,6 +162,8 @@ LAYOUTS = types.MappingProxyType({x.version: x for x in (V1, V2)})
 
 # A hint is not worth reading half a million names.
 _MOST_LOOKED_AT = 200
+# How other programs end the names of GeoTIFFs, in lower case.
+_TIFF = ("tif", "tiff")
 # What systems put next to folders.
 _HIDDEN = (".", "__MACOSX")
 # An archive that holds this file holds generated pixels.
@@ -171,6 +173,12 @@ SYNTHETIC_MARKER = "SYNTHETIC.txt"
 def band_name(patch_name: str, band: str) -> str:
     """Returns the name of the GeoTIFF of a band."""
     return f"{patch_name}_{band}.tif"
+
+
+def usual_name(file_name: str) -> str:
+    """Returns the name with .tif where it ends in .tiff, .TIF or .TIFF."""
+    stem, dot, suffix = file_name.rpartition(".")
+    return f"{stem}.tif" if dot and suffix.lower() in _TIFF else file_name
 
 
 def json_name(patch_name: str) -> str:
