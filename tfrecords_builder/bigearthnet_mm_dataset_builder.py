@@ -164,7 +164,7 @@ class Builder(tfds_internals.SplitWriter):
             homepage="https://bigearth.net",
             license="CDLA-Permissive-1.0",
             metadata=tfds.core.MetadataDict(
-                synthetic=False, part=self._part.description
+                synthetic=False, has_maps=False, part=self._part.description
             ),
         )
         return tfds_internals.described_here(info)
@@ -269,6 +269,11 @@ class Builder(tfds_internals.SplitWriter):
             archive_dir, layout=layout.LAYOUTS[self.version_name]
         )
         official = known_pairs.read(self.version_name, archive_dir)
+        # Records are verified by them, where the archive may be out of reach.
+        for name in layout.LAYOUTS[self.version_name].tables:
+            (self.data_path / name).write_bytes(
+                (archive_dir / name).read_bytes()
+            )
         archive = open_archive.open_archive(
             archive_dir,
             version=self.version_name,
@@ -281,6 +286,7 @@ class Builder(tfds_internals.SplitWriter):
             ),
             scratch_dir=self._scratch_dir,
         )
+        self.info.metadata["has_maps"] = layout.MAPS in archive.sources
         return archive, official
 
     @property

@@ -10,15 +10,12 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
 
-from ben_tf import bigearthnet
 from ben_tf import files
 from ben_tf.archive import inventory
 from ben_tf.archive import official_lists
 
 # Enough to see what is wrong.
 _NUM_SHOWN = 10
-# What lacks more of the official pairs than this is a part of them.
-_MOST_MISSING = bigearthnet.NUM_PATCHES // 2
 
 
 class FaultList:
@@ -59,7 +56,7 @@ class FaultList:
           reason: Of a pair, a sentence without its subject.
         """
         names = sorted(names)
-        if not is_part(len(names)):
+        if not is_part(len(names), len(official)):
             for name in names:
                 self.note(inventory.Fault("missing", name, reason))
             return
@@ -69,9 +66,9 @@ class FaultList:
             self.note(inventory.Fault("missing", split, text), number)
 
 
-def is_part(num_missing: int) -> bool:
+def is_part(num_missing: int, num_official: int) -> bool:
     """Whether so many missing pairs mean that only a part is there."""
-    return num_missing > _MOST_MISSING
+    return num_missing > num_official // 2
 
 
 @contextlib.contextmanager

@@ -12,17 +12,26 @@ from ben_tf import bigearthnet
 from ben_tf import errors
 from ben_tf.archive import footprints
 from ben_tf.archive import inventory
+from ben_tf.archive import layout
 from ben_tf.archive import official_lists
 from ben_tf.archive import plausibility
 from ben_tf.data import tfrecord_files
 from tfrecords_builder import record_features
 
-# Of the times in names only the date is true: some are seconds off, or have a
-# 61st second.
-_DATE_DIGITS = 8
+# Version of BigEarthNet -> how much of the times in names is true. In v1.0 the
+# date: some are seconds off, or have a 61st second. In v2.0 all, since the
+# records have their times from there.
+_TRUE_CHARACTERS = {
+    layout.V1.version: len("20170613"),
+    layout.V2.version: len("20170613T101031"),
+}
 # Places computed from names are exact for all patches that were compared, but
 # not all were.
 _FARTHEST_M = bigearthnet.PATCH_SIZE_M
+
+
+# The feature that v2.0 alone has pixels in.
+_MAP = "reference_map"
 
 
 class ShardTask(NamedTuple):
@@ -37,6 +46,18 @@ class ShardTask(NamedTuple):
     path: str
     split: str
     num_records: int
+
+
+class Dataset(NamedTuple):
+    """What all records of a dataset have in common.
+
+    Attributes:
+      version: Of BigEarthNet, a key of `layout.LAYOUTS`.
+      has_maps: Whether its archive had reference maps.
+    """
+
+    version: str
+    has_maps: bool
 
 
 class FoundRecord(NamedTuple):
@@ -70,9 +91,8 @@ class ShardFindings(NamedTuple):
     faults: list[inventory.Fault]
 
 
-def check_shard(task: ShardTask, shared: None) -> ShardFindings:
+def check_shard(task: ShardTask, dataset: Dataset) -> ShardFindings:
     """Reads a file and checks each record; what a worker process runs."""
-    del shared
     file_name = os.path.basename(task.path)
     records = []
     faults = []
@@ -80,7 +100,7 @@ def check_shard(task: ShardTask, shared: None) -> ShardFindings:
     try:
         for frame in tfrecord_files.frames(task.path):
             found, of_record = _check_frame(
-                frame, f"{file_name}/record {num_read}", task
+                frame, f"{file_name}/record {num_read}", task, dataset
             )
             num_read += 1
             faults += of_record
@@ -93,7 +113,10 @@ def check_shard(task: ShardTask, shared: None) -> ShardFindings:
 
 
 def _check_frame(
-    frame: tfrecord_files.Frame, place: str, task: ShardTask
+    frame: tfrecord_files.Frame,
+    place: str,
+    task: ShardTask,
+    dataset: Dataset,
 ) -> tuple[FoundRecord | None, list[inventory.Fault]]:
     reasons = []
     values: Mapping[str, Sequence] = {}
@@ -104,7 +127,7 @@ def _check_frame(
             "is damaged: its checksum is another than when it was written."
         )
     try:
-        values = record_features.parse(data)
+        values = record_features.parse(data, dataset.version)
         name = values["patch_name"][0].decode()
         place = f"{os.path.basename(task.path)}/{name[:100]}"
     except UnicodeDecodeError:
@@ -121,34 +144,43 @@ def _check_frame(
         return None, faults
     patch = None
     if is_intact:
-        faults += _faults_of(values, place)
+        faults += _faults_of(values, place, dataset)
         patch = None if faults else _describe(values, task.split)
     return FoundRecord(place, name, is_intact, patch), faults
 
 
 def _faults_of(
-    values: Mapping[str, Sequence], place: str
+    values: Mapping[str, Sequence], place: str, dataset: Dataset
 ) -> Iterator[inventory.Fault]:
     """Yields what is wrong with a record.
 
     Args:
       values: From `record_features.parse`; the name is UTF-8.
       place: The file and the name.
+      dataset: Of all records.
     """
-    for name, grid in bigearthnet.GRIDS.items():
+    arrays = {
+        **bigearthnet.GRIDS,
+        **{name: bigearthnet.REFERENCE_MAP for name in values.keys() & {_MAP}},
+    }
+    for name, grid in arrays.items():
         try:
-            _check_grid(values[name][0], grid, f"{place}/{name}")
+            pixels = _pixels(values[name][0], grid, f"{place}/{name}")
+            if name == _MAP:
+                _check_map(pixels, dataset.has_maps, f"{place}/{name}")
+            else:
+                _check_grid(pixels, grid, f"{place}/{name}")
         except errors.ArchiveError as error:
             yield inventory.Fault("broken", error.place, error.reason)
     for reason in (
-        *_label_reasons(values["labels_43"], values["labels_19"]),
+        *_label_reasons(values, dataset.version),
         *_range_reasons(values),
-        *_name_reasons(values),
+        *_name_reasons(values, _TRUE_CHARACTERS[dataset.version]),
     ):
         yield inventory.Fault("broken", place, reason)
 
 
-def _check_grid(data: bytes, grid: bigearthnet.Grid, place: str) -> None:
+def _pixels(data: bytes, grid: bigearthnet.Grid, place: str) -> np.ndarray:
     expected = int(np.prod(grid.shape)) * np.dtype(grid.dtype).itemsize
     if len(data) != expected:
         raise errors.ArchiveError(
@@ -156,7 +188,20 @@ def _check_grid(data: bytes, grid: bigearthnet.Grid, place: str) -> None:
             f"has another size than its grid. Expected {expected:,} bytes, for "
             f"{grid.shape} {grid.dtype}. Received: {len(data):,}",
         )
-    pixels = np.frombuffer(data, grid.dtype).reshape(grid.shape)
+    return np.frombuffer(data, grid.dtype).reshape(grid.shape)
+
+
+def _check_map(codes: np.ndarray, has_maps: bool, place: str) -> None:
+    plausibility.check_map(codes, place)
+    if has_maps and not codes.any():
+        raise errors.ArchiveError(
+            place,
+            "holds nothing but 0, which is no data. Expected a map, as the "
+            "archive that it was built of had them.",
+        )
+
+
+def _check_grid(pixels: np.ndarray, grid: bigearthnet.Grid, place: str) -> None:
     bands = [pixels[..., index] for index in range(len(grid.bands))]
     for band, name in zip(bands, grid.bands, strict=True):
         plausibility.check_band(band, grid.sensor, f"{place}/{name}")
@@ -164,9 +209,17 @@ def _check_grid(data: bytes, grid: bigearthnet.Grid, place: str) -> None:
 
 
 def _label_reasons(
-    labels_43: Sequence[int], labels_19: Sequence[int]
+    values: Mapping[str, Sequence], version: str
 ) -> Iterator[str]:
+    labels_43, labels_19 = values["labels_43"], values["labels_19"]
+    nomenclatures = bigearthnet.NOMENCLATURES[version]
     for num_classes, labels in ((43, labels_43), (19, labels_19)):
+        if labels and num_classes not in nomenclatures:
+            yield (
+                f"has labels_{num_classes}. Expected none in {version} of "
+                f"BigEarthNet. Received: {list(labels)[:50]}"
+            )
+            return
         if not all(label in range(num_classes) for label in labels):
             yield (
                 f"has a label out of range. Expected labels_{num_classes} from "
@@ -176,8 +229,11 @@ def _label_reasons(
         if len(set(labels)) != len(labels):
             yield f"has a label twice. Received: {list(labels)[:50]}"
             return
-    if not labels_43:
-        yield "has no label. Expected at least one of the 43 classes."
+    finest = max(nomenclatures)
+    if not values[f"labels_{finest}"]:
+        yield f"has no label. Expected at least one of the {finest} classes."
+    if 43 not in nomenclatures:
+        return
     mapped = bigearthnet.labels_43_to_19(
         bigearthnet.CLASSES_43[label] for label in labels_43
     )
@@ -205,8 +261,15 @@ def _range_reasons(values: Mapping[str, Sequence]) -> Iterator[str]:
             )
 
 
-def _name_reasons(values: Mapping[str, Sequence]) -> Iterator[str]:
-    """Compares place and times with those that the two names hold."""
+def _name_reasons(
+    values: Mapping[str, Sequence], num_characters: int
+) -> Iterator[str]:
+    """Compares place and times with those that the two names hold.
+
+    Args:
+      values: From `record_features.parse`.
+      num_characters: How much of a time in a name is compared.
+    """
     try:
         s1_name = values["s1_name"][0].decode()
         epsg, (left, top) = footprints.footprint_of(s1_name)
@@ -218,9 +281,16 @@ def _name_reasons(values: Mapping[str, Sequence]) -> Iterator[str]:
         )
     else:
         yield from _place_reasons(values, footprint)
-        yield from _time_reasons(values["s1_time"][0], s1_name, "s1_time")
+        yield from _time_reasons(values, "s1_time", s1_name, num_characters)
     s2_name = values["patch_name"][0].decode()
-    yield from _time_reasons(values["s2_time"][0], s2_name, "s2_time")
+    yield from _time_reasons(values, "s2_time", s2_name, num_characters)
+    for name in values.get("v1_name", ()):
+        # Which it must be, the list says.
+        if not name.isascii():
+            yield (
+                "has an unusable v1_name. Expected the name of a patch. "
+                f"Received: {name[:100]!r}"
+            )
 
 
 def _place_reasons(
@@ -240,14 +310,18 @@ def _place_reasons(
         )
 
 
-def _time_reasons(time: bytes, name: str, what: str) -> Iterator[str]:
-    """Compares the date with the one that a patch name holds before its "T"."""
-    before, _, _ = name.partition("T")
-    date = before[-_DATE_DIGITS:].encode()
-    if time[:10].replace(b"-", b"") != date:
+def _time_reasons(
+    values: Mapping[str, Sequence], what: str, name: str, num_characters: int
+) -> Iterator[str]:
+    """Compares a time with the one that a patch name holds around its "T"."""
+    before, _, after = name.partition("T")
+    expected = f"{before[-8:]}T{after}"[:num_characters]
+    received = values[what][0]
+    digits = received.replace(b"-", b"").replace(b":", b"")
+    if digits[:num_characters] != expected.encode():
         yield (
-            f"has another {what} than its name says. Expected the date "
-            f"{date.decode()}. Received: {time[:40]!r}"
+            f"has another {what} than its name says. Expected one that begins "
+            f"with {expected}. Received: {received[:40]!r}"
         )
 
 
@@ -262,4 +336,9 @@ def _describe(
         split=split,
         seasonal_snow=bool(values["seasonal_snow"][0]),
         cloud_or_shadow=bool(values["cloud_or_shadow"][0]),
+        labels_19=tuple(
+            bigearthnet.CLASSES_19[label]
+            for label in sorted(values["labels_19"])
+        ),
+        v1_name=values.get("v1_name", [b""])[0].decode(),
     )

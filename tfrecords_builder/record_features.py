@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from google.protobuf import message
 
 from ben_tf import bigearthnet
+from ben_tf.archive import layout
 from tfrecords_builder import tfds_internals
 
 # Feature -> (kind of its list, number of values; None: any number).
@@ -30,10 +31,23 @@ _FEATURES: Mapping[str, tuple[str, int | None]] = {
     },
     "upper_left": ("float_list", 2),
 }
+# Version of BigEarthNet -> all features of its records.
+_OF_VERSION: Mapping[str, Mapping[str, tuple[str, int | None]]] = {
+    layout.V1.version: _FEATURES,
+    layout.V2.version: {
+        **_FEATURES,
+        "v1_name": ("bytes_list", 1),
+        "reference_map": ("bytes_list", 1),
+    },
+}
 
 
-def parse(data: bytes) -> dict[str, Sequence]:
+def parse(data: bytes, version: str) -> dict[str, Sequence]:
     """Returns the features of a serialized example: name -> its values.
+
+    Args:
+      data: The example.
+      version: Key of `layout.LAYOUTS`, whose features are expected.
 
     Raises:
       ValueError: It is no example, or not one with the features of a pair; the
@@ -43,14 +57,15 @@ def parse(data: bytes) -> dict[str, Sequence]:
         features = tfds_internals.parse_example(data).features.feature
     except message.DecodeError as error:
         raise ValueError("is not a serialized tf.train.Example.") from error
-    if features.keys() != _FEATURES.keys():
-        odd = sorted(features.keys() ^ _FEATURES.keys())
+    expected = _OF_VERSION[version]
+    if features.keys() != expected.keys():
+        odd = sorted(features.keys() ^ expected.keys())
         raise ValueError(
-            f"has other features than a pair. Expected {sorted(_FEATURES)}. "
+            f"has other features than a pair. Expected {sorted(expected)}. "
             f"Missing or surplus: {str(odd)[:200]}."
         )
     values = {}
-    for name, (kind, number) in _FEATURES.items():
+    for name, (kind, number) in expected.items():
         values[name] = getattr(features[name], kind).value
         if number not in (None, len(values[name])):
             raise ValueError(

@@ -5,7 +5,6 @@ import os
 import pathlib
 from collections.abc import Collection
 from collections.abc import Iterator
-from collections.abc import Mapping
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,6 +17,7 @@ from ben_tf import bigearthnet
 from ben_tf import errors
 from ben_tf import files
 from ben_tf.archive import inventory
+from ben_tf.archive import known_pairs
 from ben_tf.archive import layout
 from ben_tf.archive import official_lists
 from ben_tf.data import built_dataset
@@ -28,8 +28,6 @@ from tfrecords_builder import record_check
 from tfrecords_builder import shards
 from tfrecords_builder import verification
 from tfrecords_builder import workers
-
-Official = Mapping[str, official_lists.OfficialPatch]
 
 
 def verify(
@@ -56,23 +54,26 @@ def verify(
     """
     builder = built_dataset.open_dataset(data_dir)
     folder = pathlib.Path(builder.data_path)
-    if builder.info.config_name != layout.V1.version:
+    lies = layout.LAYOUTS.get(builder.info.config_name)
+    if lies is None:
         raise errors.UserError(
-            f"{folder} is {builder.info.config_name} of BigEarthNet. Expected "
-            "v1, the only one whose records are verified so far; those of v2 "
-            "are checked when they are read, and `archive_dir` verifies its "
-            "archive."
+            f"{folder} is no version of BigEarthNet that is known here. "
+            f"Expected {' or '.join(layout.LAYOUTS)}. Received: "
+            f"{builder.info.config_name!r}"
         )
-    official = official_lists.official_patches()
+    official = known_pairs.read(lies.version, folder)
     # Datasets of before do not say so.
     part = builder.info.metadata.get("part", "")
+    dataset = record_check.Dataset(
+        lies.version, bool(builder.info.metadata.get("has_maps"))
+    )
     is_sample = built_dataset.is_synthetic(builder)
     with fault_list.collect(csv_path) as faults:
         tasks, of_files = _plan(builder)
         promised, of_table = _read_table(folder)
         skipped, of_skipped = _read_skipped(folder, official)
         for fault in (
-            *_schema_faults(builder),
+            *_schema_faults(builder, lies),
             *of_files,
             *of_table,
             *of_skipped,
@@ -82,7 +83,7 @@ def verify(
         whole: list[official_lists.OfficialPatch] = []
         there: set[str] = set()
         num_read = 0
-        for findings in _check(tasks, num_workers):
+        for findings in _check(tasks, dataset, num_workers):
             num_read += findings.num_read
             for fault in findings.faults:
                 faults.note(fault)
@@ -92,12 +93,15 @@ def verify(
                     if found.name in known:
                         there.add(found.name)
                     continue
-                unexpected = _unexpected(found, official, promised, there)
+                unexpected = _unexpected(
+                    found, lies.title, official, promised, there
+                )
                 there.add(found.name)
                 if unexpected:
                     faults.note(unexpected)
                 elif found.patch:
-                    whole.append(found.patch)
+                    # Not the record's own words, for which memory would grow.
+                    whole.append(official[found.name])
         expected = there & official.keys() if promised is None else promised
         for name in sorted(expected - there):
             faults.note(inventory.Fault("missing", name, "has no record."))
@@ -114,24 +118,36 @@ def verify(
             [official[name] for name in expected if name in official]
         ),
         csv_path=csv_path,
-        notes=_notes(builder, is_sample, part, len(never_built), len(skipped)),
+        notes=_notes(
+            builder,
+            is_sample,
+            part,
+            (len(never_built), len(official)),
+            len(skipped),
+        ),
     )
 
 
 def _schema_faults(
-    builder: tfds.core.DatasetBuilder,
+    builder: tfds.core.DatasetBuilder, lies: layout.Layout
 ) -> Iterator[inventory.Fault]:
     """Compares what features.json promises with the facts."""
     features = dict(builder.info.features.items())
-    for name, grid in bigearthnet.GRIDS.items():
+    arrays: dict[str, tuple[tuple[int, ...], bigearthnet.Grid]] = {
+        name: (grid.shape, grid) for name, grid in bigearthnet.GRIDS.items()
+    }
+    if lies.maps:
+        grid = bigearthnet.REFERENCE_MAP
+        arrays["reference_map"] = (grid.shape[:2], grid)
+    for name, (expected, grid) in arrays.items():
         found = features.get(name)
         shape = getattr(found, "shape", None)
         dtype = getattr(found, "np_dtype", None)
-        if shape != grid.shape or dtype != np.dtype(grid.dtype):
+        if shape != expected or dtype != np.dtype(grid.dtype):
             yield inventory.Fault(
                 "broken",
                 "features.json",
-                f"has another {name}. Expected {grid.shape} {grid.dtype}. "
+                f"has another {name}. Expected {expected} {grid.dtype}. "
                 f"Received: {shape} {dtype}",
             )
     for name, names in (
@@ -198,7 +214,7 @@ def _read_table(
 
 
 def _read_skipped(
-    folder: pathlib.Path, official: Official
+    folder: pathlib.Path, official: known_pairs.Pairs
 ) -> tuple[set[str], list[inventory.Fault]]:
     """Returns the S2 names of the pairs that were left out on purpose."""
     path = folder / conversion.SKIPPED_FILE
@@ -222,11 +238,16 @@ def _read_skipped(
 
 
 def _check(
-    tasks: Sequence[record_check.ShardTask], num_workers: int | None
+    tasks: Sequence[record_check.ShardTask],
+    dataset: record_check.Dataset,
+    num_workers: int | None,
 ) -> Iterator[record_check.ShardFindings]:
     """Yields what each file holds, with a progress bar."""
     results = workers.run(
-        record_check.check_shard, tasks, shared=None, num_workers=num_workers
+        record_check.check_shard,
+        tasks,
+        shared=dataset,
+        num_workers=num_workers,
     )
     total = sum(task.num_records for task in tasks)
     with tqdm.tqdm(desc="checking", total=total, unit=" pairs") as progress:
@@ -237,7 +258,8 @@ def _check(
 
 def _unexpected(
     found: record_check.FoundRecord,
-    official: Official,
+    title: str,
+    official: known_pairs.Pairs,
     promised: Collection[str] | None,
     there: Collection[str],
 ) -> inventory.Fault | None:
@@ -246,8 +268,8 @@ def _unexpected(
         return inventory.Fault(
             "surplus",
             found.place,
-            "is not a patch of BigEarthNet v1.0. Expected only names on the "
-            "official list.",
+            f"is not a patch of {title}. Expected only names on the official "
+            "list.",
         )
     if found.name in there:
         return inventory.Fault(
@@ -267,7 +289,8 @@ def _unexpected(
             found.patch or official[found.name],
             strict=True,
         )
-        if received != expected
+        # The list of v1.0 has no labels: those of its JSON count.
+        if received != expected and expected != ()
     ]
     if not differences:
         return None
@@ -282,9 +305,18 @@ def _notes(
     builder: tfds.core.DatasetBuilder,
     is_sample: bool,
     part: str,
-    num_never_built: int,
+    never_built: tuple[int, int],
     num_skipped: int,
 ) -> list[str]:
+    """What is so on purpose.
+
+    Args:
+      builder: The dataset.
+      is_sample: Whether it is a sample.
+      part: What part it says it is; "" for the whole.
+      never_built: How many pairs were not built, of how many.
+      num_skipped: How many were left out.
+    """
     notes = [f"Records in {builder.data_path}"]
     if is_sample:
         notes.append(
@@ -296,10 +328,10 @@ def _notes(
             f"This dataset was built of a part of BigEarthNet: {part}. "
             "Expected is what it says it holds."
         )
-    elif fault_list.is_part(num_never_built):
+    elif fault_list.is_part(*never_built):
         notes.append(
-            f"This dataset holds a part of BigEarthNet: {num_never_built:,} "
-            f"of its {bigearthnet.NUM_PATCHES:,} pairs were not built. "
+            f"This dataset holds a part of BigEarthNet: {never_built[0]:,} "
+            f"of its {never_built[1]:,} pairs were not built. "
             "`partial` checks only what it says it holds."
         )
     if num_skipped:

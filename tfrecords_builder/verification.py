@@ -104,7 +104,7 @@ def verify(
         if not (partial or is_sample):
             reason = "is missing with its S1 patch."
             faults.note_missing(missing, official, reason)
-            if fault_list.is_part(len(missing)):
+            if fault_list.is_part(len(missing), len(official)):
                 notes.append(
                     f"This is a part of BigEarthNet: {len(missing):,} of its "
                     f"{len(official):,} pairs are not there. `partial` expects "

@@ -16,7 +16,8 @@ def read(version: str, archive_dir: str | os.PathLike[str]) -> Pairs:
 
     Args:
       version: Key of `layout.LAYOUTS`.
-      archive_dir: Folder of the archive, which holds the tables of v2.0.
+      archive_dir: Folder that holds the `tables` of the version's layout: of
+        the archive, or of a dataset that was built of it.
 
     Raises:
       errors.UserError: A table is missing or damaged.

@@ -64,6 +64,7 @@ class Layout:
       maps: Of the reference maps, which an archive may lack; None: there are
         none.
       tar_suffixes: Of tarballs, plain and as downloaded.
+      tables: Names of the files beside the folders that list the pairs.
     """
 
     version: str
@@ -71,6 +72,7 @@ class Layout:
     sensors: Mapping[str, SensorLayout]
     maps: SensorLayout | None
     tar_suffixes: tuple[str, ...]
+    tables: tuple[str, ...]
 
     @property
     def all_layouts(self) -> dict[str, SensorLayout]:
@@ -118,6 +120,7 @@ V1 = Layout(
     },
     maps=None,
     tar_suffixes=(".tar", ".tar.gz"),
+    tables=(),
 )
 V2 = Layout(
     version="v2",
@@ -150,11 +153,17 @@ V2 = Layout(
         largest_tar_bytes=20_000_000_000,
     ),
     tar_suffixes=(".tar", ".tar.zst"),
+    tables=(
+        "metadata.parquet",
+        "metadata_for_patches_with_snow_cloud_or_shadow.parquet",
+    ),
 )
 LAYOUTS = types.MappingProxyType({x.version: x for x in (V1, V2)})
 
 # A hint is not worth reading half a million names.
 _MOST_LOOKED_AT = 200
+# How other programs end the names of GeoTIFFs, in lower case.
+_TIFF = ("tif", "tiff")
 # What systems put next to folders.
 _HIDDEN = (".", "__MACOSX")
 # An archive that holds this file holds generated pixels.
@@ -164,6 +173,12 @@ SYNTHETIC_MARKER = "SYNTHETIC.txt"
 def band_name(patch_name: str, band: str) -> str:
     """Returns the name of the GeoTIFF of a band."""
     return f"{patch_name}_{band}.tif"
+
+
+def usual_name(file_name: str) -> str:
+    """Returns the name with .tif where it ends in .tiff, .TIF or .TIFF."""
+    stem, dot, suffix = file_name.rpartition(".")
+    return f"{stem}.tif" if dot and suffix.lower() in _TIFF else file_name
 
 
 def json_name(patch_name: str) -> str:

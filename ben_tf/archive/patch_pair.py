@@ -100,13 +100,7 @@ def read_map(
         maps.read_file(patch_name, file_name), place=place, grid=grid
     )
     _check_place(raster, footprint, place)
-    codes = np.unique(raster.pixels).tolist()
-    if unknown := set(codes) - bigearthnet.CLC_CODES:
-        raise errors.ArchiveError(
-            place,
-            f"holds {min(unknown)}, which is no code of CORINE Land Cover. "
-            "Expected codes of level 3, 111 to 523, or 999.",
-        )
+    plausibility.check_map(raster.pixels, place)
     return raster.pixels
 
 

@@ -26,13 +26,17 @@ class Source(Protocol):
         """Returns the names of the patches, in any order."""
 
     def file_names(self, patch_name: str) -> Iterable[str]:
-        """Returns the names of the files of a patch, in any order."""
+        """Returns the names of the files of a patch, in any order.
+
+        GeoTIFFs end in .tif here, whatever their names end in.
+        """
 
     def read_file(self, patch_name: str, file_name: str) -> bytes:
-        """Returns a whole file.
+        """Returns a whole file, by a name from `file_names`.
 
         Raises:
-          errors.ArchiveError: It is missing, unreadable or too large.
+          errors.ArchiveError: It is missing, unreadable, too large, or there
+            twice, as .tif and .tiff.
         """
 
 
@@ -70,6 +74,8 @@ class FolderSource:
         """
         self._folder = os.fspath(folder)
         self._layout = sensor_layout or _SIDE_BY_SIDE
+        # Of the patch read last, whose files are read one after the other.
+        self._unusual: tuple[str, dict[str, list[str]]] = ("", {})
 
     def patch_names(self) -> list[str]:
         """Returns the names of all entries that are not hidden.
@@ -94,7 +100,34 @@ class FolderSource:
 
     def file_names(self, patch_name: str) -> list[str]:
         """Returns the names of all entries that are not hidden."""
-        return self._visible_names(self._layout.place_of(patch_name))
+        names = self._visible_names(self._layout.place_of(patch_name))
+        return sorted(set(map(layout.usual_name, names)))
+
+    def _name_on_disk(self, patch_name: str, file_name: str) -> str:
+        """The name of a GeoTIFF with its own suffix.
+
+        Raises:
+          errors.ArchiveError: There are two.
+        """
+        if self._unusual[0] != patch_name:
+            found: dict[str, list[str]] = {}
+            place = self._layout.place_of(patch_name)
+            names = self._visible_names(place)
+            for name in names:
+                usual = layout.usual_name(name)
+                if usual != name:
+                    found.setdefault(usual, []).append(name)
+            for usual in found.keys() & set(names):
+                found[usual].append(usual)
+            self._unusual = (patch_name, found)
+        candidates = self._unusual[1].get(file_name, [file_name])
+        if len(candidates) > 1:
+            raise errors.ArchiveError(
+                f"{self._layout.place_of(patch_name)}/{file_name}",
+                f"is ambiguous: there are {' and '.join(sorted(candidates))}. "
+                "Keep the right one.",
+            )
+        return candidates[0]
 
     def _visible_names(self, place: str) -> list[str]:
         try:
@@ -104,7 +137,8 @@ class FolderSource:
 
     def read_file(self, patch_name: str, file_name: str) -> bytes:
         """Returns a whole file; see `Source.read_file`."""
-        place = f"{self._layout.place_of(patch_name)}/{file_name}"
+        name = self._name_on_disk(patch_name, file_name)
+        place = f"{self._layout.place_of(patch_name)}/{name}"
         try:
             with open(
                 f"{self._folder}/{place}",

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ben_tf import bigearthnet
 from ben_tf import errors
 
 # BigEarthNet's own lie between -75.1 and 34.6 dB.
@@ -112,6 +113,25 @@ def check_grid(
             f"has {bands[0].shape[0]} x {bands[0].shape[1]} bands without a "
             f"value above {brightest}. Expected reflectance x 10,000, about 0 "
             "to 10,000, not from 0 to 1.",
+        )
+
+
+def check_map(codes: np.ndarray, place: str) -> None:
+    """Refuses a reference map that holds what is no class.
+
+    Args:
+      codes: Any shape, uint16.
+      place: The file, for the message.
+
+    Raises:
+      errors.ArchiveError: A pixel holds no code of CORINE Land Cover.
+    """
+    found = np.unique(codes).tolist()
+    if unknown := set(found) - bigearthnet.CLC_CODES:
+        raise errors.ArchiveError(
+            place,
+            f"holds {min(unknown)}, which is no code of CORINE Land Cover. "
+            "Expected codes of level 3, 111 to 523, or 999.",
         )
 
 

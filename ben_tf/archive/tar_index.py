@@ -120,7 +120,10 @@ def make(
         if len(parts) == depth + 1:
             continue
         file_name = parts[-1]
-        column = column_of.get(file_name.removeprefix(patch_name))
+        ending = file_name.removeprefix(patch_name)
+        column = column_of.get(ending)
+        if column is None:
+            column = column_of.get(layout.usual_name(ending))
         if column is None or offset is None:
             num_surplus += 1
             if num_surplus > _MAX_SURPLUS:
@@ -128,7 +131,7 @@ def make(
             surplus.setdefault(patch_name, []).append(file_name)
             continue
         if rows["offset"][row, column]:
-            raise _refused(path, "there twice")
+            raise _refused(path, "there twice, perhaps as .tif and .tiff")
         rows["offset"][row, column] = offset
         rows["size"][row, column] = size
         keep(offset, size)

@@ -19,10 +19,10 @@ from pyarrow import parquet
 from ben_tf import bigearthnet
 from ben_tf import errors
 from ben_tf import files
+from ben_tf.archive import layout
 from ben_tf.archive import official_lists
 
-TABLE = "metadata.parquet"
-FLAGGED_TABLE = "metadata_for_patches_with_snow_cloud_or_shadow.parquet"
+TABLE, FLAGGED_TABLE = layout.V2.tables
 # Column -> its type; the tables may have more.
 COLUMNS = types.MappingProxyType(
     {
@@ -55,7 +55,8 @@ def read(
     is theirs. Country differs from that in v1.0 for 467 patches.
 
     Args:
-      archive_dir: Folder that holds both tables.
+      archive_dir: Folder that holds both tables, of an archive or of a dataset
+        that was built of it.
 
     Raises:
       errors.UserError: A table is missing, damaged, or holds what no table of
@@ -154,7 +155,8 @@ def _read(path: pathlib.Path) -> list[list]:
     except FileNotFoundError as error:
         raise errors.UserError(
             f"No file {path}. Expected the tables {TABLE} and {FLAGGED_TABLE} "
-            f"of BigEarthNet v2.0 beside its folders or tarballs. {_REMEDY}"
+            f"of BigEarthNet v2.0 beside its folders or tarballs, and beside "
+            f"the records built of them. {_REMEDY}"
         ) from error
     except (KeyError, ValueError, pa.ArrowException) as error:
         raise errors.UserError(

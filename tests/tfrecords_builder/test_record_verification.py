@@ -16,7 +16,9 @@ from pyarrow import parquet
 from ben_tf import bigearthnet
 from ben_tf import errors
 from ben_tf.archive import official_lists
+from ben_tf.archive import parts
 from ben_tf.data import tfrecord_files
+from tfrecords_builder import dataset
 from tfrecords_builder import record_verification
 from tfrecords_builder import verification
 
@@ -26,11 +28,21 @@ TEST = "bigearthnet_mm-test.tfrecord-00000-of-00001"
 HEADER = 12
 
 
+def copied(data_dir, tmp_path, version) -> pathlib.Path:
+    part = pathlib.Path("bigearthnet_mm", version, "1.0.0")
+    return shutil.copytree(data_dir / part, tmp_path / "data" / part)
+
+
 @pytest.fixture
 def copy(data_dir, tmp_path) -> pathlib.Path:
     """The folder of a dataset that may be damaged."""
-    part = pathlib.Path("bigearthnet_mm", "v1", "1.0.0")
-    return shutil.copytree(data_dir / part, tmp_path / "data" / part)
+    return copied(data_dir, tmp_path, "v1")
+
+
+@pytest.fixture
+def v2_copy(v2_data_dir, tmp_path) -> pathlib.Path:
+    """That of a dataset of v2.0."""
+    return copied(v2_data_dir, tmp_path, "v2")
 
 
 def verify(folder, **kwargs):
@@ -447,3 +459,204 @@ def test_no_dataset_is_a_sentence_and_leaves_no_list(tmp_path):
     with pytest.raises(errors.UserError, match="No dataset found"):
         record_verification.verify(tmp_path, csv_path=tmp_path / "faults.csv")
     assert not list(tmp_path.iterdir())
+
+
+# --- BigEarthNet v2.0 ------------------------------------------------------
+
+
+def test_records_of_v2_are_well(v2_data_dir):
+    report = record_verification.verify(v2_data_dir, num_workers=2)
+    assert report.is_well
+    assert report.num_pairs == 24
+    assert report.counts == report.expected
+    assert all(report.counts["split"][x] for x in bigearthnet.V2_SPLIT_SIZES)
+
+
+def codes(change: Callable[[np.ndarray], np.ndarray]):
+    """Changes the reference map of a record."""
+
+    def edit(feature) -> None:
+        (data,) = feature["reference_map"].bytes_list.value
+        changed = change(np.frombuffer(data, np.uint16).copy())
+        feature["reference_map"].CopyFrom(texts(changed.tobytes()))
+
+    return edit
+
+
+def next_of(name: str, number: int):
+    """Another value of a class or a flag."""
+
+    def edit(feature) -> None:
+        (value,) = feature[name].int64_list.value
+        feature[name].CopyFrom(ints((value + 1) % number))
+
+    return edit
+
+
+def other_label(feature) -> None:
+    labels = list(feature["labels_19"].int64_list.value)
+    free = next(x for x in range(19) if x not in labels)
+    feature["labels_19"].CopyFrom(ints(*labels, free))
+
+
+def second_later(name: str):
+    """Of the times of v2.0 all is in the names, not only the date."""
+
+    def edit(feature) -> None:
+        time = np.datetime64(feature[name].bytes_list.value[0].decode())
+        later = str(time + np.timedelta64(1, "s"))
+        feature[name].CopyFrom(texts(later.encode()))
+
+    return edit
+
+
+V2_CONTENTS = {
+    "map lost": (codes(np.zeros_like), "Expected a map"),
+    "map swapped": (codes(np.ndarray.byteswap), "no code of CORINE Land Cover"),
+    "half a map": (
+        codes(lambda found: found[:7200]),
+        "Expected 28,800 bytes, for (120, 120, 1) uint16. Received: 14,400",
+    ),
+    "map gone": (
+        lambda feature: feature.pop("reference_map"),
+        "other features than a pair",
+    ),
+    "two maps": (
+        put(reference_map=texts(bytes(28_800), bytes(28_800))),
+        "Expected 1 of bytes_list",
+    ),
+    "v1_name gone": (lambda feature: feature.pop("v1_name"), "other features"),
+    "v1_name": (put(v1_name=texts(b"S2A_x")), "Expected v1_name "),
+    "v1_name not UTF-8": (put(v1_name=texts(b"S2\xff")), "unusable v1_name"),
+    "other label": (other_label, "Expected labels_19 ("),
+    "no label": (put(labels_19=ints()), "at least one of the 19 classes"),
+    "label 19": (put(labels_19=ints(19)), "labels_19 from 0 to 18"),
+    "label twice": (put(labels_19=ints(3, 3)), "has a label twice"),
+    "labels_43": (put(labels_43=ints(0)), "Expected none in v2"),
+    "season": (next_of("season", 4), "Expected season "),
+    "country": (next_of("country", 10), "Expected country "),
+    "snow": (next_of("seasonal_snow", 2), "Expected seasonal_snow "),
+    "cloud": (next_of("cloud_or_shadow", 2), "Expected cloud_or_shadow "),
+    "s1_time": (second_later("s1_time"), "another s1_time"),
+    "s2_time": (second_later("s2_time"), "another s2_time"),
+    "EPSG": (put(epsg=ints(0)), "another projection"),
+    "place": (put(upper_left=floats(0, 0)), "lies elsewhere"),
+    "NaN": (pixels("s1", one_pixel(np.nan)), "NaN or infinite dB in 1 "),
+    "no data": (pixels("s2_60m", np.zeros_like), "nothing but 0"),
+}
+
+
+@pytest.mark.parametrize("kind", V2_CONTENTS)
+def test_contents_of_records_of_v2(v2_copy, kind):
+    edit, reason = V2_CONTENTS[kind]
+    examples = read(v2_copy / TRAIN)
+    name = examples[0].features.feature["patch_name"].bytes_list.value[0]
+    edit(examples[0].features.feature)
+    write(v2_copy / TRAIN, examples)
+    report, faults = verify(v2_copy)
+    found = [fault for fault in faults if fault[0] == "broken"]
+    assert len(found) == 1
+    assert reason in found[0][2]
+    assert f"/{name.decode()}" in found[0][1] or "record 0" in found[0][1]
+    assert report.counts["split"]["train"] == len(examples) - 1
+
+
+def test_damaged_files_of_v2(v2_copy):
+    flip(v2_copy / TRAIN, HEADER + 200_000)
+    (v2_copy / TEST).unlink()
+    _, faults = verify(v2_copy)
+    assert any("its checksum is another" in fault[2] for fault in faults)
+    assert any(fault[:2] == ("missing", TEST) for fault in faults)
+
+
+def test_patches_of_v2_that_do_not_belong(v2_copy):
+    """Of v1.0, twice, and in a wrong split."""
+    examples = read(v2_copy / TEST)
+    excluded = v2_copy / "bigearthnet_mm-excluded.tfrecord-00000-of-00001"
+    others = read(excluded)
+    feature = examples[0].features.feature
+    feature["patch_name"].CopyFrom(feature["v1_name"])
+    write(v2_copy / TEST, [*examples, examples[1], others[0]])
+    write(excluded, others[1:])
+    _, faults = verify(v2_copy)
+    reasons = [fault[2] for fault in faults]
+    for reason in (
+        "is not a patch of BigEarthNet v2.0",
+        "is there twice",
+        "split 'excluded' (received: 'test')",
+    ):
+        assert sum(reason in text for text in reasons) == 1, reason
+
+
+def test_empty_maps_are_right_where_the_archive_had_none(v2_copy):
+    for path in v2_copy.glob("*.tfrecord*"):
+        examples = read(path)
+        for example in examples:
+            codes(np.zeros_like)(example.features.feature)
+        write(path, examples)
+    report, _ = verify(v2_copy)
+    assert report.faults.counts["broken"] == 24
+    set_metadata(v2_copy, synthetic=True, has_maps=False)
+    report, _ = verify(v2_copy)
+    assert report.is_well
+
+
+def test_a_build_notes_that_there_were_no_maps(v2_archive_dir, tmp_path):
+    archive = shutil.copytree(v2_archive_dir, tmp_path / "archive")
+    shutil.rmtree(archive / "Reference_Maps")
+    dataset.build(
+        archive_dir=archive,
+        data_dir=tmp_path / "data",
+        version="v2",
+        num_workers=1,
+    )
+    assert record_verification.verify(tmp_path / "data").is_well
+
+
+def test_a_part_of_v2_is_held_to_what_it_says(v2_archive_dir, tmp_path):
+    dataset.build(
+        archive_dir=v2_archive_dir,
+        data_dir=tmp_path / "data",
+        version="v2",
+        part=parts.Part(splits=["train", "excluded"]),
+        num_workers=1,
+    )
+    (info,) = tmp_path.rglob("dataset_info.json")
+    part = "splits train, excluded"
+    set_metadata(info.parent, synthetic=False, part=part, has_maps=True)
+    report, _ = verify(info.parent)
+    assert report.is_well
+    assert f"a part of BigEarthNet: {part}" in verification.summary(report)
+    # Without the word for it, the pairs of the tables are missing.
+    set_metadata(info.parent, synthetic=False, has_maps=True)
+    report, faults = verify(info.parent)
+    assert report.faults.counts["missing"] == 24 - report.num_pairs
+    assert len({fault[0] for fault in faults}) == 1
+    assert report.expected["split"].total() == 24
+    assert verify(info.parent, partial=True)[0].is_well
+
+
+def test_records_of_v2_without_their_tables_are_a_sentence(v2_copy):
+    (v2_copy / "metadata.parquet").unlink()
+    with pytest.raises(errors.UserError, match=r"No file .*metadata.parquet"):
+        verify(v2_copy)
+
+
+def test_a_description_with_another_map(v2_copy):
+    path = v2_copy / "features.json"
+    features = json.loads(path.read_text())
+    tensor = features["featuresDict"]["features"]["reference_map"]["tensor"]
+    tensor["dtype"] = "int16"
+    path.write_text(json.dumps(features))
+    _, faults = verify(v2_copy)
+    assert [fault[:2] for fault in faults] == [("broken", "features.json")]
+    assert "another reference_map" in faults[0][2]
+
+
+def test_another_version_is_a_sentence(v2_copy):
+    path = v2_copy / "dataset_info.json"
+    info = json.loads(path.read_text())
+    info["configName"] = "v3"
+    path.write_text(json.dumps(info))
+    with pytest.raises(errors.UserError, match="Expected v1 or v2"):
+        verify(v2_copy)

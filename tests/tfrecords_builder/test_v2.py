@@ -16,7 +16,6 @@ from ben_tf import bigearthnet
 from ben_tf import errors
 from ben_tf.archive import official_lists
 from tfrecords_builder import dataset
-from tfrecords_builder import record_verification
 from tfrecords_builder import verification
 
 TABLES = (
@@ -169,7 +168,7 @@ def pack(
         with tarfile.open(
             fileobj=packed, mode="w", format=tarfile.GNU_FORMAT
         ) as tar:
-            for path in sorted((archive_dir / name).rglob("*.tif")):
+            for path in sorted((archive_dir / name).rglob("*.[tT]*")):
                 tar.add(path, path.relative_to(archive_dir))
         content = packed.getvalue()
         if suffix == ".tar.zst":
@@ -308,6 +307,54 @@ def test_bands_of_two_places_stop_a_build(archive_dir, tmp_path):
         build_v2(archive_dir, tmp_path)
 
 
-def test_records_of_v2_are_not_verified_yet_and_it_says_so(v2_data_dir):
-    with pytest.raises(errors.UserError, match="Expected v1, the only one"):
-        record_verification.verify(v2_data_dir)
+def test_the_tables_lie_beside_the_records(v2_archive_dir, v2_data_dir):
+    for name in TABLES:
+        (path,) = v2_data_dir.rglob(name)
+        assert path.read_bytes() == (v2_archive_dir / name).read_bytes()
+
+
+# --- Other suffixes of GeoTIFFs --------------------------------------------
+
+
+def rename(archive: pathlib.Path, suffix: str) -> None:
+    for path in archive.rglob("*.tif"):
+        path.rename(path.with_suffix(suffix))
+
+
+@pytest.mark.parametrize("suffix", [".tiff", ".TIF", ".TIFF"])
+@pytest.mark.parametrize("packed", ["", ".tar", ".tar.zst"])
+def test_other_suffixes_give_the_same_records(
+    archive_dir, v2_data_dir, tmp_path, suffix, packed
+):
+    rename(archive_dir, suffix)
+    archive = archive_dir
+    if packed:
+        archive = pack(archive_dir, tmp_path / "tarballs", packed)
+    else:
+        assert verification.verify(archive).is_well
+    build_v2(archive, tmp_path, num_workers=1)
+    paths = list(v2_data_dir.rglob("*.tfrecord-*"))
+    assert paths
+    for path in paths:
+        other = tmp_path / "data" / path.relative_to(v2_data_dir)
+        assert other.read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "ending", ["_B02.tif", "_VV.tif", "_reference_map.tif"]
+)
+@pytest.mark.parametrize("packed", ["", ".tar", ".tar.zst"])
+def test_two_suffixes_of_one_band_are_ambiguous(
+    archive_dir, tmp_path, ending, packed
+):
+    path = next(archive_dir.rglob(f"*{ending}"))
+    shutil.copy(path, path.with_suffix(".tiff"))
+    archive = archive_dir
+    if packed:
+        archive = pack(archive_dir, tmp_path / "tarballs", packed)
+    else:
+        (fault,) = verification.verify(archive).faults.first
+        assert "is ambiguous" in fault.reason
+    with pytest.raises(errors.UserError, match=r"\.tif and .*\.tiff") as caught:
+        build_v2(archive, tmp_path, num_workers=1)
+    assert path.stem in str(caught.value)
