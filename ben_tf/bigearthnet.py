@@ -12,8 +12,11 @@ lists that the package bigearthnet-common ships.
 """
 
 import dataclasses
+import math
 import types
+import zlib
 from collections.abc import Iterable
+from collections.abc import Mapping
 
 DATASET_NAME = "bigearthnet_mm"
 
@@ -105,12 +108,52 @@ def grid_of_band(band: str) -> Grid:
     )
 
 
-# --- Statistics for standardising (authors' code, BAND_STATS) -------------
+# --- Statistics for standardising ------------------------------------------
 
-# Means and standard deviations over the archive; S2 in reflectance x 10,000,
-# S1 in dB.
-BAND_MEAN = types.MappingProxyType(
-    {
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Statistics:
+    """What brings the bands to mean 0 and standard deviation 1.
+
+    Attributes:
+      name: Whose they are.
+      mean: Band -> mean; S2 in reflectance x 10,000, S1 in dB.
+      std: Band -> standard deviation, in the same units.
+
+    Raises:
+      ValueError: A band is missing or unknown, a number is not finite, or a
+        standard deviation is not positive.
+    """
+
+    name: str
+    mean: Mapping[str, float] = dataclasses.field(hash=False)
+    std: Mapping[str, float] = dataclasses.field(hash=False)
+
+    def __post_init__(self) -> None:
+        bands = set(S1_BANDS + S2_BANDS)
+        if not bands == set(self.mean) == set(self.std):
+            raise ValueError(f"expected a mean and a std of {sorted(bands)}")
+        for band in bands:
+            mean, std = self.mean[band], self.std[band]
+            if not (math.isfinite(mean) and math.isfinite(std) and std > 0):
+                raise ValueError(
+                    f"band {band} has mean {mean} and std {std}, expected "
+                    "finite numbers and a std above 0"
+                )
+
+    def __str__(self) -> str:
+        return self.name
+
+    def __repr__(self) -> str:
+        """Tells apart those of one name, as of two builds."""
+        values = [(x, self.mean[x], self.std[x]) for x in sorted(self.mean)]
+        return f"{self.name!r} (CRC-32 {zlib.crc32(repr(values).encode()):08x})"
+
+
+# Over the archive (authors' code, BAND_STATS).
+PAPER_STATISTICS = Statistics(
+    "paper",
+    mean={
         "B01": 340.76769064,
         "B02": 429.9430203,
         "B03": 614.21682446,
@@ -125,10 +168,8 @@ BAND_MEAN = types.MappingProxyType(
         "B12": 1009.32729131,
         "VV": -12.619993741972035,
         "VH": -19.29044597721542,
-    }
-)
-BAND_STD = types.MappingProxyType(
-    {
+    },
+    std={
         "B01": 554.81258967,
         "B02": 572.41639287,
         "B03": 582.87945694,
@@ -143,7 +184,47 @@ BAND_STD = types.MappingProxyType(
         "B12": 818.86747235,
         "VV": 5.115911777546365,
         "VH": 5.464428464912864,
-    }
+    },
+)
+# Over the training split of v2.0 (ConfigILM 0.7.1, BENv2_utils: those of
+# "120_nearest", which the released weights of v2.0 expect).
+_V2_STATISTICS = Statistics(
+    "v2",
+    mean={
+        "B01": 361.0768,
+        "B02": 438.3721,
+        "B03": 614.0557,
+        "B04": 588.4096,
+        "B05": 942.8433,
+        "B06": 1769.9316,
+        "B07": 2049.5515,
+        "B08": 2193.2920,
+        "B8A": 2235.5566,
+        "B09": 2241.4553,
+        "B11": 1568.2268,
+        "B12": 997.7325,
+        "VV": -12.6439,
+        "VH": -19.3526,
+    },
+    std={
+        "B01": 575.0687,
+        "B02": 607.0269,
+        "B03": 603.2968,
+        "B04": 684.5688,
+        "B05": 738.4327,
+        "B06": 1100.4561,
+        "B07": 1275.8054,
+        "B08": 1369.3717,
+        "B8A": 1356.5441,
+        "B09": 1316.3933,
+        "B11": 1070.1613,
+        "B12": 813.5276,
+        "VV": 5.1335,
+        "VH": 5.5905,
+    },
+)
+STATISTICS = types.MappingProxyType(
+    {"paper": PAPER_STATISTICS, "v2": _V2_STATISTICS}
 )
 
 # --- Classes (paper, section II; order of the authors' label_indices.json) -

@@ -54,6 +54,7 @@ class Description(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
       fingerprint: SHA-256 of all weights, hexadecimal.
       model: Name of the architecture.
       trained_on_synthetic: Whether the weights come from synthetic data.
+      statistics: What the bands are standardised with.
     """
 
     format: Literal[2]
@@ -65,9 +66,11 @@ class Description(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fingerprint: str
     model: str
     trained_on_synthetic: bool
+    # Models of before have none; they were all trained with the paper's.
+    statistics: bigearthnet.Statistics = bigearthnet.PAPER_STATISTICS
 
 
-class ServedModel(Description, frozen=True):
+class ServedModel(Description, frozen=True, kw_only=True):
     """A loaded SavedModel and what it says of itself.
 
     Attributes:
@@ -224,6 +227,7 @@ def save(
         fingerprint=fingerprint(model),
         model=name,
         trained_on_synthetic=trained_on_synthetic,
+        statistics=preprocessing.statistics,
     )
     text = msgspec.json.encode(description).decode()
 

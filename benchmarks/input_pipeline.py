@@ -160,7 +160,10 @@ class LmdbPatches:
                     [table[band] for band in bigearthnet.GRIDS[name].bands],
                     np.float32,
                 )[:, np.newaxis, np.newaxis]
-                for table in (bigearthnet.BAND_MEAN, bigearthnet.BAND_STD)
+                for table in (
+                    bigearthnet.PAPER_STATISTICS.mean,
+                    bigearthnet.PAPER_STATISTICS.std,
+                )
             )
             for name in _GRIDS
         }

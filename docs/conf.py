@@ -132,8 +132,8 @@ myst_substitutions = {
                 f"`{name}`",
                 band,
                 f"{grid.pixel_size_m} m",
-                f"{bigearthnet.BAND_MEAN[band]:.2f}",
-                f"{bigearthnet.BAND_STD[band]:.2f}",
+                f"{bigearthnet.PAPER_STATISTICS.mean[band]:.2f}",
+                f"{bigearthnet.PAPER_STATISTICS.std[band]:.2f}",
             ]
             for name, grid in bigearthnet.GRIDS.items()
             for band in grid.bands

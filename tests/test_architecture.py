@@ -24,10 +24,11 @@ FOUNDATION = {
 }
 ARROWS = {
     "command_line": {"foreign_errors"},
-    "config": set(),
+    "band_statistics": set(),
+    "config": {"band_statistics"},
     "archive": set(),
     "metrics": set(),
-    "data": set(),
+    "data": {"band_statistics"},
     "finite": set(),
     "folder_lock": set(),
     "models": {"data"},
@@ -72,6 +73,7 @@ ARROWS = {
     "tfrecords_builder": {"archive", "command_line", "data", "folder_lock"},
     "train": {"command_line", "config", "training"},
     "evaluate": {"command_line", "evaluation"},
+    "statistics": {"band_statistics", "command_line", "data"},
     "foreign_errors": set(),
     "export": {"command_line", "training"},
     "import_checkpoint": {"command_line", "config", "training"},

@@ -68,7 +68,7 @@ def draw_pixels(
                 shift[band] += (
                     strength
                     * signature.points_db
-                    / bigearthnet.BAND_STD[band]
+                    / bigearthnet.PAPER_STATISTICS.std[band]
                     * (points * region)
                 )
     pixels = {band: _measure(band, shift[band], random) for band in shift}
@@ -143,7 +143,10 @@ def _measure(
     shift = shift.reshape(grid.size_px, factor, grid.size_px, factor).mean(
         axis=(1, 3)
     )
-    mean, std = bigearthnet.BAND_MEAN[band], bigearthnet.BAND_STD[band]
+    mean, std = (
+        bigearthnet.PAPER_STATISTICS.mean[band],
+        bigearthnet.PAPER_STATISTICS.std[band],
+    )
     if grid.sensor == "S1":
         # Speckle of a product with 4.4 looks, multiplicative in power.
         looks = 4.4

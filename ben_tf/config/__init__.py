@@ -91,6 +91,13 @@ class Config:
         "Overwrite VH by VV, as the reader of bigearthnet-models-tf 1.1.1 did "
         "by mistake; only to compare with models trained that way.",
     )
+    statistics: bigearthnet.Statistics = fields.field(  # noqa: RUF009 # A field.
+        bigearthnet.PAPER_STATISTICS,
+        "Means and standard deviations that bands are standardised with: "
+        "'paper', those of the authors' code; 'v2', those published for "
+        "BigEarthNet v2.0; or a file that python -m ben_tf.statistics wrote, "
+        "whose figures the run keeps.",
+    )
     initial_weights: str = fields.field(
         "random",
         "Weights to start from: 'random' (the paper, from scratch) or "
@@ -366,7 +373,7 @@ def _rules(config: Config) -> Iterator[tuple[bool, str, Sequence[str]]]:
 
 def differences_from_default(
     config: Config,
-) -> dict[str, bool | int | float | str]:
+) -> dict[str, bool | int | float | str | bigearthnet.Statistics]:
     """Field -> value for each field that is not at its default."""
     return {
         field.name: getattr(config, field.name)

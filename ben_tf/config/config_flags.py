@@ -6,6 +6,8 @@ from typing import Any
 
 from absl import flags
 
+from ben_tf import band_statistics
+from ben_tf import bigearthnet
 from ben_tf import config as config_lib
 from ben_tf import errors
 from ben_tf import path_flags
@@ -23,6 +25,8 @@ def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
         int: flags.DEFINE_integer,
         float: flags.DEFINE_float,
         str: flags.DEFINE_string,
+        # By their name or their file.
+        bigearthnet.Statistics: path_flags.define_path,
     }
     for field in dataclasses.fields(config_lib.Config):
         text = field.metadata["help"]
@@ -31,17 +35,25 @@ def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
         define_one = define[field.type]
         if field.metadata["is_path"]:
             define_one = path_flags.define_path
-        define_one(field.name, field.default, text, flag_values=flag_values)
+        default = field.default
+        if isinstance(default, bigearthnet.Statistics):
+            default = default.name
+        define_one(field.name, default, text, flag_values=flag_values)
 
 
 def from_flags(
     flag_values: flags.FlagValues = flags.FLAGS,
 ) -> config_lib.Config:
-    """The configuration that the parsed flags describe."""
+    """The configuration that the parsed flags describe.
+
+    Raises:
+      UserError: A value is not allowed, or a file that it names is damaged.
+    """
     values: dict[str, Any] = {
         field.name: flag_values[field.name].value
         for field in dataclasses.fields(config_lib.Config)
     }
+    values["statistics"] = band_statistics.find(values["statistics"])
     return config_lib.Config(**values)
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from ben_tf import bigearthnet
+from ben_tf import errors
 
 # What a model takes. "stacked": S1 as is and one (120, 120, 10) volume of the
 # 10 m and 20 m Sentinel-2 bands (paper, section III). "native": every grid by
@@ -41,23 +42,30 @@ class Preprocessing:
       duplicate_vv: Whether to overwrite VH by VV before VH's statistics
         standardise it, as the authors' reader did (bigearthnet-models-tf
         1.1.1, BigEarthNet.py).
+      statistics: What standardises the bands.
+      upsampling: How coarse bands reach 120 pixels, one of `UPSAMPLINGS`:
+        "cubic", the paper's, or "nearest", that of the weights released with
+        v2.0.
 
     Raises:
-      ValueError: Unknown layout or modality.
+      ValueError: Unknown layout, modality or upsampling.
     """
 
     modality: str = "MM"
     layout: str = "stacked"
     bands_60m: bool | None = None
     duplicate_vv: bool = False
+    statistics: bigearthnet.Statistics = bigearthnet.PAPER_STATISTICS
+    upsampling: str = "cubic"
 
     def __post_init__(self) -> None:
-        modalities = tuple(bigearthnet.MODALITIES)
-        if self.layout not in LAYOUTS or self.modality not in modalities:
-            raise ValueError(
-                f"Expected a layout of {LAYOUTS} and a modality of "
-                f"{modalities}. Received: {self}"
-            )
+        for what, value, allowed in (
+            ("layout", self.layout, LAYOUTS),
+            ("modality", self.modality, bigearthnet.MODALITIES),
+            ("upsampling", self.upsampling, UPSAMPLINGS),
+        ):
+            if value not in allowed:
+                raise errors.unknown(what, value, allowed)
 
     def of(self, modality: str) -> "Preprocessing":
         """The part for one sensor, or for all of them."""
@@ -105,13 +113,15 @@ class Preprocessing:
             vv = inputs["s1"][..., :1]
             inputs["s1"] = tf.concat([vv, vv], axis=-1)
         outputs = {
-            name: standardise(raw, grid=name) for name, raw in inputs.items()
+            name: standardise(raw, grid=name, statistics=self.statistics)
+            for name, raw in inputs.items()
         }
         if self.layout == "stacked" and "s2_10m" in outputs:
             size_px = bigearthnet.GRIDS["s2_10m"].size_px
+            upsample = UPSAMPLINGS[self.upsampling]
             outputs["s2"] = tf.concat(
                 [
-                    upsample_cubic(outputs.pop(name), size=size_px)
+                    upsample(outputs.pop(name), size=size_px)
                     for name in _S2_GRIDS
                     if name in outputs
                 ],
@@ -120,19 +130,22 @@ class Preprocessing:
         return outputs
 
 
-def standardise(raw: tf.Tensor, *, grid: str) -> tf.Tensor:
-    """(raw - mean) / std for each band, with the authors' statistics.
+def standardise(
+    raw: tf.Tensor, *, grid: str, statistics: bigearthnet.Statistics
+) -> tf.Tensor:
+    """(raw - mean) / std for each band.
 
     Args:
       raw: (..., bands), bands as in `bigearthnet.GRIDS[grid]`.
       grid: Name of the grid.
+      statistics: Means and standard deviations.
 
     Returns:
       (..., bands) float32.
     """
     bands = bigearthnet.GRIDS[grid].bands
-    mean = np.array([bigearthnet.BAND_MEAN[x] for x in bands], np.float32)
-    std = np.array([bigearthnet.BAND_STD[x] for x in bands], np.float32)
+    mean = np.array([statistics.mean[x] for x in bands], np.float32)
+    std = np.array([statistics.std[x] for x in bands], np.float32)
     return (tf.cast(raw, tf.float32) - mean) / std
 
 
@@ -159,6 +172,15 @@ def upsample_cubic(images: tf.Tensor, *, size: int) -> tf.Tensor:
     for axis in (2, 1):
         images = _interpolate(images, factor=factor, axis=axis)
     return images
+
+
+def upsample_nearest(images: tf.Tensor, *, size: int) -> tf.Tensor:
+    """Repeats each pixel; arguments and result as of `upsample_cubic`."""
+    factor = size // images.shape[1]
+    return tf.repeat(tf.repeat(images, factor, axis=1), factor, axis=2)
+
+
+UPSAMPLINGS = {"cubic": upsample_cubic, "nearest": upsample_nearest}
 
 
 def _interpolate(images: tf.Tensor, *, factor: int, axis: int) -> tf.Tensor:

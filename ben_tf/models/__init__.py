@@ -71,6 +71,7 @@ def preprocessing_of(
     modality: str = "MM",
     bands_60m: bool | None = None,
     duplicate_vv: bool = False,
+    statistics: bigearthnet.Statistics = bigearthnet.PAPER_STATISTICS,
 ) -> preprocessing_lib.Preprocessing:
     """The preprocessing that a model needs; arguments as in `Preprocessing`.
 
@@ -82,6 +83,7 @@ def preprocessing_of(
         layout=_architecture(name).layout,
         bands_60m=bands_60m,
         duplicate_vv=duplicate_vv,
+        statistics=statistics,
     )
 
 

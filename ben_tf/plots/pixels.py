@@ -56,8 +56,8 @@ def histograms(
         len(values), height=1.55, synthetic=synthetic, file_format="svg"
     ) as (sheet, panels):
         for axes, (band, raw) in zip(panels, values.items(), strict=True):
-            mean = bigearthnet.BAND_MEAN[band]
-            std = bigearthnet.BAND_STD[band]
+            mean = bigearthnet.PAPER_STATISTICS.mean[band]
+            std = bigearthnet.PAPER_STATISTICS.std[band]
             low, high = mean - 4 * std, mean + 4 * std
             if bigearthnet.grid_of_band(band).sensor == "S2":
                 low = 0

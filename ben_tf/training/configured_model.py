@@ -20,6 +20,7 @@ def preprocessing_of(
         modality=config.modality,
         bands_60m={"auto": None, "on": True, "off": False}[config.bands_60m],
         duplicate_vv=config.duplicate_vv,
+        statistics=config.statistics,
     )
 
 

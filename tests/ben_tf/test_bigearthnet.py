@@ -72,7 +72,11 @@ def test_grids_cover_the_patch():
     bands = bigearthnet.S1_BANDS + bigearthnet.S2_BANDS
     assert len(bands) == len(set(bands)) == 14
     assert "B10" not in bands
-    assert set(bigearthnet.BAND_MEAN) == set(bigearthnet.BAND_STD) == set(bands)
+    assert (
+        set(bigearthnet.PAPER_STATISTICS.mean)
+        == set(bigearthnet.PAPER_STATISTICS.std)
+        == set(bands)
+    )
     assert bigearthnet.grid_of_band("B8A") is bigearthnet.GRIDS["s2_20m"]
 
 

@@ -1,5 +1,6 @@
 """The export answers with TensorFlow alone; strangers are refused."""
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -66,6 +67,25 @@ def raw() -> dict[str, np.ndarray]:
         for name, grid in bigearthnet.GRIDS.items()
         if grid.sensor == "S2"
     }
+
+
+def test_the_description_names_the_statistics(model, tmp_path):
+    """And an export of before, without them, was of the paper's."""
+    v2 = bigearthnet.STATISTICS["v2"]
+    folder = saved_model.save(
+        model,
+        tmp_path / "saved_model",
+        preprocessing=dataclasses.replace(PREPROCESSING, statistics=v2),
+        name="small_cnn",
+        trained_on_synthetic=True,
+    )
+    loaded = saved_model.load(folder)
+    assert loaded.statistics == v2
+    text = json.loads(loaded.loaded.describe().numpy())
+    assert text["statistics"]["mean"]["B02"] == 438.3721
+    del text["statistics"]
+    before = msgspec.json.decode(json.dumps(text), type=saved_model.Description)
+    assert before.statistics == bigearthnet.PAPER_STATISTICS
 
 
 def test_answers_equal_the_model(model, folder, raw):

@@ -6,6 +6,7 @@ import json
 import msgspec
 import pytest
 
+from ben_tf import bigearthnet
 from ben_tf import config as config_lib
 from ben_tf import errors
 from ben_tf import workdir as workdir_lib
@@ -82,6 +83,9 @@ def test_another_configuration_is_refused(workdir):
     )
     with pytest.raises(errors.UserError, match="`batch_size` is 16, was 8"):
         workdir.check_same_run(dataclasses.replace(config, batch_size=16))
+    v2 = dataclasses.replace(config, statistics=bigearthnet.STATISTICS["v2"])
+    with pytest.raises(errors.UserError, match=r"'v2' .*, was 'paper'"):
+        workdir.check_same_run(v2)
 
 
 def test_the_data_come_back(workdir):

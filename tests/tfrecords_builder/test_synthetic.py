@@ -22,8 +22,8 @@ def _mean(labels, num_patches=60):
         for band in BANDS:
             totals[band] += pixels[band].mean() / num_patches
     return {
-        band: (totals[band] - bigearthnet.BAND_MEAN[band])
-        / bigearthnet.BAND_STD[band]
+        band: (totals[band] - bigearthnet.PAPER_STATISTICS.mean[band])
+        / bigearthnet.PAPER_STATISTICS.std[band]
         for band in BANDS
     }
 

@@ -6,6 +6,7 @@ import os
 import pytest
 from absl import flags
 
+from ben_tf import bigearthnet
 from ben_tf import config as config_lib
 from ben_tf import errors
 from ben_tf import models
@@ -76,6 +77,19 @@ def test_fields_that_do_not_go_together(fields, expected):
 def test_choices_are_those_of_the_tables(field, table):
     fields = {f.name: f for f in dataclasses.fields(config_lib.Config)}
     assert set(fields[field].metadata["choices"]) == set(table)
+
+
+def test_statistics_by_name_and_by_file(tmp_path):
+    parsed = flags.FlagValues()
+    config_flags.define_flags(parsed)
+    parsed(["program", "--statistics=v2"])
+    v2 = bigearthnet.STATISTICS["v2"]
+    assert config_flags.from_flags(parsed).statistics == v2
+    parsed(["program", f"--statistics={tmp_path / 'x.json'}"])
+    with pytest.raises(errors.UserError, match=r"No file .*x\.json"):
+        config_flags.from_flags(parsed)
+    with pytest.raises(errors.UserError, match="Invalid `statistics`"):
+        config_lib.Config(statistics="v2")
 
 
 def test_flags_give_the_defaults_and_carry_values():

@@ -45,6 +45,34 @@ def test_upsampling_equals_tensorflow_1(height, how):
 
 
 @HOW
+@pytest.mark.parametrize("height", [120, 60, 20])
+def test_nearest_upsampling_equals_tensorflow(height, how):
+    random = np.random.default_rng(1)
+    images = random.normal(size=(2, height, height, 3)).astype(np.float32)
+    ours = _run(
+        preprocessing.upsample_nearest, tf.constant(images), how=how, size=120
+    )
+    theirs = tf.compat.v1.image.resize_nearest_neighbor(images, (120, 120))
+    np.testing.assert_array_equal(ours, theirs)
+
+
+def test_other_statistics_and_upsampling(raw):
+    """The figures of v2.0, typed once more from its source."""
+    prepare = preprocessing.Preprocessing(
+        "S2",
+        statistics=bigearthnet.STATISTICS["v2"],
+        upsampling="nearest",
+    )
+    s2 = prepare(raw)["s2"]
+    b8a = (raw["s2_20m"][..., 3].astype(np.float64) - 2235.5566) / 1356.5441
+    np.testing.assert_allclose(
+        s2[..., 7], b8a.repeat(2, axis=1).repeat(2, axis=2), atol=1e-5
+    )
+    b02 = (raw["s2_10m"][..., 0].astype(np.float64) - 438.3721) / 607.0269
+    np.testing.assert_allclose(s2[..., 0], b02, atol=1e-5)
+
+
+@HOW
 def test_stacked_inputs(raw, how):
     outputs = _run(preprocessing.Preprocessing(bands_60m=True), raw, how=how)
     assert {name: x.shape[1:] for name, x in outputs.items()} == {
@@ -55,23 +83,25 @@ def test_stacked_inputs(raw, how):
     for position, band in enumerate(("B02", "B03", "B04", "B08")):
         expected = (
             raw["s2_10m"][..., position].astype(np.float64)
-            - bigearthnet.BAND_MEAN[band]
-        ) / bigearthnet.BAND_STD[band]
+            - bigearthnet.PAPER_STATISTICS.mean[band]
+        ) / bigearthnet.PAPER_STATISTICS.std[band]
         np.testing.assert_allclose(
             outputs["s2"][..., position], expected, atol=1e-5
         )
     # Even pixels of a cubic doubling are copies.
     expected = (
-        raw["s2_20m"][..., 3].astype(np.float64) - bigearthnet.BAND_MEAN["B8A"]
-    ) / bigearthnet.BAND_STD["B8A"]
+        raw["s2_20m"][..., 3].astype(np.float64)
+        - bigearthnet.PAPER_STATISTICS.mean["B8A"]
+    ) / bigearthnet.PAPER_STATISTICS.std["B8A"]
     assert preprocessing.S2_STACK_BANDS[7] == "B8A"
     np.testing.assert_allclose(
         outputs["s2"][:, ::2, ::2, 7], expected, atol=1e-5
     )
     # The 60 m bands come last; every sixth pixel is a copy.
     expected = (
-        raw["s2_60m"][..., 1].astype(np.float64) - bigearthnet.BAND_MEAN["B09"]
-    ) / bigearthnet.BAND_STD["B09"]
+        raw["s2_60m"][..., 1].astype(np.float64)
+        - bigearthnet.PAPER_STATISTICS.mean["B09"]
+    ) / bigearthnet.PAPER_STATISTICS.std["B09"]
     assert preprocessing.S2_STACK_BANDS[11] == "B09"
     np.testing.assert_allclose(
         outputs["s2"][:, ::6, ::6, 11], expected, atol=1e-5
@@ -87,7 +117,10 @@ def test_the_first_ten_bands_do_not_depend_on_those_of_60_m(raw):
 def test_vh_is_not_vv(raw):
     """The authors' reader returned VV twice (bigearthnet-models-tf 1.1.1)."""
     s1 = preprocessing.Preprocessing("S1")(raw)["s1"]
-    vh = s1[..., 1] * bigearthnet.BAND_STD["VH"] + bigearthnet.BAND_MEAN["VH"]
+    vh = (
+        s1[..., 1] * bigearthnet.PAPER_STATISTICS.std["VH"]
+        + bigearthnet.PAPER_STATISTICS.mean["VH"]
+    )
     np.testing.assert_allclose(vh, raw["s1"][..., 1], rtol=1e-5)
 
 
@@ -97,8 +130,8 @@ def test_vh_is_vv_if_asked_for(raw):
     s1 = preprocessing.Preprocessing("MM", duplicate_vv=True)(raw)["s1"]
     for position, band in enumerate(("VV", "VH")):
         values = (
-            s1[..., position] * bigearthnet.BAND_STD[band]
-            + bigearthnet.BAND_MEAN[band]
+            s1[..., position] * bigearthnet.PAPER_STATISTICS.std[band]
+            + bigearthnet.PAPER_STATISTICS.mean[band]
         )
         np.testing.assert_allclose(
             values, raw["s1"][..., 0], rtol=1e-5, atol=1e-3
@@ -137,9 +170,14 @@ def test_parts_for_one_sensor_make_up_the_whole(raw, layout):
         np.testing.assert_array_equal(outputs[name], values)
 
 
-def test_unknown_layout_is_refused():
-    with pytest.raises(ValueError, match="layout='flat'"):
-        preprocessing.Preprocessing("MM", "flat")
+@pytest.mark.parametrize(
+    "names",
+    [{"modality": "S3"}, {"layout": "flat"}, {"upsampling": "linear"}],
+)
+def test_unknown_names_are_refused(names):
+    ((what, value),) = names.items()
+    with pytest.raises(ValueError, match=f"Unknown {what}.*'{value}'"):
+        preprocessing.Preprocessing(**names)
 
 
 def _symmetries(image: np.ndarray) -> list[bytes]:

@@ -25,7 +25,7 @@ def test_bands_are_drawn_also_when_flat_or_damaged():
 
 def test_histograms_name_bands_and_units():
     values = {
-        band: np.full((3, 3), bigearthnet.BAND_MEAN[band])
+        band: np.full((3, 3), bigearthnet.PAPER_STATISTICS.mean[band])
         for band in (*bigearthnet.S1_BANDS, *bigearthnet.S2_BANDS)
     }
     root = xml.etree.ElementTree.fromstring(

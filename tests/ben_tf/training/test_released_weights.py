@@ -25,8 +25,9 @@ def _as_the_authors_feed_it(raw: dict[str, np.ndarray]) -> np.ndarray:
         values = raw[grid][..., bigearthnet.GRIDS[grid].bands.index(band)]
         statistics = statistics or band
         return (
-            values.astype(np.float64) - bigearthnet.BAND_MEAN[statistics]
-        ) / bigearthnet.BAND_STD[statistics]
+            values.astype(np.float64)
+            - bigearthnet.PAPER_STATISTICS.mean[statistics]
+        ) / bigearthnet.PAPER_STATISTICS.std[statistics]
 
     fine = [standardised("s2_10m", x) for x in ("B04", "B03", "B02", "B08")]
     coarse = [
