@@ -14,6 +14,8 @@ from ben_tf.config import fields
 
 # Networks with the layers of TF-Slim, whose weights others have released.
 SLIM_MODELS = ("vgg16", "vgg19", "resnet50", "resnet101", "resnet152")
+# Those of v2.0, which it released weights of.
+TIMM_MODELS = ("timm_resnet50", "timm_resnet101")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,8 +39,10 @@ class Config:
         "resnet50",
         "Network: the paper's (VGG, ResNet), the authors' K-Branch CNN, or "
         "small_cnn, a small one of ours for laptops and trials, not the "
-        "paper's.",
-        choices=("small_cnn", "k_branch_cnn", *SLIM_MODELS),
+        "paper's; timm_resnet50 and timm_resnet101 are those of BigEarthNet "
+        "v2.0: as timm lays them out, coarse bands brought to 120 pixels by "
+        "repeating pixels.",
+        choices=("small_cnn", "k_branch_cnn", *SLIM_MODELS, *TIMM_MODELS),
     )
     modality: str = fields.field(
         "MM",

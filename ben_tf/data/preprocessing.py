@@ -177,7 +177,9 @@ def upsample_cubic(images: tf.Tensor, *, size: int) -> tf.Tensor:
 def upsample_nearest(images: tf.Tensor, *, size: int) -> tf.Tensor:
     """Repeats each pixel; arguments and result as of `upsample_cubic`."""
     factor = size // images.shape[1]
-    return tf.repeat(tf.repeat(images, factor, axis=1), factor, axis=2)
+    for axis in (2, 1):
+        images = _interleave([images] * factor, axis=axis)
+    return images
 
 
 UPSAMPLINGS = {"cubic": upsample_cubic, "nearest": upsample_nearest}
@@ -206,9 +208,14 @@ def _interpolate(images: tf.Tensor, *, factor: int, axis: int) -> tf.Tensor:
         between.append(
             sum(w * x for w, x in zip(weights, neighbours, strict=True) if w)
         )
-    shape = [-1, *images.shape[1:]]
-    shape[axis] = factor * length
-    return tf.reshape(tf.stack(between, axis + 1), shape)
+    return _interleave(between, axis=axis)
+
+
+def _interleave(images: list[tf.Tensor], *, axis: int) -> tf.Tensor:
+    """The first pixel of each along an axis, then the second, and so on."""
+    shape = [-1, *images[0].shape[1:]]
+    shape[axis] *= len(images)
+    return tf.reshape(tf.stack(images, axis + 1), shape)
 
 
 def _keys_kernel(distance: float, a: float = -0.75) -> float:

@@ -25,19 +25,28 @@ class Architecture:
     Attributes:
       network: Function (inputs, fusion=..., name=...) -> (B, D) features.
       layout: One of `preprocessing.LAYOUTS`.
+      upsampling: One of `preprocessing.UPSAMPLINGS`.
       head_dropout: Share of features to drop in front of the classifier.
     """
 
     network: Callable[..., tf.Tensor]
     layout: str
+    upsampling: str = "cubic"
     head_dropout: float = 0.0
 
 
-def _resnet(*num_units: int) -> Architecture:
-    backbone = functools.partial(resnet.resnet, num_units=num_units)
+def _resnet(
+    *num_units: int,
+    layout: resnet.Layout = resnet.SLIM,
+    upsampling: str = "cubic",
+) -> Architecture:
+    backbone = functools.partial(
+        resnet.resnet, num_units=num_units, layout=layout
+    )
     return Architecture(
         functools.partial(branches.fuse_stacks, backbone=backbone),
         layout="stacked",
+        upsampling=upsampling,
     )
 
 
@@ -62,6 +71,12 @@ MODELS = {
     "resnet50": _resnet(3, 4, 6, 3),
     "resnet101": _resnet(3, 4, 23, 3),
     "resnet152": _resnet(3, 8, 36, 3),
+    "timm_resnet50": _resnet(
+        3, 4, 6, 3, layout=resnet.TIMM, upsampling="nearest"
+    ),
+    "timm_resnet101": _resnet(
+        3, 4, 23, 3, layout=resnet.TIMM, upsampling="nearest"
+    ),
 }
 
 
@@ -84,6 +99,7 @@ def preprocessing_of(
         bands_60m=bands_60m,
         duplicate_vv=duplicate_vv,
         statistics=statistics,
+        upsampling=_architecture(name).upsampling,
     )
 
 

@@ -33,6 +33,9 @@ SIZES = {
     ("resnet50", "S2", "late", 43): 23_618_091,
     ("resnet101", "MM", "early", 19): 42_567_315,
     ("resnet152", "MM", "early", 19): 58_210_963,
+    # timm 0.9.16, 12 channels and 19 outputs.
+    ("timm_resnet50", "MM", "early", 19): 23_575_187,
+    ("timm_resnet101", "MM", "early", 19): 42_567_315,
 }
 
 
