@@ -126,7 +126,7 @@ def test_templates_style_and_script_come_with_the_wheel(fresh_python, tmp_path):
 from ben_tf.pages import page
 empty = page.Table([], [])
 text = page.render("comparison", evaluations={}, reasons={}, headlines=empty,
-                   classes=empty, paper_source="the paper")
+                   classes=empty, published={}, sources=[])
 assert "</html>" in text and "addEventListener" in text and "--ink" in text
 """
     subprocess.run([fresh_python, "-I", "-c", code], cwd=tmp_path, check=True)

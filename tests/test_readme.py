@@ -120,6 +120,8 @@ def test_command_lines_parse(command, arguments, monkeypatch):
     values = _flags(command)
     assert values([command, *shlex.split(arguments)]) == [command]
     if command == "ben_tf.train":
+        if values.statistics.endswith(".json"):
+            values.statistics = "paper"  # An earlier command writes the file.
         config_flags.from_flags(values)  # Refuses values and combinations.
     values.unparse_flags()  # The next command line starts from the defaults.
 

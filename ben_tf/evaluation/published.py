@@ -74,6 +74,8 @@ class Published:
         The one of the same network and sensors; else the first one of the same
         sensors; else the first one of the same network, or of all.
         """
+        # The layout of timm, which publications do not name apart.
+        model = model.removeprefix("timm_")
 
         def fit(name: str) -> tuple[bool, bool]:
             entry = self.entries[name]

@@ -71,7 +71,7 @@ class Data(msgspec.Struct, frozen=True):
     fingerprint: str
 
 
-class Intervals(msgspec.Struct, frozen=True):
+class Intervals(msgspec.Struct, frozen=True, omit_defaults=True):
     """95 % bootstrap intervals; see `metrics.intervals`."""
 
     sample_recall: Interval

@@ -46,7 +46,9 @@ def test_all_rows_and_all_models_are_there():
         assert config.batch_size == (256 if name == "resnet152" else 500)
         assert (config.epochs, config.learning_rate) == (100, 1e-3)
     values = configs.values()
-    assert {x.model for x in values} == set(models.MODELS)
+    # Of which no score on both sensors was published.
+    unpublished = {"timm_resnet101"}
+    assert {x.model for x in values} == set(models.MODELS) - unpublished
     assert {x.modality for x in values} == {"S1", "S2", "MM"}
     assert {x.fusion for x in values} == {"early", "late"}
     assert {x.num_classes for x in values} == {19, 43}

@@ -68,7 +68,7 @@ def test_another_version_is_scored_only_if_asked(
     assert scored.model.trained_on == "bigearthnet_mm/v1/1.0.0"
     assert (
         "trained on v1, with up to 60,886 of these patches"
-        in comparison.reasons(scored)
+        in comparison.reasons(scored, comparison.published_for(scored))
     )
     evaluation.evaluate(workdir=run, data_dir=v2_data_dir, split="excluded")
     with pytest.raises(errors.UserError, match="62,089"):

@@ -45,6 +45,7 @@ def test_names_of_cards_hold_network_and_sensors():
         ("paper", "k_branch_cnn", "MM", "resnet50"),
         ("paper", "vgg19", "S2", "vgg19"),
         ("v2", "resnet50", "S1", "resnet50-s1 v0.2.0"),
+        ("v2", "timm_resnet50", "S1", "resnet50-s1 v0.2.0"),
         ("v2", "small_cnn", "MM", "resnet50-all v0.2.0"),
         ("v2", "resnet50", "S2", "rdnet_base-s2 v0.2.0 (hackelle)"),
     ],

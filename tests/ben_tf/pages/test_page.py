@@ -4,6 +4,7 @@ import base64
 import hashlib
 import pathlib
 import re
+import types
 
 import jinja2
 import pytest
@@ -22,7 +23,8 @@ def _tables(table: page.Table) -> str:
         reasons={ATTACK: [ATTACK]},
         headlines=table,
         classes=page.Table([], []),
-        paper_source="somebody",
+        published={ATTACK: types.SimpleNamespace(whose="somebody")},
+        sources=[],
     )
 
 
