@@ -54,16 +54,29 @@ class DataDescription(msgspec.Struct, frozen=True):
 
     Attributes:
       name: Full name of the dataset, such as "bigearthnet_mm/v1/1.0.0".
-      synthetic: Whether its patches are synthetic.
+      synthetic: Whether its patches are synthetic, or some that the initial
+        weights were trained on.
       patches: Split -> number of patches; empty for imported weights, which
         saw none of ours.
       fingerprint: Of the dataset's records; "" where nobody knew it yet.
+      origins: Names of other datasets that the initial weights were trained
+        on.
     """
 
     name: str
     synthetic: bool
     patches: dict[str, int]
     fingerprint: str = ""
+    origins: tuple[str, ...] = ()
+
+    def after(self, before: Sequence["DataDescription"]) -> "DataDescription":
+        """What a run saw whose weights were trained on others before."""
+        seen = {name for data in before for name in (data.name, *data.origins)}
+        return msgspec.structs.replace(
+            self,
+            synthetic=self.synthetic or any(data.synthetic for data in before),
+            origins=tuple(sorted(seen - {self.name})),
+        )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -79,10 +79,12 @@ def reasons(
     split, num_samples = evaluation.split, evaluation.num_samples
     num_classes = len(evaluation.class_names)
     config = published_lib.config_of(data.name)
-    trained_on = (
-        leakage.version_of(model.trained_on) if model.trained_on else ""
-    )
-    num_seen = leakage.num_shared(trained_on, config, split)
+    # The first is unknown in files of before.
+    seen = {
+        leakage.version_of(name)
+        for name in (model.trained_on, *model.origins)
+        if name
+    }
     sensors = " or ".join(_SENSORS[x] for x in published.modalities)
     differences = {
         "synthetic data": data.synthetic,
@@ -95,9 +97,13 @@ def reasons(
         f"{_SENSORS[model.modality]} instead of {sensors}": (
             model.modality not in published.modalities
         ),
-        f"trained on {trained_on}, with up to {num_seen:,} of these patches": (
-            num_seen > 0
-        ),
+        **{
+            f"trained on {version}, with up to {number:,} of these patches": (
+                number > 0
+            )
+            for version in sorted(seen)
+            for number in [leakage.num_shared(version, config, split)]
+        },
         f"dataset {config} instead of {published.config}": (
             config != published.config
         ),

@@ -58,15 +58,16 @@ def evaluate(
     files.check_writable(run.predictions_file(split))
     builder = built_dataset.open_dataset(data_dir)
     model = saved_model.load(run.saved_model)
-    trained_on = run.read_data().name
+    seen = run.read_data()
     if not allow_leakage:
         # Thresholds that are chosen on training patches say too much as well.
         read = [split, *([_TUNING_SPLIT] if thresholds == "tuned" else [])]
-        leakage.check(
-            leakage.version_of(trained_on),
-            builder.info.config_name,
-            "+".join(read),
-        )
+        for name in (seen.name, *seen.origins):
+            leakage.check(
+                leakage.version_of(name),
+                builder.info.config_name,
+                "+".join(read),
+            )
 
     def predict(name: str) -> predictions.Predictions:
         predicted = predictions.predict(
@@ -91,7 +92,8 @@ def evaluate(
             modality=model.modality,
             fingerprint=model.fingerprint,
             trained_on_synthetic=model.trained_on_synthetic,
-            trained_on=trained_on,
+            trained_on=seen.name,
+            origins=seen.origins,
         ),
         data=results.Data(
             name=builder.info.full_name,

@@ -46,6 +46,8 @@ class Model(msgspec.Struct, frozen=True, omit_defaults=True):
       fingerprint: SHA-256 of its weights.
       trained_on_synthetic: Whether its training patches were synthetic.
       trained_on: Name of the dataset of its training; "" in files of before.
+      origins: Names of other datasets that its initial weights were trained
+        on.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Model(msgspec.Struct, frozen=True, omit_defaults=True):
     fingerprint: str
     trained_on_synthetic: bool
     trained_on: str = ""
+    origins: tuple[str, ...] = ()
 
 
 class Data(msgspec.Struct, frozen=True):

@@ -111,8 +111,24 @@ def _find_imagenet(config: config_lib.Config) -> pathlib.Path:
     return path
 
 
-def _fuse_branches(model: tf.keras.Model, config: config_lib.Config) -> None:
-    """Joins two networks; their classifiers begin as the mean of logits."""
+def trained_on(
+    config: config_lib.Config,
+) -> list[workdir_lib.DataDescription]:
+    """What the initial weights saw of BigEarthNet.
+
+    Raises:
+      UserError: `branch_workdirs` names a folder without a run.
+    """
+    if not config.branch_workdirs:
+        return []
+    runs = [workdir_lib.Workdir(x) for x in _branch_folders(config)]
+    for run in runs:
+        run.read_config()  # Says what is wrong with a folder without a run.
+    return [run.read_data() for run in runs]
+
+
+def _branch_folders(config: config_lib.Config) -> list[str]:
+    """The workdirs of Sentinel-1 and of Sentinel-2."""
     folders = [x.strip() for x in config.branch_workdirs.split(",")]
     if len(folders) != 2:
         raise errors.UserError(
@@ -120,7 +136,13 @@ def _fuse_branches(model: tf.keras.Model, config: config_lib.Config) -> None:
             f"and Sentinel-2: FOLDER,FOLDER. Received: "
             f"{config.branch_workdirs!r}"
         )
+    return folders
+
+
+def _fuse_branches(model: tf.keras.Model, config: config_lib.Config) -> None:
+    """Joins two networks; their classifiers begin as the mean of logits."""
     heads = {}
+    folders = _branch_folders(config)
     for sensor, folder in zip(("S1", "S2"), folders, strict=True):
         branch = _read_branch(sensor, folder, config)
         for layer in branch.layers:
@@ -144,7 +166,7 @@ def _read_branch(
     own_option = {"S1": "duplicate_vv", "S2": "bands_60m"}[sensor]
     expected = {"modality": sensor} | {
         name: getattr(config, name)
-        for name in ("model", "num_classes", own_option)
+        for name in ("model", "num_classes", "statistics", own_option)
     }
     wrong = [
         f"`{name}={getattr(branch_config, name)}`, expected {value}"

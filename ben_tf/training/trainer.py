@@ -17,6 +17,7 @@ from ben_tf.training import devices as devices_lib
 from ben_tf.training import dry_run as dry_run_lib
 from ben_tf.training import exports
 from ben_tf.training import fitting
+from ben_tf.training import initial_weights
 from ben_tf.training import runs
 
 
@@ -63,7 +64,12 @@ def _train(
         checkpoint_files.mend(workdir.last_checkpoints)
         checkpoint_files.mend(workdir.best_checkpoints)
         # Refuses other records, before config.json names their folder.
-        workdir.write_data(_describe(builder))
+        before = (
+            [workdir.read_data()]
+            if workdir.data_file.exists()
+            else initial_weights.trained_on(config)
+        )
+        workdir.write_data(_describe(builder).after(before))
         workdir.write_config(config)
     run = runs.make_run(
         config,

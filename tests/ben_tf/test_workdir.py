@@ -203,3 +203,16 @@ def test_a_history_may_begin_later_and_hold_nan(workdir):
         {"epoch": "3", "loss": "nan", "f1": ""},
         {"epoch": "4", "loss": "0.5", "f1": "inf"},
     ]
+
+
+def test_what_was_seen_before_is_remembered():
+    v2 = msgspec.structs.replace(DATA, name="v2", synthetic=False, origins=())
+    v1 = msgspec.structs.replace(
+        DATA, name="v1", synthetic=True, origins=("v0",)
+    )
+    assert v2.after([]) == v2
+    after = v2.after([v1, v2])
+    assert after.origins == ("v0", "v1")
+    assert after.synthetic
+    # A run that is resumed comes after itself.
+    assert v2.after([after]) == after

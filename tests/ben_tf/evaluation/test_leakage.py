@@ -2,10 +2,12 @@
 
 import shutil
 
+import msgspec
 import pytest
 
 from ben_tf import bigearthnet
 from ben_tf import errors
+from ben_tf import workdir as workdir_lib
 from ben_tf.evaluation import comparison
 from ben_tf.evaluation import evaluation
 from ben_tf.evaluation import leakage
@@ -83,3 +85,26 @@ def test_another_version_is_scored_only_if_asked(
 def test_scores_of_before_do_not_say_what_the_model_was_trained_on():
     model = results.Model("resnet50", "MM", "ab", trained_on_synthetic=False)
     assert model.trained_on == ""
+
+
+def test_what_initial_weights_saw_counts_as_well(
+    workdir, v2_data_dir, tmp_path
+):
+    """A run on v2 that began with weights of v1."""
+    copy = tmp_path / "run"
+    shutil.copytree(workdir, copy)
+    run = workdir_lib.Workdir(copy)
+    of_v1 = run.read_data()
+    of_v2 = msgspec.structs.replace(of_v1, name="bigearthnet_mm/v2/1.0.0")
+    run.data_file.unlink()
+    run.write_data(of_v2.after([of_v1]))
+    with pytest.raises(errors.UserError, match=r"trained on v1 .* 60,886"):
+        evaluation.evaluate(workdir=copy, data_dir=v2_data_dir)
+    scored = evaluation.evaluate(
+        workdir=copy, data_dir=v2_data_dir, allow_leakage=True
+    )
+    assert scored.model.origins == ("bigearthnet_mm/v1/1.0.0",)
+    assert (
+        "trained on v1, with up to 60,886 of these patches"
+        in comparison.reasons(scored, comparison.published_for(scored))
+    )

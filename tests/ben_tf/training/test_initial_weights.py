@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from ben_tf import bigearthnet
 from ben_tf import config as config_lib
 from ben_tf import errors
 from ben_tf import saved_model
@@ -134,6 +135,8 @@ def test_from_imagenet_to_the_fusion_of_two_sensors(
     # A resumed run does not read them again.
     shutil.rmtree(folders["S1"])
     trainer.train(fused, folders["MM"])
+    data = workdir_lib.Workdir(folders["MM"]).read_data()
+    assert data.origins == ("another",)
 
     model = configured_model.make_model(fused)
     checkpoints.restore_best(workdir_lib.Workdir(folders["MM"]), model)
@@ -199,6 +202,9 @@ def _write_branch(folder, config, initialise=None) -> None:
     if initialise is not None:
         initialise(model, config)
     workdir.write_config(config)
+    workdir.write_data(
+        workdir_lib.DataDescription("another", True, {"train": 1})
+    )
     checkpoints.save_best(workdir, model)
 
 
@@ -240,6 +246,11 @@ def test_fusion_begins_as_the_mean_of_both(branches):
     [
         ("S2,S1", {}, "`modality=S2`, expected S1"),
         ("S1,S2", {"num_classes": 43}, "`num_classes=19`, expected 43"),
+        (
+            "S1,S2",
+            {"statistics": bigearthnet.STATISTICS["v2"]},
+            "`statistics=paper`, expected v2",
+        ),
         ("S1", {}, "Expected two workdirs"),
     ],
 )
@@ -250,6 +261,24 @@ def test_branches_that_do_not_fit(branches, model, order, changes, expected):
     config = dataclasses.replace(config, **changes)
     with pytest.raises(errors.UserError, match=expected):
         initial_weights.load_initial_weights(model, config)
+
+
+def test_what_the_branches_were_trained_on(tmp_path):
+    for name, version in (("a", "v1"), ("b", "v2")):
+        run = workdir_lib.Workdir(tmp_path / name)
+        run.write_config(config_lib.Config())
+        run.write_data(
+            workdir_lib.DataDescription(version, False, {"train": 1})
+        )
+    config = config_lib.Config(
+        branch_workdirs=f"{tmp_path / 'a'},{tmp_path / 'b'}"
+    )
+    found = initial_weights.trained_on(config)
+    assert [data.name for data in found] == ["v1", "v2"]
+    assert initial_weights.trained_on(config_lib.Config()) == []
+    config = config_lib.Config(branch_workdirs=f"{tmp_path},{tmp_path}")
+    with pytest.raises(errors.UserError, match="is not the workdir of"):
+        initial_weights.trained_on(config)
 
 
 @pytest.mark.parametrize(
