@@ -70,6 +70,14 @@ def command() -> Callable[[], None]:
         "Replace the dataset in --data_dir, which stays until the new one is "
         "complete.",
     )
+    file_format = flags.DEFINE_enum(
+        "file_format",
+        "tfrecord",
+        ["tfrecord", "array_record"],
+        "tfrecord: for TensorFlow and the commands of this package. "
+        "array_record: read at random by tfds.data_source, for PyTorch and "
+        "JAX; written by TFDS in one process, many times slower.",
+    )
     beam_runner = flags.DEFINE_string(
         "beam_runner",
         None,
@@ -101,6 +109,7 @@ def command() -> Callable[[], None]:
             on_error=on_error.value,
             num_workers=num_workers.value,
             overwrite=overwrite.value,
+            file_format=file_format.value,
             beam_runner=beam_runner.value,
             beam_pipeline_options=beam_pipeline_options.value,
         )

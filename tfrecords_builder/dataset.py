@@ -7,6 +7,7 @@ import io
 import os
 import pathlib
 from collections.abc import Iterator
+from collections.abc import Mapping
 
 import tensorflow_datasets as tfds
 
@@ -21,6 +22,10 @@ from tfrecords_builder import bigearthnet_mm_dataset_builder
 from tfrecords_builder import conversion
 from tfrecords_builder import unfinished
 
+# The first is ours and is what this package reads. The second is for random
+# access: PyTorch's DataLoader, Grain, JAX.
+FILE_FORMATS = ("tfrecord", "array_record")
+
 
 def build(
     *,
@@ -31,6 +36,7 @@ def build(
     on_error: str = "raise",
     num_workers: int | None = None,
     overwrite: bool = False,
+    file_format: str = FILE_FORMATS[0],
     beam_runner: str | None = None,
     beam_pipeline_options: str | None = None,
 ) -> tfds.core.DatasetBuilder:
@@ -45,13 +51,25 @@ def build(
         and lists it in `skipped.csv` next to the records.
       num_workers: Number of worker processes; default: one a core.
       overwrite: Replace a dataset that is already there.
+      file_format: One of `FILE_FORMATS`. The other one is written by TFDS, by
+        one process, and read by `tfds.data_source` alone.
       beam_runner: Name of an Apache Beam runner, which then does the work.
       beam_pipeline_options: Options of Beam: "name=value,name=value".
 
     Raises:
       errors.UserError: The archive is missing or damaged, the dataset
-        is already there, the disk is full, or another build is running.
+        is already there, the disk is full, or another build is running; or
+        an option is for TFRecords only.
     """
+    if file_format != FILE_FORMATS[0]:
+        _check_for_tfds(
+            file_format,
+            {
+                "on_error": on_error != "raise",
+                "num_workers": num_workers is not None,
+                "beam_runner": beam_runner is not None,
+            },
+        )
     download_config = tfds.download.DownloadConfig(
         manual_dir=os.fspath(archive_dir),
         beam_runner=beam_runner,
@@ -91,10 +109,20 @@ def build(
             )
         # TFDS prints that it downloads a dataset of unknown size.
         with contextlib.redirect_stdout(io.StringIO()):
-            make_builder(data_dir=os.fspath(root)).download_and_prepare(
-                download_config=download_config
-            )
+            make_builder(
+                data_dir=os.fspath(root), file_format=file_format
+            ).download_and_prepare(download_config=download_config)
     return make_builder(data_dir=os.fspath(data_dir))
+
+
+def _check_for_tfds(file_format: str, given: Mapping[str, bool]) -> None:
+    """Refuses options that TFDS, which writes this format, does not know."""
+    if names := [name for name, is_given in given.items() if is_given]:
+        raise errors.UserError(
+            f"`file_format={file_format}` is written by TFDS, by one process, "
+            "and stops at the first damaged pair. Leave out: "
+            f"{', '.join(f'`{name}`' for name in names)}."
+        )
 
 
 @contextlib.contextmanager

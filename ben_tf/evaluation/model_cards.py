@@ -37,7 +37,7 @@ CARDS = types.MappingProxyType(
         card: types.MappingProxyType(dict(zip(METRICS, row, strict=True)))
         for card, row in {
             "resnet50-all v0.2.0": (0.703272, 0.860669, 0.644179, 0.766649),
-            # Another seed of the same training.
+            # A third party's upload; the one above is of the authors.
             "resnet50-all v0.2.0 (mohds52)": (
                 *(0.710602, 0.859335),
                 *(0.656929, 0.764038),

@@ -4,6 +4,8 @@ import errno
 import json
 import os
 import pathlib
+import pickle
+import re
 import shutil
 import subprocess
 import sys
@@ -22,6 +24,7 @@ S1 = "BigEarthNet-S1-v1.0"
 S2 = "BigEarthNet-v1.0"
 PATCH = "S2A_MSIL2A_20170613T101031_87_48"
 PARTNER = "S1A_IW_GRDH_1SDV_20170613T165043_33UUP_87_48"
+ROOT = pathlib.Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -127,15 +130,17 @@ def test_tfds_load_builds_after_import(real_archive, tmp_path):
     assert not folder.exists()
 
 
-def test_another_file_format_holds_the_same(data_dir, real_archive, tmp_path):
-    builder = tfds.builder(
-        "bigearthnet_mm", data_dir=tmp_path, file_format="array_record"
+@pytest.fixture(scope="module")
+def array_record_dir(real_archive, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("array_record")
+    dataset.build(
+        archive_dir=real_archive, data_dir=folder, file_format="array_record"
     )
-    builder.download_and_prepare(
-        download_config=tfds.download.DownloadConfig(
-            manual_dir=str(real_archive)
-        )
-    )
+    return folder
+
+
+def test_another_file_format_holds_the_same(data_dir, array_record_dir):
+    builder = tfds.builder("bigearthnet_mm", data_dir=array_record_dir)
     ours = tfds.load("bigearthnet_mm", data_dir=data_dir, split="train")
     theirs = builder.as_data_source("train")
     # The records also come in the same order.
@@ -143,6 +148,72 @@ def test_another_file_format_holds_the_same(data_dir, real_archive, tmp_path):
         assert example["patch_name"] == expected["patch_name"]
         for name in bigearthnet.GRIDS:
             np.testing.assert_array_equal(example[name], expected[name])
+
+
+def test_the_documented_dataset_for_pytorch(data_dir, array_record_dir):
+    """The code of docs/data.md, run; workers of a loader get it by pickle."""
+    text = (ROOT / "docs" / "data.md").read_text()
+    (code,) = re.findall(r"```python\n(import numpy.*?)```", text, re.DOTALL)
+    names = {"__name__": __name__}
+    exec(code, names)
+    patches = names["Patches"]("train", data_dir=array_record_dir)
+    expected = [
+        *tfds.as_numpy(
+            tfds.load("bigearthnet_mm", data_dir=data_dir, split="train")
+        )
+    ]
+    assert len(patches) == len(expected)
+    source = pickle.loads(pickle.dumps(patches.source))
+    for index in reversed(range(len(expected))):
+        s1, s2, labels = patches[index]
+        example = expected[index]
+        assert source[index]["patch_name"] == example["patch_name"]
+        np.testing.assert_array_equal(s1[1], example["s1"][..., 1])
+        np.testing.assert_array_equal(s2[3], example["s2_10m"][..., 3])
+        np.testing.assert_array_equal(
+            np.flatnonzero(labels), np.sort(example["labels_19"])
+        )
+
+
+def test_tfds_fills_short_label_lists_with_a_class(data_dir):
+    """The trap that docs/data.md names; if this fails, it is gone."""
+    padded = tfds.as_numpy(
+        tfds.load(
+            "bigearthnet_mm", data_dir=data_dir, split="train", batch_size=-1
+        )
+    )
+    whole = tfds.as_numpy(
+        tfds.load("bigearthnet_mm", data_dir=data_dir, split="train")
+    )
+    lists = [set(x["labels_19"]) for x in whole]
+    assert any(0 not in labels for labels in lists)
+    assert any(
+        0 in filled and 0 not in labels
+        for filled, labels in zip(padded["labels_19"], lists, strict=True)
+    )
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"on_error": "skip"}, {"num_workers": 2}, {"beam_runner": "DirectRunner"}],
+)
+def test_options_that_tfds_does_not_know(real_archive, tmp_path, options):
+    (name,) = options
+    with pytest.raises(errors.UserError, match=f"Leave out: `{name}`"):
+        dataset.build(
+            archive_dir=real_archive,
+            data_dir=tmp_path,
+            file_format="array_record",
+            **options,
+        )
+    assert not list(tmp_path.iterdir())
+
+
+def test_another_format_does_not_replace_what_is_there(
+    real_archive, array_record_dir
+):
+    with pytest.raises(errors.UserError, match="There is already a dataset"):
+        dataset.build(archive_dir=real_archive, data_dir=array_record_dir)
 
 
 def test_synthetic_archives_stay_marked(archive_dir, tmp_path):
