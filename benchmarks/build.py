@@ -33,6 +33,8 @@ From .tar.gz inflating counts most: 0.6 ms of a core for a pair (S2 0.37, S1
 And records lie in another order than members, so all that is inflated is
 written and read once more before the first record.
 
+`--version=v2` compares the versions instead, on synthetic archives of either
+layout: v2_of_v1, tar_zst_of_folder, peak memory at --pairs and a tenth of it.
 `--pairs=20000 --rounds=1 --tarballs=false` is the rehearsal; `--damaged=20000`
 decodes that many damaged TIFFs.
 """
@@ -141,6 +143,27 @@ def pack(root: pathlib.Path, target: pathlib.Path, *, compress: bool) -> None:
         assert compression.wait() == 0
 
 
+def pack_zst(root: pathlib.Path, target: pathlib.Path) -> None:
+    """Packs an archive of v2.0 as it is downloaded: files alone, sorted."""
+    import zstandard
+
+    target.mkdir()
+    for path in root.iterdir():
+        if path.is_file():
+            shutil.copy(path, target)
+            continue
+        compressor = zstandard.ZstdCompressor(write_checksum=True)
+        with (
+            (target / f"{path.name}.tar.zst").open("wb") as file,
+            compressor.stream_writer(file) as content,
+            tarfile.open(
+                fileobj=content, mode="w|", format=tarfile.GNU_FORMAT
+            ) as tar,
+        ):
+            for member in sorted(path.rglob("*.*")):
+                tar.add(member, member.relative_to(root))
+
+
 # --- What is compared ------------------------------------------------------
 
 
@@ -148,7 +171,13 @@ def build_ours(archive_dir: pathlib.Path, data_dir: pathlib.Path) -> None:
     """Converts with all cores."""
     from tfrecords_builder import dataset
 
-    dataset.build(archive_dir=archive_dir, data_dir=data_dir)
+    # What lists the pairs of v2.0.
+    is_v2 = any(archive_dir.glob("*.parquet"))
+    dataset.build(
+        archive_dir=archive_dir,
+        data_dir=data_dir,
+        version="v2" if is_v2 else "v1",
+    )
 
 
 def build_usual_way(archive_dir: pathlib.Path, data_dir: pathlib.Path) -> None:
@@ -416,6 +445,9 @@ def command() -> Callable[[], None]:
     num_pairs = flags.DEFINE_integer("pairs", 5000, "Pairs of the archive.")
     num_rounds = flags.DEFINE_integer("rounds", 3, "Repetitions.")
     num_damaged = flags.DEFINE_integer("damaged", 0, "Damaged TIFFs to decode.")
+    version = flags.DEFINE_enum(
+        "version", "v1", ["v1", "v2"], "v2: compare it with v1."
+    )
     tarballs = flags.DEFINE_bool("tarballs", True, "Measure tarballs too.")
     scratch_dir = flags.DEFINE_string("scratch_dir", None, "Where to work.")
     memory_of = flags.DEFINE_string(
@@ -428,6 +460,12 @@ def command() -> Callable[[], None]:
                 out = pathlib.Path(os.environ["BENCHMARK_OUT"])
                 build_ours(pathlib.Path(memory_of.value), out)
             print(memory.peak_mib)
+            return
+        if version.value == "v2":
+            with tempfile.TemporaryDirectory(dir=scratch_dir.value) as scratch:
+                report_versions(
+                    pathlib.Path(scratch), num_pairs.value, num_rounds.value
+                )
             return
         lists_seconds = measure_official_lists()
         with tempfile.TemporaryDirectory(dir=scratch_dir.value) as scratch:
@@ -502,6 +540,39 @@ def report(
         print(f"peak_rss_mib_{number}: {mib:.0f}")
     hours = bigearthnet.NUM_PATCHES / median["ours"] / 3600
     print(f"projected_hours: {hours:.2f}")
+
+
+def report_versions(
+    scratch: pathlib.Path, num_pairs: int, num_rounds: int
+) -> None:
+    """Measures v2.0 beside v1.0 and prints it."""
+    from tfrecords_builder import sample_writer
+
+    for name, version, number in (
+        ("v1", "v1", num_pairs),
+        ("v2", "v2", num_pairs),
+        ("v2_few", "v2", num_pairs // 10),
+    ):
+        sample_writer.write_sample_archive(
+            scratch / name, num_pairs=number, version=version
+        )
+    pack_zst(scratch / "v2", scratch / "tar_zst")
+    rates: dict[str, list[float]] = {"v1": [], "v2": [], "tar_zst": []}
+    # The first build of a process imports modules and starts the processes.
+    measure_seconds(build_ours, scratch / "v2_few", scratch, num_pairs)
+    for _ in range(num_rounds):
+        for name, rate in rates.items():
+            seconds = measure_seconds(
+                build_ours, scratch / name, scratch, num_pairs
+            )
+            rate.append(num_pairs / seconds)
+            print(f"{name}: {rate[-1]:.0f} pairs per second", flush=True)
+    median = {name: statistics.median(rate) for name, rate in rates.items()}
+    print(f"v2_of_v1: {median['v2'] / median['v1']:.2f}")
+    print(f"tar_zst_of_folder: {median['tar_zst'] / median['v2']:.2f}")
+    for name in ("v1", "v2_few", "v2", "tar_zst"):
+        mib = measure_peak_mib(scratch / name, scratch)
+        print(f"peak_rss_mib_{name}: {mib:.0f}")
 
 
 if __name__ == "__main__":
