@@ -2,13 +2,14 @@
 
 Means and deviations that are summed up while reading lose digits, and
 percentiles cannot be had that way at all. Both are exact if each value that
-occurs is counted: 65,536 counts for uint16. float32 has 2^32 values, of which
-those that a band in dB takes lie in some hundred blocks of 65,536 neighbours;
-counts of a block are made when a value of it is met. Of the real archive that
-is up to about 0.5 GB for a band of Sentinel-1, three times that at the end.
+occurs is counted. uint16 takes 65,536 counts. Of float32, half of all numbers
+are nearer to 0 than 1, where few values in dB lie: those far from 0 have counts
+in blocks of 65,536 neighbours, made when one of them is met, the others are
+kept as they come and summed up now and then. A band of Sentinel-1 takes up to
+1.3 GB, however many patches there are.
 """
 
-from collections.abc import Iterator
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -22,6 +23,10 @@ from ben_tf.data import input_pipeline
 PERCENTILES = (0.1, 1, 2, 5, 25, 50, 75, 95, 98, 99, 99.9)
 
 _BLOCK = 1 << 16
+# Sizes of float32 with counts in blocks.
+_DENSE = (2.0**-3, 2.0**7)
+# Of the others, how many to keep before they are summed up.
+_MOST_LOOSE = 1 << 22
 _SIGN = np.uint32(1 << 31)
 
 
@@ -31,23 +36,36 @@ class Histogram:
     def __init__(self) -> None:
         # Number of the block -> counts of its values.
         self._blocks: dict[int, np.ndarray] = {}
+        # Other values as (keys, counts); the first pair is summed up.
+        self._loose: list[tuple[np.ndarray, np.ndarray]] = []
 
     def add(self, values: np.ndarray) -> None:
         """Counts values: uint16 or finite float32, any shape."""
+        values = values.ravel()
         if values.dtype == np.uint16:
-            counts = np.bincount(values.ravel(), minlength=_BLOCK)
+            counts = np.bincount(values, minlength=_BLOCK)
             self._block(0)[:] += counts
             return
-        keys = np.sort(_keys(values.ravel()))
-        starts = np.flatnonzero(np.diff(keys, prepend=keys[:1] ^ 1))
-        counts = np.diff(starts, append=len(keys))
-        keys = keys[starts]
+        sizes = np.abs(values)
+        is_dense = (sizes >= _DENSE[0]) & (sizes < _DENSE[1])
+        self._loose.append(_count(_keys(values[~is_dense])))
+        if sum(len(keys) for keys, _ in self._loose[1:]) > _MOST_LOOSE:
+            self._sum_up()
+        keys, counts = _count(_keys(values[is_dense]))
         blocks, firsts = np.unique(keys >> 16, return_index=True)
-        for block, first, end in zip(
-            blocks.tolist(), firsts, [*firsts[1:], len(keys)], strict=True
-        ):
+        ends = itertools.pairwise([*firsts, len(keys)])
+        for block, (first, end) in zip(blocks.tolist(), ends, strict=True):
             # Each key occurs once, so that += counts all.
             self._block(block)[keys[first:end] & 0xFFFF] += counts[first:end]
+
+    def _sum_up(self) -> None:
+        """Makes one pair of the loose ones."""
+        if self._loose:
+            keys, counts = map(np.concatenate, zip(*self._loose, strict=True))
+            keys, places = np.unique(keys, return_inverse=True)
+            total = np.zeros(len(keys), np.int64)
+            np.add.at(total, places.ravel(), counts)
+            self._loose = [(keys, total)]
 
     def describe(
         self, dtype: np.dtype, percentiles: Sequence[float] = PERCENTILES
@@ -58,8 +76,9 @@ class Histogram:
           dtype: That of the values.
           percentiles: Which to take, 0 to 100.
         """
-        values, numbers = map(
-            np.concatenate, zip(*self._values(dtype), strict=True)
+        keys, numbers = self._counted()
+        values = (_floats(keys) if dtype == np.float32 else keys).astype(
+            np.float64
         )
         ends = np.cumsum(numbers)
         count = int(ends[-1])
@@ -89,15 +108,22 @@ class Histogram:
             self._blocks[number] = np.zeros(_BLOCK, np.int64)
         return self._blocks[number]
 
-    def _values(
-        self, dtype: np.dtype
-    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yields values in float64 that rise, and how often each occurs."""
-        for number, counts in sorted(self._blocks.items()):
+    def _counted(self) -> tuple[np.ndarray, np.ndarray]:
+        """Keys that rise, and how often each occurs."""
+        self._sum_up()
+        found = list(self._loose)
+        for number, counts in self._blocks.items():
             (within,) = np.nonzero(counts)
             keys = (within + number * _BLOCK).astype(np.uint32)
-            values = keys if dtype == np.uint16 else _floats(keys)
-            yield values.astype(np.float64), counts[within]
+            found.append((keys, counts[within]))
+        keys, numbers = map(np.concatenate, zip(*found, strict=True))
+        order = np.argsort(keys)
+        return keys[order], numbers[order]
+
+
+def _count(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Each key once, in order, and how often it occurs."""
+    return np.unique(keys, return_counts=True)
 
 
 def _keys(values: np.ndarray) -> np.ndarray:

@@ -29,7 +29,7 @@ def _equals_numpy(band, values):
     npst.arrays(
         np.float32,
         st.integers(1, 200),
-        elements=st.floats(-500, 500, width=32, allow_subnormal=False),
+        elements=st.floats(-500, 500, width=32),
     ),
     st.integers(0, 200),
 )
@@ -63,6 +63,22 @@ def test_zeros_of_both_signs_are_one_value():
     histogram.add(values)
     band = histogram.describe(values.dtype)
     assert (band.count, band.minimum, band.maximum) == (3, 0, 0)
+
+
+def test_loose_values_are_summed_up(monkeypatch):
+    """Those near 0 and beyond all dB, of which few are kept at a time."""
+    monkeypatch.setattr(histograms, "_MOST_LOOSE", 10)
+    random = np.random.default_rng(1)
+    parts = [
+        np.concatenate([random.normal(0, 0.01, 50).round(3), [1e6, -3e4, -9]])
+        for _ in range(20)
+    ]
+    values = np.float32(parts)
+    histogram = histograms.Histogram()
+    for part in values:
+        histogram.add(part)
+    assert len(histogram._loose) < 20
+    _equals_numpy(histogram.describe(values.dtype), values)
 
 
 def test_of_a_split(data_dir):
