@@ -110,8 +110,10 @@ def refused(copy, monkeypatch):
         ("vgg16", {"modality": "S1"}),
         *(
             pytest.param(name, {"modality": "S1"}, marks=pytest.mark.slow)
-            for name in ("resnet101", "resnet152", "vgg19")
+            for name in ("resnet101", "resnet152", "vgg19", "timm_resnet101")
         ),
+        # With the 20 m bands, which are repeated.
+        ("timm_resnet50", {"modality": "S2"}),
     ],
 )
 def test_every_network_can_be_exported_and_opened(name, options, tmp_path):
