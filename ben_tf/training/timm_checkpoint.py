@@ -136,12 +136,7 @@ def read_model(
             }
             _check_names({f"{_PREFIX}{name}" for name in variables}, theirs)
             values = {
-                name: _as_ours(
-                    name,
-                    file.get_tensor(f"{_PREFIX}{name}"),
-                    bands=bands,
-                    classes=classes,
-                )
+                name: file.get_tensor(f"{_PREFIX}{name}").T
                 for name in variables
             }
     except (OSError, TypeError, safetensors.SafetensorError) as error:
@@ -149,7 +144,16 @@ def read_model(
             f"{path} cannot be read: {errors.first_line(error)}. Fetch it once "
             "more."
         ) from error
+    # (out, in, height, width), reversed by .T, to (height, width, in, out).
+    values = {
+        name: x.swapaxes(0, 1) if x.ndim == 4 else x
+        for name, x in values.items()
+    }
+    # Before anything is picked out of them: what is too much would be dropped.
     _check_values(variables, values, path)
+    values["conv1.weight"] = values["conv1.weight"][:, :, bands]
+    for name in ("fc.weight", "fc.bias"):
+        values[name] = values[name][..., classes]
     for name, variable in variables.items():
         variable.assign(values[name])
 
@@ -201,18 +205,6 @@ def _permutation(modality: str, weights_version: str) -> list[int]:
     ]
     ours = (*preprocessing.S2_STACK_BANDS, *bigearthnet.S1_BANDS)
     return [theirs.index(band) for band in ours if band in theirs]
-
-
-def _as_ours(
-    name: str, values: np.ndarray, *, bands: list[int], classes: list[int]
-) -> np.ndarray:
-    if name.startswith("fc."):
-        values = values[classes]
-    if name == "conv1.weight":
-        values = values[:, bands]
-    if values.ndim == 4:
-        return values.transpose(2, 3, 1, 0)
-    return values.T
 
 
 def _check_names(ours: set[str], theirs: set[str]) -> None:

@@ -160,6 +160,28 @@ def _change(release, change):
         ),
         (
             lambda x: x.update(
+                {
+                    f"{timm_networks.PREFIX}conv1.weight": np.zeros(
+                        (64, 14, 7, 7), np.float32
+                    )
+                }
+            ),
+            r"conv1\.weight has, in our order of axes, shape \(7, 7, 14, 64\)",
+        ),
+        (
+            lambda x: x.update(
+                {f"{timm_networks.PREFIX}fc.bias": np.zeros(43, np.float32)}
+            ),
+            r"fc\.bias has, in our order of axes, shape \(43,\)",
+        ),
+        (
+            lambda x: x.update(
+                {f"{timm_networks.PREFIX}fc.bias": np.zeros(3, np.float32)}
+            ),
+            r"fc\.bias has, in our order of axes, shape \(3,\)",
+        ),
+        (
+            lambda x: x.update(
                 {f"{timm_networks.PREFIX}bn1.bias": np.zeros(64, np.int64)}
             ),
             "type int64. Expected",
