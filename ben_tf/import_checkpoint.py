@@ -100,8 +100,6 @@ def command() -> Callable[[], None]:
     )
 
     def main() -> None:
-        from ben_tf.training import released_weights
-
         of_source = {
             "paper": (checkpoint, model, modality, num_classes, duplicate_vv),
             "reben": (weights, weights_version),
@@ -116,6 +114,9 @@ def command() -> Callable[[], None]:
             ],
             useless=[x.name for x in others if x.present],
         )
+        # After the flags were checked: it takes TensorFlow.
+        from ben_tf.training import released_weights
+
         # Each flag has the name of its argument.
         values = {"workdir": workdir.value} | {x.name: x.value for x in taken}
         if source.value == "paper":

@@ -5,8 +5,8 @@ percentiles cannot be had that way at all. Both are exact if each value that
 occurs is counted. uint16 takes 65,536 counts. Of float32, half of all numbers
 are nearer to 0 than 1, where few values in dB lie: those far from 0 have counts
 in blocks of 65,536 neighbours, made when one of them is met, the others are
-kept as they come and summed up now and then. A band of Sentinel-1 takes up to
-1.3 GB, however many patches there are.
+kept as they come and summed up now and then. The counts of a band
+of Sentinel-1 take up to 1.3 GB, however many patches there are.
 """
 
 import itertools
