@@ -241,6 +241,7 @@ class Builder(tfds_internals.SplitWriter):
             templates=functools.partial(tfds_internals.filename_template, self),
             num_shards=download_config.get_shard_config().get_number_shards,
             runner=self._runner(download_config),
+            frees_scratch=not _on_beam(download_config),
             skip_damaged=self._skip_damaged,
             part=self._part,
             max_pairs_per_split=download_config.max_examples_per_split,
@@ -249,7 +250,7 @@ class Builder(tfds_internals.SplitWriter):
     def _runner(
         self, download_config: tfds.download.DownloadConfig
     ) -> conversion.Runner:
-        if download_config.beam_runner or download_config.beam_options:
+        if _on_beam(download_config):
             return functools.partial(
                 beam_pipeline.run,
                 runner=download_config.beam_runner,
@@ -284,6 +285,9 @@ class Builder(tfds_internals.SplitWriter):
                 if not self._part.keeps(pair)
                 for name in (pair.s1_name, pair.s2_name)
             ),
+            order=functools.partial(
+                conversion.reading_order, official, self._part
+            ),
             scratch_dir=self._scratch_dir,
         )
         self.info.metadata["has_maps"] = layout.MAPS in archive.sources
@@ -293,3 +297,7 @@ class Builder(tfds_internals.SplitWriter):
     def _scratch_dir(self) -> epath.Path:
         """A folder that vanishes with the unfinished dataset."""
         return self.data_path / "scratch"
+
+
+def _on_beam(download_config: tfds.download.DownloadConfig) -> bool:
+    return bool(download_config.beam_runner or download_config.beam_options)

@@ -23,6 +23,7 @@ from ben_tf.archive import parts as parts_lib
 from ben_tf.archive import patch_metadata
 from ben_tf.archive import patch_pair
 from ben_tf.archive import patch_sources
+from ben_tf.archive import scratch_files
 from tfrecords_builder import record
 from tfrecords_builder import shards
 from tfrecords_builder import tfds_internals
@@ -53,6 +54,7 @@ def convert(
     templates: Templates,
     num_shards: Callable[[int, int], int],
     runner: Runner,
+    frees_scratch: bool,
     skip_damaged: bool,
     part: parts_lib.Part = _ALL,
     max_pairs_per_split: int | None = None,
@@ -66,6 +68,8 @@ def convert(
       templates: Name the files of each split.
       num_shards: (bytes, records) of a split -> its number of shards.
       runner: Runs the tasks, on this machine or others.
+      frees_scratch: Whether the runner yields each result when it is there, so
+        that what was read can go; otherwise at the end.
       skip_damaged: Leave damaged pairs out and list them, instead of raising.
       part: Which pairs to convert.
       max_pairs_per_split: Convert only so many pairs of each split.
@@ -94,7 +98,10 @@ def convert(
     if "://" not in str(folder):
         open_archive.check_disk(
             pathlib.Path(folder),
-            num_pairs * record_bytes,
+            _disk_bytes(
+                num_pairs * record_bytes,
+                archive.scratch_bytes if frees_scratch else 0,
+            ),
             f"the records of {num_pairs:,} pairs",
         )
     tasks = _plan_shards(
@@ -110,6 +117,8 @@ def convert(
         ) as progress:
             results = runner(tasks, archive)
             for task, result in zip(tasks, results, strict=True):
+                for first in task.pairs[:1]:
+                    _drop_before(archive, first)
                 progress.update(len(result.metadata) + len(result.skipped))
                 skipped.extend(result.skipped)
                 if result.metadata:
@@ -135,6 +144,50 @@ def convert(
         for split, parts in written.items()
         if parts
     ]
+
+
+def _disk_bytes(record_bytes: int, scratch_bytes: int) -> int:
+    """How much more disk a conversion takes at most.
+
+    Scratch files go as records come, but for a few that are being read.
+    """
+    being_read = 4 * scratch_bytes // scratch_files.NUM_FILES
+    return max(record_bytes - scratch_bytes + being_read, being_read)
+
+
+def _drop_before(
+    archive: patch_sources.Archive, pair: official_lists.OfficialPatch
+) -> None:
+    """Frees the scratch space of all pairs that come before one."""
+    archive["S1"].drop_before(pair.s1_name)
+    for sensor in archive.sources.keys() - {"S1"}:
+        archive[sensor].drop_before(pair.s2_name)
+
+
+def reading_order(
+    official: known_pairs.Pairs, part: parts_lib.Part = _ALL
+) -> dict[str, int]:
+    """Returns the number of the scratch file of each patch of both sensors.
+
+    A conversion reads those of a lower number first.
+    """
+    pairs = [
+        pair
+        for split in bigearthnet.SPLIT_SIZES
+        for pair in shards.in_record_order(
+            split,
+            (
+                pair
+                for pair in official.values()
+                if pair.split == split and part.keeps(pair)
+            ),
+        )
+    ]
+    return {
+        name: scratch_files.NUM_FILES * index // len(pairs)
+        for index, pair in enumerate(pairs)
+        for name in (pair.s1_name, pair.s2_name)
+    }
 
 
 def _plan_shards(

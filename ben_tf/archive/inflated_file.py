@@ -1,4 +1,4 @@
-"""Reads a .gz or .zst file while it is inflated into a scratch file.
+"""Reads a .gz or .zst file front to back and writes out parts of it.
 
 isal inflates 1.7 times as fast as the standard library, and inflating is what
 building from .tar.gz waits for.
@@ -26,8 +26,6 @@ class _Reader(Protocol):
         """Returns the next bytes, fewer at the end."""
 
 
-# Headers between files are written with them: one long write for many short.
-_MERGED_BYTES = 1 << 12
 # Suffix -> what reads such a file.
 _READERS: Mapping[str, Callable[[BinaryIO], _Reader]] = {
     ".gz": lambda raw: igzip.GzipFile(fileobj=raw),
@@ -40,24 +38,20 @@ class InflatedFile:
     """Reads what such a file holds, front to back, and keeps some of it.
 
     So the headers of a tar file are read on the way, without a second pass.
-    What is kept lies in the copy where it lay in the content. The rest of the
-    copy is holes, which take no room on the disks of Linux.
     """
 
     def __init__(
         self,
         source: pathlib.Path,
-        target: pathlib.Path,
         *,
         max_bytes: int,
         progress: Callable[[int], None],
         chunk_bytes: int = 1 << 20,
     ):
-        """Opens both files.
+        """Opens the file.
 
         Args:
           source: The file, with one of `SUFFIXES`.
-          target: Where its content goes.
           max_bytes: How large the content may be.
           progress: Called with each number of compressed bytes read.
           chunk_bytes: How much to inflate at a time.
@@ -68,10 +62,11 @@ class InflatedFile:
         self._chunk_bytes = chunk_bytes
         self._raw = source.open("rb")
         self._content = _READERS[source.suffix](self._raw)
-        self._target = target.open("wb")
         self._num_read = 0
-        # (Start, end) of what is yet to be written, in this order.
-        self._kept: collections.deque[tuple[int, int]] = collections.deque()
+        # (Start, end, target) of what is yet to be written, in this order.
+        self._kept: collections.deque[tuple[int, int, BinaryIO]] = (
+            collections.deque()
+        )
         # The last chunk and where it starts.
         self._chunk = b""
         self._start = 0
@@ -80,7 +75,6 @@ class InflatedFile:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._target.close()
         self._raw.close()
 
     def read_at(self, num_bytes: int, position: int) -> bytes:
@@ -103,32 +97,26 @@ class InflatedFile:
         first = max(position - self._start, 0)
         return kept + self._chunk[first : end - self._start]
 
-    def keep(self, start: int, num_bytes: int) -> None:
-        """Writes these bytes to the copy, once they have been inflated.
+    def keep(self, start: int, num_bytes: int, target: BinaryIO) -> None:
+        """Writes these bytes to a file, once they have been inflated.
 
         Args:
           start: Not before the end of the last read, nor of what was kept
             before.
           num_bytes: How many.
+          target: The file; written to in the order of the calls.
         """
-        end = start + num_bytes
-        if self._kept and start - self._kept[-1][1] <= _MERGED_BYTES:
-            start, _ = self._kept.pop()
-        self._kept.append((start, end))
+        self._kept.append((start, start + num_bytes, target))
 
     def _write_kept(self) -> None:
         """Writes what is to be kept of the chunk."""
         end = self._start + len(self._chunk)
+        chunk = memoryview(self._chunk)
         while self._kept and self._kept[0][0] < end:
-            first, last = self._kept.popleft()
-            self._target.seek(first)
-            self._target.write(
-                memoryview(self._chunk)[
-                    first - self._start : min(last, end) - self._start
-                ]
-            )
+            first, last, target = self._kept.popleft()
+            target.write(chunk[first - self._start : last - self._start])
             if last > end:
-                self._kept.appendleft((end, last))
+                self._kept.appendleft((end, last, target))
                 break
 
     def inflate_rest(self) -> None:

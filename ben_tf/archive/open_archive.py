@@ -3,7 +3,9 @@
 import os
 import pathlib
 import shutil
+from collections.abc import Callable
 from collections.abc import Collection
+from collections.abc import Mapping
 from collections.abc import Sequence
 from concurrent import futures
 
@@ -26,6 +28,7 @@ def open_archive(
     sensors: Sequence[str] = ("S1", "S2"),
     with_maps: bool = False,
     skip: Collection[str] = (),
+    order: Callable[[], Mapping[str, int]] = dict,
     scratch_dir: str | os.PathLike[str] | None = None,
 ) -> patch_sources.Archive:
     """Returns the source of each sensor.
@@ -38,6 +41,9 @@ def open_archive(
       with_maps: Whether to open the reference maps too, if there are any.
       skip: Names of patches of both sensors to leave out of tarballs, so that
         their bytes take no scratch space.
+      order: Gives the number of the scratch file of each patch of both
+        sensors, where they will be read in an order; see `scratch_files`.
+        Called if a tarball is compressed.
       scratch_dir: Where compressed tarballs are inflated to (177 GB for the
         whole archive) and indexes of tarballs are written. The caller deletes
         it. Folders need none, tarballs do.
@@ -81,6 +87,7 @@ def open_archive(
         check_disk(
             scratch, inflated_bytes(tarballs, lies), "inflating the tarballs"
         )
+    number_of = order() if compressed else {}
     with (
         tqdm.tqdm(
             desc="inflating",
@@ -92,19 +99,24 @@ def open_archive(
         # Inflating releases the interpreter lock.
         futures.ThreadPoolExecutor() as executor,
     ):
-        opened = {
+        opening = {
             sensor: executor.submit(
                 tarball.TarSource,
                 path,
                 layouts[sensor],
                 skip=skip,
+                order=number_of,
                 scratch=scratch,
                 progress=progress.update,
             )
             for sensor, path in tarballs.items()
         }
-        sources |= {s: future.result() for s, future in opened.items()}
-    return patch_sources.Archive(lies.version, sources)
+        opened = {sensor: task.result() for sensor, task in opening.items()}
+    return patch_sources.Archive(
+        lies.version,
+        sources | opened,
+        sum(source.scratch_bytes for source in opened.values()),
+    )
 
 
 def inflated_bytes(paths: dict[str, pathlib.Path], lies: layout.Layout) -> int:

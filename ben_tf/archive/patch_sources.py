@@ -39,6 +39,12 @@ class Source(Protocol):
             twice, as .tif and .tiff.
         """
 
+    def drop_before(self, patch_name: str) -> None:
+        """Frees what is held of patches before this one in the reading order.
+
+        They were read for the last time, those after it were not.
+        """
+
 
 @dataclasses.dataclass(frozen=True)
 class Archive:
@@ -48,10 +54,12 @@ class Archive:
       version: Key of `layout.LAYOUTS`.
       sources: By sensor, "S1" and "S2"; of the reference maps, "maps", where
         the archive has them.
+      scratch_bytes: How much disk is held for it.
     """
 
     version: str
     sources: Mapping[str, Source]
+    scratch_bytes: int = 0
 
     def __getitem__(self, sensor: str) -> Source:
         """The source of a sensor."""
@@ -158,6 +166,9 @@ class FolderSource:
         if len(data) > MAX_FILE_BYTES:
             raise too_large_file(place)
         return data
+
+    def drop_before(self, patch_name: str) -> None:
+        """Does nothing: no disk is held for a folder."""
 
 
 class UnreadableError(errors.ArchiveError):

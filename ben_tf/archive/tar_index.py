@@ -24,7 +24,12 @@ from ben_tf.archive import patch_sources
 # (number of bytes, position) -> the bytes, fewer at the end of the file.
 ReadAt = Callable[[int, int], bytes]
 
+# (name of a patch, position, number of bytes) of one of its files -> (number of
+# the file that will hold it, position there).
+Keep = Callable[[str, int, int], tuple[int, int]]
+
 BLOCK_BYTES = 512
+MISSING = -1
 
 _END = bytes(BLOCK_BYTES)
 _MAX_LONG_HEADER_BYTES = 1 << 16
@@ -45,8 +50,9 @@ class TarIndex(NamedTuple):
     """What a tar file holds.
 
     Attributes:
-      patches: One row a patch, sorted by `name`; `offset` and `size` of each
-        file of a patch in bytes, offset 0 where it is missing.
+      patches: One row a patch, sorted by `name`: the number of the `file` that
+        holds it, and `offset` and `size` of each of its own files in that, in
+        bytes; offset `MISSING` where there is none.
       surplus: Names of the files that do not belong to their patch, by patch.
     """
 
@@ -65,7 +71,7 @@ def make(
     sensor_layout: layout.SensorLayout,
     *,
     skip: Container[str] = (),
-    keep: Callable[[int, int], object] = lambda start, num_bytes: None,
+    keep: Keep = lambda patch_name, offset, size: (0, offset),
 ) -> TarIndex:
     """Indexes a tar file by reading all its headers.
 
@@ -74,8 +80,8 @@ def make(
       tar_name: Name of the tar file, for error messages.
       sensor_layout: How its patches lie.
       skip: Names of patches to leave out.
-      keep: Called with (position, number of bytes) of each file of the index,
-        before what follows it is read.
+      keep: Called for each file of the index before what follows it is read;
+        default: it stays where it is. All files of a patch go to the same one.
 
     Raises:
       errors.ArchiveError: A member has no business in the archive.
@@ -87,11 +93,12 @@ def make(
     dtype = np.dtype(
         [
             ("name", f"S{_MAX_NAME_BYTES}"),
-            ("offset", np.uint64, (len(column_of),)),
-            ("size", np.uint64, (len(column_of),)),
+            ("file", np.uint8),
+            ("offset", np.int64, (len(column_of),)),
+            ("size", np.int64, (len(column_of),)),
         ]
     )
-    rows = np.zeros(1024, dtype)
+    rows = _no_rows(dtype, 1024)
     row_of: dict[str, int] = {}
     surplus: dict[str, list[str]] = {}
     num_surplus = 0
@@ -115,7 +122,7 @@ def make(
             if row == _MAX_PATCHES:
                 raise _refused(path, "one of more patches than there are")
             if row == len(rows):
-                rows = np.concatenate([rows, np.zeros_like(rows)])
+                rows = np.concatenate([rows, _no_rows(dtype, len(rows))])
             rows["name"][row] = patch_name.encode()
         if len(parts) == depth + 1:
             continue
@@ -130,13 +137,20 @@ def make(
                 raise _refused(path, "one of very many that no patch has")
             surplus.setdefault(patch_name, []).append(file_name)
             continue
-        if rows["offset"][row, column]:
+        if rows["offset"][row, column] != MISSING:
             raise _refused(path, "there twice, perhaps as .tif and .tiff")
-        rows["offset"][row, column] = offset
+        rows["file"][row], rows["offset"][row, column] = keep(
+            patch_name, offset, size
+        )
         rows["size"][row, column] = size
-        keep(offset, size)
     rows = rows[: len(row_of)]
     return TarIndex(rows[np.argsort(rows["name"])], surplus)
+
+
+def _no_rows(dtype: np.dtype, number: int) -> np.ndarray:
+    rows = np.zeros(number, dtype)
+    rows["offset"] = MISSING
+    return rows
 
 
 def _members(

@@ -3,6 +3,7 @@
 import csv
 import errno
 import shutil
+import tarfile
 
 import pytest
 import tensorflow_datasets as tfds
@@ -13,6 +14,7 @@ from ben_tf.archive import patch_sources
 from tfrecords_builder import bigearthnet_mm_dataset_builder
 from tfrecords_builder import conversion
 from tfrecords_builder import dataset
+from tfrecords_builder import patch_table
 from tfrecords_builder import shards
 
 S1 = "BigEarthNet-S1-v1.0"
@@ -55,6 +57,50 @@ def test_a_file_that_cannot_be_read_is_not_skipped(
             on_error="skip",
             num_workers=1,
         )
+
+
+@pytest.mark.parametrize("num_workers", [1, 2])
+def test_scratch_space_goes_while_records_come(
+    sample_archive_dir, data_dir, tmp_path, monkeypatch, num_workers
+):
+    archive_dir = tmp_path / "archive"
+    archive_dir.mkdir()
+    for folder, stem in ((S1, S1), (S2, "BigEarthNet-S2-v1.0")):
+        with tarfile.open(archive_dir / f"{stem}.tar.gz", "w:gz") as tar:
+            tar.add(sample_archive_dir / folder, folder)
+    held = []
+    write = patch_table.write
+
+    def note_files(path, parts):
+        for metadata in parts:
+            held.append(len(list(tmp_path.rglob("*.tar.[0-9]*"))))
+            yield metadata
+
+    monkeypatch.setattr(
+        patch_table,
+        "write",
+        lambda path, parts: write(path, note_files(path, parts)),
+    )
+    builder = dataset.build(
+        archive_dir=archive_dir,
+        data_dir=tmp_path / "data",
+        num_workers=num_workers,
+    )
+    # After each of the splits.
+    assert held == sorted(held, reverse=True)
+    assert held[-1] < held[0] / 2
+    expected = tfds.builder("bigearthnet_mm", data_dir=data_dir)
+    for path in expected.data_path.glob("*.tfrecord-*"):
+        assert (builder.data_path / path.name).read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("num_records", "num_scratch", "expected"),
+    # Records alone; few beside much; much beside little.
+    [(1000, 0, 1000), (0, 6400, 400), (1000, 640, 400)],
+)
+def test_disk_of_a_conversion(num_records, num_scratch, expected):
+    assert conversion._disk_bytes(num_records, num_scratch) == expected
 
 
 def test_nothing_left_is_an_error(archive_dir, tmp_path):

@@ -50,7 +50,7 @@ def files_of(data: bytes) -> dict[str, bytes]:
             map(int, sizes),
             strict=True,
         )
-        if offset
+        if offset >= 0
     }
 
 
