@@ -15,12 +15,12 @@ from ben_tf import folder_lock
 from ben_tf.archive import known_pairs
 from ben_tf.archive import layout
 from ben_tf.archive import official_lists
-from ben_tf.archive import open_archive
 from ben_tf.archive import parts
 from ben_tf.archive import patch_pair
 from ben_tf.archive import patch_sources
 from tfrecords_builder import beam_pipeline
 from tfrecords_builder import conversion
+from tfrecords_builder import part_archive
 from tfrecords_builder import record
 from tfrecords_builder import shards
 from tfrecords_builder import tfds_internals
@@ -275,19 +275,12 @@ class Builder(tfds_internals.SplitWriter):
             (self.data_path / name).write_bytes(
                 (archive_dir / name).read_bytes()
             )
-        archive = open_archive.open_archive(
+        archive = part_archive.open_part(
             archive_dir,
+            official,
+            self._part,
             version=self.version_name,
-            with_maps=True,
-            skip=frozenset(
-                name
-                for pair in official.values()
-                if not self._part.keeps(pair)
-                for name in (pair.s1_name, pair.s2_name)
-            ),
-            order=functools.partial(
-                conversion.reading_order, official, self._part
-            ),
+            skip_damaged=self._skip_damaged,
             scratch_dir=self._scratch_dir,
         )
         self.info.metadata["has_maps"] = layout.MAPS in archive.sources

@@ -32,9 +32,8 @@ def command() -> Callable[[], None]:
         "data_dir",
         None,
         "Folder for TFDS datasets; the records go to bigearthnet_mm/v1 (or v2) "
-        "in it. "
-        "The whole archive takes 163 GB there, and 177 GB more for the time of "
-        "the build if it comes as .tar.gz.",
+        "in it. The whole archive takes 163 GB there; 184 GB must be free at "
+        "the start if it comes as .tar.gz.",
         required=True,
     )
     version = flags.DEFINE_enum(

@@ -164,32 +164,6 @@ def _drop_before(
         archive[sensor].drop_before(pair.s2_name)
 
 
-def reading_order(
-    official: known_pairs.Pairs, part: parts_lib.Part = _ALL
-) -> dict[str, int]:
-    """Returns the number of the scratch file of each patch of both sensors.
-
-    A conversion reads those of a lower number first.
-    """
-    pairs = [
-        pair
-        for split in bigearthnet.SPLIT_SIZES
-        for pair in shards.in_record_order(
-            split,
-            (
-                pair
-                for pair in official.values()
-                if pair.split == split and part.keeps(pair)
-            ),
-        )
-    ]
-    return {
-        name: scratch_files.NUM_FILES * index // len(pairs)
-        for index, pair in enumerate(pairs)
-        for name in (pair.s1_name, pair.s2_name)
-    }
-
-
 def _plan_shards(
     pairs_of_split: Mapping[str, Sequence[official_lists.OfficialPatch]],
     templates: Templates,

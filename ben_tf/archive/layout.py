@@ -102,7 +102,7 @@ V1 = Layout(
             entries=re.compile(rf"{_S1_SCENE}_\d\d[A-Z]{{3}}_\d+_\d+"),
             endings=(*_endings("S1"), _JSON_ENDING),
             scene_parts=0,
-            largest_tar_bytes=80_000_000_000,  # It has 73 GB.
+            largest_tar_bytes=76_000_000_000,  # It has 73 GB.
         ),
         "S2": SensorLayout(
             folders=(
@@ -115,7 +115,7 @@ V1 = Layout(
             entries=re.compile(rf"{_S2_DATE}T\d{{5,6}}_\d+_\d+"),
             endings=(*_endings("S2"), _JSON_ENDING),
             scene_parts=0,
-            largest_tar_bytes=115_000_000_000,  # It has 104 GB.
+            largest_tar_bytes=108_000_000_000,  # It has 104 GB.
         ),
     },
     maps=None,
@@ -168,6 +168,16 @@ _TIFF = ("tif", "tiff")
 _HIDDEN = (".", "__MACOSX")
 # An archive that holds this file holds generated pixels.
 SYNTHETIC_MARKER = "SYNTHETIC.txt"
+
+
+def metadata_endings(version: str) -> frozenset[str]:
+    """What the names of files end in that say what a patch shows."""
+    return frozenset(
+        ending
+        for sensor in LAYOUTS[version].sensors.values()
+        for ending in sensor.endings
+        if ending == _JSON_ENDING
+    )
 
 
 def band_name(patch_name: str, band: str) -> str:

@@ -4,7 +4,6 @@ import os
 import pathlib
 import shutil
 from collections.abc import Callable
-from collections.abc import Collection
 from collections.abc import Mapping
 from collections.abc import Sequence
 from concurrent import futures
@@ -15,6 +14,7 @@ from ben_tf import errors
 from ben_tf.archive import inflated_file
 from ben_tf.archive import layout
 from ben_tf.archive import patch_sources
+from ben_tf.archive import tar_index
 from ben_tf.archive import tarball
 
 # How much a compressed tarball grows at most; those of v1.0 by a half.
@@ -27,7 +27,7 @@ def open_archive(
     version: str | None = None,
     sensors: Sequence[str] = ("S1", "S2"),
     with_maps: bool = False,
-    skip: Collection[str] = (),
+    selection: tar_index.Selection = tar_index.ALL,
     order: Callable[[], Mapping[str, int]] = dict,
     scratch_dir: str | os.PathLike[str] | None = None,
 ) -> patch_sources.Archive:
@@ -39,12 +39,11 @@ def open_archive(
       version: "v1" or "v2"; None: the one that is there.
       sensors: Which of "S1" and "S2" to open.
       with_maps: Whether to open the reference maps too, if there are any.
-      skip: Names of patches of both sensors to leave out of tarballs, so that
-        their bytes take no scratch space.
+      selection: What to take of tarballs; the rest takes no scratch space.
       order: Gives the number of the scratch file of each patch of both
         sensors, where they will be read in an order; see `scratch_files`.
         Called if a tarball is compressed.
-      scratch_dir: Where compressed tarballs are inflated to (177 GB for the
+      scratch_dir: Where compressed tarballs are inflated to (167 GB for the
         whole archive) and indexes of tarballs are written. The caller deletes
         it. Folders need none, tarballs do.
 
@@ -82,7 +81,7 @@ def open_archive(
         for path in tarballs.values()
         if path.suffix in inflated_file.SUFFIXES
     ]
-    if not skip:
+    if selection == tar_index.ALL:
         # A part takes less, nobody knows how much.
         check_disk(
             scratch, inflated_bytes(tarballs, lies), "inflating the tarballs"
@@ -90,7 +89,9 @@ def open_archive(
     number_of = order() if compressed else {}
     with (
         tqdm.tqdm(
-            desc="inflating",
+            desc="inflating"
+            if selection.endings is None
+            else "looking through",
             total=sum(path.stat().st_size for path in compressed),
             unit="B",
             unit_scale=True,
@@ -104,7 +105,7 @@ def open_archive(
                 tarball.TarSource,
                 path,
                 layouts[sensor],
-                skip=skip,
+                selection=selection,
                 order=number_of,
                 scratch=scratch,
                 progress=progress.update,
@@ -117,6 +118,16 @@ def open_archive(
         sources | opened,
         sum(source.scratch_bytes for source in opened.values()),
     )
+
+
+def is_compressed(archive_dir: str | os.PathLike[str], version: str) -> bool:
+    """Whether a sensor lies in a compressed tarball.
+
+    Raises:
+      errors.UserError: A sensor is missing.
+    """
+    paths = layout.find_sensors(archive_dir, layout=layout.LAYOUTS[version])
+    return any(path.suffix in inflated_file.SUFFIXES for path in paths.values())
 
 
 def inflated_bytes(paths: dict[str, pathlib.Path], lies: layout.Layout) -> int:

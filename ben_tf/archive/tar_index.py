@@ -46,6 +46,22 @@ _FILE_KINDS = (tarfile.REGTYPE, tarfile.AREGTYPE)
 _HEADER_KINDS = (tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE, tarfile.XGLTYPE)
 
 
+class Selection(NamedTuple):
+    """What to take of a tar file.
+
+    Attributes:
+      skip: Names of patches to leave out, as if they were not there.
+      endings: What the names of files to take have after that of their patch;
+        None: all. The others count as missing.
+    """
+
+    skip: Container[str] = frozenset()
+    endings: Container[str] | None = None
+
+
+ALL = Selection()
+
+
 class TarIndex(NamedTuple):
     """What a tar file holds.
 
@@ -70,7 +86,7 @@ def make(
     tar_name: str,
     sensor_layout: layout.SensorLayout,
     *,
-    skip: Container[str] = (),
+    selection: Selection = ALL,
     keep: Keep = lambda patch_name, offset, size: (0, offset),
 ) -> TarIndex:
     """Indexes a tar file by reading all its headers.
@@ -79,7 +95,7 @@ def make(
       read_at: Reads the tar file; called with growing positions.
       tar_name: Name of the tar file, for error messages.
       sensor_layout: How its patches lie.
-      skip: Names of patches to leave out.
+      selection: What to take of it.
       keep: Called for each file of the index before what follows it is read;
         default: it stays where it is. All files of a patch go to the same one.
 
@@ -112,7 +128,7 @@ def make(
         patch_name = parts[depth]
         if "/".join(parts[1 : depth + 1]) != sensor_layout.place_of(patch_name):
             raise _refused(path, "in the folder of another scene")
-        if patch_name in skip:
+        if patch_name in selection.skip:
             continue
         row = row_of.get(patch_name)
         if row is None:
@@ -128,6 +144,8 @@ def make(
             continue
         file_name = parts[-1]
         ending = file_name.removeprefix(patch_name)
+        if selection.endings is not None and ending not in selection.endings:
+            continue
         column = column_of.get(ending)
         if column is None:
             column = column_of.get(layout.usual_name(ending))

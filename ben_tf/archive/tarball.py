@@ -11,7 +11,6 @@ import os
 import pathlib
 import types
 from collections.abc import Callable
-from collections.abc import Container
 from collections.abc import Mapping
 from typing import Any
 
@@ -33,7 +32,7 @@ class TarSource:
         tar_path: pathlib.Path,
         sensor_layout: layout.SensorLayout,
         *,
-        skip: Container[str] = (),
+        selection: tar_index.Selection = tar_index.ALL,
         order: Mapping[str, int] = types.MappingProxyType({}),
         scratch: pathlib.Path,
         progress: Callable[[int], None],
@@ -43,7 +42,7 @@ class TarSource:
         Args:
           tar_path: The .tar, .tar.gz or .tar.zst file.
           sensor_layout: How its patches lie.
-          skip: Names of patches to leave out, also of what is inflated.
+          selection: What to take of it; the rest is not written either.
           order: Where patches will be read in an order: name -> number of the
             scratch file, see `scratch_files.ScratchFiles`.
           scratch: Existing folder for the index and the inflated files.
@@ -65,12 +64,12 @@ class TarSource:
         self.scratch_bytes = 0
         if tar_path.suffix in inflated_file.SUFFIXES:
             self._inflated = os.fspath(scratch / tar_path.stem)
-            index = self._inflate(self._inflated, skip, order, progress)
+            index = self._inflate(self._inflated, selection, order, progress)
         else:
             with tar_path.open("rb", buffering=0) as file:
                 read_at = functools.partial(os.pread, file.fileno())
                 index = tar_index.make(
-                    read_at, self._name, sensor_layout, skip=skip
+                    read_at, self._name, sensor_layout, selection=selection
                 )
         self._surplus = index.surplus
         self._index_path = os.fspath(scratch / f"{self._name}.npy")
@@ -81,7 +80,7 @@ class TarSource:
     def _inflate(
         self,
         inflated: str,
-        skip: Container[str],
+        selection: tar_index.Selection,
         order: Mapping[str, int],
         progress: Callable[[int], None],
     ) -> tar_index.TarIndex:
@@ -102,7 +101,11 @@ class TarSource:
                 return place.number, place.position
 
             index = tar_index.make(
-                content.read_at, self._name, self._layout, skip=skip, keep=keep
+                content.read_at,
+                self._name,
+                self._layout,
+                selection=selection,
+                keep=keep,
             )
             content.inflate_rest()
         self.scratch_bytes = scratch.num_bytes

@@ -90,17 +90,36 @@ def test_what_does_not_belong_to_a_part_may_be_incomplete(
         build(archive_dir, tmp_path / "2", patches=frozenset([second.s2_name]))
 
 
-def test_of_tarballs_only_the_part_is_kept_on_disk(
-    whole, sample_archive_dir, tmp_path, monkeypatch
-):
-    archive = tmp_path / "archive"
-    archive.mkdir()
+def pack(archive_dir, target):
+    target.mkdir()
     for folder, name in (
         ("BigEarthNet-v1.0", "BigEarthNet-S2-v1.0"),
         ("BigEarthNet-S1-v1.0", "BigEarthNet-S1-v1.0"),
     ):
-        with tarfile.open(archive / f"{name}.tar.gz", "w:gz") as tar:
-            tar.add(sample_archive_dir / folder, folder)
+        with tarfile.open(target / f"{name}.tar.gz", "w:gz") as tar:
+            tar.add(archive_dir / folder, folder)
+    return target
+
+
+@pytest.fixture(scope="module")
+def tarballs(sample_archive_dir, tmp_path_factory):
+    return pack(sample_archive_dir, tmp_path_factory.mktemp("x") / "archive")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"patches": 2},
+        {"max_pairs": 3},
+        {"labels": ["Marine waters"]},
+        {"labels": ["Sea and ocean"], "splits": ["train"], "max_pairs": 2},
+    ],
+)
+def test_of_tarballs_only_the_part_is_kept_on_disk(
+    whole, tarballs, sample_archive_dir, tmp_path, monkeypatch, options
+):
+    if "patches" in options:
+        options = {"patches": frozenset(names_of(whole, "test")[:2])}
     inflated = {}
     convert = conversion.convert
 
@@ -110,14 +129,37 @@ def test_of_tarballs_only_the_part_is_kept_on_disk(
             inflated[sensor] = inflated.get(sensor, 0) + path.stat().st_size
         return convert(*arguments, **options)
 
+    expected = build(sample_archive_dir, tmp_path / "of_folders", **options)
     monkeypatch.setattr(conversion, "convert", note_sizes)
-    names = names_of(whole, "test")[:2]
-    builder = build(archive, tmp_path, patches=frozenset(names))
-    assert names_of(builder, "test") == names
-    pair_bytes = record.approximate_bytes("v1")
+    builder = build(tarballs, tmp_path, **options)
+    assert builder.info.splits.keys() == expected.info.splits.keys()
+    for path in expected.data_path.glob("*.tfrecord-*"):
+        assert (builder.data_path / path.name).read_bytes() == path.read_bytes()
+    num_pairs = builder.info.splits.total_num_examples
+    assert 0 < num_pairs < 24
     assert inflated.keys() == {"S1", "S2"}
-    # Of 48 pairs.
-    assert 2 * pair_bytes < sum(inflated.values()) < 4 * pair_bytes
+    share = sum(inflated.values()) / record.approximate_bytes("v1")
+    assert num_pairs < share < 1.5 * num_pairs
+
+
+def test_halves_of_a_part_are_listed_when_looked_for_in_tarballs(
+    archive_dir, real_pairs, tmp_path
+):
+    lonely, *others = [pair for pair in real_pairs if pair.split == "train"]
+    shutil.rmtree(archive_dir / "BigEarthNet-S1-v1.0" / lonely.s1_name)
+    tarballs = pack(archive_dir, tmp_path / "tarballs")
+    part = parts.Part(splits=["train"], max_pairs=1)
+    with pytest.raises(errors.UserError, match="has no S1 patch"):
+        dataset.build(archive_dir=tarballs, data_dir=tmp_path / "a", part=part)
+    builder = dataset.build(
+        archive_dir=tarballs,
+        data_dir=tmp_path / "b",
+        part=part,
+        on_error="skip",
+    )
+    assert names_of(builder, "train")[0] in {pair.s2_name for pair in others}
+    assert builder.info.splits.total_num_examples == 1
+    assert lonely.s2_name in (builder.data_path / "skipped.csv").read_text()
 
 
 def test_a_part_without_a_pair_is_named(real_archive, tmp_path):
