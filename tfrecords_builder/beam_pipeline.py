@@ -16,6 +16,7 @@ from etils import epath
 
 from ben_tf import errors
 from ben_tf.archive import patch_sources
+from tfrecords_builder import kept_shards
 from tfrecords_builder import shards
 
 
@@ -29,7 +30,7 @@ def run(
     """Runs a pipeline to its end, then yields the results in the tasks' order.
 
     Args:
-      tasks: See `shards.write_shard`.
+      tasks: See `kept_shards.write_shard`.
       archive: The sources of both sensors.
       runner: A Beam runner or its name; None: as in the options.
       options: Beam's `PipelineOptions` or None.
@@ -96,7 +97,7 @@ def _write_shard(path: str, archive: Any) -> None:
         _task_file(path).read_bytes(), type=shards.ShardTask
     )
     # An exception would reach the user as text in a traceback of the runner.
-    result = shards.write_shard(task._replace(skip_damaged=True), archive)
+    result = kept_shards.write_shard(task._replace(skip_damaged=True), archive)
     _result_file(path).write_bytes(msgspec.json.encode(result))
 
 

@@ -1,6 +1,9 @@
 """The TFDS builder of `bigearthnet_mm`: schema, splits, records."""
 
 import functools
+import pathlib
+import shutil
+import sys
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
@@ -20,9 +23,9 @@ from ben_tf.archive import patch_pair
 from ben_tf.archive import patch_sources
 from tfrecords_builder import beam_pipeline
 from tfrecords_builder import conversion
+from tfrecords_builder import kept_shards
 from tfrecords_builder import part_archive
 from tfrecords_builder import record
-from tfrecords_builder import shards
 from tfrecords_builder import tfds_internals
 from tfrecords_builder import unfinished
 from tfrecords_builder import workers
@@ -235,17 +238,42 @@ class Builder(tfds_internals.SplitWriter):
         dl_manager: tfds.download.DownloadManager,
         download_config: tfds.download.DownloadConfig,
     ) -> list[tfds.core.SplitInfo]:
-        return conversion.convert(
-            *self._open_archive(dl_manager),
-            folder=self.data_path,
-            templates=functools.partial(tfds_internals.filename_template, self),
-            num_shards=download_config.get_shard_config().get_number_shards,
-            runner=self._runner(download_config),
-            frees_scratch=not _on_beam(download_config),
-            skip_damaged=self._skip_damaged,
-            part=self._part,
-            max_pairs_per_split=download_config.max_examples_per_split,
+        # Only the disks of this machine.
+        here = pathlib.Path(self.data_path)
+        kept = (
+            None if "://" in str(self.data_path) else unfinished.kept_dir(here)
         )
+        try:
+            splits = conversion.convert(
+                *self._open_archive(dl_manager),
+                folder=self.data_path,
+                templates=functools.partial(
+                    tfds_internals.filename_template, self
+                ),
+                num_shards=download_config.get_shard_config().get_number_shards,
+                runner=self._runner(download_config),
+                frees_scratch=not _on_beam(download_config),
+                skip_damaged=self._skip_damaged,
+                part=self._part,
+                max_pairs_per_split=download_config.max_examples_per_split,
+                kept_dir=kept,
+            )
+        except BaseException:
+            # TFDS removes all that is left.
+            if kept:
+                number, num_bytes = unfinished.keep_finished(here, kept)
+                print(
+                    f"{number:,} finished shards ({num_bytes / 1e9:.1f} GB) "
+                    f"wait in {kept} for the next build. Remove that folder if "
+                    "there will be none."
+                    if number
+                    else "No shard was finished.",
+                    file=sys.stderr,
+                )
+            raise
+        if kept:
+            shutil.rmtree(kept, ignore_errors=True)
+        return splits
 
     def _runner(
         self, download_config: tfds.download.DownloadConfig
@@ -257,7 +285,7 @@ class Builder(tfds_internals.SplitWriter):
                 options=download_config.beam_options,
             )
         return functools.partial(
-            workers.run, shards.write_shard, num_workers=self._num_workers
+            workers.run, kept_shards.write_shard, num_workers=self._num_workers
         )
 
     def _open_archive(

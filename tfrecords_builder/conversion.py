@@ -2,6 +2,7 @@
 
 import csv
 import pathlib
+import sys
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -24,6 +25,7 @@ from ben_tf.archive import patch_metadata
 from ben_tf.archive import patch_pair
 from ben_tf.archive import patch_sources
 from ben_tf.archive import scratch_files
+from tfrecords_builder import kept_shards
 from tfrecords_builder import record
 from tfrecords_builder import shards
 from tfrecords_builder import tfds_internals
@@ -31,7 +33,8 @@ from tfrecords_builder import tfds_internals
 SKIPPED_FILE = "skipped.csv"
 _ALL = parts_lib.Part()
 
-# Runs `shards.write_shard` on the tasks; yields the results in their order.
+# Runs `kept_shards.write_shard` on the tasks; yields the results in their
+# order.
 Runner = Callable[
     [Sequence[shards.ShardTask], patch_sources.Archive],
     Iterator[shards.ShardResult],
@@ -58,6 +61,7 @@ def convert(
     skip_damaged: bool,
     part: parts_lib.Part = _ALL,
     max_pairs_per_split: int | None = None,
+    kept_dir: pathlib.Path | None = None,
 ) -> list[tfds.core.SplitInfo]:
     """Writes the shards, the table of patches and the list of skipped pairs.
 
@@ -73,6 +77,8 @@ def convert(
       skip_damaged: Leave damaged pairs out and list them, instead of raising.
       part: Which pairs to convert.
       max_pairs_per_split: Convert only so many pairs of each split.
+      kept_dir: Where finished shards of an interrupted build may be; what
+        cannot be used of them is removed.
 
     Returns:
       The splits that have records.
@@ -95,23 +101,28 @@ def convert(
         }
     num_pairs = sum(map(len, pairs_of_split.values()))
     record_bytes = record.approximate_bytes(archive.version)
+    tasks = _plan_shards(
+        pairs_of_split, templates, num_shards, record_bytes, skip_damaged
+    )
+    num_bytes = num_pairs * record_bytes
+    if kept_dir:
+        tasks, kept_bytes = kept_shards.assign(tasks, kept_dir)
+        num_bytes -= kept_bytes
     if "://" not in str(folder):
         open_archive.check_disk(
             pathlib.Path(folder),
             _disk_bytes(
-                num_pairs * record_bytes,
-                archive.scratch_bytes if frees_scratch else 0,
+                num_bytes, archive.scratch_bytes if frees_scratch else 0
             ),
             f"the records of {num_pairs:,} pairs",
         )
-    tasks = _plan_shards(
-        pairs_of_split, templates, num_shards, record_bytes, skip_damaged
-    )
+    num_kept = 0
     written: dict[str, list[_WrittenShard]] = {
         split: [] for split in pairs_of_split
     }
 
     def finished_parts() -> Iterator[list[patch_pair.PatchPair]]:
+        nonlocal num_kept
         with tqdm.tqdm(
             desc="converting", total=num_pairs, unit=" pairs"
         ) as progress:
@@ -121,6 +132,7 @@ def convert(
                     _drop_before(archive, first)
                 progress.update(len(result.metadata) + len(result.skipped))
                 skipped.extend(result.skipped)
+                num_kept += result.was_kept
                 if result.metadata:
                     # Without the pairs, so that memory stays flat.
                     written[task.split].append(
@@ -139,6 +151,13 @@ def convert(
         )
     if skip_damaged:
         _write_skipped(folder / SKIPPED_FILE, skipped)
+    if num_kept:
+        print(
+            f"{num_kept:,} of {len(tasks):,} shards were finished by an "
+            "interrupted build, and are unchanged.",
+            file=sys.stderr,
+        )
+    kept_shards.forget(task.path for task in tasks)
     return [
         _finish_split(split, parts, templates(split))
         for split, parts in written.items()

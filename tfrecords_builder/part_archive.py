@@ -6,10 +6,11 @@ alone: then compressed tarballs are looked through once for that, without their
 pixels, before what belongs to the part is inflated.
 """
 
+import functools
+import itertools
 import os
 import pathlib
 import shutil
-from collections.abc import Container
 from collections.abc import Iterable
 
 from ben_tf import bigearthnet
@@ -22,7 +23,25 @@ from ben_tf.archive import patch_sources
 from ben_tf.archive import scratch_files
 from ben_tf.archive import tar_index
 from tfrecords_builder import conversion
-from tfrecords_builder import shards
+from tfrecords_builder import tfds_internals
+
+_RECORD_ORDER = {
+    split: tfds_internals.record_order(split)
+    for split in bigearthnet.SPLIT_SIZES
+}
+# Split -> where it begins and ends among all records; much the same in v2.0.
+_SHARES = dict(
+    zip(
+        bigearthnet.SPLIT_SIZES,
+        itertools.pairwise(
+            end / bigearthnet.NUM_PATCHES
+            for end in itertools.accumulate(
+                bigearthnet.SPLIT_SIZES.values(), initial=0
+            )
+        ),
+        strict=True,
+    )
+)
 
 
 def open_part(
@@ -78,7 +97,7 @@ def open_part(
         version=version,
         with_maps=True,
         selection=tar_index.Selection(skip),
-        order=lambda: _reading_order(official, skip),
+        order=_ReadingOrder(official),
         scratch_dir=scratch_dir,
     )
 
@@ -94,27 +113,27 @@ def _is_known_too_late(part: parts.Part, official: known_pairs.Pairs) -> bool:
     return part.max_pairs is not None or bool(part.labels and not has_labels)
 
 
-def _reading_order(
-    official: known_pairs.Pairs, skip: Container[str]
-) -> dict[str, int]:
-    """Returns the number of the scratch file of each patch of both sensors.
+class _ReadingOrder:
+    """Name of a patch -> number of its scratch file.
 
-    A conversion reads those of a lower number first.
+    A conversion reads the patches of a lower number first: the records of a
+    split are in the order of hashes, and hashes are spread evenly.
     """
-    pairs = [
-        pair
-        for split in bigearthnet.SPLIT_SIZES
-        for pair in shards.in_record_order(
-            split,
-            (
-                pair
-                for pair in official.values()
-                if pair.split == split and pair.s2_name not in skip
-            ),
+
+    def __init__(self, official: known_pairs.Pairs):
+        self._official = official
+
+    @functools.cached_property
+    def _by_s1_name(self) -> dict[str, official_lists.OfficialPatch]:
+        return {pair.s1_name: pair for pair in self._official.values()}
+
+    def __call__(self, patch_name: str) -> int:
+        pair = self._official.get(patch_name) or self._by_s1_name.get(
+            patch_name
         )
-    ]
-    return {
-        name: scratch_files.NUM_FILES * index // len(pairs)
-        for index, pair in enumerate(pairs)
-        for name in (pair.s1_name, pair.s2_name)
-    }
+        if pair is None:
+            return scratch_files.NUM_FILES
+        start, end = _SHARES[pair.split]
+        digest = _RECORD_ORDER[pair.split](pair.s2_name)
+        place = int.from_bytes(digest[:4], "big") / (1 << 32)
+        return int(scratch_files.NUM_FILES * (start + place * (end - start)))

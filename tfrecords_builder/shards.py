@@ -27,12 +27,14 @@ class ShardTask(NamedTuple):
       path: The file; its folder exists.
       pairs: The pairs, in the order of their records.
       skip_damaged: Leave damaged pairs out instead of raising.
+      kept: A file of an interrupted build that may be the same; "" for none.
     """
 
     split: str
     path: str
     pairs: Sequence[official_lists.OfficialPatch]
     skip_damaged: bool
+    kept: str = ""
 
 
 class SkippedPair(NamedTuple):
@@ -56,11 +58,13 @@ class ShardResult(NamedTuple):
       num_bytes: Size of the records without their framing.
       metadata: The pairs that were written, in order, without pixels.
       skipped: The pairs that were left out.
+      was_kept: Whether it was finished by an interrupted build.
     """
 
     num_bytes: int
     metadata: list[patch_pair.PatchPair]
     skipped: list[SkippedPair]
+    was_kept: bool = False
 
 
 def in_record_order(

@@ -1,8 +1,8 @@
-"""Cleans up after interrupted builds.
+"""Cleans up after interrupted builds, and keeps what they had finished.
 
 What is unfinished lies next to the versions of a dataset, under names that TFDS
-never loads. A build starts from scratch: it takes minutes, and half a dataset
-of another archive or another `on_error` must not become part of it.
+never loads. Finished shards of it wait for the next build, which takes over
+those that it would write in the same way.
 """
 
 import contextlib
@@ -11,10 +11,39 @@ import pathlib
 import shutil
 from collections.abc import Iterator
 
+from tfrecords_builder import kept_shards
 from tfrecords_builder import tfds_internals
 
 _NEW = tfds_internals.unfinished_prefix("NEW")
 _OLD = tfds_internals.unfinished_prefix("OLD")
+_KEPT = tfds_internals.unfinished_prefix("KEPT")
+
+
+def kept_dir(version_dir: pathlib.Path) -> pathlib.Path:
+    """Where finished shards of a version wait.
+
+    Args:
+      version_dir: Its folder, or the one in which it is being built.
+    """
+    for folder in version_dir.parents:
+        if folder.name.startswith(_NEW):
+            version_dir = folder
+    return version_dir.with_name(_KEPT + version_dir.name.rpartition("_")[2])
+
+
+def keep_finished(folder: pathlib.Path, kept: pathlib.Path) -> tuple[int, int]:
+    """Moves the finished shards out of a folder that will vanish.
+
+    Returns:
+      How many there are, and their bytes.
+    """
+    finished = list(kept_shards.find(folder))
+    num_bytes = sum(shard.stat().st_size for shard in finished)
+    if finished:
+        kept.mkdir(exist_ok=True)
+    for shard in finished:
+        kept_shards.move(shard, kept / shard.name)
+    return len(finished), num_bytes
 
 
 def clean_up(dataset_dir: str | os.PathLike[str]) -> Iterator[str]:
@@ -23,7 +52,7 @@ def clean_up(dataset_dir: str | os.PathLike[str]) -> Iterator[str]:
     Yields what it did, but for files, of which TFDS writes new ones.
 
     A version that was being replaced is put back if the new one had not taken
-    its place yet.
+    its place yet. Finished shards are kept.
     """
     dataset_dir = pathlib.Path(dataset_dir)
     for file in dataset_dir.rglob(tfds_internals.UNFINISHED_FILE_PATTERN):
@@ -31,12 +60,21 @@ def clean_up(dataset_dir: str | os.PathLike[str]) -> Iterator[str]:
     pattern = f"*/{tfds_internals.UNFINISHED_PATTERN}"
     for folder in sorted(dataset_dir.glob(pattern)):
         final = folder.with_name(folder.name.removeprefix(_OLD))
+        kept = kept_dir(folder)
+        if folder == kept:
+            continue
         if folder != final and not final.exists():
             folder.rename(final)
             yield f"Put back {final}: its replacement was interrupted."
         else:
+            number, _ = keep_finished(folder, kept)
             shutil.rmtree(folder)
-            yield f"Removed {folder}: a build was interrupted. Starting anew."
+            yield f"Removed {folder}: a build was interrupted. " + (
+                f"Its {number:,} finished shards are kept, for a build that "
+                "would write the same."
+                if number
+                else "Starting anew."
+            )
 
 
 @contextlib.contextmanager

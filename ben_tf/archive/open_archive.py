@@ -3,8 +3,6 @@
 import os
 import pathlib
 import shutil
-from collections.abc import Callable
-from collections.abc import Mapping
 from collections.abc import Sequence
 from concurrent import futures
 
@@ -14,6 +12,7 @@ from ben_tf import errors
 from ben_tf.archive import inflated_file
 from ben_tf.archive import layout
 from ben_tf.archive import patch_sources
+from ben_tf.archive import scratch_files
 from ben_tf.archive import tar_index
 from ben_tf.archive import tarball
 
@@ -28,7 +27,7 @@ def open_archive(
     sensors: Sequence[str] = ("S1", "S2"),
     with_maps: bool = False,
     selection: tar_index.Selection = tar_index.ALL,
-    order: Callable[[], Mapping[str, int]] = dict,
+    order: scratch_files.Order = scratch_files.any_order,
     scratch_dir: str | os.PathLike[str] | None = None,
 ) -> patch_sources.Archive:
     """Returns the source of each sensor.
@@ -40,9 +39,7 @@ def open_archive(
       sensors: Which of "S1" and "S2" to open.
       with_maps: Whether to open the reference maps too, if there are any.
       selection: What to take of tarballs; the rest takes no scratch space.
-      order: Gives the number of the scratch file of each patch of both
-        sensors, where they will be read in an order; see `scratch_files`.
-        Called if a tarball is compressed.
+      order: In which the patches of both sensors will be read, if known.
       scratch_dir: Where compressed tarballs are inflated to (167 GB for the
         whole archive) and indexes of tarballs are written. The caller deletes
         it. Folders need none, tarballs do.
@@ -86,7 +83,6 @@ def open_archive(
         check_disk(
             scratch, inflated_bytes(tarballs, lies), "inflating the tarballs"
         )
-    number_of = order() if compressed else {}
     with (
         tqdm.tqdm(
             desc="inflating"
@@ -106,7 +102,7 @@ def open_archive(
                 path,
                 layouts[sensor],
                 selection=selection,
-                order=number_of,
+                order=order,
                 scratch=scratch,
                 progress=progress.update,
             )

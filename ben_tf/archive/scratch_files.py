@@ -6,13 +6,25 @@ soon as its patches were read: a conversion takes hardly more disk than its
 records, which grow as these files go.
 """
 
+import functools
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import BinaryIO
 from typing import NamedTuple
 
 # Enough that a file is little of the whole, few enough to be open at once.
 NUM_FILES = 64
+
+
+# Name of a patch -> number of its file, 0 to `NUM_FILES`: the first are read
+# first, all of the last one may be read at any time.
+Order = Callable[[str], int]
+
+
+def any_order(patch_name: str) -> int:
+    """The order of those who read any patch at any time."""
+    del patch_name
+    return NUM_FILES
 
 
 class Place(NamedTuple):
@@ -32,16 +44,16 @@ class Place(NamedTuple):
 class ScratchFiles:
     """Files that are written one after another in many small pieces."""
 
-    def __init__(self, stem: str, number_of: Mapping[str, int]):
+    def __init__(self, stem: str, order: Order):
         """Writes nothing yet.
 
         Args:
           stem: What their paths begin with.
-          number_of: Name of a patch -> number of its file, of `NUM_FILES`, in
-            the order of reading. All others are read last.
+          order: In which the patches will be read.
         """
         self._stem = stem
-        self._number_of = number_of
+        # The files of a patch mostly come one after the other.
+        self._number_of = functools.lru_cache(maxsize=1)(order)
         self._files: dict[int, BinaryIO] = {}
         self._sizes: dict[int, int] = {}
 
@@ -59,7 +71,7 @@ class ScratchFiles:
 
     def place(self, patch_name: str, num_bytes: int) -> Place:
         """Makes room for bytes of a patch, after what already has its place."""
-        number = self._number_of.get(patch_name, NUM_FILES)
+        number = self._number_of(patch_name)
         if number not in self._files:
             self._files[number] = open(path(self._stem, number), "wb")
             self._sizes[number] = 0

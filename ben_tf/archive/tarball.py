@@ -9,9 +9,7 @@ import functools
 import io
 import os
 import pathlib
-import types
 from collections.abc import Callable
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -33,7 +31,7 @@ class TarSource:
         sensor_layout: layout.SensorLayout,
         *,
         selection: tar_index.Selection = tar_index.ALL,
-        order: Mapping[str, int] = types.MappingProxyType({}),
+        order: scratch_files.Order = scratch_files.any_order,
         scratch: pathlib.Path,
         progress: Callable[[int], None],
     ):
@@ -43,8 +41,7 @@ class TarSource:
           tar_path: The .tar, .tar.gz or .tar.zst file.
           sensor_layout: How its patches lie.
           selection: What to take of it; the rest is not written either.
-          order: Where patches will be read in an order: name -> number of the
-            scratch file, see `scratch_files.ScratchFiles`.
+          order: In which the patches will be read, if known.
           scratch: Existing folder for the index and the inflated files.
           progress: Called with each number of compressed bytes inflated.
 
@@ -81,7 +78,7 @@ class TarSource:
         self,
         inflated: str,
         selection: tar_index.Selection,
-        order: Mapping[str, int],
+        order: scratch_files.Order,
         progress: Callable[[int], None],
     ) -> tar_index.TarIndex:
         with (

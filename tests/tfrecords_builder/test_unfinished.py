@@ -16,6 +16,9 @@ from tfrecords_builder import dataset
 
 pytestmark = pytest.mark.slow
 
+# Where finished shards wait for the next build.
+KEPT = "incomplete.KEPT_1.0.0"
+
 # Builds with two workers and stops for ever after the first pair.
 HANGING_BUILD = """
 import os, sys, threading
@@ -92,19 +95,29 @@ def test_a_killed_build_leaves_nothing_that_loads(
     config_dir = data_dir / "bigearthnet_mm" / ".config"
     (config_dir / f"incomplete.{'0' * 32}.metadata.json").touch()
     builder = dataset.build(archive_dir=real_archive, data_dir=data_dir)
-    assert "a build was interrupted. Starting anew." in capsys.readouterr().out
+    assert (
+        "a build was interrupted. Its 3 finished shards are kept"
+        in capsys.readouterr().out
+    )
     assert builder.info.splits.total_num_examples == 6
     assert not list(data_dir.rglob("incomplete*"))
     assert len(tfds.builder_from_directory(builder.data_path).info.splits) == 3
 
 
-def test_a_failed_build_leaves_nothing(archive_dir, tmp_path):
+def test_a_failed_build_leaves_finished_shards_alone(archive_dir, tmp_path):
     next(archive_dir.glob("*/*/*_VH.tif")).unlink()
     with pytest.raises(errors.UserError):
         dataset.build(archive_dir=archive_dir, data_dir=tmp_path / "data")
     left = [p for p in (tmp_path / "data").rglob("*") if p.is_file()]
     # TFDS notes which config is the default one.
-    assert {p.name for p in left} == {".lock", "metadata.json"}
+    assert {p.name for p in left if p.parent.name != KEPT} == {
+        ".lock",
+        "metadata.json",
+    }
+    dataset.build(
+        archive_dir=archive_dir, data_dir=tmp_path / "data", on_error="skip"
+    )
+    assert versions(tmp_path / "data") == ["1.0.0"]
 
 
 # Each build ends itself with kill -9 in its process at one point. One process
@@ -262,7 +275,7 @@ def test_a_killed_overwrite_loses_no_dataset(
         assert is_old(data_dir) == (point != "after the swap")
     with pytest.raises(errors.UserError, match="already a dataset"):
         dataset.build(archive_dir=real_archive, data_dir=data_dir)
-    assert versions(data_dir) == ["1.0.0"]
+    assert set(versions(data_dir)) <= {"1.0.0", KEPT}
     assert is_old(data_dir) == (point != "after the swap")
     said = capsys.readouterr().out
     assert "a build was interrupted" in said
@@ -281,5 +294,5 @@ def test_a_failed_overwrite_keeps_the_old_dataset(archive_dir, tmp_path):
             data_dir=tmp_path / "data",
             overwrite=True,
         )
-    assert versions(tmp_path / "data") == ["1.0.0"]
+    assert set(versions(tmp_path / "data")) <= {"1.0.0", KEPT}
     assert not is_old(tmp_path / "data")
