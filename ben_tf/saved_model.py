@@ -55,6 +55,8 @@ class Description(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
       model: Name of the architecture.
       trained_on_synthetic: Whether the weights come from synthetic data.
       statistics: What the bands are standardised with.
+      trained_on: Names of the datasets of the training, those of the weights
+        that it began with as well; () where nobody knows.
     """
 
     format: Literal[2]
@@ -68,6 +70,7 @@ class Description(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     trained_on_synthetic: bool
     # Models of before have none; they were all trained with the paper's.
     statistics: bigearthnet.Statistics = bigearthnet.PAPER_STATISTICS
+    trained_on: tuple[str, ...] = ()
 
 
 class ServedModel(Description, frozen=True, kw_only=True):
@@ -191,6 +194,7 @@ def save(
     preprocessing: preprocessing_lib.Preprocessing,
     name: str,
     trained_on_synthetic: bool,
+    trained_on: tuple[str, ...] = (),
 ) -> pathlib.Path:
     """Writes a trained model with its preprocessing to a new folder `path`.
 
@@ -201,6 +205,7 @@ def save(
       preprocessing: What stood in front of the model in training.
       name: Name of the architecture, for the description.
       trained_on_synthetic: Whether the training data were synthetic.
+      trained_on: Names of the datasets of the training.
 
     Returns:
       The path.
@@ -228,6 +233,7 @@ def save(
         model=name,
         trained_on_synthetic=trained_on_synthetic,
         statistics=preprocessing.statistics,
+        trained_on=trained_on,
     )
     text = msgspec.json.encode(description).decode()
 

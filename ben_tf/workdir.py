@@ -69,9 +69,14 @@ class DataDescription(msgspec.Struct, frozen=True):
     fingerprint: str = ""
     origins: tuple[str, ...] = ()
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of all datasets that the weights were trained on."""
+        return (self.name, *self.origins)
+
     def after(self, before: Sequence["DataDescription"]) -> "DataDescription":
         """What a run saw whose weights were trained on others before."""
-        seen = {name for data in before for name in (data.name, *data.origins)}
+        seen = {name for data in before for name in data.names}
         return msgspec.structs.replace(
             self,
             synthetic=self.synthetic or any(data.synthetic for data in before),

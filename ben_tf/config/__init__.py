@@ -115,6 +115,12 @@ class Config:
         may_change=True,
         is_path=True,
     )
+    initial_workdir: str = fields.field(
+        "",
+        "Start from the best weights of this run, or of imported ones: the "
+        "same network, bands, classes and statistics, on any data.",
+        is_path=True,
+    )
     branch_workdirs: str = fields.field(
         "",
         "With --fusion=late: start from two trained networks, the workdirs of "
@@ -304,6 +310,17 @@ def _rules(config: Config) -> Iterator[tuple[bool, str, Sequence[str]]]:
         "that only VGGs and ResNets have. Expected one of "
         f"{', '.join(SLIM_MODELS)} with them.",
         ["model"],
+    )
+    sources = {
+        "initial_weights": config.initial_weights != "random",
+        "initial_workdir": config.initial_workdir != "",
+        "branch_workdirs": config.branch_workdirs != "",
+    }
+    yield (
+        sum(sources.values()) > 1,
+        "Weights to start from come from one place. Expected one of "
+        f"{', '.join(f'`{name}`' for name in sources)}.",
+        [name for name, is_given in sources.items() if is_given],
     )
     yield (
         config.branch_workdirs != ""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import tabulate
 
-from ben_tf.evaluation import leakage
+from ben_tf.data import leakage
 from ben_tf.evaluation import published as published_lib
 from ben_tf.evaluation import results
 

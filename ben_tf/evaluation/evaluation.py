@@ -13,7 +13,7 @@ from ben_tf import files
 from ben_tf import saved_model
 from ben_tf import workdir as workdir_lib
 from ben_tf.data import built_dataset
-from ben_tf.evaluation import leakage
+from ben_tf.data import leakage
 from ben_tf.evaluation import predictions
 from ben_tf.evaluation import results
 from ben_tf.metrics import calibration
@@ -62,12 +62,7 @@ def evaluate(
     if not allow_leakage:
         # Thresholds that are chosen on training patches say too much as well.
         read = [split, *([_TUNING_SPLIT] if thresholds == "tuned" else [])]
-        for name in (seen.name, *seen.origins):
-            leakage.check(
-                leakage.version_of(name),
-                builder.info.config_name,
-                "+".join(read),
-            )
+        leakage.check(seen.names, builder.info.config_name, "+".join(read))
 
     def predict(name: str) -> predictions.Predictions:
         predicted = predictions.predict(

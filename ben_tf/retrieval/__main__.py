@@ -161,6 +161,13 @@ def evaluate() -> Callable[[], None]:
         "archive's folder.",
     )
 
+    allow_leakage = flags.DEFINE_bool(
+        "allow_leakage",
+        False,
+        "Score a model also on patches of another version of BigEarthNet that "
+        "it was trained on; the scores then say so.",
+    )
+
     def main() -> None:
         from ben_tf.retrieval import index_evaluation
 
@@ -169,6 +176,7 @@ def evaluate() -> Callable[[], None]:
             queries=queries.value,
             ks=[int(value) for value in ks.value],
             output_file=output_file.value,
+            allow_leakage=allow_leakage.value,
         )
         print(f"Wrote the scores to {path}")
 

@@ -28,6 +28,9 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True):
       fingerprint: That of the model; only its embeddings are comparable.
       saved_model: Folder of the model.
       synthetic: Whether patches or model are synthetic.
+      dataset: Name of the dataset; "" in indexes of before.
+      trained_on: Names of the datasets that the model was trained on; () in
+        indexes of before.
     """
 
     modality: str
@@ -36,6 +39,8 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True):
     fingerprint: str
     saved_model: str
     synthetic: bool
+    dataset: str = ""
+    trained_on: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

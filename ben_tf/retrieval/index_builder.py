@@ -61,6 +61,8 @@ def build_index(
         synthetic=(
             model.trained_on_synthetic or built_dataset.is_synthetic(builder)
         ),
+        dataset=builder.info.full_name,
+        trained_on=model.trained_on,
     )
     with (
         folder_lock.alone_in(

@@ -9,6 +9,7 @@ directions: indexes of the two sensors, embedded by one model.
 import itertools
 import os
 import pathlib
+from collections.abc import Iterable
 from collections.abc import Sequence
 
 import msgspec
@@ -18,8 +19,10 @@ import tqdm
 
 from ben_tf import errors
 from ben_tf import files
+from ben_tf.data import leakage
 from ben_tf.retrieval import index as index_lib
 from ben_tf.retrieval import ranking_metrics
+from ben_tf.retrieval import store
 
 DEFAULT_KS = (1, 5, 10, 20, 50, 100)
 _QUERIES_AT_ONCE = 1024
@@ -41,6 +44,8 @@ class Scores(msgspec.Struct, frozen=True):
       synthetic: Whether patches or model are synthetic.
       class_names: Columns of the labels.
       ks: Cut-offs, ascending.
+      num_trained_on: Up to so many patches of both indexes together were seen
+        in training, in another version of BigEarthNet than theirs.
       scores: Name -> {str(k): mean over the queries}; see
         `ranking_metrics.score_queries`.
     """
@@ -58,6 +63,7 @@ class Scores(msgspec.Struct, frozen=True):
     class_names: tuple[str, ...]
     ks: tuple[int, ...]
     scores: dict[str, dict[str, float]]
+    num_trained_on: int = 0
 
 
 def write_scores(
@@ -66,6 +72,7 @@ def write_scores(
     queries: Sequence[str | os.PathLike],
     ks: Sequence[int] = DEFAULT_KS,
     output_file: str | os.PathLike | None = None,
+    allow_leakage: bool = False,
 ) -> pathlib.Path:
     """Evaluates every pair of indexes; prints each table as it is ready.
 
@@ -75,6 +82,7 @@ def write_scores(
       ks: As for `evaluate`.
       output_file: JSON file for the list of `Scores`; by default scores.json
         in the first archive's folder.
+      allow_leakage: As for `evaluate`.
 
     Returns:
       The file.
@@ -83,7 +91,14 @@ def write_scores(
     files.check_writable(output_file)
     results = []
     for archive, asked in itertools.product(archives, queries):
-        results.append(evaluate(archive=archive, queries=asked, ks=ks))
+        results.append(
+            evaluate(
+                archive=archive,
+                queries=asked,
+                ks=ks,
+                allow_leakage=allow_leakage,
+            )
+        )
         print(format_table(results[-1]), flush=True)
     return files.write_json(output_file, results)
 
@@ -93,6 +108,7 @@ def evaluate(
     archive: str | os.PathLike,
     queries: str | os.PathLike,
     ks: Sequence[int] = DEFAULT_KS,
+    allow_leakage: bool = False,
 ) -> Scores:
     """Searches the archive for every patch of another index.
 
@@ -102,13 +118,15 @@ def evaluate(
       archive: Index folder that is searched.
       queries: Index folder whose patches are the queries.
       ks: Cut-offs; those beyond the size of the archive are left out.
+      allow_leakage: Score a model also on patches of another version of
+        BigEarthNet that it was trained on.
 
     Returns:
       The scores, averaged over all queries that have a label.
 
     Raises:
-      UserError: The indexes come from different models or nomenclatures, or
-        no query has a label.
+      UserError: The indexes come from different models or nomenclatures, no
+        query has a label, or the model was trained on patches of them.
     """
     if not ks or min(ks) < 1:
         raise errors.UserError(
@@ -122,6 +140,14 @@ def evaluate(
             f"{archive} and {queries} have labels of different nomenclatures. "
             "Expected the same. Build both with the same model."
         )
+    manifests = (opened.manifest, asked.manifest)
+    if not allow_leakage:
+        for manifest in manifests:
+            leakage.check(
+                manifest.trained_on,
+                leakage.version_of(manifest.dataset),
+                "+".join(manifest.splits),
+            )
     overlap = bool((opened.rows_of(asked.names) >= 0).any())
     num_candidates = len(opened.names) - overlap
     ks = tuple(sorted({k for k in ks if k <= num_candidates}))
@@ -170,6 +196,30 @@ def evaluate(
         class_names=opened.manifest.class_names,
         ks=ks,
         scores=ranking_metrics.mean_scores(sums, num_queries=len(rows), ks=ks),
+        num_trained_on=_num_trained_on(manifests),
+    )
+
+
+def _num_trained_on(manifests: Iterable[store.Manifest]) -> int:
+    """How many patches of the indexes were in training under another version.
+
+    Those of both indexes count once.
+    """
+    return sum(
+        max(
+            (
+                leakage.num_shared(
+                    leakage.version_of(name),
+                    leakage.version_of(dataset),
+                    "+".join(splits),
+                )
+                for name in trained_on
+            ),
+            default=0,
+        )
+        for dataset, splits, trained_on in {
+            (x.dataset, x.splits, x.trained_on) for x in manifests
+        }
     )
 
 
@@ -193,6 +243,12 @@ def format_table(result: Scores) -> str:
         f"distance, {result.search} search",
         table,
     ]
+    if result.num_trained_on:
+        lines.append(
+            f"The model was trained on up to {result.num_trained_on:,} of "
+            "these patches, in another version of BigEarthNet: these scores "
+            "say too much."
+        )
     if result.synthetic:
         lines.append(
             "Synthetic patches: these scores say nothing about BigEarthNet."

@@ -27,10 +27,12 @@ def export_best(path: str | os.PathLike) -> pathlib.Path:
     files.check_writable(workdir.path, is_folder=True)
     model = configured_model.make_model(config)
     checkpoints.restore_best(workdir, model)
+    data = workdir.read_data()
     return saved_model.save(
         model,
         workdir.saved_model,
         preprocessing=configured_model.preprocessing_of(config),
         name=config.model,
-        trained_on_synthetic=workdir.read_data().synthetic,
+        trained_on_synthetic=data.synthetic,
+        trained_on=data.names,
     )

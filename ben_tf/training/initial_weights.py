@@ -1,4 +1,4 @@
-"""Where training starts: ImageNet weights, or a network for each sensor.
+"""Where training starts: ImageNet weights, another run, or one a sensor.
 
 The paper's column "ImageNet" (Table I) takes both steps: the final layer of a
 network with ImageNet weights is trained on each sensor by itself, then the two
@@ -7,6 +7,7 @@ bands that are not red, green or blue, and how the fusion begins.
 """
 
 import pathlib
+from collections.abc import Mapping
 
 import numpy as np
 import tensorflow as tf
@@ -45,6 +46,8 @@ def load_initial_weights(
     """
     if config.branch_workdirs:
         _fuse_branches(model, config)
+    elif config.initial_workdir:
+        _copy_run(model, config)
     elif config.initial_weights == "imagenet":
         _load_imagenet(model, config)
 
@@ -117,11 +120,13 @@ def trained_on(
     """What the initial weights saw of BigEarthNet.
 
     Raises:
-      UserError: `branch_workdirs` names a folder without a run.
+      UserError: `branch_workdirs` or `initial_workdir` names a folder without
+        a run.
     """
-    if not config.branch_workdirs:
-        return []
-    runs = [workdir_lib.Workdir(x) for x in _branch_folders(config)]
+    folders = [config.initial_workdir] if config.initial_workdir else []
+    if config.branch_workdirs:
+        folders = _branch_folders(config)
+    runs = [workdir_lib.Workdir(folder) for folder in folders]
     for run in runs:
         run.read_config()  # Says what is wrong with a folder without a run.
     return [run.read_data() for run in runs]
@@ -160,25 +165,63 @@ def _read_branch(
     sensor: str, folder: str, config: config_lib.Config
 ) -> tf.keras.Model:
     """The network of one sensor with its best weights."""
-    workdir = workdir_lib.Workdir(folder)
-    branch_config = workdir.read_config()
     # An option of the other sensor does not matter.
     own_option = {"S1": "duplicate_vv", "S2": "bands_60m"}[sensor]
-    expected = {"modality": sensor} | {
-        name: getattr(config, name)
-        for name in ("model", "num_classes", "statistics", own_option)
-    }
+    same = ("model", "num_classes", "statistics", own_option)
+    return _read_run(
+        folder,
+        {"modality": sensor} | {name: getattr(config, name) for name in same},
+        "of `branch_workdirs` does not fit",
+        "Name those of Sentinel-1 and Sentinel-2, in this order, trained with "
+        "the same options.",
+    )
+
+
+# What makes a network, and what its weights look at.
+_OF_A_NETWORK = (
+    "model",
+    "modality",
+    "fusion",
+    "num_classes",
+    "bands_60m",
+    "duplicate_vv",
+    "statistics",
+    "embedding_size",
+    "hash_bits",
+)
+
+
+def _copy_run(model: tf.keras.Model, config: config_lib.Config) -> None:
+    """Takes all weights of another run's network."""
+    start = _read_run(
+        config.initial_workdir,
+        {name: getattr(config, name) for name in _OF_A_NETWORK},
+        "of `initial_workdir` holds another network",
+        "Train with the options of that run, or start from another one.",
+    )
+    for layer in start.layers:
+        if layer.weights:
+            model.get_layer(layer.name).set_weights(layer.get_weights())
+
+
+def _read_run(
+    folder: str,
+    expected: Mapping[str, object],
+    fault: str,
+    remedy: str,
+) -> tf.keras.Model:
+    """The network of a run with its best weights, if its options are these."""
+    workdir = workdir_lib.Workdir(folder)
+    run_config = workdir.read_config()
     wrong = [
-        f"`{name}={getattr(branch_config, name)}`, expected {value}"
+        f"`{name}={getattr(run_config, name)}`, expected {value}"
         for name, value in expected.items()
-        if getattr(branch_config, name) != value
+        if getattr(run_config, name) != value
     ]
     if wrong:
         raise errors.UserError(
-            f"The workdir {folder} of `branch_workdirs` does not fit: "
-            f"{'; '.join(wrong)}. Name those of Sentinel-1 and Sentinel-2, in "
-            "this order, trained with the same options."
+            f"The workdir {folder} {fault}: {'; '.join(wrong)}. {remedy}"
         )
-    branch = configured_model.make_model(branch_config)
-    checkpoints.restore_best(workdir, branch)
-    return branch
+    model = configured_model.make_model(run_config)
+    checkpoints.restore_best(workdir, model)
+    return model

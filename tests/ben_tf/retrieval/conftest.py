@@ -46,6 +46,7 @@ def write_index(path, *, other_means=None, **values):
     provenance = {
         name: values.pop(name)
         for name in embedding.Provenance.__struct_fields__
+        if name in values
     }
     return index_writer.write_index(
         path,

@@ -70,6 +70,40 @@ def test_own_patch_is_neither_found_nor_counted(write):
         assert set(values.values()) == {0.0}
 
 
+def test_patches_of_another_version_are_scored_only_if_asked(write):
+    v1, v2 = ("bigearthnet_mm/v1/1.0.0", "bigearthnet_mm/v2/1.0.0")
+    seen = {"dataset": v2, "trained_on": (v2, v1)}
+    archive = write("archive", **seen)
+    asked = write("queries", **queries(**seen))
+    with pytest.raises(
+        errors.UserError, match=r"on v1 .* up to 60,886 .* 'test' of v2"
+    ):
+        index_evaluation.evaluate(archive=archive, queries=asked, ks=(1,))
+    result = index_evaluation.evaluate(
+        archive=archive, queries=asked, ks=(1,), allow_leakage=True
+    )
+    assert result.num_trained_on == 60_886 + 62_089
+    table = index_evaluation.format_table(result)
+    assert "trained on up to 122,975 of these patches" in table
+    # The same index twice holds the same patches.
+    result = index_evaluation.evaluate(
+        archive=archive, queries=archive, ks=(1,), allow_leakage=True
+    )
+    assert result.num_trained_on == 60_886
+
+
+def test_patches_of_the_same_version_and_unknown_ones_are_scored(write):
+    of_v1 = {"dataset": "bigearthnet_mm/v1/1.0.0"}
+    for name, options in (
+        ("same", of_v1 | {"trained_on": ("bigearthnet_mm/v1/1.0.0",)}),
+        ("unknown", {}),
+    ):
+        path = write(name, **options)
+        result = index_evaluation.evaluate(archive=path, queries=path, ks=(1,))
+        assert result.num_trained_on == 0
+        assert "trained on" not in index_evaluation.format_table(result)
+
+
 def test_all_directions(write):
     sensors = {
         sensor: write(sensor, modality=sensor) for sensor in ("S1", "S2")

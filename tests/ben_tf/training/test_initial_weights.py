@@ -263,6 +263,64 @@ def test_branches_that_do_not_fit(branches, model, order, changes, expected):
         initial_weights.load_initial_weights(model, config)
 
 
+def test_training_goes_on_from_another_run(tiny_config, tmp_path):
+    """As from imported weights: every weight is that run's, head included."""
+    first = dataclasses.replace(tiny_config, modality="S2", epochs=1)
+    trainer.train(first, tmp_path / "first")
+    second = dataclasses.replace(
+        first,
+        initial_workdir=str(tmp_path / "first"),
+        learning_rate=0.0,
+        head_dropout=0.5,
+        seed=7,
+    )
+    model = configured_model.make_model(second)
+    initial_weights.load_initial_weights(model, second)
+    expected = configured_model.make_model(first)
+    checkpoints.restore_best(workdir_lib.Workdir(tmp_path / "first"), expected)
+    assert len(model.weights) == len(expected.weights) > 0
+    for ours, theirs in zip(model.weights, expected.weights, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    # A whole run begins there, and keeps what the first one saw.
+    run = workdir_lib.Workdir(tmp_path / "first")
+    run.data_file.unlink()
+    run.write_data(workdir_lib.DataDescription("imported", False, {}))
+    trainer.train(second, tmp_path / "second")
+    trained = configured_model.make_model(second)
+    second_run = workdir_lib.Workdir(tmp_path / "second")
+    checkpoints.restore_best(second_run, trained)
+    for ours, theirs in zip(
+        trained.trainable_variables, expected.trainable_variables, strict=True
+    ):
+        np.testing.assert_array_equal(ours, theirs)
+    assert second_run.read_data().origins == ("imported",)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"modality": "S2"}, "`modality=S1`, expected S2"),
+        ({"num_classes": 43}, "`num_classes=19`, expected 43"),
+        (
+            {"statistics": bigearthnet.STATISTICS["v2"]},
+            "`statistics=paper`, expected v2",
+        ),
+        ({"model": "resnet101"}, "`model=resnet50`, expected resnet101"),
+    ],
+)
+def test_a_run_of_another_network_is_refused(
+    branches, model, changes, expected
+):
+    config = config_lib.Config(
+        model="resnet50", modality="S1", initial_workdir=str(branches["S1"])
+    )
+    config = dataclasses.replace(config, **changes)
+    with pytest.raises(
+        errors.UserError, match=f"holds another network: {expected}"
+    ):
+        initial_weights.load_initial_weights(model, config)
+
+
 def test_what_the_branches_were_trained_on(tmp_path):
     for name, version in (("a", "v1"), ("b", "v2")):
         run = workdir_lib.Workdir(tmp_path / name)
@@ -275,6 +333,8 @@ def test_what_the_branches_were_trained_on(tmp_path):
     )
     found = initial_weights.trained_on(config)
     assert [data.name for data in found] == ["v1", "v2"]
+    config = config_lib.Config(initial_workdir=str(tmp_path / "b"))
+    assert [x.name for x in initial_weights.trained_on(config)] == ["v2"]
     assert initial_weights.trained_on(config_lib.Config()) == []
     config = config_lib.Config(branch_workdirs=f"{tmp_path},{tmp_path}")
     with pytest.raises(errors.UserError, match="is not the workdir of"):
@@ -286,6 +346,8 @@ def test_what_the_branches_were_trained_on(tmp_path):
     [
         {"model": "k_branch_cnn", "initial_weights": "imagenet"},
         {"branch_workdirs": "a,b", "fusion": "early"},
+        {"branch_workdirs": "a,b", "initial_workdir": "c"},
+        {"initial_weights": "imagenet", "initial_workdir": "c"},
     ],
 )
 def test_fields_that_do_not_go_together(fields):

@@ -10,7 +10,7 @@ from ben_tf import bigearthnet
 from ben_tf import errors
 from ben_tf import saved_model
 from ben_tf import workdir as workdir_lib
-from ben_tf.evaluation import leakage
+from ben_tf.data import leakage
 from ben_tf.training import released_weights
 from tests.ben_tf.training import timm_networks
 

@@ -8,9 +8,9 @@ import pytest
 from ben_tf import bigearthnet
 from ben_tf import errors
 from ben_tf import workdir as workdir_lib
+from ben_tf.data import leakage
 from ben_tf.evaluation import comparison
 from ben_tf.evaluation import evaluation
-from ben_tf.evaluation import leakage
 from ben_tf.evaluation import results
 
 

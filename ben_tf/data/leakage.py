@@ -6,6 +6,7 @@ one tests on.
 """
 
 import re
+from collections.abc import Iterable
 
 from ben_tf import bigearthnet
 from ben_tf import errors
@@ -38,17 +39,22 @@ def num_shared(trained_on: str, scored_on: str, split: str) -> int:
     )
 
 
-def check(trained_on: str, scored_on: str, split: str) -> None:
+def check(trained_on: Iterable[str], scored_on: str, split: str) -> None:
     """Refuses to score a split that holds training patches.
 
     Args:
-      trained_on: Version of the training.
+      trained_on: Names of the datasets of the training.
       scored_on: Version of the dataset to score on.
       split: TFDS split.
 
     Raises:
       errors.UserError: It holds some.
     """
+    for version in sorted({version_of(name) for name in trained_on}):
+        _check_version(version, scored_on, split)
+
+
+def _check_version(trained_on: str, scored_on: str, split: str) -> None:
     if shared := num_shared(trained_on, scored_on, split):
         raise errors.UserError(
             f"The model was trained on {trained_on} of BigEarthNet, and up to "
