@@ -18,6 +18,7 @@ from ben_tf import folder_lock
 from ben_tf.archive import known_pairs
 from ben_tf.archive import layout
 from ben_tf.archive import official_lists
+from ben_tf.archive import open_archive
 from ben_tf.archive import parts
 from ben_tf.archive import patch_pair
 from ben_tf.archive import patch_sources
@@ -303,6 +304,12 @@ class Builder(tfds_internals.SplitWriter):
             (self.data_path / name).write_bytes(
                 (archive_dir / name).read_bytes()
             )
+        if "://" not in str(self.data_path) and not self._part.description:
+            for what_was_done in unfinished.make_room(
+                unfinished.kept_dir(pathlib.Path(self.data_path)),
+                open_archive.scratch_bytes(archive_dir, self.version_name),
+            ):
+                print(what_was_done, file=sys.stderr)
         archive = part_archive.open_part(
             archive_dir,
             official,

@@ -70,9 +70,8 @@ def open_part(
         the part.
     """
     skip = _names(pair for pair in official.values() if not part.keeps(pair))
-    if _is_known_too_late(part, official) and open_archive.is_compressed(
-        archive_dir, version
-    ):
+    is_inflated = open_archive.scratch_bytes(archive_dir, version) > 0
+    if is_inflated and _is_known_too_late(part, official):
         names_dir = pathlib.Path(scratch_dir) / "names"
         listing = open_archive.open_archive(
             archive_dir,

@@ -46,6 +46,23 @@ def keep_finished(folder: pathlib.Path, kept: pathlib.Path) -> tuple[int, int]:
     return len(finished), num_bytes
 
 
+def make_room(kept: pathlib.Path, num_bytes: int) -> Iterator[str]:
+    """Removes kept shards if a build has no room beside them.
+
+    Args:
+      kept: Where they wait.
+      num_bytes: How much the build needs.
+
+    Yields what it did, if anything.
+    """
+    if kept.exists() and shutil.disk_usage(kept).free < num_bytes:
+        shutil.rmtree(kept)
+        yield (
+            "Removed the finished shards of an interrupted build: the disk is "
+            "too small for them beside what is inflated. Starting anew."
+        )
+
+
 def clean_up(dataset_dir: str | os.PathLike[str]) -> Iterator[str]:
     """Removes unfinished versions and files of all configs.
 

@@ -116,14 +116,19 @@ def open_archive(
     )
 
 
-def is_compressed(archive_dir: str | os.PathLike[str], version: str) -> bool:
-    """Whether a sensor lies in a compressed tarball.
+def scratch_bytes(archive_dir: str | os.PathLike[str], version: str) -> int:
+    """Returns the most scratch space that inflating a whole archive takes.
+
+    0 if nothing is compressed.
 
     Raises:
       errors.UserError: A sensor is missing.
     """
-    paths = layout.find_sensors(archive_dir, layout=layout.LAYOUTS[version])
-    return any(path.suffix in inflated_file.SUFFIXES for path in paths.values())
+    lies = layout.LAYOUTS[version]
+    paths = layout.find_sensors(archive_dir, layout=lies)
+    if maps := layout.find_maps(archive_dir, lies):
+        paths[layout.MAPS] = maps
+    return inflated_bytes(paths, lies)
 
 
 def inflated_bytes(paths: dict[str, pathlib.Path], lies: layout.Layout) -> int:

@@ -3,6 +3,8 @@
 import os
 import pathlib
 
+import tensorflow as tf
+
 from ben_tf import files
 from ben_tf import saved_model
 from ben_tf import workdir as workdir_lib
@@ -27,6 +29,21 @@ def export_best(path: str | os.PathLike) -> pathlib.Path:
     files.check_writable(workdir.path, is_folder=True)
     model = configured_model.make_model(config)
     checkpoints.restore_best(workdir, model)
+    return export(model, workdir)
+
+
+def export(model: tf.keras.Model, workdir: workdir_lib.Workdir) -> pathlib.Path:
+    """Exports a network as WORKDIR/saved_model.
+
+    Args:
+      model: With the weights to export, from `configured_model.make_model` and
+        the configuration of the run.
+      workdir: Of the run.
+
+    Returns:
+      The folder of the SavedModel.
+    """
+    config = workdir.read_config()
     data = workdir.read_data()
     return saved_model.save(
         model,

@@ -157,4 +157,4 @@ def _import(
         )
     )
     checkpoints.save_best(run, network)
-    return exports.export_best(run.path)
+    return exports.export(network, run)

@@ -114,17 +114,20 @@ def test_only_the_first_pair_of_a_kept_shard_is_decoded(
 def test_another_way_of_packing_is_the_same_archive(
     interrupted_dir, real_archive, tmp_path, capsys
 ):
-    packed = tmp_path / "packed"
-    packed.mkdir()
-    for sensor, folder in V1_FOLDERS.items():
-        with tarfile.open(
-            packed / f"BigEarthNet-{sensor}-v1.0.tar.gz", "w:gz"
-        ) as tar:
-            tar.add(real_archive / folder, folder)
+    packed = pack(real_archive, tmp_path / "packed")
     build(packed, interrupted_dir)
     assert "2 of 3 shards were finished" in capsys.readouterr().err
     build(real_archive, tmp_path / "whole")
     assert shards(interrupted_dir) == shards(tmp_path / "whole")
+
+
+def pack(archive_dir, target):
+    target.mkdir()
+    for sensor, folder in V1_FOLDERS.items():
+        path = target / f"BigEarthNet-{sensor}-v1.0.tar.gz"
+        with tarfile.open(path, "w:gz") as tar:
+            tar.add(archive_dir / folder, folder)
+    return target
 
 
 def swap_bytes(path: pathlib.Path, position: int) -> None:
@@ -302,6 +305,26 @@ def test_of_a_replacement_as_well(real_archive, tmp_path, monkeypatch, capsys):
     assert [x.name for x in (data_dir / "bigearthnet_mm/v1").iterdir()] == [
         "1.0.0"
     ]
+
+
+def test_a_disk_too_small_for_both_costs_the_finished_shards(
+    interrupted_dir, real_archive, tmp_path, monkeypatch, capsys
+):
+    packed = pack(real_archive, tmp_path / "packed")
+    usage = shutil.disk_usage(tmp_path)
+    size = sum(path.stat().st_size for path in packed.iterdir())
+
+    def disk_usage(path):
+        has_kept = bool(kept(interrupted_dir))
+        return usage._replace(free=size if has_kept else 10**9)
+
+    monkeypatch.setattr(shutil, "disk_usage", disk_usage)
+    build(packed, interrupted_dir)
+    said = capsys.readouterr().err
+    assert "Removed the finished shards" in said
+    assert "were finished" not in said
+    build(real_archive, tmp_path / "whole")
+    assert shards(interrupted_dir) == shards(tmp_path / "whole")
 
 
 def test_without_dataset_build(interrupted_dir, real_archive, capsys):
