@@ -59,6 +59,7 @@ class DataDescription(msgspec.Struct, frozen=True):
       patches: Split -> number of patches; empty for imported weights, which
         saw none of ours.
       fingerprint: Of the dataset's records; "" where nobody knew it yet.
+      part: Which part of BigEarthNet the dataset holds; "" for all of it.
       origins: Names of other datasets that the initial weights were trained
         on.
     """
@@ -67,6 +68,7 @@ class DataDescription(msgspec.Struct, frozen=True):
     synthetic: bool
     patches: dict[str, int]
     fingerprint: str = ""
+    part: str = ""
     origins: tuple[str, ...] = ()
 
     @property

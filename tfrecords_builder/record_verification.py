@@ -63,7 +63,7 @@ def verify(
         )
     official = known_pairs.read(lies.version, folder)
     # Datasets of before do not say so.
-    part = builder.info.metadata.get("part", "")
+    part = built_dataset.part(builder)
     dataset = record_check.Dataset(
         lies.version, bool(builder.info.metadata.get("has_maps"))
     )

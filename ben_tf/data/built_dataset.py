@@ -215,6 +215,11 @@ def _check_size(
         )
 
 
+def part(builder: tfds.core.DatasetBuilder) -> str:
+    """Which part of BigEarthNet a dataset holds; "" for all of it."""
+    return (builder.info.metadata or {}).get("part", "")
+
+
 def is_synthetic(builder: tfds.core.DatasetBuilder) -> bool:
     """Whether the records come from the synthetic sample archive.
 

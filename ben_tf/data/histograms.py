@@ -172,7 +172,7 @@ def of_split(
     return band_statistics.DatasetStatistics(
         dataset=builder.info.full_name,
         split=split,
-        part=(builder.info.metadata or {}).get("part", ""),
+        part=built_dataset.part(builder),
         synthetic=built_dataset.is_synthetic(builder),
         patches=num_patches,
         bands={

@@ -110,7 +110,8 @@ def reasons(
         f"split {split} instead of {published.split}": (
             split != published.split
         ),
-        f"{num_samples:,} patches instead of {published.num_samples:,}": (
+        f"{num_samples:,} patches instead of {published.num_samples:,}"
+        + (f", of a part of {config} ({data.part})" if data.part else ""): (
             num_samples != published.num_samples
         ),
     }

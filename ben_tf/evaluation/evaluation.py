@@ -88,6 +88,7 @@ def evaluate(
             fingerprint=model.fingerprint,
             trained_on_synthetic=model.trained_on_synthetic,
             trained_on=seen.name,
+            trained_on_part=seen.part,
             origins=seen.origins,
         ),
         data=results.Data(
@@ -98,6 +99,7 @@ def evaluate(
                 for name, info in builder.info.splits.items()
             },
             fingerprint=predicted.fingerprint,
+            part=built_dataset.part(builder),
         ),
         threshold=bigearthnet.THRESHOLD,
         **_scores(predicted, bigearthnet.THRESHOLD),

@@ -46,6 +46,7 @@ class Model(msgspec.Struct, frozen=True, omit_defaults=True):
       fingerprint: SHA-256 of its weights.
       trained_on_synthetic: Whether its training patches were synthetic.
       trained_on: Name of the dataset of its training; "" in files of before.
+      trained_on_part: Which part of BigEarthNet that held; "" for all of it.
       origins: Names of other datasets that its initial weights were trained
         on.
     """
@@ -55,6 +56,7 @@ class Model(msgspec.Struct, frozen=True, omit_defaults=True):
     fingerprint: str
     trained_on_synthetic: bool
     trained_on: str = ""
+    trained_on_part: str = ""
     origins: tuple[str, ...] = ()
 
 
@@ -66,12 +68,14 @@ class Data(msgspec.Struct, frozen=True):
       synthetic: Whether its patches are synthetic.
       split_sizes: Split -> number of patches.
       fingerprint: SHA-256 of names and labels of the scored patches.
+      part: Which part of BigEarthNet it holds; "" for all of it.
     """
 
     name: str
     synthetic: bool
     split_sizes: dict[str, _Count]
     fingerprint: str
+    part: str = ""
 
 
 class Intervals(msgspec.Struct, frozen=True, omit_defaults=True):

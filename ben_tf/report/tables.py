@@ -118,14 +118,25 @@ def facts(
     return {
         "model": f"{model.name} {model.modality}",
         "weights, SHA-256": model.fingerprint,
+        "trained on": ", ".join(
+            [
+                (model.trained_on or "unknown")
+                + _of_part(model.trained_on_part),
+                *model.origins,
+            ]
+        ),
         "trained on synthetic data": model.trained_on_synthetic,
-        "dataset": data.name,
+        "dataset": data.name + _of_part(data.part),
         "synthetic": data.synthetic,
         "patches": ", ".join(
             f"{name} {num:,}" for name, num in data.split_sizes.items()
         ),
         "names and labels scored, SHA-256": data.fingerprint,
     } | {f"--{name}": value for name, value in config.items()}
+
+
+def _of_part(part: str) -> str:
+    return f", a part: {part}" if part else ""
 
 
 def headlines(

@@ -130,4 +130,5 @@ def _describe(builder: tfds.core.DatasetBuilder) -> workdir_lib.DataDescription:
             for name, split in sorted(builder.info.splits.items())
         },
         fingerprint=built_dataset.fingerprint(builder),
+        part=built_dataset.part(builder),
     )
