@@ -60,7 +60,7 @@ class Model(msgspec.Struct, frozen=True, omit_defaults=True):
     origins: tuple[str, ...] = ()
 
 
-class Data(msgspec.Struct, frozen=True):
+class Data(msgspec.Struct, frozen=True, omit_defaults=True):
     """The dataset that it was scored on.
 
     Attributes:

@@ -137,6 +137,18 @@ def test_every_difference_from_the_papers_protocol_is_named(
     assert comparison.reasons(changed, _PAPER) == [reason]
 
 
+def test_a_part_of_the_archive_is_named_where_it_has_fewer_patches():
+    real = _by_the_papers_protocol()
+    data = msgspec.structs.replace(real.data, part="countries Finland")
+    # One whose test split is whole compares.
+    real = msgspec.structs.replace(real, data=data)
+    assert comparison.reasons(real, _PAPER) == []
+    real = msgspec.structs.replace(real, num_samples=100)
+    assert comparison.reasons(real, _PAPER) == [
+        "100 patches instead of 125,866, of a part of v1 (countries Finland)"
+    ]
+
+
 def _by_the_protocol_of_v2(modality="MM") -> results.Evaluation:
     evaluation = _evaluation(num_samples=119_825)
     return msgspec.structs.replace(
