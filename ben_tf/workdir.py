@@ -205,13 +205,25 @@ class Workdir:
         """
         self._write_json(self.config_file, config)
 
+    @property
+    def was_trained(self) -> bool:
+        """Whether anything of a run would be lost with the folder.
+
+        A try that failed before its first checkpoint leaves nothing of worth.
+        """
+        return (
+            self.history_file.exists()
+            or self.saved_model.exists()
+            or any(self.path.glob("checkpoints/*/*"))
+        )
+
     def check_same_run(self, config: config_lib.Config) -> None:
-        """Refuses to resume in a workdir that holds another configuration.
+        """Refuses to resume in a workdir that was trained otherwise.
 
         Raises:
           UserError: A field differs that must not change during a run.
         """
-        if not self.config_file.exists():
+        if not self.was_trained or not self.config_file.exists():
             return
         stored = self.read_config()
         differences = [
@@ -240,28 +252,38 @@ class Workdir:
             remedy=_REMEDY,
         )
 
+    def check_same_data(self, data: DataDescription) -> None:
+        """Refuses to resume on other records than the run was trained on.
+
+        Raises:
+          UserError: They differ, or the folder holds imported weights, which
+            training would overwrite.
+        """
+        if not self.was_trained or not self.data_file.exists():
+            return
+        before = self.read_data()
+        if not before.patches:
+            raise errors.UserError(
+                f"The workdir {self} holds imported weights, which training "
+                "would overwrite. Choose another `workdir`, and begin there "
+                f"with `initial_workdir={self}`."
+            )
+        if before.fingerprint not in ("", data.fingerprint):
+            raise errors.UserError(
+                f"The run in {self} was trained on other records than those "
+                f"of `data_dir`: {before.name}, fingerprint "
+                f"{before.fingerprint[:12]}. Received: {data.name}, "
+                f"{data.fingerprint[:12]}. Bring those back to resume it, or "
+                "choose another `workdir`."
+            )
+
     def write_data(self, data: DataDescription) -> None:
         """Writes data.json.
 
         Raises:
-          UserError: The folder holds imported weights, which training would
-            overwrite, or a run on other records; or it cannot be written.
+          UserError: See `check_same_data`; or the folder cannot be written.
         """
-        if self.data_file.exists():
-            before = self.read_data()
-            if not before.patches:
-                raise errors.UserError(
-                    f"The workdir {self} holds imported weights, which "
-                    "training would overwrite. Choose another `workdir`."
-                )
-            if before.fingerprint not in ("", data.fingerprint):
-                raise errors.UserError(
-                    f"The run in {self} was trained on other records than "
-                    f"those of `data_dir`: {before.name}, fingerprint "
-                    f"{before.fingerprint[:12]}. Received: {data.name}, "
-                    f"{data.fingerprint[:12]}. Bring those back to resume it, "
-                    "or choose another `workdir`."
-                )
+        self.check_same_data(data)
         self._write_json(self.data_file, data)
 
     def read_history(self) -> list[dict[str, str]]:

@@ -21,10 +21,14 @@ class ClassWeights(msgspec.Struct, frozen=True):
     Attributes:
       patches: Patches with each class.
       weights: Weight of each class's positives.
+      split: The split.
+      data: Fingerprint of the dataset; "" in files of before.
     """
 
     patches: list[float]
     weights: list[float]
+    split: str = ""
+    data: str = ""
 
 
 def of_run(
@@ -39,19 +43,17 @@ def of_run(
     """
     if config.loss != "class_weighted":
         return None
+    data = built_dataset.fingerprint(builder)
     if workdir is not None and workdir.class_weights_file.exists():
-        weights = files.read_json(
+        counted = files.read_json(
             workdir.class_weights_file, ClassWeights, remedy=_REMEDY
-        ).weights
-        if len(weights) != config.num_classes or not all(
-            0 <= weight <= LARGEST_WEIGHT for weight in weights
+        )
+        # A try that failed may have counted something else.
+        same = (config.train_split, data, config.num_classes)
+        if not counted.data or same == (
+            *(counted.split, counted.data, len(counted.patches)),
         ):
-            raise errors.UserError(
-                f"{workdir.class_weights_file} is damaged. Expected "
-                f"{config.num_classes} weights from 0 to {LARGEST_WEIGHT:g}. "
-                f"{_REMEDY}"
-            )
-        return weights
+            return _checked(counted.weights, config.num_classes, workdir)
     counts = np.zeros(config.num_classes)
     for batch in input_pipeline.read_batches(
         builder,
@@ -66,7 +68,21 @@ def of_run(
     if workdir is not None:
         files.write_json(
             workdir.class_weights_file,
-            ClassWeights(patches=counts.tolist(), weights=weights),
+            ClassWeights(counts.tolist(), weights, config.train_split, data),
+        )
+    return weights
+
+
+def _checked(
+    weights: list[float], num_classes: int, workdir: workdir_lib.Workdir
+) -> list[float]:
+    """Raises UserError for weights that cannot come from counting."""
+    if len(weights) != num_classes or not all(
+        0 <= weight <= LARGEST_WEIGHT for weight in weights
+    ):
+        raise errors.UserError(
+            f"{workdir.class_weights_file} is damaged. Expected {num_classes} "
+            f"weights from 0 to {LARGEST_WEIGHT:g}. {_REMEDY}"
         )
     return weights
 

@@ -130,7 +130,8 @@ def import_reben(
 def _new_run(workdir: str | os.PathLike) -> workdir_lib.Workdir:
     """Raises UserError unless the folder is empty and can be written."""
     run = workdir_lib.Workdir(workdir)
-    if run.path.is_dir() and any(run.path.iterdir()):
+    # A lock of a command that failed does not count.
+    if run.path.is_dir() and any(run.path.glob("[!.]*")):
         raise errors.UserError(
             f"The workdir {run} is in use. Expected a new or an empty folder. "
             "Choose another `workdir`."

@@ -140,12 +140,15 @@ def make_run(
         such as ImageNet's; otherwise all are random.
 
     Raises:
-      UserError: The training split is smaller than a batch, the devices cannot
-        share a batch out or compile the step, or there are no such weights.
+      UserError: The training split is smaller than a batch, there is no such
+        validation split, the devices cannot share a batch out or compile the
+        step, or there are no such weights.
     """
     devices.patches_per_device(config.batch_size)
     jit_compile = devices.jit_compile(config.jit_compile)
     steps_per_epoch = _steps_per_epoch(config, builder)
+    # It is read after an epoch, which may take hours.
+    built_dataset.split_info(builder, config.validation_split)
     _make_repeatable(config.seed)
     tf.keras.mixed_precision.set_global_policy(config.precision)
     with devices.strategy.scope():

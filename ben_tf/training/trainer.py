@@ -59,18 +59,12 @@ def _train(
     devices: devices_lib.Devices,
     builder: tfds.core.DatasetBuilder,
 ) -> pathlib.Path:
-    if devices.is_chief:
+    data = _describe(builder) if devices.is_chief else None
+    if data is not None:
         workdir.check_same_run(config)
+        workdir.check_same_data(data)
         checkpoint_files.mend(workdir.last_checkpoints)
         checkpoint_files.mend(workdir.best_checkpoints)
-        # Refuses other records, before config.json names their folder.
-        before = (
-            [workdir.read_data()]
-            if workdir.data_file.exists()
-            else initial_weights.trained_on(config)
-        )
-        workdir.write_data(_describe(builder).after(before))
-        workdir.write_config(config)
     run = runs.make_run(
         config,
         builder,
@@ -87,6 +81,15 @@ def _train(
         print(run.summary + progress, flush=True)
         # Nobody writes before all have read.
         devices.wait_for_all()
+        if data is not None:
+            # Not before everything is known to fit together.
+            before = (
+                [workdir.read_data()]
+                if steps_done
+                else initial_weights.trained_on(config)
+            )
+            workdir.write_data(data.after(before))
+            workdir.write_config(config)
         fitting.fit(run, checkpoints, workdir)
     if devices.is_chief:
         exports.export_best(workdir.path)

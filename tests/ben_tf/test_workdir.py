@@ -78,6 +78,9 @@ def test_another_configuration_is_refused(workdir):
     config = config_lib.Config(batch_size=8)
     workdir.check_same_run(config)
     workdir.write_config(config)
+    # Nothing was trained yet.
+    workdir.check_same_run(dataclasses.replace(config, batch_size=16))
+    workdir.history_file.touch()
     workdir.check_same_run(
         dataclasses.replace(config, epochs=200, data_dir="elsewhere")
     )
@@ -96,6 +99,7 @@ def test_the_data_come_back(workdir):
 
 def test_imported_weights_are_not_trained_over(workdir):
     workdir.write_data(_IMPORTED)
+    workdir.saved_model.mkdir()
     with pytest.raises(errors.UserError, match="holds imported weights"):
         workdir.write_data(DATA)
 
@@ -104,7 +108,12 @@ def test_a_run_goes_on_with_the_records_that_it_began_with(workdir):
     def with_records(fingerprint):
         return msgspec.structs.replace(DATA, fingerprint=fingerprint)
 
+    # Of a try that failed.
+    workdir.write_data(with_records("c" * 64))
     workdir.write_data(DATA)
+    checkpoint = workdir.last_checkpoints / "ckpt-1.index"
+    checkpoint.parent.mkdir(parents=True)
+    checkpoint.touch()
     # Of a version that kept no fingerprint.
     workdir.write_data(with_records("a" * 64))
     workdir.write_data(with_records("a" * 64))

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from ben_tf import config as config_lib
 from ben_tf import errors
 from ben_tf import workdir as workdir_lib
 from ben_tf.data import built_dataset
+from ben_tf.data import input_pipeline
 from ben_tf.training import class_weights
 from tests import json_files
 
@@ -32,8 +34,16 @@ def test_weights_of_a_run_are_counted_once(data_dir, tiny_config, tmp_path):
     assert len(weights) == 19
     stored = json_files.read(tmp_path / "class_weights.json")
     assert stored["weights"] == weights
-    # The second time nothing is read.
-    assert class_weights.of_run(config, None, workdir) == weights
+    # The second time nothing is read, unless it is about something else.
+    with mock.patch.object(input_pipeline, "read_batches") as read_batches:
+        assert class_weights.of_run(config, builder, workdir) == weights
+        assert not read_batches.called
+        for changes in ({"train_split": "validation"}, {"num_classes": 43}):
+            other = dataclasses.replace(config, **changes)
+            read_batches.return_value = []
+            class_weights.of_run(other, builder, workdir)
+            assert read_batches.called
+            read_batches.reset_mock()
 
 
 def test_weights_balance_each_class():
@@ -51,11 +61,13 @@ def test_weights_balance_each_class():
         json.dumps({"patches": [1] * 43, "weights": [1] * 43}),
     ],
 )
-def test_damaged_weights_are_named(stored, tmp_path):
+def test_damaged_weights_are_named(stored, data_dir, tmp_path):
     workdir = workdir_lib.Workdir(tmp_path)
     workdir.class_weights_file.write_text(stored)
     config = config_lib.Config(loss="class_weighted")
     with pytest.raises(
         errors.UserError, match=r"class_weights\.json .*Move it to another"
     ):
-        class_weights.of_run(config, None, workdir)
+        class_weights.of_run(
+            config, built_dataset.open_dataset(data_dir), workdir
+        )

@@ -18,6 +18,7 @@ from ben_tf.data import built_dataset
 from ben_tf.training import callbacks
 from ben_tf.training import checkpoints
 from ben_tf.training import devices
+from ben_tf.training import fitting
 from ben_tf.training import runs
 from ben_tf.training import trainer
 from tests.ben_tf import history
@@ -114,6 +115,53 @@ def test_another_configuration_in_the_workdir(workdir, tiny_config):
         errors.UserError, match=r"`fusion` is 'early', was 'late'"
     ):
         trainer.train(dataclasses.replace(tiny_config, fusion="early"), workdir)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"batch_size": 1000}, "batch_size"),
+        ({"train_split": "training"}, "training"),
+        (
+            {
+                "model": "resnet50",
+                "initial_weights": "imagenet",
+                "imagenet_weights": "nowhere.ckpt",
+            },
+            "nowhere",
+        ),
+        ({"initial_workdir": "nowhere"}, "nowhere is not the workdir"),
+        ({"loss": "class_weighted", "validation_split": "tset"}, "tset"),
+    ],
+)
+def test_a_failed_first_try_leaves_the_folder_free(
+    tiny_config, tmp_path, monkeypatch, changes, expected
+):
+    monkeypatch.chdir(tmp_path)
+    wrong = dataclasses.replace(tiny_config, **changes)
+    with pytest.raises(errors.UserError, match=expected):
+        trainer.train(wrong, tmp_path / "run")
+    with pytest.raises(errors.UserError, match="is not the workdir of"):
+        workdir_lib.Workdir(tmp_path / "run").read_config()
+    trainer.train(tiny_config, tmp_path / "run")
+    assert workdir_lib.Workdir(tmp_path / "run").read_config() == tiny_config
+
+
+def test_without_memory_the_folder_stays_free(
+    tiny_config, tmp_path, monkeypatch
+):
+    """It is found missing in the first step, after config.json was written."""
+
+    def fit(*args):
+        raise MemoryError
+
+    wrong = dataclasses.replace(tiny_config, modality="S2", loss="focal")
+    with monkeypatch.context() as patch:
+        patch.setattr(fitting, "fit", fit)
+        with pytest.raises(MemoryError):
+            trainer.train(wrong, tmp_path / "run")
+    trainer.train(tiny_config, tmp_path / "run")
+    assert workdir_lib.Workdir(tmp_path / "run").read_config() == tiny_config
 
 
 def test_split_smaller_than_a_batch(tiny_config, tmp_path):
