@@ -57,6 +57,7 @@ class Description(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
       statistics: What the bands are standardised with.
       trained_on: Names of the datasets of the training, those of the weights
         that it began with as well; () where nobody knows.
+      epoch: Epoch of the weights, from 1; 0 where nobody knows.
     """
 
     format: Literal[2]
@@ -71,6 +72,7 @@ class Description(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     # Models of before have none; they were all trained with the paper's.
     statistics: bigearthnet.Statistics = bigearthnet.PAPER_STATISTICS
     trained_on: tuple[str, ...] = ()
+    epoch: int = 0
 
 
 class ServedModel(Description, frozen=True, kw_only=True):
@@ -81,6 +83,14 @@ class ServedModel(Description, frozen=True, kw_only=True):
     """
 
     loaded: tf.Module
+
+    @property
+    def num_parameters(self) -> int:
+        """How many numbers the weights are."""
+        return sum(
+            int(np.prod(variable.shape))
+            for variable in self.loaded.variables_of_model
+        )
 
     def serve(self, inputs: Mapping[str, tf.Tensor | np.ndarray]) -> tf.Tensor:
         """Raw grids (B, size, size, bands) -> (B, classes) probabilities.
@@ -195,6 +205,7 @@ def save(
     name: str,
     trained_on_synthetic: bool,
     trained_on: tuple[str, ...] = (),
+    epoch: int = 0,
 ) -> pathlib.Path:
     """Writes a trained model with its preprocessing to a new folder `path`.
 
@@ -206,6 +217,7 @@ def save(
       name: Name of the architecture, for the description.
       trained_on_synthetic: Whether the training data were synthetic.
       trained_on: Names of the datasets of the training.
+      epoch: Epoch of the weights.
 
     Returns:
       The path.
@@ -234,6 +246,7 @@ def save(
         trained_on_synthetic=trained_on_synthetic,
         statistics=preprocessing.statistics,
         trained_on=trained_on,
+        epoch=epoch,
     )
     text = msgspec.json.encode(description).decode()
 

@@ -41,6 +41,8 @@ _FIRST_FIELDS = frozenset(
         "seed",
     )
 )
+# The column of history.csv that chooses whose weights are kept.
+MONITOR = "val_macro_average_precision"
 _REMEDY = (
     "Expected the file that python -m ben_tf.train wrote: bring it back from a "
     "copy, or train in a new `workdir`."

@@ -1,12 +1,15 @@
 """Scores a trained model on a split, and keeps the scores in its workdir."""
 
+import datetime
 import math
 import os
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
+import ben_tf
 from ben_tf import bigearthnet
 from ben_tf import errors
 from ben_tf import files
@@ -90,6 +93,8 @@ def evaluate(
             trained_on=seen.name,
             trained_on_part=seen.part,
             origins=seen.origins,
+            epoch=model.epoch,
+            num_parameters=model.num_parameters,
         ),
         data=results.Data(
             name=builder.info.full_name,
@@ -113,9 +118,27 @@ def evaluate(
             thresholds=tuned_thresholds.tolist(),
             **_scores(predicted, tuned_thresholds),
         ),
+        origin=_origin(),
     )
     evaluation.write(run)
     return evaluation
+
+
+def _origin() -> results.Origin:
+    devices = tf.config.list_logical_devices("GPU")
+    device = "CPU"
+    if devices:
+        details = tf.config.experimental.get_device_details(
+            tf.config.list_physical_devices("GPU")[0]
+        )
+        device = f"{len(devices)} x {details.get('device_name', 'GPU')}"
+    now = datetime.datetime.now(datetime.UTC)
+    return results.Origin(
+        date=now.isoformat(timespec="seconds"),
+        version=ben_tf.__version__,
+        tensorflow=tf.__version__,
+        device=device,
+    )
 
 
 def _scores(

@@ -4,6 +4,8 @@ import dataclasses
 from collections.abc import Mapping
 from collections.abc import Sequence
 
+import numpy as np
+
 from ben_tf import workdir as workdir_lib
 
 
@@ -19,6 +21,18 @@ class History:
 
     epochs: Sequence[int]
     curves: Mapping[str, Sequence[float]]
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch whose weights are kept: the first with the highest score.
+
+        The first one of all if no score is a number; 0 without scores.
+        """
+        if workdir_lib.MONITOR not in self.curves:
+            return 0
+        scores = np.array(self.curves[workdir_lib.MONITOR], np.float64)
+        scores[np.isnan(scores)] = -np.inf
+        return self.epochs[int(scores.argmax())]
 
     @classmethod
     def read(cls, workdir: workdir_lib.Workdir) -> "History | None":

@@ -49,6 +49,8 @@ class Model(msgspec.Struct, frozen=True, omit_defaults=True):
       trained_on_part: Which part of BigEarthNet that held; "" for all of it.
       origins: Names of other datasets that its initial weights were trained
         on.
+      epoch: Epoch of its weights; 0 where nobody knows.
+      num_parameters: How many numbers its weights are; 0 in files of before.
     """
 
     name: str
@@ -58,6 +60,8 @@ class Model(msgspec.Struct, frozen=True, omit_defaults=True):
     trained_on: str = ""
     trained_on_part: str = ""
     origins: tuple[str, ...] = ()
+    epoch: _Count = 0
+    num_parameters: _Count = 0
 
 
 class Data(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -76,6 +80,22 @@ class Data(msgspec.Struct, frozen=True, omit_defaults=True):
     split_sizes: dict[str, _Count]
     fingerprint: str
     part: str = ""
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """When and with what it was scored.
+
+    Attributes:
+      date: UTC, ISO 8601.
+      version: Of this package.
+      tensorflow: Version of TensorFlow.
+      device: What TensorFlow computed on.
+    """
+
+    date: str
+    version: str
+    tensorflow: str
+    device: str
 
 
 class Intervals(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -154,6 +174,7 @@ class Evaluation(msgspec.Struct, frozen=True, omit_defaults=True):
       groups: Kind of group, such as "country" -> group -> its scores.
       calibration: How far probabilities can be taken at their word.
       tuned: Scores with tuned thresholds, if they were asked for.
+      origin: When and with what; None in files of before.
     """
 
     split: str
@@ -169,6 +190,7 @@ class Evaluation(msgspec.Struct, frozen=True, omit_defaults=True):
     groups: dict[str, dict[str, Group]]
     calibration: Calibration
     tuned: Tuned | None = None
+    origin: Origin | None = None
 
     @property
     def is_synthetic(self) -> bool:

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from ben_tf import errors
 from ben_tf import files
 from ben_tf import workdir as workdir_lib
@@ -52,25 +54,34 @@ def write_report(
     files.check_writable(output or run.report)
     evaluation = results.Evaluation.read(run, split)
     predicted = predictions.load(run.predictions_file(split))
-    num_classes = len(evaluation.class_names)
+    per_sample, _ = exact.samples_and_counts(
+        predicted.labels.astype(bool), predicted.probabilities
+    )
+    sample_f2 = per_sample["sample_f2"]
+    shape = (evaluation.num_samples, len(evaluation.class_names))
     if (
-        predicted.labels.shape != (evaluation.num_samples, num_classes)
+        predicted.labels.shape != shape
         or predicted.fingerprint != evaluation.data.fingerprint
+        # By other weights.
+        or not np.isclose(
+            np.nanmean(sample_f2), evaluation.overall["sample_f2"] or 0.0
+        )
     ):
         raise errors.UserError(
             f"Metrics and predictions in {workdir} are not of the same "
             "evaluation. Run python -m ben_tf.evaluate again."
         )
-    per_sample, _ = exact.samples_and_counts(
-        predicted.labels.astype(bool), predicted.probabilities
-    )
-    sample_f2 = per_sample["sample_f2"]
     nearest = []
     if index or run.index.is_dir():
-        nearest = shown_patches.nearest(index or run.index, predicted)
+        nearest = shown_patches.nearest(
+            index or run.index,
+            predicted,
+            fingerprint=evaluation.model.fingerprint,
+        )
     groups = shown_patches.groups(evaluation, predicted, sample_f2, num_patches)
     published = comparison.published_for(evaluation)
     learned = history.History.read(run)
+    _check_same_weights(run, evaluation, learned)
     missing = _missing(run, learned)
     for sentence in missing:
         print(sentence, file=sys.stderr)
@@ -103,7 +114,7 @@ def write_report(
         pictures=list(pictures.PICTURES),
         group_tables=tables.groups(evaluation),
         metric_table=tables.all_metrics(evaluation),
-        facts=tables.facts(evaluation, _read_config(run)),
+        facts=tables.facts(evaluation, _read_config(run), learned),
         missing=missing,
     )
     return files.write(output or run.report, content)
@@ -126,12 +137,15 @@ def write_comparison(
       The file.
 
     Raises:
-      UserError: A run was not evaluated on this split.
+      UserError: A run was not evaluated on this split, or went on after it.
     """
-    evaluations = {
-        name: results.Evaluation.read(workdir_lib.Workdir(run), split)
-        for name, run in zip(_short_names(runs), runs, strict=True)
-    }
+    evaluations = {}
+    for name, path in zip(_short_names(runs), runs, strict=True):
+        workdir = workdir_lib.Workdir(path)
+        evaluations[name] = results.Evaluation.read(workdir, split)
+        _check_same_weights(
+            workdir, evaluations[name], history.History.read(workdir)
+        )
     theirs = {
         name: comparison.published_for(evaluation)
         for name, evaluation in evaluations.items()
@@ -162,6 +176,26 @@ def _short_names(runs: Sequence[str]) -> list[str]:
         return [f"{num} {pathlib.Path(p).name}" for num, p in enumerate(paths)]
     common = os.path.commonpath([os.path.dirname(path) for path in paths])
     return [os.path.relpath(path, common) for path in paths]
+
+
+def _check_same_weights(
+    run: workdir_lib.Workdir,
+    evaluation: results.Evaluation,
+    learned: history.History | None,
+) -> None:
+    """Refuses scores of weights that are not the run's best ones any more.
+
+    Raises:
+      UserError: The run went on after them.
+    """
+    scored = evaluation.model.epoch
+    if learned is not None and scored and learned.best_epoch != scored:
+        raise errors.UserError(
+            f"The run in {run} went on after it was scored: the scores are of "
+            f"the weights of epoch {scored}, its best ones are of epoch "
+            f"{learned.best_epoch} now. Run python -m ben_tf.export, unless "
+            "its training ended and did that, then python -m ben_tf.evaluate."
+        )
 
 
 def _missing(

@@ -103,19 +103,35 @@ def choose(
 
 
 def nearest(
-    index_path: str | os.PathLike, predicted: predictions.Predictions
+    index_path: str | os.PathLike,
+    predicted: predictions.Predictions,
+    *,
+    fingerprint: str,
 ) -> list[Patch]:
     """Asks an index for the patches most like one evaluated patch.
 
     The query is the evaluated patch with most labels that the index holds.
 
+    Args:
+      index_path: Folder of the index.
+      predicted: The evaluated patches.
+      fingerprint: That of the weights that were evaluated.
+
     Returns:
       The query, then its hits, the nearest first; without predictions.
 
     Raises:
-      UserError: No index there, or none of the evaluated patches is in it.
+      UserError: No index there, none of the evaluated patches is in it, or it
+        was built with other weights.
     """
     index = index_lib.Index.open(index_path)
+    if index.manifest.fingerprint != fingerprint:
+        raise errors.UserError(
+            f"The index {index_path} was built with other weights "
+            f"({index.manifest.fingerprint[:12]}) than those that were scored "
+            f"({fingerprint[:12]}). Build it again with python -m "
+            "ben_tf.retrieval build, or remove it."
+        )
     rows = index.rows_of(predicted.patch_name)
     rows = rows[rows >= 0]
     if not len(rows):

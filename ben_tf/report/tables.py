@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ben_tf.evaluation import comparison
+from ben_tf.evaluation import history
 from ben_tf.evaluation import published as published_lib
 from ben_tf.evaluation import results
 from ben_tf.pages import page
@@ -111,12 +112,30 @@ def groups(evaluation: results.Evaluation) -> dict[str, page.Table]:
 
 
 def facts(
-    evaluation: results.Evaluation, config: Mapping[str, Any]
+    evaluation: results.Evaluation,
+    config: Mapping[str, Any],
+    learned: history.History | None,
 ) -> dict[str, Any]:
     """Model, data and configuration, with their fingerprints."""
     model, data = evaluation.model, evaluation.data
+    origin = evaluation.origin
+    made = {}
+    if origin is not None:
+        made["scored"] = (
+            f"{origin.date} by ben_tf {origin.version}, TensorFlow "
+            f"{origin.tensorflow}, {origin.device}"
+        )
+    if learned is not None:
+        seconds = sum(learned.curves.get("seconds", ()))
+        made["training"] = (
+            f"{len(learned.epochs)} epochs, {seconds / 3600:.2f} h"
+            + (f"; weights of epoch {model.epoch}" if model.epoch else "")
+        )
+    if model.num_parameters:
+        made["parameters"] = f"{model.num_parameters:,}"
     return {
         "model": f"{model.name} {model.modality}",
+        **made,
         "weights, SHA-256": model.fingerprint,
         "trained on": ", ".join(
             [

@@ -10,7 +10,6 @@ import tqdm
 from ben_tf import errors
 from ben_tf import files
 from ben_tf import workdir as workdir_lib
-from ben_tf.training import checkpoints
 from ben_tf.training import runs
 
 REMEDY = (
@@ -150,7 +149,7 @@ class Progress(tf.keras.callbacks.Callback):
             f"  loss {logs['loss']:.4f}"
             f"  val_loss {logs['val_loss']:.4f}"
             f"  val macro F1 {logs['val_macro_f1']:.3f}"
-            f"  val macro AP {logs[checkpoints.MONITOR]:.3f}"
+            f"  val macro AP {logs[workdir_lib.MONITOR]:.3f}"
             f"  {seconds:.0f} s",
             flush=True,
         )

@@ -23,7 +23,6 @@ from ben_tf.training import weight_averaging
 
 # Chooses the best checkpoint: needs no threshold, so it does not depend on how
 # well the probabilities are calibrated early in training.
-MONITOR = "val_macro_average_precision"
 
 
 def has_state(workdir: workdir_lib.Workdir) -> bool:
@@ -40,8 +39,12 @@ def has_state(workdir: workdir_lib.Workdir) -> bool:
     return True
 
 
+# What TensorFlow calls the variable in a checkpoint.
+_EPOCH = "epoch/.ATTRIBUTES/VARIABLE_VALUE"
+
+
 class BestWeights(tf.keras.callbacks.Callback):
-    """Saves the weights of the epoch with the highest `MONITOR`.
+    """Saves the weights of the epoch with the highest `workdir.MONITOR`.
 
     They are the averages, where weights are averaged. Ends `fit` after
     `patience` epochs without a better one; 0: never.
@@ -63,7 +66,7 @@ class BestWeights(tf.keras.callbacks.Callback):
         self._optimizer = optimizer
         self._patience = patience
         self._check_data = check_data
-        self._manager = _best_manager(workdir, model)
+        self._manager = _best_manager(workdir, model, epoch=self.epoch)
 
     def is_patience_spent(self, epochs_done: int) -> bool:
         """Whether the best epoch is `patience` epochs ago."""
@@ -72,7 +75,7 @@ class BestWeights(tf.keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         """Saves the weights if they are the best."""
-        value = logs[MONITOR]
+        value = logs[workdir_lib.MONITOR]
         # NaN (no class with a positive) is never better, but a run must end
         # with some weights.
         if value > self.value.numpy() or not epoch:
@@ -203,7 +206,7 @@ class Checkpoints(tf.keras.callbacks.Callback):
 
     @property
     def is_patience_spent(self) -> bool:
-        """Whether `MONITOR` has not risen for as many epochs as were given."""
+        """Whether as many epochs as were given have passed without a better."""
         epochs_done = self.steps_done // self._steps_per_epoch
         return self.best.is_patience_spent(epochs_done)
 
@@ -287,11 +290,11 @@ def _save(
 
 
 def _best_manager(
-    workdir: workdir_lib.Workdir, model: tf.keras.Model
+    workdir: workdir_lib.Workdir, model: tf.keras.Model, **more: tf.Variable
 ) -> tf.train.CheckpointManager:
-    """Keeps one checkpoint of the weights alone."""
+    """Keeps one checkpoint of the weights, and of their epoch if given."""
     return tf.train.CheckpointManager(
-        tf.train.Checkpoint(model=model),
+        tf.train.Checkpoint(model=model, **more),
         os.fspath(workdir.best_checkpoints),
         max_to_keep=1,
     )
@@ -328,8 +331,11 @@ def save_best(workdir: workdir_lib.Workdir, model: tf.keras.Model) -> None:
         _best_manager(workdir, model).save(checkpoint_number=0)
 
 
-def restore_best(workdir: workdir_lib.Workdir, model: tf.keras.Model) -> None:
+def restore_best(workdir: workdir_lib.Workdir, model: tf.keras.Model) -> int:
     """Loads the best weights of a run into a model of its architecture.
+
+    Returns:
+      Their epoch, from 1; 0 for imported weights, and for those of before.
 
     Raises:
       UserError: The run has not finished an epoch, or its weights are damaged,
@@ -347,4 +353,9 @@ def restore_best(workdir: workdir_lib.Workdir, model: tf.keras.Model) -> None:
         tf.train.Checkpoint(model=model).restore(
             paths[0]
         ).assert_existing_objects_matched().expect_partial()
+        reader = tf.train.load_checkpoint(paths[0])
+        epoch = (
+            int(reader.get_tensor(_EPOCH)) if reader.has_tensor(_EPOCH) else 0
+        )
     finite.check(model.variables, f"The weights in {paths[0]}")
+    return epoch

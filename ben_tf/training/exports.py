@@ -28,17 +28,21 @@ def export_best(path: str | os.PathLike) -> pathlib.Path:
     config = workdir.read_config()
     files.check_writable(workdir.path, is_folder=True)
     model = configured_model.make_model(config)
-    checkpoints.restore_best(workdir, model)
-    return export(model, workdir)
+    return export(
+        model, workdir, epoch=checkpoints.restore_best(workdir, model)
+    )
 
 
-def export(model: tf.keras.Model, workdir: workdir_lib.Workdir) -> pathlib.Path:
+def export(
+    model: tf.keras.Model, workdir: workdir_lib.Workdir, *, epoch: int = 0
+) -> pathlib.Path:
     """Exports a network as WORKDIR/saved_model.
 
     Args:
       model: With the weights to export, from `configured_model.make_model` and
         the configuration of the run.
       workdir: Of the run.
+      epoch: Of the weights; 0 for those that no epoch of ours made.
 
     Returns:
       The folder of the SavedModel.
@@ -52,4 +56,5 @@ def export(model: tf.keras.Model, workdir: workdir_lib.Workdir) -> pathlib.Path:
         name=config.model,
         trained_on_synthetic=data.synthetic,
         trained_on=data.names,
+        epoch=epoch,
     )

@@ -69,7 +69,7 @@ def fit(
         _fit(run, checkpoints, workdir, range(epoch, run.config.epochs), 0)
     if checkpoints.is_patience_spent:
         print(
-            f"Stopped early: {checkpoints_lib.MONITOR} has not risen for "
+            f"Stopped early: {workdir_lib.MONITOR} has not risen for "
             f"{run.config.early_stopping_patience} epochs."
         )
 

@@ -35,3 +35,18 @@ def test_a_run_without_an_epoch(tmp_path):
 def test_damage_is_named(tmp_path, text):
     with pytest.raises(errors.UserError, match=r"history\.csv cannot be read"):
         _read(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("scores", "epoch"),
+    [
+        ([0.5, 0.7, 0.7, 0.6], 2),
+        ([float("nan"), 0.1, float("nan")], 2),
+        ([float("nan")] * 3, 1),
+    ],
+)
+def test_the_best_epoch_is_the_first_of_the_best(scores, epoch):
+    learned = history.History(
+        range(1, len(scores) + 1), {workdir_lib.MONITOR: scores}
+    )
+    assert learned.best_epoch == epoch

@@ -1,5 +1,6 @@
 """The report as a browser sees it, and what it says of bad input."""
 
+import dataclasses
 import html.parser
 import json
 import re
@@ -10,7 +11,9 @@ import pytest
 
 from ben_tf import bigearthnet
 from ben_tf import errors
+from ben_tf import workdir as workdir_lib
 from ben_tf.evaluation import evaluation
+from ben_tf.evaluation import predictions
 from ben_tf.report import reports
 from ben_tf.retrieval import index_builder
 from tests import json_files
@@ -207,8 +210,10 @@ def test_everything_from_data_is_escaped(run, data_dir, tmp_path):
     path = hostile / "metrics" / "test.json"
     result = json_files.read(path)
     result["class_names"][0] = attack
-    result["model"]["fingerprint"] = attack
+    result["model"]["name"] = attack
+    result["model"]["trained_on"] = attack
     result["data"]["name"] = attack
+    result["origin"]["device"] = attack
     result["undefined"] = {attack: 1}
     result["groups"] = {
         attack: {attack: result["groups"]["country"]["Austria"]}
@@ -221,6 +226,54 @@ def test_everything_from_data_is_escaped(run, data_dir, tmp_path):
     page = reports.write_report(workdir=hostile, data_dir=data_dir)
     assert "<script>alert" not in page.read_text("utf-8")
     _parse(page)
+
+
+def test_a_run_that_went_on_is_not_shown_with_scores_of_before(
+    run, data_dir, tmp_path
+):
+    later = tmp_path / "run"
+    shutil.copytree(run, later, ignore=_HEAVY)
+    workdir = workdir_lib.Workdir(later)
+    (first,) = workdir.read_history()
+    worse = first | {"epoch": "2", workdir_lib.MONITOR: "0.0"}
+    workdir.write_history([first, worse])
+    # The weights of the first epoch still are the best ones.
+    page = reports.write_report(workdir=later, data_dir=data_dir)
+    assert "2 epochs" in page.read_text("utf-8")
+    workdir.write_history([first, worse | {workdir_lib.MONITOR: "1.0"}])
+    for write in (
+        lambda: reports.write_report(workdir=later, data_dir=data_dir),
+        lambda: reports.write_comparison(runs=[str(run), str(later)]),
+    ):
+        with pytest.raises(
+            errors.UserError, match="of epoch 1, its best ones are of epoch 2"
+        ):
+            write()
+
+
+def test_predictions_of_other_weights_are_refused(run, data_dir, tmp_path):
+    mixed = tmp_path / "run"
+    shutil.copytree(run, mixed, ignore=_HEAVY)
+    path = mixed / "predictions" / "test.npz"
+    predicted = predictions.load(path)
+    predictions.save(
+        dataclasses.replace(
+            predicted, probabilities=1 - predicted.probabilities
+        ),
+        path,
+    )
+    with pytest.raises(errors.UserError, match="not of the same evaluation"):
+        reports.write_report(workdir=mixed, data_dir=data_dir)
+
+
+def test_an_index_of_other_weights_is_refused(run, data_dir, tmp_path):
+    mixed = tmp_path / "run"
+    shutil.copytree(run, mixed, ignore=_HEAVY)
+    manifest = mixed / "index" / "manifest.json"
+    content = json_files.read(manifest)
+    manifest.write_text(json.dumps(content | {"fingerprint": "0" * 64}))
+    with pytest.raises(errors.UserError, match="built with other weights"):
+        reports.write_report(workdir=mixed, data_dir=data_dir)
 
 
 def test_runs_are_compared(run, data_dir, tmp_path):

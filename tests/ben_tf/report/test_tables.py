@@ -17,7 +17,7 @@ def test_facts_say_which_part_was_trained_on_and_scored():
         },
         "data": test_results.CONTENT["data"] | {"part": "countries Finland"},
     }
-    facts = tables.facts(msgspec.convert(content, results.Evaluation), {})
+    facts = tables.facts(msgspec.convert(content, results.Evaluation), {}, None)
     assert facts["trained on"] == (
         "bigearthnet_mm/v2/1.0.0, a part: seasons Summer, "
         "bigearthnet_mm/v1/1.0.0"
@@ -26,4 +26,4 @@ def test_facts_say_which_part_was_trained_on_and_scored():
         "bigearthnet_mm/v1/1.0.0, a part: countries Finland"
     )
     before = msgspec.convert(test_results.CONTENT, results.Evaluation)
-    assert tables.facts(before, {})["trained on"] == "unknown"
+    assert tables.facts(before, {}, None)["trained on"] == "unknown"

@@ -82,7 +82,7 @@ def test_the_weights_of_the_best_epoch_are_kept(
     model.stop_training = False
     for epoch, value in enumerate(values):
         model.set_weights([np.full(w.shape, epoch) for w in model.weights])
-        best.on_epoch_end(epoch, {checkpoints_lib.MONITOR: value})
+        best.on_epoch_end(epoch, {workdir_lib.MONITOR: value})
     restored = _model(2)
     checkpoints_lib.restore_best(workdir, restored)
     for weight in restored.get_weights():

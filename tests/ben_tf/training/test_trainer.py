@@ -33,7 +33,7 @@ def test_the_workdir_holds_what_the_design_says(workdir, tiny_config):
     assert list((workdir / "logs").rglob("events.*"))
     (row,) = history.read(workdir)
     assert row["epoch"] == "1"
-    assert {"loss", "val_loss", "val_macro_f1", checkpoints.MONITOR} <= set(row)
+    assert {"loss", "val_loss", "val_macro_f1", workdir_lib.MONITOR} <= set(row)
     assert saved_model.load(workdir / "saved_model").modality == "MM"
 
 
