@@ -241,7 +241,7 @@ def describe(folder: pathlib.Path) -> dict[str, str]:
             content = re.sub(_INDEX_DATA.pattern.encode(), b"data", content)
         if path.suffix == ".json":
             # Of names that are left out, too.
-            content = re.sub(rb'"crc32": "\w+"', b"", content)
+            content = re.sub(rb'"(crc32|date)": "[^"]*"', b"", content)
         result[name] = _digest(content)
     for path in folder.rglob("checkpoint"):
         name = path.parent.relative_to(folder).as_posix()
