@@ -63,6 +63,7 @@ setuptools.setup(
             "*.tsv",
         ],
     },
+    entry_points={"console_scripts": ["bigearthnet-tf = ben_tf.__main__:main"]},
     install_requires=requirements.pop(""),
     extras_require=requirements,
 )

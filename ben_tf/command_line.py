@@ -16,6 +16,7 @@ import select
 import sys
 import warnings
 from collections.abc import Callable
+from collections.abc import Collection
 from collections.abc import Iterator
 from collections.abc import Mapping
 
@@ -25,16 +26,24 @@ from absl import logging as absl_logging
 
 from ben_tf import errors
 from ben_tf import foreign_errors
+from ben_tf import help_text
 
+_HELP = help_text.SHORT | help_text.FULL
 Command = Callable[[], Callable[[], None]]
 
 
-def run(command: Command, *, uses_tensorflow: bool = False) -> None:
+def run(
+    command: Command,
+    *,
+    uses_tensorflow: bool = False,
+    rare: Collection[str] = (),
+) -> None:
     """Defines and parses the flags, runs the command and exits.
 
     Args:
       command: Defines the flags and returns what to run after parsing.
       uses_tensorflow: Whether to import TensorFlow first, quietly.
+      rare: Names of flags that only --helpfull describes.
 
     Exit codes: 0 success; 1 unusable flags, an error that the user can mend (in
     a sentence), or a defect of this program (with a traceback); 130 interrupted
@@ -50,6 +59,16 @@ def run(command: Command, *, uses_tensorflow: bool = False) -> None:
     flags.FLAGS.register_key_flag_for_module(
         sys.argv[0], flags.FLAGS[verbose.name]
     )
+    asked = {word for word in sys.argv[1:] if word in _HELP}
+    if asked:
+        print(
+            help_text.render(
+                sys.modules["__main__"].__doc__ or "",
+                is_full=bool(asked & help_text.FULL),
+                rare=rare,
+            )
+        )
+        sys.exit(0)
 
     def absl_main(argv: list[str]) -> None:
         if len(argv) > 1:
@@ -139,7 +158,7 @@ def run_command(
     entry_point = sys.modules["__main__"]
     name = sys.argv[1] if len(sys.argv) > 1 else ""
     if name not in commands:
-        asks_for_help = name in ("--help", "-h", "help")
+        asks_for_help = name in {*_HELP, "help"}
         print(inspect.cleandoc(entry_point.__doc__ or ""))
         if not asks_for_help:
             print(

@@ -65,4 +65,6 @@ def command() -> Callable[[], None]:
 
 
 if __name__ == "__main__":
-    command_line.run(command, uses_tensorflow=True)
+    command_line.run(
+        command, uses_tensorflow=True, rare=config_flags.rare_names()
+    )

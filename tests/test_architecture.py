@@ -23,7 +23,9 @@ FOUNDATION = {
     "path_flags",
 }
 ARROWS = {
-    "command_line": {"foreign_errors"},
+    "command_line": {"foreign_errors", "help_text"},
+    "help_text": set(),
+    "__main__": {"help_text"},
     "band_statistics": set(),
     "config": {"band_statistics"},
     "archive": set(),

@@ -52,7 +52,7 @@ def command() -> Callable[[], None]:
     scratch_dir = path_flags.define_path(
         "scratch_dir",
         None,
-        "Where compressed tarballs are inflated during the check; 177 GB "
+        "Where compressed tarballs are inflated during the check; 167 GB "
         "for the whole archive. Default: the system's temporary folder.",
     )
 

@@ -34,6 +34,7 @@ class Config:
         "Folder with the built dataset (python -m tfrecords_builder.build).",
         may_change=True,
         is_path=True,
+        usual=True,
     )
     model: str = fields.field(
         "resnet50",
@@ -43,11 +44,13 @@ class Config:
         "v2.0: as timm lays them out, coarse bands brought to 120 pixels by "
         "repeating pixels.",
         choices=("small_cnn", "k_branch_cnn", *SLIM_MODELS, *TIMM_MODELS),
+        usual=True,
     )
     modality: str = fields.field(
         "MM",
         "Sensors: Sentinel-1, Sentinel-2, or both (MM).",
         choices=tuple(bigearthnet.MODALITIES),
+        usual=True,
     )
     fusion: str = fields.field(
         "late",
@@ -56,6 +59,7 @@ class Config:
         "trains a branch for each into one space, in which Sentinel-1 patches "
         "find Sentinel-2 patches.",
         choices=("late", "early", "shared"),
+        usual=True,
     )
     embedding_loss: str = fields.field(
         "none",
@@ -82,6 +86,7 @@ class Config:
         19,
         "Nomenclature: 19 classes (the paper) or the 43 of CORINE.",
         choices=tuple(bigearthnet.CLASSES),
+        usual=True,
     )
     bands_60m: str = fields.field(
         "auto",
@@ -101,12 +106,14 @@ class Config:
         "'paper', those of the authors' code; 'v2', those published for "
         "BigEarthNet v2.0; or a file that python -m ben_tf.statistics wrote, "
         "whose figures the run keeps.",
+        usual=True,
     )
     initial_weights: str = fields.field(
         "random",
         "Weights to start from: 'random' (the paper, from scratch) or "
         "'imagenet' (VGG and ResNet only; the stem is adapted to the bands).",
         choices=("random", "imagenet"),
+        usual=True,
     )
     imagenet_weights: str = fields.field(
         "",
@@ -144,9 +151,14 @@ class Config:
         500,
         "Patches in a step, over all devices (paper: 500, ResNet152 256).",
         minimum=1,
+        usual=True,
     )
     epochs: int = fields.field(
-        100, "Passes over the training split.", minimum=1, may_change=True
+        100,
+        "Passes over the training split.",
+        minimum=1,
+        may_change=True,
+        usual=True,
     )
     loss: str = fields.field(
         "sigmoid_cross_entropy",
@@ -155,6 +167,7 @@ class Config:
         "'class_weighted' weights the positives of a class by patches without "
         "it / patches with it, at most 100, so that rare classes weigh more.",
         choices=("sigmoid_cross_entropy", "focal", "class_weighted"),
+        usual=True,
     )
     optimizer: str = fields.field(
         "adam",
@@ -162,7 +175,10 @@ class Config:
         choices=("adam", "adamw", "sgd", "lamb", "lookahead_adam"),
     )
     learning_rate: float = fields.field(
-        1e-3, "Learning rate, or its peak under a schedule.", minimum=0.0
+        1e-3,
+        "Learning rate, or its peak under a schedule.",
+        minimum=0.0,
+        usual=True,
     )
     weight_decay: float = fields.field(
         1e-4,
@@ -228,7 +244,9 @@ class Config:
         may_change=True,
     )
     augment: bool = fields.field(
-        False, "Flip and turn training patches (the paper does not)."
+        False,
+        "Flip and turn training patches (the paper does not).",
+        usual=True,
     )
     shuffle_buffer: int = fields.field(
         2000,
@@ -253,6 +271,7 @@ class Config:
         "and after the same command there all resume from the last checkpoint; "
         "'tpu'; 'auto' is mirrored where there are several GPUs.",
         choices=("auto", "one_device", "mirrored", "multi_worker", "tpu"),
+        usual=True,
     )
     worker_timeout_s: float = fields.field(
         300.0,
@@ -272,9 +291,10 @@ class Config:
         "Numbers that the network computes with; weights, probabilities and "
         "metrics stay float32.",
         choices=("float32", "mixed_bfloat16", "mixed_float16"),
+        usual=True,
     )
     seed: int = fields.field(
-        42, "Same seed, same machine: same run.", minimum=0
+        42, "Same seed, same machine: same run.", minimum=0, usual=True
     )
 
     def __post_init__(self) -> None:

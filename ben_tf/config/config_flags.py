@@ -41,6 +41,15 @@ def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
         define_one(field.name, default, text, flag_values=flag_values)
 
 
+def rare_names() -> frozenset[str]:
+    """Names of the flags that most runs leave alone."""
+    return frozenset(
+        field.name
+        for field in dataclasses.fields(config_lib.Config)
+        if not field.metadata["usual"]
+    )
+
+
 def from_flags(
     flag_values: flags.FlagValues = flags.FLAGS,
 ) -> config_lib.Config:

@@ -18,11 +18,12 @@ def field(
     minimum: Value | None = None,
     may_change: bool = False,
     is_path: bool = False,
+    usual: bool = False,
 ) -> Value:
     """A dataclass field with what its flag needs.
 
     `may_change` marks fields that may differ when a run is resumed, `is_path`
-    those in which ~ is the home folder.
+    those in which ~ is the home folder, `usual` those that --help describes.
     """
     return dataclasses.field(
         default=default,
@@ -32,6 +33,7 @@ def field(
             "minimum": minimum,
             "may_change": may_change,
             "is_path": is_path,
+            "usual": usual,
         },
     )
 

@@ -97,8 +97,8 @@ def test_every_flag_of_text_is_a_path_or_known_to_be_none():
 
 def test_help_lists_them():
     finished = in_process.run("ben_tf.evaluate", "--help")
-    assert "--workdir:" in finished.stdout
-    assert "--data_dir:" in finished.stdout
+    assert "--workdir=PATH" in finished.stdout
+    assert "--data_dir=PATH" in finished.stdout
 
 
 def test_a_command(home):
