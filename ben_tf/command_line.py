@@ -27,6 +27,7 @@ from absl import logging as absl_logging
 from ben_tf import errors
 from ben_tf import foreign_errors
 from ben_tf import help_text
+from ben_tf import plain_progress
 
 _HELP = help_text.SHORT | help_text.FULL
 Command = Callable[[], Callable[[], None]]
@@ -49,6 +50,7 @@ def run(
     a sentence), or a defect of this program (with a traceback); 130 interrupted
     from the keyboard; 141 nobody reads the output any more, as in `| head`.
     """
+    plain_progress.use()
     main = command()
     verbose = flags.DEFINE_bool(
         "verbose",

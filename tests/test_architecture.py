@@ -23,7 +23,8 @@ FOUNDATION = {
     "path_flags",
 }
 ARROWS = {
-    "command_line": {"foreign_errors", "help_text"},
+    "command_line": {"foreign_errors", "help_text", "plain_progress"},
+    "plain_progress": set(),
     "help_text": set(),
     "__main__": {"help_text"},
     "band_statistics": set(),
