@@ -103,6 +103,20 @@ def preprocessing_of(
     )
 
 
+def _check_keras() -> None:
+    """Refuses Keras 3, which saves and trains these models differently.
+
+    Raises:
+      errors.UserError: TensorFlow chose it before it could be told otherwise.
+    """
+    if not tf.keras.__version__.startswith("2."):
+        raise errors.UserError(
+            f"tf.keras is Keras {tf.keras.__version__} in this program, since "
+            "it was used before ben_tf was imported. Expected Keras 2: import "
+            "ben_tf first, or set the variable TF_USE_LEGACY_KERAS=1."
+        )
+
+
 def make_model(
     name: str,
     *,
@@ -138,6 +152,7 @@ def make_model(
       ValueError: Unknown name, modality or fusion, a shared space for one
         sensor, or preprocessing for another model.
     """
+    _check_keras()
     architecture = _architecture(name)
     if preprocessing is None:
         preprocessing = preprocessing_of(name, modality=modality or "MM")

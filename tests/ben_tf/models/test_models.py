@@ -2,7 +2,12 @@
 
 import dataclasses
 import functools
+import importlib.util
 import itertools
+import os
+import pathlib
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -183,3 +188,33 @@ def test_preprocessing_that_does_not_fit_is_refused(arguments):
         models.make_model(
             **{"name": "vgg16", "preprocessing": preprocessing} | arguments
         )
+
+
+@pytest.mark.slow
+def test_keras_that_was_chosen_before_is_refused(tmp_path):
+    """Where there is another one: TensorFlow from 2.16 on."""
+    program = (
+        "import tensorflow as tf\n"
+        "tf.keras.layers\n"
+        "from ben_tf import errors, models\n"
+        "try: models.make_model('small_cnn')\n"
+        "except errors.UserError as error: print(error)\n"
+        "else: print(tf.keras.__version__)\n"
+    )
+    finished = subprocess.run(
+        [sys.executable, "-c", program],
+        env={
+            name: value
+            for name, value in os.environ.items()
+            if name != "TF_USE_LEGACY_KERAS"
+        }
+        | {"PYTHONPATH": str(pathlib.Path(__file__).parents[3])},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    if importlib.util.find_spec("tf_keras"):
+        assert "Expected Keras 2: import ben_tf first" in finished.stdout
+    else:
+        assert finished.stdout.startswith("2.")
