@@ -109,11 +109,13 @@ def _check_keras() -> None:
     Raises:
       errors.UserError: TensorFlow chose it before it could be told otherwise.
     """
-    if not tf.keras.__version__.startswith("2."):
+    # Keras 2 does not say.
+    version = getattr(tf.keras, "__version__", "2")
+    if not version.startswith("2"):
         raise errors.UserError(
-            f"tf.keras is Keras {tf.keras.__version__} in this program, since "
-            "it was used before ben_tf was imported. Expected Keras 2: import "
-            "ben_tf first, or set the variable TF_USE_LEGACY_KERAS=1."
+            f"tf.keras is Keras {version} in this program, since it was used "
+            "before ben_tf was imported. Expected Keras 2: import ben_tf "
+            "first, or set the variable TF_USE_LEGACY_KERAS=1."
         )
 
 
