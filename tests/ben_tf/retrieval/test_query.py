@@ -8,6 +8,7 @@ from ben_tf import errors
 from ben_tf import saved_model
 from ben_tf.data import built_dataset
 from ben_tf.data import input_pipeline
+from ben_tf.retrieval import answer_formats
 from ben_tf.retrieval import embedding
 from ben_tf.retrieval import index
 from ben_tf.retrieval import index_builder
@@ -96,7 +97,7 @@ def test_finds_names_of_other_splits_in_the_dataset(opened, data_dir):
         query.query(opened, names=other)
     answer = query.query(opened, names=other, data_dir=data_dir, k=2)
     assert answer.hits.names.shape == (2, 2)
-    text = query.format_answer(answer)
+    text = answer_formats.write(answer, "table")
     assert f"{other[1]}: most similar patches (chi_square)" in text
     assert str(answer.hits.names[1, 1]) in text
 
@@ -135,8 +136,11 @@ def test_unknown_name(opened, data_dir):
 
 
 def test_empty_splits_are_passed_over(monkeypatch):
-    splits = {"train": types.SimpleNamespace(num_examples=0)}
-    builder = types.SimpleNamespace(info=types.SimpleNamespace(splits=splits))
+    info = types.SimpleNamespace(
+        splits={"train": types.SimpleNamespace(num_examples=0)},
+        config_name="v1",
+    )
+    builder = types.SimpleNamespace(info=info)
     monkeypatch.setattr(built_dataset, "open_dataset", lambda path: builder)
     with pytest.raises(errors.UserError, match="1 of 1 patches are not"):
         patch_source.from_dataset("data", ["nobody"], grids=("s1",))
