@@ -118,7 +118,7 @@ def _rounded(degrees: float | None) -> float | None:
 
 
 def _as_json(answer: query.Answer) -> str:
-    return _dump(
+    return json.dumps(
         {
             "origin": _origin(answer),
             "answers": [
@@ -128,7 +128,9 @@ def _as_json(answer: query.Answer) -> str:
                 }
                 for patch, hits in _answers(answer)
             ],
-        }
+        },
+        indent=2,
+        allow_nan=False,
     )
 
 
@@ -178,7 +180,7 @@ def _as_geojson(answer: query.Answer) -> str:
         np.array([patch.epsg for patch in patches]),
         np.array([patch.upper_left for patch in patches]),
     )
-    return _dump(
+    return json.dumps(
         {
             "type": "FeatureCollection",
             "origin": _origin(answer),
@@ -191,7 +193,8 @@ def _as_geojson(answer: query.Answer) -> str:
                 }
                 for members, ring in zip(properties, corners, strict=True)
             ],
-        }
+        },
+        allow_nan=False,
     )
 
 
@@ -204,10 +207,6 @@ def _polygon(ring: np.ndarray) -> dict[str, Any] | None:
         "type": "Polygon",
         "coordinates": [np.round(closed, _DEGREES_DIGITS).tolist()],
     }
-
-
-def _dump(value: object) -> str:
-    return json.dumps(value, indent=2, allow_nan=False)
 
 
 def _as_table(answer: query.Answer) -> str:
