@@ -70,6 +70,7 @@ def _origin(answer: query.Answer) -> dict[str, Any]:
         "dataset": manifest.dataset or None,
         "splits": list(manifest.splits),
         "modality": manifest.modality,
+        "query_modality": answer.modality,
         "distance_name": answer.index.distance,
         "search": manifest.search,
         "created_utc": now.isoformat(timespec="seconds"),

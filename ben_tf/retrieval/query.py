@@ -25,12 +25,14 @@ class Answer:
       queries: (Q,) the queries.
       hits: The nearest patches of each; never the query itself.
       index: The index that was searched.
+      modality: What of the queries was looked at.
       synthetic: Whether model, index or a query is synthetic.
     """
 
     queries: tuple[patch_facts.Patch, ...]
     hits: index_lib.Hits
     index: index_lib.Index
+    modality: str
     synthetic: bool
 
     @property
@@ -94,6 +96,7 @@ def query(
             exclude=[query.patch.name for query in queries],
         ),
         index=index,
+        modality=modality,
         synthetic=(
             index.manifest.synthetic
             or any(query.is_synthetic for query in queries)

@@ -78,6 +78,7 @@ def _check_origin(origin, *, synthetic=False):
         "dataset": DATASET,
         "splits": ["test"],
         "modality": "MM",
+        "query_modality": "MM",
         "distance_name": "euclidean",
         "search": "flat",
         "ben_tf_version": ben_tf.__version__,
@@ -173,7 +174,7 @@ def test_csv(ask):
     }
     assert origin == (
         *(False, "resnet50", conftest.FINGERPRINT, DATASET, "test"),
-        *("MM", "euclidean", "flat", ben_tf.__version__),
+        *("MM", "MM", "euclidean", "flat", ben_tf.__version__),
     )
 
 
