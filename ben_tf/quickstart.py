@@ -47,6 +47,7 @@ def quickstart(
     from ben_tf.evaluation import comparison
     from ben_tf.evaluation import evaluation
     from ben_tf.report import reports
+    from ben_tf.retrieval import answer_formats
     from ben_tf.retrieval import index
     from ben_tf.retrieval import index_builder
     from ben_tf.retrieval import query
@@ -90,7 +91,7 @@ def quickstart(
         )
         opened = index.Index.open(run.index)
         answer = query.query(opened, names=[opened.names[0]], k=5)
-        print(query.format_answer(answer))
+        print(answer_formats.write(answer, "table"))
     with _stage(
         "Report",
         f"ben_tf.report --workdir={workdir} --data_dir={data_dir}",

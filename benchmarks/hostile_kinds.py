@@ -262,12 +262,13 @@ def _make_index(folder: pathlib.Path, *, search: str) -> None:
 
 
 def _read_index(folder: pathlib.Path) -> object:
+    from ben_tf.retrieval import answer_formats
     from ben_tf.retrieval import index
     from ben_tf.retrieval import query
 
     opened = index.Index.open(folder / "index")
     answer = query.query(opened, names=[opened.names[0]], k=3)
-    return query.format_answer(answer)
+    return [answer_formats.write(answer, x) for x in answer_formats.FORMATS]
 
 
 def _read_predictions(folder: pathlib.Path) -> object:

@@ -287,8 +287,9 @@ def evaluate_all(metadata: str, distance: str) -> None:
                 names=np.array(part["patch_id"].to_pylist()),
                 labels=labels,
                 embeddings=labels.astype(np.float32) @ signature + 2 * noise,
-                epsg=np.zeros(len(part)),
+                epsg=np.full(len(part), 32633),
                 upper_left=np.zeros((len(part), 2)),
+                countries=np.zeros(len(part)),
                 provenance=embedding.Provenance(
                     modality="MM",
                     splits=(split,),

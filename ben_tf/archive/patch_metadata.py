@@ -99,8 +99,8 @@ def _of_list(
         labels_43=(),
         labels_19=official.labels_19,
         footprint=None,
-        s1_time=_time_in(official.s1_name),
-        s2_time=_time_in(official.s2_name),
+        s1_time=time_in(official.s1_name).isoformat(),
+        s2_time=time_in(official.s2_name).isoformat(),
     )
 
 
@@ -112,10 +112,14 @@ _LABELS = types.MappingProxyType(
 )
 
 
-def _time_in(name: str) -> str:
-    """The time in the name of a patch of v2.0 or of Sentinel-1."""
+def time_in(name: str) -> datetime.datetime:
+    """The time in UTC in the name of a patch of either sensor.
+
+    Raises:
+      ValueError: There is none in it.
+    """
     (text,) = _TIME.findall(name)
-    return datetime.datetime.strptime(text, "%Y%m%dT%H%M%S").isoformat()
+    return datetime.datetime.strptime(text, "%Y%m%dT%H%M%S")
 
 
 def read_json(

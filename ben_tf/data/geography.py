@@ -48,13 +48,38 @@ def patch_corners(epsg: np.ndarray, upper_left: np.ndarray) -> np.ndarray:
 def to_degrees(
     epsg: np.ndarray, easting: np.ndarray, northing: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(N,) coordinates, each in its own system -> longitude and latitude."""
+    """(N,) coordinates, each in its own system -> longitude and latitude.
+
+    NaN or infinite for a point that is nowhere on Earth.
+    """
     epsg = np.asarray(epsg)
     longitudes = np.empty(len(epsg))
     latitudes = np.empty(len(epsg))
     for code in np.unique(epsg):
         members = epsg == code
-        longitudes[members], latitudes[members] = warp.transform(
-            f"EPSG:{code}", _DEGREES, easting[members], northing[members]
+        longitudes[members], latitudes[members] = _transform(
+            f"EPSG:{code}", easting[members], northing[members]
         )
     return longitudes, latitudes
+
+
+def _transform(
+    system: str, easting: np.ndarray, northing: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """(N,) coordinates of one system -> longitude and latitude."""
+    try:
+        found = warp.transform(system, _DEGREES, easting, northing)
+        return np.array(found[0]), np.array(found[1])
+    except Exception:
+        # A point outside of the projection fails all others, with an error
+        # whose type is private to rasterio.
+        if len(easting) == 1:
+            return np.array([np.nan]), np.array([np.nan])
+    points = [
+        _transform(system, easting[[i]], northing[[i]])
+        for i in range(len(easting))
+    ]
+    return (
+        np.concatenate([longitude for longitude, _ in points]),
+        np.concatenate([latitude for _, latitude in points]),
+    )

@@ -111,10 +111,26 @@ def query() -> Callable[[], None]:
         "model of --fusion=shared, S1 finds patches of an index of S2."
     )
     k = flags.DEFINE_integer("k", 10, "Number of hits.", lower_bound=1)
+    output_format = flags.DEFINE_enum(
+        "format",
+        None,
+        ["table", "json", "csv", "geojson"],
+        "How to write the answer; by default as --output_file ends, else a "
+        "table. All say labels, country, date and place of queries and hits, "
+        "and where the answer comes from.",
+    )
+    output_file = path_flags.define_path(
+        "output_file", None, "File to write; by default standard output."
+    )
 
     def main() -> None:
+        from ben_tf import files
+        from ben_tf.retrieval import answer_formats
         from ben_tf.retrieval import index as index_lib
         from ben_tf.retrieval import query as query_lib
+
+        if output_file.value:
+            files.check_writable(output_file.value)
 
         answer = query_lib.query(
             index_lib.Index.open(index.value, saved_model=saved_model.value),
@@ -125,7 +141,15 @@ def query() -> Callable[[], None]:
             modality=modality.value,
             k=k.value,
         )
-        print(query_lib.format_answer(answer))
+        text = answer_formats.write(
+            answer,
+            output_format.value or answer_formats.format_of(output_file.value),
+        )
+        if output_file.value:
+            files.write(output_file.value, f"{text}\n")
+            print(f"Wrote the answer to {output_file.value}")
+        else:
+            print(text)
 
     return main
 

@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from ben_tf import errors
+from ben_tf.retrieval import patch_facts
 
 if TYPE_CHECKING:
     from ben_tf import saved_model
@@ -29,6 +30,7 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True):
       saved_model: Folder of the model.
       synthetic: Whether patches or model are synthetic.
       dataset: Name of the dataset; "" in indexes of before.
+      model: Name of the model's architecture; "" in indexes of before.
       trained_on: Names of the datasets that the model was trained on; () in
         indexes of before.
     """
@@ -40,6 +42,7 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True):
     saved_model: str
     synthetic: bool
     dataset: str = ""
+    model: str = ""
     trained_on: tuple[str, ...] = ()
 
 
@@ -53,6 +56,8 @@ class Embedded:
       embeddings: (N, D) float32; may be memory-mapped.
       epsg: (N,) int32, UTM zone of each patch, an EPSG code.
       upper_left: (N, 2) float64, its upper left corner in that zone, metres.
+      countries: (N,) uint8, numbers in `bigearthnet.COUNTRIES`, or
+        `patch_facts.UNKNOWN_COUNTRY`, as in indexes of before.
       provenance: Where they come from.
     """
 
@@ -61,7 +66,19 @@ class Embedded:
     embeddings: np.ndarray
     epsg: np.ndarray
     upper_left: np.ndarray
+    countries: np.ndarray
     provenance: Provenance
+
+    def describe(self, rows: np.ndarray) -> list[patch_facts.Patch]:
+        """(M,) int numbers of rows -> what is known of these patches."""
+        return patch_facts.describe(
+            names=self.names[rows],
+            labels=self.labels[rows],
+            class_names=self.provenance.class_names,
+            countries=self.countries[rows],
+            epsg=self.epsg[rows],
+            upper_left=self.upper_left[rows],
+        )
 
 
 def embed(

@@ -2,6 +2,7 @@
 
 index = Index.open("my_index")
 hits = index.query(s1=s1, s2={"s2_10m": ..., "s2_20m": ...}, k=10)
+[(hit.name, hit.distance, hit.labels) for hit in hits]
 hits.names, hits.distances
 """
 
@@ -13,6 +14,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from typing import Any
+from typing import overload
 
 import msgspec
 import numpy as np
@@ -24,6 +26,7 @@ from ben_tf.retrieval import distances
 from ben_tf.retrieval import embedding
 from ben_tf.retrieval import exact_search
 from ben_tf.retrieval import index_reader
+from ben_tf.retrieval import patch_facts
 from ben_tf.retrieval import store
 
 if TYPE_CHECKING:
@@ -32,9 +35,27 @@ if TYPE_CHECKING:
 EMPTY = -1  # The row of no patch: the search, or a name, has found none.
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Hit(patch_facts.Patch):
+    """A patch that looks like a query.
+
+    Attributes:
+      query: Number of the query, from 0.
+      rank: 1 for the nearest patch.
+      distance: From the query to the patch.
+    """
+
+    query: int
+    rank: int
+    distance: float
+
+
 @dataclasses.dataclass(frozen=True)
-class Hits:
+class Hits(Sequence[Hit]):
     """The nearest patches of each query, nearest first.
+
+    As a sequence it holds each `Hit`, those of the first query first, without
+    the empty slots. What all have of one kind stands in arrays:
 
     Attributes:
       names: (Q, k) str; "" for an empty slot.
@@ -42,12 +63,42 @@ class Hits:
       labels: (Q, k, classes) uint8, multi-hot.
       rows: (Q, k) int64, rows of the index; `EMPTY` for an empty slot, which
         only an approximate search leaves.
+      patches: What `rows` are rows of.
     """
 
     names: np.ndarray
     distances: np.ndarray
     labels: np.ndarray
     rows: np.ndarray
+    patches: embedding.Embedded = dataclasses.field(repr=False)
+
+    def __len__(self) -> int:
+        """Number of hits of all queries together."""
+        return int((self.rows != EMPTY).sum())
+
+    @overload
+    def __getitem__(self, item: int) -> Hit: ...
+
+    @overload
+    def __getitem__(self, item: slice) -> Sequence[Hit]: ...
+
+    def __getitem__(self, item: int | slice) -> Hit | Sequence[Hit]:
+        """One hit, or those of a slice."""
+        return self._hits[item]
+
+    @functools.cached_property
+    def _hits(self) -> tuple[Hit, ...]:
+        queries, places = np.nonzero(self.rows != EMPTY)
+        found = self.patches.describe(self.rows[queries, places])
+        return tuple(
+            Hit(
+                **vars(patch),
+                query=int(query),
+                rank=int(place) + 1,
+                distance=float(self.distances[query, place]),
+            )
+            for patch, query, place in zip(found, queries, places, strict=True)
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -218,6 +269,7 @@ class Index(embedding.Embedded):
             distances=found,
             labels=np.where(empty[..., None], 0, self.labels[rows]),
             rows=rows,
+            patches=self,
         )
 
     def rows_of(self, names: Sequence[str] | np.ndarray) -> np.ndarray:

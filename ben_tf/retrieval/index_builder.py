@@ -17,7 +17,7 @@ from ben_tf.retrieval import embedding
 from ben_tf.retrieval import index_writer
 from ben_tf.retrieval import store
 
-_METADATA = ("patch_name", "epsg", "upper_left")
+_METADATA = ("patch_name", "epsg", "upper_left", "country")
 
 
 def build_index(
@@ -62,6 +62,7 @@ def build_index(
             model.trained_on_synthetic or built_dataset.is_synthetic(builder)
         ),
         dataset=builder.info.full_name,
+        model=model.model,
         trained_on=model.trained_on,
     )
     with (
@@ -156,6 +157,7 @@ def embed_splits(
         embeddings=embeddings,
         epsg=joined["epsg"].astype(np.int32),
         upper_left=joined["upper_left"],
+        countries=joined["country"].astype(np.uint8),
         provenance=provenance,
     )
 

@@ -14,6 +14,7 @@ from ben_tf.retrieval import approximate_search
 from ben_tf.retrieval import binary
 from ben_tf.retrieval import embedding
 from ben_tf.retrieval import index_files
+from ben_tf.retrieval import patch_facts
 from ben_tf.retrieval import store
 
 _ROWS_AT_ONCE_BYTES = 1 << 20  # Small enough for the processor's cache.
@@ -40,6 +41,10 @@ def read_arrays(
     labels = read(store.LABELS, "uint8", rows, len(manifest.class_names))
     epsg = read(store.EPSG, "int32", rows)
     upper_left = read(store.UPPER_LEFT, "float64", rows, 2)
+    countries: np.ndarray = np.full(rows, patch_facts.UNKNOWN_COUNTRY, np.uint8)
+    # Indexes of before have none.
+    if store.COUNTRIES in manifest.sha256:
+        countries = read(store.COUNTRIES, "uint8", rows)
     embeddings = read(store.EMBEDDINGS, "float32", rows, size)
     for array, name, what, is_right in (
         (names, store.NAMES, "the names are no text", npy.are_characters),
@@ -47,6 +52,7 @@ def read_arrays(
         (labels, store.LABELS, "a label is not 0 or 1", _are_bits),
         (epsg, store.EPSG, "a patch is in no zone of UTM", _are_zones),
         (upper_left, store.UPPER_LEFT, "a corner is nowhere", _are_places),
+        (countries, store.COUNTRIES, "a country is unknown", _are_countries),
     ):
         if not is_right(array):
             raise _wrong(path, manifest, name, what)
@@ -59,6 +65,7 @@ def read_arrays(
         "embeddings": embeddings,
         "epsg": epsg,
         "upper_left": upper_left,
+        "countries": countries,
     }
 
 
@@ -141,6 +148,11 @@ def _are_zones(epsg: np.ndarray) -> bool:
 
 def _are_places(upper_left: np.ndarray) -> bool:
     return bool((np.abs(upper_left) <= bigearthnet.MOST_UTM_METRES).all())
+
+
+def _are_countries(countries: np.ndarray) -> bool:
+    are_known = countries < len(bigearthnet.COUNTRIES)
+    return bool((are_known | (countries == patch_facts.UNKNOWN_COUNTRY)).all())
 
 
 def _are_finite(array: np.ndarray) -> bool:

@@ -107,6 +107,7 @@ def write_index(
             (store.LABELS, embedded.labels, np.uint8),
             (store.EPSG, embedded.epsg, np.int32),
             (store.UPPER_LEFT, embedded.upper_left, np.float64),
+            (store.COUNTRIES, embedded.countries, np.uint8),
         ):
             np.save(data / file_name, array[order].astype(dtype))
         np.save(data / store.NAMES, names)

@@ -1,21 +1,43 @@
-"""Where a query's pixels come from: the dataset, or folders of an archive."""
+"""Where a query comes from: the dataset, or folders of an archive."""
 
+import dataclasses
 import os
+import pathlib
 from collections.abc import Iterator
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow_datasets as tfds
 
 from ben_tf import bigearthnet
 from ben_tf import errors
+from ben_tf.archive import layout
+from ben_tf.archive import official_lists
 from ben_tf.archive import patch_files
+from ben_tf.archive import patch_json
+from ben_tf.archive import patch_metadata
+from ben_tf.archive import patch_sources
 from ben_tf.data import built_dataset
 from ben_tf.data import input_pipeline
+from ben_tf.retrieval import patch_facts
 
 Grids = dict[str, np.ndarray]
 
 _NAMES_SHOWN = 3
+_METADATA = ("patch_name", "country", "epsg", "upper_left")
+
+
+class Found(NamedTuple):
+    """A patch with its pixels.
+
+    Attributes:
+      patch: What else is known of it.
+      grids: Arrays (size, size, bands) by name of grid.
+    """
+
+    patch: patch_facts.Patch
+    grids: Grids
 
 
 def from_dataset(
@@ -25,33 +47,54 @@ def from_dataset(
     grids: Sequence[str],
     splits: Sequence[str] | None = None,
 ) -> dict[str, Grids]:
+    """Finds the pixels of patches by name; see `find`.
+
+    Returns:
+      Name -> arrays (size, size, bands) by name of grid.
+    """
+    found = find(data_dir, names, grids=grids, splits=splits)
+    return {name: patch.grids for name, patch in found.items()}
+
+
+def find(
+    data_dir: str | os.PathLike,
+    names: Sequence[str],
+    *,
+    grids: Sequence[str],
+    num_classes: int = 19,
+    splits: Sequence[str] | None = None,
+) -> dict[str, Found]:
     """Finds patches by name. Reads the splits one after the other.
 
     Args:
       data_dir: Folder of the TFDS dataset.
       names: Names of S2 patches.
       grids: Which arrays to read, keys of `bigearthnet.GRIDS`.
+      num_classes: Nomenclature of the labels, 19 or 43; 19 where the dataset
+        has no other.
       splits: Splits to look into, or None for all.
 
     Returns:
-      Name -> arrays (size, size, bands) by name of grid.
+      Name -> patch.
 
     Raises:
       UserError: No dataset there, or a name is in none of the splits.
     """
     builder = built_dataset.open_dataset(data_dir)
+    if num_classes not in bigearthnet.NOMENCLATURES.get(
+        builder.info.config_name, bigearthnet.CLASSES
+    ):
+        num_classes = 19
     wanted = set(names)
-    found: dict[str, Grids] = {}
+    found: dict[str, Found] = {}
     sizes = {n: info.num_examples for n, info in builder.info.splits.items()}
     for split in splits or sizes:
         if sizes.get(split) == 0 or len(found) == len(wanted):
             continue
-        for name, views in _patches(builder, split, grids):
-            if name in wanted:
-                # A view would keep the whole batch in memory.
-                found[name] = {
-                    grid: view.copy() for grid, view in views.items()
-                }
+        for part in _find_in_batches(
+            builder, split, grids, num_classes, wanted
+        ):
+            found |= part
             if len(found) == len(wanted):
                 break
     missing = sorted(wanted - set(found))
@@ -65,21 +108,41 @@ def from_dataset(
     return found
 
 
-def _patches(
-    builder: tfds.core.DatasetBuilder, split: str, grids: Sequence[str]
-) -> Iterator[tuple[str, Grids]]:
-    """Names and pixels of a split's patches, with a progress bar."""
+def _find_in_batches(
+    builder: tfds.core.DatasetBuilder,
+    split: str,
+    grids: Sequence[str],
+    num_classes: int,
+    wanted: set[str],
+) -> Iterator[dict[str, Found]]:
+    """What is wanted of each batch of a split, with a progress bar."""
     batches = input_pipeline.read_batches(
         builder,
         split,
         desc=f"looking for patches in {split}",
         grids=grids,
-        metadata=("patch_name",),
+        num_classes=num_classes,
+        metadata=_METADATA,
     )
     for batch in batches:
-        inputs = {name: batch["inputs"][name].numpy() for name in grids}
-        for row, name in enumerate(batch["patch_name"].numpy()):
-            yield name.decode(), {g: inputs[g][row] for g in grids}
+        names = [name.decode() for name in batch["patch_name"].numpy()]
+        rows = [row for row, name in enumerate(names) if name in wanted]
+        patches = patch_facts.describe(
+            names=[names[row] for row in rows],
+            labels=batch["labels"].numpy()[rows],
+            class_names=bigearthnet.CLASSES[num_classes],
+            countries=batch["country"].numpy()[rows],
+            epsg=batch["epsg"].numpy()[rows],
+            upper_left=batch["upper_left"].numpy()[rows],
+        )
+        yield {
+            patch.name: Found(
+                patch,
+                # A view would keep the whole batch in memory.
+                {g: batch["inputs"][g][row].numpy().copy() for g in grids},
+            )
+            for row, patch in zip(rows, patches, strict=True)
+        }
 
 
 def from_folders(
@@ -87,16 +150,22 @@ def from_folders(
     s1_folder: str | os.PathLike | None,
     s2_folder: str | os.PathLike | None,
     grids: Sequence[str],
-) -> Grids:
+    num_classes: int = 19,
+) -> Found:
     """Reads a patch from the folders of the extracted archive.
+
+    In v1.0 its labels stand in its JSON file and its country on the official
+    list, which takes seconds to read; both are unknown where there is no such
+    file, as in v2.0.
 
     Args:
       s1_folder: Folder of the S1 patch; None if `grids` has no S1.
       s2_folder: Folder of the S2 patch; None if `grids` has no S2.
       grids: Which arrays to read, keys of `bigearthnet.GRIDS`.
+      num_classes: Nomenclature of the labels, 19 or 43.
 
     Returns:
-      Arrays (size, size, bands) by name of grid, values as in the files.
+      The patch, values of its pixels as in the files.
 
     Raises:
       UserError: A folder or a file is missing, or a file is damaged, or the
@@ -113,4 +182,37 @@ def from_folders(
     patch = patch_files.from_folders(paths, grids)
     if isinstance(patch, errors.UserError):
         raise patch
-    return patch.grids
+    (described,) = patch_facts.describe(
+        names=[patch.name],
+        labels=np.zeros((1, 0)),
+        class_names=(),
+        countries=np.array([patch_facts.UNKNOWN_COUNTRY]),
+        epsg=np.array([patch.footprint.epsg]),
+        upper_left=np.array([patch.footprint.upper_left], np.float64),
+    )
+    labels = country = None
+    if json := _read_json(pathlib.Path(s2_folder or s1_folder or "")):
+        labels = json.labels
+        if num_classes == len(bigearthnet.CLASSES_19):
+            labels = bigearthnet.labels_43_to_19(labels)
+        s2_name = json.s2_name or patch.name
+        if official := official_lists.official_patches().get(s2_name):
+            country = official.country
+    return Found(
+        dataclasses.replace(described, labels=labels, country=country),
+        patch.grids,
+    )
+
+
+def _read_json(folder: pathlib.Path) -> patch_json.PatchJson | None:
+    """The JSON file of a patch; None if there is none.
+
+    Raises:
+      errors.ArchiveError: It is damaged.
+    """
+    folder = folder.resolve()
+    if not (folder / layout.json_name(folder.name)).exists():
+        return None
+    return patch_metadata.read_json(
+        patch_sources.FolderSource(folder.parent), folder.name[:2], folder.name
+    )

@@ -1,17 +1,19 @@
 """Answers a query given by names or folders."""
 
 import dataclasses
-import itertools
 import os
 import pathlib
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
-import tabulate
 
 from ben_tf import errors
+from ben_tf.archive import layout
+from ben_tf.data import built_dataset
 from ben_tf.retrieval import embedding
 from ben_tf.retrieval import index as index_lib
+from ben_tf.retrieval import patch_facts
 from ben_tf.retrieval import patch_source
 
 
@@ -20,14 +22,31 @@ class Answer:
     """Queries and their hits.
 
     Attributes:
-      query_names: (Q,) names of the queries.
+      queries: (Q,) the queries.
       hits: The nearest patches of each; never the query itself.
       index: The index that was searched.
+      modality: What of the queries was looked at.
+      synthetic: Whether model, index or a query is synthetic.
     """
 
-    query_names: tuple[str, ...]
+    queries: tuple[patch_facts.Patch, ...]
     hits: index_lib.Hits
     index: index_lib.Index
+    modality: str
+    synthetic: bool
+
+    @property
+    def query_names(self) -> tuple[str, ...]:
+        """(Q,) names of the queries."""
+        return tuple(patch.name for patch in self.queries)
+
+
+class _Query(NamedTuple):
+    """A query: what is known of it, and its embedding, (D,) float32."""
+
+    patch: patch_facts.Patch
+    embedding: np.ndarray
+    is_synthetic: bool
 
 
 def query(
@@ -59,39 +78,29 @@ def query(
       UserError: No query, or one that cannot be found or read.
     """
     modality = modality or index.manifest.modality
-    names = tuple(names)
-    queries = []
-    if names:
-        queries.append(_embeddings_of(index, names, data_dir, modality))
-    if folder := s2_folder or s1_folder:
-        grids = patch_source.from_folders(
-            s1_folder=s1_folder,
-            s2_folder=s2_folder,
-            grids=embedding.input_names(index.model, modality),
-        )
-        batch = {name: array[None] for name, array in grids.items()}
-        own_name = pathlib.Path(folder).resolve().name
-        queries.append(
-            embedding.embed(
-                index.model, batch, modality=modality, names=[own_name]
-            )
-        )
-        names += (own_name,)
+    queries = _from_names(index, names, data_dir, modality) if names else []
+    if s1_folder or s2_folder:
+        queries.append(_from_folders(index, s1_folder, s2_folder, modality))
     if not queries:
         raise errors.UserError(
             "No query. Expected names of patches, or the folders of one: "
             "`s1_folder` and `s2_folder`."
         )
     return Answer(
-        query_names=names,
+        queries=tuple(query.patch for query in queries),
         hits=index.search(
-            np.concatenate(queries),
+            np.stack([query.embedding for query in queries]),
             k=k,
             fingerprint=index.manifest.fingerprint,
             modality=modality,
-            exclude=names,
+            exclude=[query.patch.name for query in queries],
         ),
         index=index,
+        modality=modality,
+        synthetic=(
+            index.manifest.synthetic
+            or any(query.is_synthetic for query in queries)
+        ),
     )
 
 
@@ -113,63 +122,82 @@ def read_names(path: str | os.PathLike | None) -> list[str]:
     return [line.strip() for line in lines if line.strip()]
 
 
-def format_answer(answer: Answer) -> str:
-    """An answer as text: a block for each query, a line for each hit."""
-    class_names, hits = answer.index.manifest.class_names, answer.hits
-    blocks = []
-    for row, query_name in enumerate(answer.query_names):
-        found = hits.names[row] != ""
-        labels = [
-            "; ".join(itertools.compress(class_names, present))
-            for present in hits.labels[row, found]
-        ]
-        table = tabulate.tabulate(
-            {
-                "distance": hits.distances[row, found],
-                "patch": hits.names[row, found],
-                "labels": labels,
-            },
-            tablefmt="plain",
-            floatfmt=".4f",
-            showindex=range(1, len(labels) + 1),
-        )
-        blocks.append(
-            f"{query_name}: most similar patches ({answer.index.distance})\n"
-            f"{table}"
-        )
-    return "\n".join(blocks)
-
-
-def _embeddings_of(
+def _from_names(
     index: index_lib.Index,
     names: Sequence[str],
     data_dir: str | os.PathLike | None,
     modality: str,
-) -> np.ndarray:
-    """Embeddings from the index where it has them, else from the dataset."""
+) -> list[_Query]:
+    """Queries from the index where it has them, else from the dataset."""
     rows = index.rows_of(names)
     if modality != index.manifest.modality:
         rows = np.full_like(rows, index_lib.EMPTY)
-    queries = np.empty((len(names), index.manifest.dimension), np.float32)
-    queries[rows >= 0] = index.embeddings[rows[rows >= 0]]
-    unknown = np.flatnonzero(rows < 0)
-    if not len(unknown):
-        return queries
-    if not data_dir:
-        raise errors.UserError(
-            f"{modality} of {len(unknown)} of {len(names)} patches is not in "
-            f"the index: {names[unknown[0]]}. Expected names of S2 patches of "
-            f"its splits {index.manifest.splits}, and its modality "
-            f"{index.manifest.modality}. Give `data_dir` to look in the "
-            "dataset."
+    known = rows[rows >= 0]
+    queries = {
+        patch.name: _Query(patch, row, is_synthetic=index.manifest.synthetic)
+        for patch, row in zip(
+            index.describe(known), index.embeddings[known], strict=True
         )
-    grids = embedding.input_names(index.model, modality)
-    found = patch_source.from_dataset(
-        data_dir, [names[i] for i in unknown], grids=grids
+    }
+    unknown = [names[i] for i in np.flatnonzero(rows < 0)]
+    if unknown:
+        if not data_dir:
+            raise errors.UserError(
+                f"{modality} of {len(unknown)} of {len(names)} patches is not "
+                f"in the index: {unknown[0]}. Expected names of S2 patches of "
+                f"its splits {index.manifest.splits}, and its modality "
+                f"{index.manifest.modality}. Give `data_dir` to look in the "
+                "dataset."
+            )
+        found = patch_source.find(
+            data_dir,
+            unknown,
+            grids=embedding.input_names(index.model, modality),
+            num_classes=len(index.manifest.class_names),
+        )
+        is_synthetic = built_dataset.is_synthetic(
+            built_dataset.open_dataset(data_dir)
+        )
+        for name, patch in found.items():
+            queries[name] = _embed(index, patch, modality, is_synthetic)
+    return [queries[name] for name in names]
+
+
+def _from_folders(
+    index: index_lib.Index,
+    s1_folder: str | os.PathLike | None,
+    s2_folder: str | os.PathLike | None,
+    modality: str,
+) -> _Query:
+    """The query that lies in folders of the extracted archive."""
+    found = patch_source.from_folders(
+        s1_folder=s1_folder,
+        s2_folder=s2_folder,
+        grids=embedding.input_names(index.model, modality),
+        num_classes=len(index.manifest.class_names),
     )
-    for i in unknown:
-        batch = {grid: found[names[i]][grid][None] for grid in grids}
-        queries[i] = embedding.embed(
-            index.model, batch, modality=modality, names=[names[i]]
-        )[0]
-    return queries
+    # The archive holds patches in the folder of a sensor, v2.0 in that of a
+    # scene below.
+    places = [
+        parent
+        for folder in (s1_folder, s2_folder)
+        if folder
+        for parent in pathlib.Path(folder).resolve().parents[1:3]
+    ]
+    is_synthetic = any(map(layout.is_synthetic, places))
+    return _embed(index, found, modality, is_synthetic)
+
+
+def _embed(
+    index: index_lib.Index,
+    found: patch_source.Found,
+    modality: str,
+    is_synthetic: bool,
+) -> _Query:
+    (row,) = embedding.embed(
+        index.model,
+        {name: array[None] for name, array in found.grids.items()},
+        modality=modality,
+        names=[found.patch.name],
+    )
+    return _Query(found.patch, row, is_synthetic)

@@ -33,3 +33,11 @@ def test_corners_enclose_the_centre_counterclockwise():
     # About 111.2 km in a degree of latitude.
     height_m = np.ptp(corners[0, :, 1]) * 111_200
     np.testing.assert_allclose(height_m, 1200, rtol=0.01)
+
+
+def test_a_point_that_is_nowhere_leaves_the_others():
+    longitudes, latitudes = geography.to_degrees(
+        [32634, 32634, 32629], np.array([5e5, 2e7, 5e5]), np.array([0, 2e7, 0])
+    )
+    np.testing.assert_allclose(longitudes[[0, 2]], [21, -9], atol=1e-9)
+    assert not np.isfinite([longitudes[1], latitudes[1]]).any()

@@ -28,6 +28,7 @@ def make_archive(*, num_patches=NUM_PATCHES, seed=0):
         "embeddings": labels.astype(np.float32) @ signature + noise,
         "epsg": np.full(num_patches, 32633),
         "upper_left": generator.integers(1, 9, (num_patches, 2)) * 1e5,
+        "countries": np.arange(num_patches) % 10,
         "modality": "MM",
         "splits": ("test",),
         "class_names": bigearthnet.CLASSES_19,

@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pytest
 
+from ben_tf import bigearthnet
 from ben_tf import errors
 from ben_tf.retrieval import distances
 from ben_tf.retrieval import index
@@ -19,7 +20,10 @@ FINGERPRINT = conftest.FINGERPRINT
 def test_keeps_what_was_written(write, archive):
     opened = index.Index.open(write())
     order = np.argsort(archive["names"])
-    for name in ("names", "labels", "embeddings", "epsg", "upper_left"):
+    for name in (
+        *("names", "labels", "embeddings", "epsg", "upper_left"),
+        "countries",
+    ):
         np.testing.assert_array_equal(
             getattr(opened, name), archive[name][order]
         )
@@ -374,3 +378,41 @@ def test_killed_at_any_moment_leaves_the_old_index_or_the_new_one(tmp_path):
     assert sorted(file.name for file in path.iterdir()) == sorted(
         [store.read_manifest(path).data, "manifest.json"]
     )
+
+
+def test_hits_read_like_a_list(write, archive):
+    order = np.argsort(archive["names"])
+    opened = index.Index.open(write())
+    queries = archive["embeddings"][:3]
+    hits = opened.search(queries, k=4, fingerprint=FINGERPRINT)
+    assert len(hits) == 12
+    assert [hit.name for hit in hits] == hits.names.ravel().tolist()
+    assert [hit.distance for hit in hits] == hits.distances.ravel().tolist()
+    assert [(hit.query, hit.rank) for hit in hits] == [
+        (query, rank) for query in range(3) for rank in range(1, 5)
+    ]
+    hit = hits[5]
+    assert hit == hits[-7] == hits[4:6][1]
+    assert hit in hits
+    assert hit.labels == tuple(
+        name
+        for name, present in zip(
+            bigearthnet.CLASSES_19, hits.labels[1, 1], strict=True
+        )
+        if present
+    )
+    row = order[hits.rows[1, 1]]
+    assert hit.country == bigearthnet.COUNTRIES[row % 10]
+    assert hit.upper_left == tuple(archive["upper_left"][row])
+    with pytest.raises(IndexError):
+        hits[12]
+
+
+def test_empty_slots_are_no_hits(write, archive):
+    opened = index.Index.open(write())
+    names = archive["names"][:2]
+    hits = opened.search(
+        archive["embeddings"][:2], k=200, fingerprint=FINGERPRINT, exclude=names
+    )
+    assert len(hits) == len(list(hits)) == 2 * 119
+    assert hits.rows.shape == (2, 119)

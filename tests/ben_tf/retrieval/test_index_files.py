@@ -16,6 +16,7 @@ from tests.ben_tf.retrieval import index_folders
 
 FILES = {
     "flat": [
+        "countries.npy",
         "embeddings.npy",
         "epsg.npy",
         "labels.npy",

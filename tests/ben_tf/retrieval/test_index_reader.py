@@ -87,3 +87,18 @@ def test_a_name_may_hold_any_letter(write, archive):
     names[names == "patch_0119"] = "patch_é中\U0001f30d"
     opened = index.Index.open(write(names=names))
     assert opened.names[-1] == "patch_é中\U0001f30d"
+
+
+@pytest.mark.parametrize("value", [10, 254])
+def test_a_country_that_is_none_is_refused(write, value):
+    path = write()
+    _change(path, "countries.npy", _set(3, value))
+    with pytest.raises(errors.UserError, match=r"countries\.npy.*unknown"):
+        index.Index.open(path)
+
+
+def test_an_index_of_before_knows_no_country(write):
+    path = write()
+    index_folders.make_older(path)
+    (patch,) = index.Index.open(path).describe([3])
+    assert (patch.name, patch.country) == ("patch_0003", None)

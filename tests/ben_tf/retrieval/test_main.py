@@ -48,16 +48,47 @@ def test_error_is_one_sentence(tmp_path):
     assert "Traceback" not in process.stderr
 
 
-def test_query_prints_names_and_nothing_else(sample_index):
+def test_query_prints_the_answer_and_nothing_else(sample_index):
     name = index.Index.open(sample_index).names[0]
-    process = run(
-        "query", f"--index={sample_index}", f"--patch={name}", "--k=2"
-    )
+    query = ("query", f"--index={sample_index}", f"--patch={name}", "--k=2")
+    process = run(*query)
     assert process.returncode == 0, process.stderr
     assert process.stderr == ""
     lines = process.stdout.splitlines()
     assert lines[0] == f"{name}: most similar patches (chi_square)"
-    assert len(lines) == 3
+    assert [line.split()[0] for line in lines[2:5]] == ["query", "1", "2"]
+    assert lines[-1].startswith("Synthetic patches: ")
+    process = run(*query, "--format=json")
+    assert process.returncode == 0, process.stderr
+    assert json.loads(process.stdout)["origin"]["synthetic"] is True
+
+
+@pytest.mark.parametrize(
+    ("flags", "is_read"),
+    [
+        ((), lambda text: "features" in json.loads(text)),
+        (("--format=csv",), lambda text: text.startswith("query_name,")),
+    ],
+)
+def test_query_writes_a_file(sample_index, tmp_path, flags, is_read):
+    name = index.Index.open(sample_index).names[0]
+    file = tmp_path / "hits.geojson"
+    process = run(
+        *("query", f"--index={sample_index}", f"--patch={name}", *flags),
+        f"--output_file={file}",
+    )
+    assert process.returncode == 0, process.stderr
+    assert process.stdout == f"Wrote the answer to {file}\n"
+    assert is_read(file.read_text())
+
+
+def test_query_refuses_a_place_that_cannot_be_written(sample_index, tmp_path):
+    process = run(
+        *("query", f"--index={sample_index}", "--patch=a"),
+        f"--output_file={tmp_path}",
+    )
+    assert process.returncode == 1
+    assert process.stderr.startswith(f"error: {tmp_path}")
 
 
 def test_evaluate_writes_scores(sample_index, tmp_path):

@@ -1,13 +1,20 @@
+import dataclasses
+import json
 import types
 
+import msgspec
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
+from pyarrow import parquet
 
+from ben_tf import bigearthnet
 from ben_tf import errors
 from ben_tf import saved_model
+from ben_tf.archive import official_lists
 from ben_tf.data import built_dataset
 from ben_tf.data import input_pipeline
+from ben_tf.retrieval import answer_formats
 from ben_tf.retrieval import embedding
 from ben_tf.retrieval import index
 from ben_tf.retrieval import index_builder
@@ -78,6 +85,10 @@ def test_arrays_names_and_folders_give_the_same_answer(
     )
     assert by_folder.query_names == (name,)
     np.testing.assert_array_equal(by_folder.hits.names, by_name.hits.names)
+    # The index has them from the records, the folder from JSON and list.
+    assert by_folder.queries == by_name.queries
+    (patch,) = by_name.queries
+    assert patch.country == official_lists.official_patches()[name].country
     s2 = {key: value for key, value in grids.items() if key != "s1"}
     by_arrays = opened.query(s1=grids["s1"], s2=s2, k=4)
     assert by_arrays.names[0, 0] == name
@@ -95,8 +106,20 @@ def test_finds_names_of_other_splits_in_the_dataset(opened, data_dir):
     with pytest.raises(errors.UserError, match="Give `data_dir`"):
         query.query(opened, names=other)
     answer = query.query(opened, names=other, data_dir=data_dir, k=2)
+    assert answer.query_names == tuple(other)
     assert answer.hits.names.shape == (2, 2)
-    text = query.format_answer(answer)
+    # The table of patches beside the records is written from the archive.
+    (file,) = data_dir.rglob("patches.parquet")
+    table = parquet.read_table(file).to_pylist()
+    expected = {row["patch_name"]: row for row in table}
+    for patch in answer.queries:
+        row = expected[patch.name]
+        assert patch.labels == tuple(row["labels_19"])
+        assert patch.country == row["country"]
+        assert patch.date.isoformat() == row["s2_time"][:10]
+        assert patch.longitude == pytest.approx(row["longitude"], abs=1e-9)
+        assert patch.latitude == pytest.approx(row["latitude"], abs=1e-9)
+    text = answer_formats.write(answer, "table")
     assert f"{other[1]}: most similar patches (chi_square)" in text
     assert str(answer.hits.names[1, 1]) in text
 
@@ -135,8 +158,11 @@ def test_unknown_name(opened, data_dir):
 
 
 def test_empty_splits_are_passed_over(monkeypatch):
-    splits = {"train": types.SimpleNamespace(num_examples=0)}
-    builder = types.SimpleNamespace(info=types.SimpleNamespace(splits=splits))
+    info = types.SimpleNamespace(
+        splits={"train": types.SimpleNamespace(num_examples=0)},
+        config_name="v1",
+    )
+    builder = types.SimpleNamespace(info=info)
     monkeypatch.setattr(built_dataset, "open_dataset", lambda path: builder)
     with pytest.raises(errors.UserError, match="1 of 1 patches are not"):
         patch_source.from_dataset("data", ["nobody"], grids=("s1",))
@@ -167,6 +193,86 @@ def test_damaged_file(tmp_path):
         patch_source.from_folders(
             s1_folder=folder, s2_folder=None, grids=("s1",)
         )
+
+
+def _as_real(opened):
+    """The index as if nothing in it were synthetic."""
+    return dataclasses.replace(
+        opened,
+        provenance=msgspec.structs.replace(opened.provenance, synthetic=False),
+    )
+
+
+def test_one_synthetic_query_is_enough(opened, data_dir, sample_archive_dir):
+    real = _as_real(opened)
+    own = str(opened.names[0])
+    assert query.query(opened, names=[own]).synthetic
+    assert not query.query(real, names=[own]).synthetic
+    other = patch_names(data_dir, "train")[:1]
+    assert query.query(real, names=other, data_dir=data_dir).synthetic
+    s1_name = official_lists.official_patches()[own].s1_name
+    assert query.query(
+        real,
+        s1_folder=sample_archive_dir / "BigEarthNet-S1-v1.0" / s1_name,
+        s2_folder=sample_archive_dir / "BigEarthNet-v1.0" / own,
+    ).synthetic
+
+
+def test_folders_of_real_patches(opened, real_archive, real_pairs):
+    pair = real_pairs[0]
+    answer = query.query(
+        _as_real(opened),
+        s1_folder=real_archive / "BigEarthNet-S1-v1.0" / pair.s1_name,
+        s2_folder=real_archive / "BigEarthNet-v1.0" / pair.s2_name,
+    )
+    assert not answer.synthetic
+    (patch,) = answer.queries
+    assert (patch.name, patch.country) == (pair.s2_name, pair.country)
+
+
+@pytest.mark.parametrize("num_classes", [19, 43])
+def test_the_json_of_a_folder_has_the_labels(
+    archive_dir, real_pairs, num_classes
+):
+    pair = real_pairs[0]
+    folder = archive_dir / "BigEarthNet-S1-v1.0" / pair.s1_name
+    file = folder / f"{pair.s1_name}_labels_metadata.json"
+
+    def read():
+        return patch_source.from_folders(
+            s1_folder=folder,
+            s2_folder=None,
+            grids=("s1",),
+            num_classes=num_classes,
+        ).patch
+
+    labels = json.loads(file.read_text())["labels"]
+    patch = read()
+    assert patch.name == pair.s1_name
+    assert patch.country == pair.country
+    expected = (
+        labels
+        if num_classes == 43
+        else {bigearthnet.CLASS_43_TO_19[name] for name in labels}
+    )
+    assert set(patch.labels) == set(expected)
+    assert patch.date.isoformat().replace("-", "") in pair.s1_name
+    file.write_text("{")
+    with pytest.raises(errors.UserError, match="not valid JSON"):
+        read()
+    file.unlink()
+    bare = read()
+    assert bare.labels is bare.country is None
+    assert bare.longitude == patch.longitude
+
+
+def test_labels_of_19_classes_where_the_dataset_has_no_others(v2_data_dir):
+    (name,) = patch_names(v2_data_dir, "test")[:1]
+    (found,) = patch_source.find(
+        v2_data_dir, [name], grids=(), num_classes=43
+    ).values()
+    assert found.patch.labels
+    assert set(found.patch.labels) <= set(bigearthnet.CLASSES_19)
 
 
 @pytest.mark.parametrize(
