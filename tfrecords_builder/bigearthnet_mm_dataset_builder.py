@@ -22,14 +22,18 @@ from ben_tf.archive import open_archive
 from ben_tf.archive import parts
 from ben_tf.archive import patch_pair
 from ben_tf.archive import patch_sources
+from ben_tf.data import built_dataset
 from tfrecords_builder import beam_pipeline
 from tfrecords_builder import conversion
 from tfrecords_builder import kept_shards
 from tfrecords_builder import part_archive
+from tfrecords_builder import patch_pictures
 from tfrecords_builder import record
 from tfrecords_builder import tfds_internals
 from tfrecords_builder import unfinished
 from tfrecords_builder import workers
+
+tfds_internals.show_examples_with(patch_pictures.PairVisualizer())
 
 # Version of BigEarthNet -> features that the others have not.
 _MORE_FEATURES = {
@@ -168,7 +172,9 @@ class Builder(tfds_internals.SplitWriter):
             homepage="https://bigearth.net",
             license="CDLA-Permissive-1.0",
             metadata=tfds.core.MetadataDict(
-                synthetic=False, has_maps=False, part=self._part.description
+                synthetic=built_dataset.NO,
+                has_maps=built_dataset.NO,
+                part=self._part.description,
             ),
         )
         return tfds_internals.described_here(info)
@@ -293,7 +299,9 @@ class Builder(tfds_internals.SplitWriter):
         self, dl_manager: tfds.download.DownloadManager
     ) -> tuple[patch_sources.Archive, known_pairs.Pairs]:
         archive_dir = dl_manager.manual_dir
-        self.info.metadata["synthetic"] = layout.is_synthetic(archive_dir)
+        self.info.metadata["synthetic"] = _mark(
+            layout.is_synthetic(archive_dir)
+        )
         # Before hours of inflating.
         layout.find_sensors(
             archive_dir, layout=layout.LAYOUTS[self.version_name]
@@ -318,13 +326,21 @@ class Builder(tfds_internals.SplitWriter):
             skip_damaged=self._skip_damaged,
             scratch_dir=self._scratch_dir,
         )
-        self.info.metadata["has_maps"] = layout.MAPS in archive.sources
+        self.info.metadata["has_maps"] = _mark(layout.MAPS in archive.sources)
         return archive, official
 
     @property
     def _scratch_dir(self) -> epath.Path:
         """A folder that vanishes with the unfinished dataset."""
         return self.data_path / "scratch"
+
+
+def _mark(is_so: bool) -> str:
+    """What metadata.json says: `tfds.show_examples` iterates over its values.
+
+    As in a condition of Python, "" is no.
+    """
+    return built_dataset.YES if is_so else built_dataset.NO
 
 
 def _on_beam(download_config: tfds.download.DownloadConfig) -> bool:

@@ -1,5 +1,6 @@
 """What we rely on in TFDS holds for the TFDS that is installed."""
 
+import importlib
 import os
 import pathlib
 
@@ -190,3 +191,23 @@ def test_a_new_builder_leaves_no_folder_and_asks_nobody(tmp_path, monkeypatch):
     assert len(list(temporary.iterdir())) == 1  # What is to be avoided.
     Described(data_dir=tmp_path / "data")
     assert len(list(temporary.iterdir())) == 1
+
+
+def test_the_first_visualizer_that_matches_shows_the_examples(monkeypatch):
+    module = importlib.import_module(
+        "tensorflow_datasets.core.visualization.show_examples"
+    )
+    monkeypatch.setattr(module, "_ALL_VISUALIZERS", [*module._ALL_VISUALIZERS])
+
+    class Ours(tfds.visualization.Visualizer):
+        def match(self, ds_info):
+            return ds_info.name == "tiny"
+
+        def show(self, ds, ds_info, **options):
+            return options
+
+    tfds_internals.show_examples_with(Ours())
+    with tfds.testing.tmp_dir() as data_dir:
+        info = Tiny(data_dir=data_dir).info
+    records = tf.data.Dataset.from_tensors({"name": "x"})
+    assert tfds.show_examples(records, info, rows=1) == {"rows": 1, "cols": 3}
