@@ -182,7 +182,11 @@ class Builder(tfds_internals.SplitWriter):
     def _split_generators(
         self, dl_manager: tfds.download.DownloadManager
     ) -> dict[str, Iterator[tuple[str, dict[str, object]]]]:
-        """Returns the examples of each split that the archive has pairs of."""
+        """Returns the examples of each split that the archive has pairs of.
+
+        TFDS asks for this method. `write_splits` takes its place, whose records
+        tests hold against those that TFDS makes of these examples.
+        """
         archive, official = self._open_archive(dl_manager)
         pairs_of_split, _ = conversion.plan_splits(
             archive, official, skip_damaged=False, part=self._part
@@ -229,13 +233,8 @@ class Builder(tfds_internals.SplitWriter):
         dl_manager: tfds.download.DownloadManager,
         download_config: tfds.download.DownloadConfig,
     ) -> Sequence[tfds.core.SplitInfo]:
-        """Writes shards in parallel, with the records that TFDS would write.
-
-        Other file formats than TFRecord are left to TFDS.
-        """
+        """Writes shards in parallel, with the records that TFDS would write."""
         try:
-            if self.info.file_format != tfds.core.FileFormat.TFRECORD:
-                return self.write_splits_as_tfds(dl_manager, download_config)
             return self._convert(dl_manager, download_config)
         finally:
             self._scratch_dir.rmtree(missing_ok=True)
@@ -264,6 +263,7 @@ class Builder(tfds_internals.SplitWriter):
                 part=self._part,
                 max_pairs_per_split=download_config.max_examples_per_split,
                 kept_dir=kept,
+                file_format=self.info.file_format.value,
             )
         except BaseException:
             # TFDS removes all that is left.
@@ -274,7 +274,7 @@ class Builder(tfds_internals.SplitWriter):
                     f"wait in {kept} for the next build. Remove that folder if "
                     "there will be none."
                     if number
-                    else "No shard was finished.",
+                    else "No finished shard is kept.",
                     file=sys.stderr,
                 )
             raise
