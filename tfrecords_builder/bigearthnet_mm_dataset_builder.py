@@ -55,9 +55,8 @@ class Builder(tfds_internals.SplitWriter):
     """BigEarthNet-MM as TFRecords, pixels equal to the archive's bit for bit.
 
     The archive is the "manual dir" of TFDS. `python -m tfrecords_builder.build`
-    is the usual way to run it; `tfds.load` works too, and `tfds build
-    --manual_dir=ARCHIVE` after `pip install mlcroissant`, which the command of
-    TFDS imports without asking for it.
+    is the usual way to run it; `tfds.load` works too, and `tfds build` as
+    docs/building.md shows.
     """
 
     BUILDER_CONFIGS = [  # noqa: RUF012 - TFDS expects a list.
