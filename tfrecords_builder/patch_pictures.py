@@ -14,7 +14,7 @@ from ben_tf import errors
 _GRID = "s2_10m"
 _PICTURE = "true_colour"
 # Digital numbers from here on are white: bright fields just are not.
-_WHITE = 3000
+_WHITE = 2000
 
 
 class PairVisualizer(tfds.visualization.ImageGridVisualizer):

@@ -32,14 +32,14 @@ def load(data_dir, name="bigearthnet_mm", **options):
 
 
 def check_figure(figure, records, num_patches) -> None:
-    """Red, green and blue are B04, B03 and B02; 3000 is white."""
+    """Red, green and blue are B04, B03 and B02; 2000 is white."""
     assert len(figure.axes) == num_patches
     patches = tfds.as_numpy(records.take(num_patches))
     for axes, patch in zip(figure.axes, patches, strict=True):
         (image,) = axes.images
         colours = patch["s2_10m"][..., [2, 1, 0]].astype(float)
         np.testing.assert_array_equal(
-            image.get_array(), np.rint(np.minimum(colours / 3000, 1) * 255)
+            image.get_array(), np.rint(np.minimum(colours / 2000, 1) * 255)
         )
 
 
@@ -89,7 +89,7 @@ def test_array_records_are_shown(real_archive, tmp_path):
         red = patch["s2_10m"][..., 2].astype(float)
         np.testing.assert_array_equal(
             axes.images[0].get_array()[..., 0],
-            np.rint(np.minimum(red / 3000, 1) * 255),
+            np.rint(np.minimum(red / 2000, 1) * 255),
         )
 
 
