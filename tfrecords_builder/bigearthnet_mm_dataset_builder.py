@@ -22,14 +22,18 @@ from ben_tf.archive import open_archive
 from ben_tf.archive import parts
 from ben_tf.archive import patch_pair
 from ben_tf.archive import patch_sources
+from ben_tf.data import built_dataset
 from tfrecords_builder import beam_pipeline
 from tfrecords_builder import conversion
 from tfrecords_builder import kept_shards
 from tfrecords_builder import part_archive
+from tfrecords_builder import patch_pictures
 from tfrecords_builder import record
 from tfrecords_builder import tfds_internals
 from tfrecords_builder import unfinished
 from tfrecords_builder import workers
+
+tfds_internals.show_examples_with(patch_pictures.PairVisualizer())
 
 # Version of BigEarthNet -> features that the others have not.
 _MORE_FEATURES = {
@@ -51,9 +55,8 @@ class Builder(tfds_internals.SplitWriter):
     """BigEarthNet-MM as TFRecords, pixels equal to the archive's bit for bit.
 
     The archive is the "manual dir" of TFDS. `python -m tfrecords_builder.build`
-    is the usual way to run it; `tfds.load` works too, and `tfds build
-    --manual_dir=ARCHIVE` after `pip install mlcroissant`, which the command of
-    TFDS imports without asking for it.
+    is the usual way to run it; `tfds.load` works too, and `tfds build` as
+    docs/building.md shows.
     """
 
     BUILDER_CONFIGS = [  # noqa: RUF012 - TFDS expects a list.
@@ -168,7 +171,9 @@ class Builder(tfds_internals.SplitWriter):
             homepage="https://bigearth.net",
             license="CDLA-Permissive-1.0",
             metadata=tfds.core.MetadataDict(
-                synthetic=False, has_maps=False, part=self._part.description
+                synthetic=built_dataset.NO,
+                has_maps=built_dataset.NO,
+                part=self._part.description,
             ),
         )
         return tfds_internals.described_here(info)
@@ -176,7 +181,11 @@ class Builder(tfds_internals.SplitWriter):
     def _split_generators(
         self, dl_manager: tfds.download.DownloadManager
     ) -> dict[str, Iterator[tuple[str, dict[str, object]]]]:
-        """Returns the examples of each split that the archive has pairs of."""
+        """Returns the examples of each split that the archive has pairs of.
+
+        TFDS asks for this method. `write_splits` takes its place, whose records
+        tests hold against those that TFDS makes of these examples.
+        """
         archive, official = self._open_archive(dl_manager)
         pairs_of_split, _ = conversion.plan_splits(
             archive, official, skip_damaged=False, part=self._part
@@ -223,13 +232,8 @@ class Builder(tfds_internals.SplitWriter):
         dl_manager: tfds.download.DownloadManager,
         download_config: tfds.download.DownloadConfig,
     ) -> Sequence[tfds.core.SplitInfo]:
-        """Writes shards in parallel, with the records that TFDS would write.
-
-        Other file formats than TFRecord are left to TFDS.
-        """
+        """Writes shards in parallel, with the records that TFDS would write."""
         try:
-            if self.info.file_format != tfds.core.FileFormat.TFRECORD:
-                return self.write_splits_as_tfds(dl_manager, download_config)
             return self._convert(dl_manager, download_config)
         finally:
             self._scratch_dir.rmtree(missing_ok=True)
@@ -258,6 +262,7 @@ class Builder(tfds_internals.SplitWriter):
                 part=self._part,
                 max_pairs_per_split=download_config.max_examples_per_split,
                 kept_dir=kept,
+                file_format=self.info.file_format.value,
             )
         except BaseException:
             # TFDS removes all that is left.
@@ -268,7 +273,7 @@ class Builder(tfds_internals.SplitWriter):
                     f"wait in {kept} for the next build. Remove that folder if "
                     "there will be none."
                     if number
-                    else "No shard was finished.",
+                    else "No finished shard is kept.",
                     file=sys.stderr,
                 )
             raise
@@ -293,7 +298,9 @@ class Builder(tfds_internals.SplitWriter):
         self, dl_manager: tfds.download.DownloadManager
     ) -> tuple[patch_sources.Archive, known_pairs.Pairs]:
         archive_dir = dl_manager.manual_dir
-        self.info.metadata["synthetic"] = layout.is_synthetic(archive_dir)
+        self.info.metadata["synthetic"] = _mark(
+            layout.is_synthetic(archive_dir)
+        )
         # Before hours of inflating.
         layout.find_sensors(
             archive_dir, layout=layout.LAYOUTS[self.version_name]
@@ -318,13 +325,21 @@ class Builder(tfds_internals.SplitWriter):
             skip_damaged=self._skip_damaged,
             scratch_dir=self._scratch_dir,
         )
-        self.info.metadata["has_maps"] = layout.MAPS in archive.sources
+        self.info.metadata["has_maps"] = _mark(layout.MAPS in archive.sources)
         return archive, official
 
     @property
     def _scratch_dir(self) -> epath.Path:
         """A folder that vanishes with the unfinished dataset."""
         return self.data_path / "scratch"
+
+
+def _mark(is_so: bool) -> str:
+    """What metadata.json says: `tfds.show_examples` iterates over its values.
+
+    As in a condition of Python, "" is no.
+    """
+    return built_dataset.YES if is_so else built_dataset.NO
 
 
 def _on_beam(download_config: tfds.download.DownloadConfig) -> bool:

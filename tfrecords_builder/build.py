@@ -75,7 +75,7 @@ def command() -> Callable[[], None]:
         ["tfrecord", "array_record"],
         "tfrecord: for TensorFlow and the commands of this package. "
         "array_record: read at random by tfds.data_source, for PyTorch and "
-        "JAX; written by TFDS in one process, many times slower.",
+        "JAX; needs pip install array_record.",
     )
     beam_runner = flags.DEFINE_string(
         "beam_runner",

@@ -62,6 +62,7 @@ def convert(
     part: parts_lib.Part = _ALL,
     max_pairs_per_split: int | None = None,
     kept_dir: pathlib.Path | None = None,
+    file_format: str = shards.TFRECORD,
 ) -> list[tfds.core.SplitInfo]:
     """Writes the shards, the table of patches and the list of skipped pairs.
 
@@ -79,6 +80,7 @@ def convert(
       max_pairs_per_split: Convert only so many pairs of each split.
       kept_dir: Where finished shards of an interrupted build may be; what
         cannot be used of them is removed.
+      file_format: A value of `tfds.core.FileFormat`.
 
     Returns:
       The splits that have records.
@@ -101,9 +103,12 @@ def convert(
         }
     num_pairs = sum(map(len, pairs_of_split.values()))
     record_bytes = record.approximate_bytes(archive.version)
-    tasks = _plan_shards(
-        pairs_of_split, templates, num_shards, record_bytes, skip_damaged
-    )
+    tasks = [
+        task._replace(file_format=file_format)
+        for task in _plan_shards(
+            pairs_of_split, templates, num_shards, record_bytes, skip_damaged
+        )
+    ]
     num_bytes = num_pairs * record_bytes
     if kept_dir:
         tasks, kept_bytes = kept_shards.assign(tasks, kept_dir)

@@ -3,11 +3,11 @@
 import contextlib
 import errno
 import functools
+import importlib.util
 import io
 import os
 import pathlib
 from collections.abc import Iterator
-from collections.abc import Mapping
 
 import tensorflow_datasets as tfds
 
@@ -51,24 +51,22 @@ def build(
         and lists it in `skipped.csv` next to the records.
       num_workers: Number of worker processes; default: one a core.
       overwrite: Replace a dataset that is already there.
-      file_format: One of `FILE_FORMATS`. The other one is written by TFDS, by
-        one process, and read by `tfds.data_source` alone.
+      file_format: One of `FILE_FORMATS`. The other one is read by
+        `tfds.data_source` alone.
       beam_runner: Name of an Apache Beam runner, which then does the work.
       beam_pipeline_options: Options of Beam: "name=value,name=value".
 
     Raises:
       errors.UserError: The archive is missing or damaged, the dataset
         is already there, the disk is full, or another build is running; or
-        an option is for TFRecords only.
+        what writes the file format is not installed.
     """
-    if file_format != FILE_FORMATS[0]:
-        _check_for_tfds(
-            file_format,
-            {
-                "on_error": on_error != "raise",
-                "num_workers": num_workers is not None,
-                "beam_runner": beam_runner is not None,
-            },
+    if file_format == "array_record" and not importlib.util.find_spec(
+        "array_record"
+    ):
+        raise errors.UserError(
+            "`file_format=array_record` is written by a package that is not "
+            "installed. Install it with pip install array_record."
         )
     download_config = tfds.download.DownloadConfig(
         manual_dir=os.fspath(archive_dir),
@@ -113,16 +111,6 @@ def build(
                 data_dir=os.fspath(root), file_format=file_format
             ).download_and_prepare(download_config=download_config)
     return make_builder(data_dir=os.fspath(data_dir))
-
-
-def _check_for_tfds(file_format: str, given: Mapping[str, bool]) -> None:
-    """Refuses options that TFDS, which writes this format, does not know."""
-    if names := [name for name, is_given in given.items() if is_given]:
-        raise errors.UserError(
-            f"`file_format={file_format}` is written by TFDS, by one process, "
-            "and stops at the first damaged pair. Leave out: "
-            f"{', '.join(f'`{name}`' for name in names)}."
-        )
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ Next to each shard lies a note of what it was made of until the dataset is
 complete. A later build takes a shard over if it is to hold the same pairs,
 every byte of the archive that it was made of is still the same, no record is
 damaged, and the first one is what this program writes. That costs reading, no
-decoding and no writing.
+decoding and no writing. Only TFRecords on disks of this machine are kept.
 """
 
 import dataclasses
@@ -58,11 +58,12 @@ def write_shard(
     """As `shards.write_shard`, but takes a kept shard over if there is one."""
     if task.kept and (kept := _take_over(task, archive)):
         return kept
+    if "://" in task.path or task.file_format != shards.TFRECORD:
+        return shards.write_shard(task, archive)
     watched = _Watch(archive)
     result = shards.write_shard(task, watched.archive)
-    if "://" not in task.path:
-        finished = _Finished(_contents_of(task), watched.checksum, result)
-        _note_of(task.path).write_bytes(msgspec.json.encode(finished))
+    finished = _Finished(_contents_of(task), watched.checksum, result)
+    _note_of(task.path).write_bytes(msgspec.json.encode(finished))
     return result
 
 

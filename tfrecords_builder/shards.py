@@ -1,4 +1,4 @@
-"""Writes a TFRecord file of the dataset: one shard.
+"""Writes a file of the dataset: one shard.
 
 A shard holds the pairs of a range of hashes and is written front to back by
 one process straight from the archive: no shuffling on disk, memory for one
@@ -6,6 +6,7 @@ pair at a time, and the same bytes whatever the number of processes.
 """
 
 from collections.abc import Iterable
+from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -18,6 +19,8 @@ from ben_tf.archive import patch_sources
 from tfrecords_builder import record
 from tfrecords_builder import tfds_internals
 
+TFRECORD = "tfrecord"
+
 
 class ShardTask(NamedTuple):
     """One file to write.
@@ -28,6 +31,7 @@ class ShardTask(NamedTuple):
       pairs: The pairs, in the order of their records.
       skip_damaged: Leave damaged pairs out instead of raising.
       kept: A file of an interrupted build that may be the same; "" for none.
+      file_format: A value of `tfds.core.FileFormat`.
     """
 
     split: str
@@ -35,6 +39,7 @@ class ShardTask(NamedTuple):
     pairs: Sequence[official_lists.OfficialPatch]
     skip_damaged: bool
     kept: str = ""
+    file_format: str = TFRECORD
 
 
 class SkippedPair(NamedTuple):
@@ -87,8 +92,9 @@ def write_shard(task: ShardTask, archive: patch_sources.Archive) -> ShardResult:
     metadata = []
     skipped = []
     num_bytes = 0
-    path = epath.Path(task.path)
-    with path.open("wb") as file:
+
+    def records() -> Iterator[bytes]:
+        nonlocal num_bytes
         for official in task.pairs:
             try:
                 pair = patch_pair.read(archive, official)
@@ -102,9 +108,17 @@ def write_shard(task: ShardTask, archive: patch_sources.Archive) -> ShardResult:
                 )
                 continue
             serialized = record.serialize(pair)
-            file.writelines(record.frame(serialized))
             num_bytes += len(serialized)
             metadata.append(pair._replace(grids={}, reference_map=None))
+            yield serialized
+
+    path = epath.Path(task.path)
+    if task.file_format == TFRECORD:
+        with path.open("wb") as file:
+            for serialized in records():
+                file.writelines(record.frame(serialized))
+    else:
+        tfds_internals.write_file(task.file_format, path, records())
     if not metadata:
         path.unlink()
     return ShardResult(num_bytes, metadata, skipped)

@@ -5,12 +5,17 @@ the installed TFDS to it.
 """
 
 import abc
+import errno
 import hashlib
+import importlib
 import itertools
+import os
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Sequence
 
 import tensorflow_datasets as tfds
+from tensorflow_datasets.core import file_adapters
 from tensorflow_datasets.proto import tf_example_generated_pb2
 
 # TFDS builds in `incomplete.<six characters>_<version>`, next to the versions,
@@ -47,14 +52,6 @@ class SplitWriter(  # type: ignore[call-arg] # Its base has no types.
     ) -> Sequence[tfds.core.SplitInfo]:
         """Writes all files to `data_path`; returns their description."""
 
-    def write_splits_as_tfds(
-        self,
-        dl_manager: tfds.download.DownloadManager,
-        download_config: tfds.download.DownloadConfig,
-    ) -> Sequence[tfds.core.SplitInfo]:
-        """Writes what `_split_generators` gives, one record after another."""
-        return super()._generate_splits(dl_manager, download_config)
-
     def _generate_splits(
         self,
         dl_manager: tfds.download.DownloadManager,
@@ -76,6 +73,18 @@ def described_here(info: tfds.core.DatasetInfo) -> tfds.core.DatasetInfo:
     return info
 
 
+def show_examples_with(visualizer: tfds.visualization.Visualizer) -> None:
+    """Lets `tfds.show_examples` draw the datasets that a visualizer matches.
+
+    Relied on: it takes the first of `_ALL_VISUALIZERS` that does.
+    """
+    # In its package, a function hides the module of the same name.
+    module = importlib.import_module(
+        "tensorflow_datasets.core.visualization.show_examples"
+    )
+    module._ALL_VISUALIZERS.insert(0, visualizer)
+
+
 def filename_template(
     builder: tfds.core.DatasetBuilder, split: str
 ) -> tfds.core.ShardedFileTemplate:
@@ -84,6 +93,36 @@ def filename_template(
     Relied on: `_get_filename_template` gives the names that TFDS reads.
     """
     return builder._get_filename_template(split)
+
+
+def write_file(
+    file_format: str, path: os.PathLike[str], records: Iterable[bytes]
+) -> None:
+    """Writes a shard in any file format that TFDS has.
+
+    Relied on: the adapters of formats take pairs of a key, which they do not
+    write, and a serialized tf.train.Example.
+
+    Args:
+      file_format: A value of `tfds.core.FileFormat`.
+      path: The file; its folder exists.
+      records: Serialized examples.
+
+    Raises:
+      OSError: The disk is full.
+    """
+    adapter = file_adapters.ADAPTER_FOR_FORMAT[
+        tfds.core.FileFormat(file_format)
+    ]
+    try:
+        adapter.write_examples(path, (("", record) for record in records))
+    except RuntimeError as error:
+        # ArrayRecord has words alone for it.
+        if os.strerror(errno.ENOSPC) not in str(error):
+            raise
+        raise OSError(
+            errno.ENOSPC, os.strerror(errno.ENOSPC), os.fspath(path)
+        ) from error
 
 
 def shard_boundaries(

@@ -4,6 +4,7 @@ import hashlib
 import itertools
 import os
 import pathlib
+from typing import Literal
 
 import msgspec
 import tensorflow_datasets as tfds
@@ -23,10 +24,18 @@ _CLASS_KEY = "pythonClassName"
 _CLASSES = "tensorflow_datasets.core.features."
 
 
-class _Metadata(msgspec.Struct):
-    """What the builder notes of a dataset next to TFDS's own description."""
+# Values of metadata.json. `tfds.show_examples` fails on what is not iterable.
+YES = "yes"
+NO = ""
 
-    synthetic: bool
+
+class _Metadata(msgspec.Struct):
+    """What the builder notes of a dataset next to TFDS's own description.
+
+    Builders of before wrote true and false.
+    """
+
+    synthetic: bool | Literal["yes", ""]
 
 
 def open_dataset(data_dir: str | os.PathLike) -> tfds.core.DatasetBuilder:
@@ -227,13 +236,14 @@ def is_synthetic(builder: tfds.core.DatasetBuilder) -> bool:
       UserError: The dataset does not say so, since its metadata.json is missing
         or damaged. TFDS would take it for a real one.
     """
-    return files.read_json(
+    metadata = files.read_json(
         pathlib.Path(builder.data_path) / _METADATA_FILE,
         _Metadata,
         remedy="It says whether the dataset is synthetic: bring it back from a "
         'copy, or write {"synthetic": true} or {"synthetic": false}, whichever '
         "it is.",
-    ).synthetic
+    )
+    return bool(metadata.synthetic)
 
 
 def check_num_classes(

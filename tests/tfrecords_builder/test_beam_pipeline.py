@@ -48,6 +48,20 @@ def test_damage_is_named_or_skipped(archive_dir, tmp_path):
     assert "_B04.tif" in skipped.read_text()
 
 
+@pytest.mark.slow
+def test_beam_writes_array_records(real_archive, tmp_path):
+    options = {"file_format": "array_record", "archive_dir": real_archive}
+    dataset.build(data_dir=tmp_path / "local", num_workers=1, **options)
+    build_with_beam(data_dir=tmp_path / "beam", **options)
+    written = {
+        path.relative_to(tmp_path / "local"): path.read_bytes()
+        for path in tmp_path.glob("local/*/*/*/*.array_record-*")
+    }
+    assert len(written) == 3
+    for path, content in written.items():
+        assert (tmp_path / "beam" / path).read_bytes() == content
+
+
 def test_without_beam_the_error_says_how_to_install(
     real_archive, tmp_path, monkeypatch
 ):

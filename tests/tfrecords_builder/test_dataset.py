@@ -98,7 +98,7 @@ def test_loads_with_tfds_alone(data_dir, tmp_path):
         "data, info = tfds.load('bigearthnet_mm', data_dir=sys.argv[1],"
         " split='train', with_info=True);"
         "assert not {'tfrecords_builder', 'ben_tf'} & sys.modules.keys();"
-        "print(len(list(data)), info.metadata['synthetic'])"
+        "print(len(list(data)), bool(info.metadata['synthetic']))"
     )
     result = subprocess.run(
         [sys.executable, "-I", "-c", script, str(data_dir)],
@@ -194,17 +194,65 @@ def test_tfds_fills_short_label_lists_with_a_class(data_dir):
 
 
 @pytest.mark.parametrize(
-    "options",
-    [{"on_error": "skip"}, {"num_workers": 2}, {"beam_runner": "DirectRunner"}],
+    ("file_format", "num_workers"),
+    [("array_record", 1), ("array_record", 2), ("parquet", 1)],
 )
-def test_options_that_tfds_does_not_know(real_archive, tmp_path, options):
-    (name,) = options
-    with pytest.raises(errors.UserError, match=f"Leave out: `{name}`"):
+def test_each_file_format_skips_and_has_its_tables(
+    archive_dir, tmp_path, file_format, num_workers
+):
+    """The only pair of the test split is damaged, and one of another."""
+    s2_file(archive_dir, "B04.tif").unlink()
+    truncate(next((archive_dir / S2).glob("*_4_55/*_B8A.tif")))
+    expected = dataset.build(
+        archive_dir=archive_dir, data_dir=tmp_path / "1", on_error="skip"
+    )
+    builder = dataset.build(
+        archive_dir=archive_dir,
+        data_dir=tmp_path / "2",
+        on_error="skip",
+        num_workers=num_workers,
+        file_format=file_format,
+    )
+    for name in ("patches.parquet", "skipped.csv"):
+        content = (expected.data_path / name).read_bytes()
+        assert (builder.data_path / name).read_bytes() == content
+    assert conversion.count_skipped(builder.data_path) == 2
+    assert builder.info.splits.keys() == expected.info.splits.keys()
+    assert "test" not in builder.info.splits
+    for split, info in expected.info.splits.items():
+        assert builder.info.splits[split].shard_lengths == info.shard_lengths
+        assert builder.info.splits[split].num_bytes == info.num_bytes
+        patches = list(builder.as_data_source(split))
+        assert len(patches) == info.num_examples
+        for patch, other in zip(
+            patches, tfds.as_numpy(expected.as_dataset(split)), strict=True
+        ):
+            assert patch["patch_name"] == other["patch_name"]
+            np.testing.assert_array_equal(patch["s1"], other["s1"])
+    assert not list(builder.data_path.glob("*.finished.json"))
+
+
+def test_damage_stops_a_build_of_array_records(archive_dir, tmp_path):
+    s2_file(archive_dir, "B04.tif").unlink()
+    options = {"data_dir": tmp_path / "data", "file_format": "array_record"}
+    with pytest.raises(errors.UserError, match=r"_B04\.tif is missing.*skip"):
+        dataset.build(archive_dir=archive_dir, **options)
+    for path in (archive_dir / S2).glob("*/*_B04.tif"):
+        path.unlink()
+    with pytest.raises(errors.UserError, match="None of the 6 pairs is whole"):
+        dataset.build(archive_dir=archive_dir, on_error="skip", **options)
+    assert not list((tmp_path / "data").glob("*/v1/*"))
+
+
+def test_array_records_without_their_package(
+    real_archive, tmp_path, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "array_record", None)
+    with pytest.raises(errors.UserError, match="pip install array_record"):
         dataset.build(
             archive_dir=real_archive,
             data_dir=tmp_path,
             file_format="array_record",
-            **options,
         )
     assert not list(tmp_path.iterdir())
 
@@ -219,9 +267,9 @@ def test_another_format_does_not_replace_what_is_there(
 def test_synthetic_archives_stay_marked(archive_dir, tmp_path):
     (archive_dir / "SYNTHETIC.txt").write_text("Made up.\n")
     builder = dataset.build(archive_dir=archive_dir, data_dir=tmp_path)
-    assert builder.info.metadata["synthetic"] is True
+    assert builder.info.metadata["synthetic"]
     reread = tfds.builder_from_directory(builder.data_path)
-    assert reread.info.metadata["synthetic"] is True
+    assert reread.info.metadata["synthetic"]
 
 
 def test_the_folders_may_carry_the_names_of_the_examples(archive_dir, tmp_path):
@@ -241,7 +289,7 @@ def test_an_existing_dataset_is_replaced_only_on_demand(
     builder = dataset.build(
         archive_dir=archive_dir, data_dir=target, overwrite=True
     )
-    assert builder.info.metadata["synthetic"] is True
+    assert builder.info.metadata["synthetic"]
 
 
 def s2_file(root: pathlib.Path, suffix: str) -> pathlib.Path:

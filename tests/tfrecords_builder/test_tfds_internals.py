@@ -1,5 +1,7 @@
 """What we rely on in TFDS holds for the TFDS that is installed."""
 
+import errno
+import importlib
 import os
 import pathlib
 
@@ -59,8 +61,7 @@ class Tiny(tfds_internals.SplitWriter, skip_registration=True):
 
 
 class TinyByTfds(Tiny, skip_registration=True):
-    def write_splits(self, dl_manager, download_config):
-        return self.write_splits_as_tfds(dl_manager, download_config)
+    _generate_splits = tfds.core.GeneratorBasedBuilder._generate_splits
 
 
 def prepare(builder_class, data_dir, **options) -> Tiny:
@@ -190,3 +191,73 @@ def test_a_new_builder_leaves_no_folder_and_asks_nobody(tmp_path, monkeypatch):
     assert len(list(temporary.iterdir())) == 1  # What is to be avoided.
     Described(data_dir=tmp_path / "data")
     assert len(list(temporary.iterdir())) == 1
+
+
+def test_the_first_visualizer_that_matches_shows_the_examples(monkeypatch):
+    module = importlib.import_module(
+        "tensorflow_datasets.core.visualization.show_examples"
+    )
+    monkeypatch.setattr(module, "_ALL_VISUALIZERS", [*module._ALL_VISUALIZERS])
+
+    class Ours(tfds.visualization.Visualizer):
+        def match(self, ds_info):
+            return ds_info.name == "tiny"
+
+        def show(self, ds, ds_info, **options):
+            return options
+
+    tfds_internals.show_examples_with(Ours())
+    with tfds.testing.tmp_dir() as data_dir:
+        info = Tiny(data_dir=data_dir).info
+    records = tf.data.Dataset.from_tensors({"name": "x"})
+    assert tfds.show_examples(records, info, rows=1) == {"rows": 1, "cols": 3}
+
+
+@pytest.mark.parametrize("file_format", ["tfrecord", "array_record", "parquet"])
+def test_a_shard_in_each_file_format_is_what_tfds_reads(tmp_path, file_format):
+    class TinyInFormat(Tiny, skip_registration=True):
+        def write_splits(self, dl_manager, download_config):
+            template = tfds_internals.filename_template(self, "train")
+            tfds_internals.write_file(
+                file_format,
+                template.sharded_filepath(shard_index=0, num_shards=1),
+                (
+                    self.info.features.serialize_example({"name": name})
+                    for name in NAMES
+                ),
+            )
+            return [
+                tfds.core.SplitInfo(
+                    name="train",
+                    filename_template=template,
+                    shard_lengths=[len(NAMES)],
+                    num_bytes=1,
+                )
+            ]
+
+    builder = TinyInFormat(data_dir=str(tmp_path), file_format=file_format)
+    builder.download_and_prepare()
+    if file_format == "array_record":
+        read = [
+            each["name"].decode() for each in builder.as_data_source()["train"]
+        ]
+    else:
+        read = names(builder)
+    assert read == [*NAMES]
+
+
+def test_a_disk_that_is_full_is_an_os_error_in_array_records_too():
+    with pytest.raises(OSError, match="No space left on device") as error:
+        tfds_internals.write_file(
+            "array_record", "/dev/full", [os.urandom(9999)]
+        )
+    assert error.value.errno == errno.ENOSPC
+
+
+def test_other_errors_while_writing_stay_as_they_are(tmp_path):
+    def records():
+        yield b"the first"
+        raise RuntimeError("The cable was pulled.")
+
+    with pytest.raises(RuntimeError, match="cable"):
+        tfds_internals.write_file("array_record", tmp_path / "x", records())

@@ -24,6 +24,22 @@ def test_synthetic_data_are_known_as_such(builder):
 
 
 @pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ('{"synthetic": "yes"}', True),
+        ('{"synthetic": ""}', False),
+        # As it was written before, and as a hand writes it.
+        ('{"synthetic": true}', True),
+        ('{"synthetic": false, "has_maps": false, "part": ""}', False),
+    ],
+)
+def test_the_mark_in_each_form(copy, tmp_path, content, expected):
+    (copy / "metadata.json").write_text(content)
+    builder = built_dataset.open_dataset(tmp_path)
+    assert built_dataset.is_synthetic(builder) is expected
+
+
+@pytest.mark.parametrize(
     "content",
     [
         None,
@@ -31,6 +47,7 @@ def test_synthetic_data_are_known_as_such(builder):
         "{}",
         '{"synthetib": true}',
         '{"synthetic": "false"}',
+        '{"synthetic": "no"}',
         '{"synthetic": 0}',
         '{"synthetic": null}',
         "[]",
