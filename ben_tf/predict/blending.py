@@ -48,13 +48,20 @@ def blended(
                 cells[..., :-stride, :] = cells[..., stride:, :].copy()
                 cells[..., -stride:, :] = 0
         has_data = ~np.isnan(row).any(axis=0)
-        values = np.where(has_data, row, 0)
-        # The first cell of each window, then the second of each.
-        starts = np.arange(num_columns) * stride
-        for places in starts + np.arange(size)[:, None]:
-            sums[:, :size, places] += values[:, None]
-            counts[:size, places] += has_data
+        # Below each other, the cells of a window are alike.
+        sums[:, :size] += _spread(np.where(has_data, row, 0), stride, size)
+        counts[:size] += _spread(has_data[None], stride, size)[0]
     yield _mean(sums[:, :size], counts[:size])
+
+
+def _spread(values: np.ndarray, stride: int, size: int) -> np.ndarray:
+    """(N, columns) of windows -> (N, 1, width), sums over those at a cell."""
+    width = num_cells(values.shape[1], stride, size)
+    line = np.zeros((len(values), 1, width))
+    for first in range(size):
+        # The first cell of each window, then the second of each.
+        line[:, 0, first : width - size + first + 1 : stride] += values
+    return line
 
 
 def _mean(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:

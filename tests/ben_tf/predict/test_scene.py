@@ -1,5 +1,7 @@
 """Maps of generated scenes: a known mosaic in, the same mosaic out."""
 
+import datetime
+import json
 import shutil
 
 import numpy as np
@@ -10,6 +12,7 @@ import tensorflow as tf
 from rasterio import transform as transforms
 from rasterio import warp
 
+import ben_tf
 from ben_tf import bigearthnet
 from ben_tf import errors
 from ben_tf.predict import scene
@@ -289,6 +292,52 @@ def test_hints_of_what_is_not_looked_at_are_refused(tmp_path, grid, hints):
             output=tmp_path / "map.tif",
             hints=hints,
         )
+
+
+def test_a_map_says_which_model_made_it(tmp_path):
+    _write_s1(tmp_path / "s1.tif", 32634)
+    path = _predict(tmp_path, "s1").path
+    for name in ("map.tif", "map_class.tif", "map_confidence.tif"):
+        with rasterio.open(path.with_name(name)) as dataset:
+            tags = dataset.tags()
+        assert tags["model"] == "band_means"
+        assert tags["fingerprint"] == "f" * 64
+        assert tags["trained_on_synthetic"] == "true"
+        assert tags["software"] == f"ben_tf {ben_tf.__version__}"
+        assert tags["units"] == "probability, from 0 to 1"
+        date = datetime.datetime.fromisoformat(tags["date"])
+        assert date.utcoffset() == datetime.timedelta(0)
+
+
+def test_a_scene_becomes_geojson(tmp_path):
+    _write_s1(tmp_path / "s1.tif", 32634, nodata=-20)
+    predicted = scene.predict_scene(
+        _BandMeans("s1"),
+        s2_scene=None,
+        s1_scene=tmp_path / "s1.tif",
+        output=tmp_path / "map.geojson",
+    )
+    assert predicted.nodata_share == 0.5
+    content = json.loads(predicted.path.read_text())
+    assert content["model"] == "band_means"
+    assert len(content["features"]) == 6
+    for feature in content["features"]:
+        properties = feature["properties"]
+        assert properties["class"] == bigearthnet.CLASSES_19[0]
+        assert properties["confidence"] == pytest.approx(0.6, abs=1e-5)
+
+
+def test_a_stride_above_the_window_leaves_gaps(tmp_path):
+    _write_s1(tmp_path / "s1.tif", 32634)
+    predicted = _predict(tmp_path, "s1", stride_m=1800)
+    classes, profile, _ = _read(predicted.path)
+    assert profile["transform"][:6] == (600, 0, _LEFT, 0, -600, _TOP)
+    # The second window lies half in the west, half in the east.
+    nan = np.nan
+    expected = np.tile([0.6, 0.6, nan, 0.5, 0.5, nan, 0.4, 0.4], (5, 1))
+    expected[2] = nan
+    np.testing.assert_allclose(classes[0], expected, rtol=1e-5)
+    assert predicted.nodata_share == pytest.approx(16 / 40)
 
 
 def test_a_map_says_how_much_of_it_holds_no_data(tmp_path):
