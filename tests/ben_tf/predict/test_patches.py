@@ -23,6 +23,7 @@ from tests import in_process
 _S2_FOLDER = "BigEarthNet-v1.0"
 _S1_FOLDER = "BigEarthNet-S1-v1.0"
 _GRIDS = tuple(bigearthnet.GRIDS)
+_TAGS = {"model": "x"}
 
 
 @pytest.fixture(scope="module")
@@ -114,8 +115,11 @@ def test_pair_of_folders_becomes_geojson(
     properties = feature["properties"]
     assert properties["patch_name"] == name
     np.testing.assert_allclose(
-        list(properties["probabilities"].values()), expected[name], atol=2e-5
+        [properties[c] for c in bigearthnet.CLASSES_19],
+        expected[name],
+        atol=2e-5,
     )
+    assert not any(isinstance(x, list | dict) for x in properties.values())
     (ring,) = feature["geometry"]["coordinates"]
     assert ring[0] == ring[-1]
     with rasterio.open(s2_folder / f"{name}_B02.tif") as dataset:
@@ -228,13 +232,14 @@ def test_writers_survive_any_name(tmp_path):
     hostile = 'x",\n;{}é'
     for suffix in (".csv", ".parquet", ".geojson"):
         path = tmp_path / f"labels{suffix}"
-        with output_files.open_writer(path, ["A, b", hostile]) as write:
+        with output_files.open_writer(path, ["A, b", hostile], _TAGS) as write:
             for _ in range(2):
                 write(
                     output_files.Patches(
                         [hostile],
                         np.array([32629]),
                         np.array([[600_000.0, 4_500_000.0]]),
+                        [[hostile, "c"]],
                     ),
                     np.array([[0.75, 0.25]], np.float32),
                 )
@@ -243,6 +248,7 @@ def test_writers_survive_any_name(tmp_path):
         {
             "patch_name": hostile,
             "labels": "A, b",
+            "true_labels": f"{hostile}; c",
             "A, b": "0.75",
             hostile: "0.25",
         }
@@ -257,13 +263,14 @@ def test_geojson_holds_no_place_that_is_not_finite(tmp_path):
     path = tmp_path / "labels.geojson"
     with (
         pytest.raises(errors.UserError, match="second lies nowhere on earth"),
-        output_files.open_writer(path, ["A"]) as write,
+        output_files.open_writer(path, ["A"], {}) as write,
     ):
         write(
             output_files.Patches(
                 ["first", "second"],
                 np.array([32629, 32629]),
                 np.array([[600_000.0, 4_500_000.0], [np.nan, 4_500_000.0]]),
+                [None, None],
             ),
             np.zeros((2, 1), np.float32),
         )
@@ -273,7 +280,7 @@ def test_geojson_holds_no_place_that_is_not_finite(tmp_path):
 def test_a_failed_run_leaves_no_file(tmp_path):
     with (
         pytest.raises(RuntimeError),
-        output_files.open_writer(tmp_path / "labels.csv", ["A"]),
+        output_files.open_writer(tmp_path / "labels.csv", ["A"], {}),
     ):
         raise RuntimeError
     assert list(tmp_path.iterdir()) == []
