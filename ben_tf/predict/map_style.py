@@ -7,7 +7,7 @@ from ben_tf import bigearthnet
 
 _QGIS_VERSION = "3.22"  # The long-term release whose schema this is.
 # Matplotlib's viridis: read by colour-blind eyes and in print.
-_CONFIDENCE_COLORS = {
+_PROBABILITY_COLORS = {
     0.0: "#440154",
     0.25: "#3b528b",
     0.5: "#21918c",
@@ -47,8 +47,11 @@ def class_qml(class_names: Sequence[str]) -> str:
     return _qml(renderer)
 
 
-def confidence_qml() -> str:
-    """The style of a band of probabilities: from violet, 0, to yellow, 1."""
+def probability_qml() -> str:
+    """The style of the first band: from violet, 0, to yellow, 1.
+
+    Without one, QGIS shows the first three bands as red, green and blue.
+    """
     renderer = ElementTree.Element(
         "rasterrenderer",
         type="singlebandpseudocolor",
@@ -68,7 +71,7 @@ def confidence_qml() -> str:
         minimumValue="0",
         maximumValue="1",
     )
-    for value, color in _CONFIDENCE_COLORS.items():
+    for value, color in _PROBABILITY_COLORS.items():
         ElementTree.SubElement(
             shader,
             "item",

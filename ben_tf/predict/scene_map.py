@@ -5,7 +5,7 @@
     X_confidence.tif   its probability
 
 X_class.tif has a colour table, and names of classes in X_class.tif.aux.xml;
-.qml files beside both are the styles that QGIS opens them with.
+.qml files beside all three are the styles that QGIS opens them with.
 """
 
 import contextlib
@@ -99,7 +99,7 @@ def open_map(
     path = pathlib.Path(path)
     sheets = _sheets(class_names)
     paths = [path.with_stem(f"{path.stem}{sheet.suffix}") for sheet in sheets]
-    texts = _texts(paths[1], paths[2], class_names)
+    texts = _texts(*paths, class_names=class_names)
     with contextlib.ExitStack() as stack:
         # What is entered first gets its name last.
         parts = [stack.enter_context(files.replacing(p)) for p in paths]
@@ -171,17 +171,20 @@ def most_probable(values: np.ndarray) -> np.ndarray:
 
 
 def _texts(
+    path: pathlib.Path,
     class_path: pathlib.Path,
     confidence_path: pathlib.Path,
+    *,
     class_names: Sequence[str],
 ) -> dict[pathlib.Path, str]:
     """The files beside the GeoTIFFs, and what they hold."""
     return {
+        path.with_suffix(".qml"): map_style.probability_qml(),
         class_path.with_suffix(".qml"): map_style.class_qml(class_names),
         class_path.with_name(
             f"{class_path.name}.aux.xml"
         ): map_style.categories_xml(class_names),
-        confidence_path.with_suffix(".qml"): map_style.confidence_qml(),
+        confidence_path.with_suffix(".qml"): map_style.probability_qml(),
     }
 
 

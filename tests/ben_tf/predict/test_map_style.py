@@ -30,8 +30,8 @@ def test_a_class_has_its_colour_and_its_name(num_classes):
     ]
 
 
-def test_confidence_goes_from_0_to_1():
-    root = ElementTree.fromstring(map_style.confidence_qml())
+def test_probability_goes_from_0_to_1():
+    root = ElementTree.fromstring(map_style.probability_qml())
     renderer = root.find("pipe/rasterrenderer")
     assert renderer.get("type") == "singlebandpseudocolor"
     shader = renderer.find("rastershader/colorrampshader")

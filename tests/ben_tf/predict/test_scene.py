@@ -21,6 +21,7 @@ _LEFT, _TOP = 600_000, 4_500_000
 _NUM_ROWS, _NUM_COLUMNS = 3, 4
 _ZONES = (32629, 32634)
 _FILES = {
+    "map.qml",
     "map.tif",
     "map_class.tif",
     "map_class.tif.aux.xml",

@@ -179,6 +179,7 @@ def test_a_small_map_needs_no_overview(tmp_path):
         np.testing.assert_array_equal(dataset.read(), values)
         assert dataset.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
     assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "map.qml",
         "map.tiff",
         "map_class.qml",
         "map_class.tiff",
@@ -237,7 +238,7 @@ def test_what_was_killed_leaves_no_map_and_the_next_one_tidies_up(
     assert not path.exists()
     values = _values(19, 3, 4)
     _write(path, values)
-    assert len(list(tmp_path.iterdir())) == 6
+    assert len(list(tmp_path.iterdir())) == 7
     with rasterio.open(path) as dataset:
         np.testing.assert_array_equal(dataset.read(), values)
 
