@@ -22,6 +22,7 @@ import numpy as np
 import rasterio
 import rasterio.shutil
 
+from ben_tf import errors
 from ben_tf import files
 from ben_tf.predict import map_style
 
@@ -95,6 +96,9 @@ def open_map(
       grid: The cells.
       class_names: What the bands are.
       tags: What the files say of themselves.
+
+    Raises:
+      errors.UserError: There is no room for them.
     """
     path = pathlib.Path(path)
     sheets = _sheets(class_names)
@@ -110,9 +114,9 @@ def open_map(
         folder = stack.enter_context(files.scratch_folder(path.parent))
         collected = [folder / f"{number}.tif" for number in range(len(sheets))]
         with contextlib.ExitStack() as open_files:
-            yield _collect(open_files, sheets, collected, grid, tags)
+            yield _collect(open_files, path, sheets, collected, grid, tags)
         # GDAL's own temporary files are to be removed with ours.
-        with rasterio.Env(CPL_TMPDIR=os.fspath(folder)):
+        with _explained(path), rasterio.Env(CPL_TMPDIR=os.fspath(folder)):
             for sheet, source, part in zip(
                 sheets, collected, parts, strict=True
             ):
@@ -126,8 +130,44 @@ def open_map(
                     OVERVIEW_RESAMPLING=sheet.resampling,
                     BIGTIFF="IF_SAFER",
                 )
+                _compare(source, part)
         for part, text in texts_of_parts.items():
             part.write_text(text, encoding="utf-8")
+
+
+@contextlib.contextmanager
+def _explained(path: pathlib.Path) -> Iterator[None]:
+    """Makes a sentence of what GDAL raises when it writes.
+
+    Raises:
+      errors.UserError: Whatever it is: errors of GDAL's are of many kinds, and
+        only those of files say more than that it failed.
+    """
+    try:
+        yield
+    except Exception as error:
+        reason = errors.first_line(error.__cause__ or error)
+        raise errors.UserError(
+            f"The map {path} could not be written: {reason}. Expected room for "
+            "it on the disk, twice its size until it is whole."
+        ) from error
+
+
+def _compare(source: pathlib.Path, written: pathlib.Path) -> None:
+    """Reads what was written: GDAL is silent if the end finds no room.
+
+    Raises:
+      Exception: Of GDAL's: it cannot be read.
+      ValueError: It holds something else.
+    """
+    with rasterio.open(source) as before, rasterio.open(written) as after:
+        for _, window in after.block_windows():
+            if not np.array_equal(
+                before.read(window=window),
+                after.read(window=window),
+                equal_nan=True,
+            ):
+                raise ValueError("other pixels were read than written")
 
 
 def _sheets(class_names: Sequence[str]) -> list[_Sheet]:
@@ -190,6 +230,7 @@ def _texts(
 
 def _collect(
     stack: contextlib.ExitStack,
+    path: pathlib.Path,
     sheets: Sequence[_Sheet],
     paths: Sequence[pathlib.Path],
     grid: Grid,
@@ -197,10 +238,10 @@ def _collect(
 ) -> Write:
     """Opens plain GeoTIFFs that take rows as they come."""
     datasets = []
-    for sheet, path in zip(sheets, paths, strict=True):
+    for sheet, place in zip(sheets, paths, strict=True):
         dataset = stack.enter_context(
             rasterio.open(
-                path,
+                place,
                 "w",
                 driver="GTiff",
                 width=grid.width,
@@ -237,8 +278,9 @@ def _collect(
         window = rasterio.windows.Window(
             0, num_written, grid.width, rows.shape[1]
         )
-        for sheet, dataset in zip(sheets, datasets, strict=True):
-            dataset.write(sheet.values(rows), window=window)
+        with _explained(path):
+            for sheet, dataset in zip(sheets, datasets, strict=True):
+                dataset.write(sheet.values(rows), window=window)
         num_written += rows.shape[1]
 
     return write

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import struct
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import rasterio
 import rasterio.shutil
 
 from ben_tf import bigearthnet
+from ben_tf import errors
 from ben_tf.predict import scene_map
 
 _TAGS = {"model": "small_cnn", "fingerprint": "ab", "units": "p < 1 & é"}
@@ -241,6 +243,24 @@ def test_what_was_killed_leaves_no_map_and_the_next_one_tidies_up(
     assert len(list(tmp_path.iterdir())) == 7
     with rasterio.open(path) as dataset:
         np.testing.assert_array_equal(dataset.read(), values)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.98, 0.9999])
+def test_a_map_without_room_is_an_error_and_leaves_nothing(tmp_path, share):
+    """Also where only the last bytes do not fit, of which GDAL says nothing."""
+    values = _values(19, 140, 140)
+    _write(tmp_path / "map.tif", values)
+    size = (tmp_path / "map.tif").stat().st_size
+    for path in tmp_path.iterdir():
+        path.unlink()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(size * share), before[1]))
+    try:
+        with pytest.raises(errors.UserError, match="could not be written"):
+            _write(tmp_path / "map.tif", values)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_folder_in_the_way_is_found_before_the_work(tmp_path):
