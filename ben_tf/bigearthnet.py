@@ -366,6 +366,45 @@ CLASSES_19 = tuple(
 )
 CLASSES = types.MappingProxyType({19: CLASSES_19, 43: CLASSES_43})
 
+# Land cover as people expect it (towns red, fields yellow, forests green, water
+# blue), moved apart by simulated annealing until any two differ by at least 11
+# units of CAM02-UCS for normal sight, deuteranopia and protanopia.
+_COLORS_19 = (
+    "#c80b59",  # Urban fabric
+    "#59305b",  # Industrial or commercial units
+    "#ffcc00",  # Arable land
+    "#ff8d00",  # Permanent crops
+    "#f2f97f",  # Pastures
+    "#854e1f",  # Complex cultivation patterns
+    "#a6a68d",  # Land principally occupied by agriculture, ...
+    "#8c9057",  # Agro-forestry areas
+    "#5e8700",  # Broad-leaved forest
+    "#33483c",  # Coniferous forest
+    "#418983",  # Mixed forest
+    "#c5ceb7",  # Natural grassland and sparsely vegetated areas
+    "#df70bd",  # Moors, heathland and sclerophyllous vegetation
+    "#6fc763",  # Transitional woodland, shrub
+    "#e5f0ba",  # Beaches, dunes, sands
+    "#7b00e1",  # Inland wetlands
+    "#ebcfff",  # Coastal wetlands
+    "#00bdfc",  # Inland waters
+    "#0080ff",  # Marine waters
+)
+# Number of classes -> name of class -> its colour, in the order of `CLASSES`.
+CLASS_COLORS = types.MappingProxyType(
+    {
+        19: types.MappingProxyType(
+            dict(zip(CLASSES_19, _COLORS_19, strict=True))
+        ),
+        43: types.MappingProxyType(
+            {
+                name: CLC_COLORS[code]
+                for name, code in zip(CLASSES_43, CLC_CODES_43, strict=True)
+            }
+        ),
+    }
+)
+
 # Version of BigEarthNet -> numbers of classes that its patches have labels of.
 NOMENCLATURES = types.MappingProxyType({"v1": (19, 43), "v2": (19,)})
 

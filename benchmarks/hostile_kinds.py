@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from ben_tf import bigearthnet
 from ben_tf import errors
 
 # Grid of a scene's band -> metres of a pixel.
@@ -55,25 +56,28 @@ def plain(value: object) -> object:
 
 
 class _Means:
-    """Stands in for a network: a probability is the mean of a grid."""
+    """Stands in for a network: a probability is the mean of a grid, or 0."""
 
     input_names = ("s1", "s2_10m", "s2_20m", "s2_60m")
-    class_names = input_names
-    requirement = ""
+    class_names = bigearthnet.CLASSES_19
+    model = "means"
+    fingerprint = ""
+    trained_on = ()
+    trained_on_synthetic = True
 
     def serve(self, inputs: Mapping[str, Any]) -> np.ndarray:
-        """Takes (B, size, size, bands) arrays; returns (B, 4) means."""
+        """Takes (B, size, size, bands) arrays; returns (B, 19) means."""
         means = [
             np.asarray(inputs[name], float).mean((1, 2, 3))
             for name in self.input_names
         ]
-        return np.stack(means, axis=1)
+        zeros = np.zeros_like(means[0])
+        missing = len(self.class_names) - len(means)
+        return np.stack(means + [zeros] * missing, axis=1)
 
 
 def _make_scene(folder: pathlib.Path, *, driver: str, suffix: str) -> None:
     import rasterio
-
-    from ben_tf import bigearthnet
 
     rng = np.random.default_rng(0)
 
@@ -123,7 +127,7 @@ def _read_scene(folder: pathlib.Path) -> object:
             s2_scene=folder / "S2",
             s1_scene=folder / "S1.tif",
             output=pathlib.Path(scratch, "map.tif"),
-        )
+        ).path
         with rasterio.open(path) as file:
             return file.read().round(_SHOWN_DIGITS), tuple(file.transform)
 
@@ -184,7 +188,6 @@ def _make_records(folder: pathlib.Path) -> None:
 
 
 def _read_records(folder: pathlib.Path) -> object:
-    from ben_tf import bigearthnet
     from ben_tf.data import built_dataset
     from ben_tf.data import input_pipeline
 
@@ -303,7 +306,6 @@ def _read_checkpoint(folder: pathlib.Path) -> object:
 
 
 def _read_saved_model(folder: pathlib.Path) -> object:
-    from ben_tf import bigearthnet
     from ben_tf import saved_model
 
     model = saved_model.load(folder / "saved_model")

@@ -4,6 +4,7 @@ import os
 import pathlib
 from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -28,11 +29,14 @@ class Patch(NamedTuple):
         is all there is.
       grids: Arrays (size, size, bands), keys of `bigearthnet.GRIDS`.
       footprint: Where it lies.
+      labels: Number of classes -> names of its labels, for the nomenclatures
+        that something beside the pixels gives them in; empty for new images.
     """
 
     name: str
     grids: dict[str, np.ndarray]
     footprint: footprints.Footprint
+    labels: Mapping[int, Sequence[str]]
 
 
 # A patch, or what is wrong with it.
@@ -79,7 +83,8 @@ def from_folders(paths: Sequence[str], grids: Sequence[str]) -> Item:
                 f"{sensor} patch as well: `input=S2_FOLDER,S1_FOLDER`."
             )
     archive = patch_sources.Archive(layout.V1.version, sources)
-    return _read(archive, names, grids, _no_partner)
+    beside = _by_json(archive, "", _sensors(grids))
+    return _read(archive, names, grids, beside)
 
 
 def from_archive(
@@ -110,16 +115,22 @@ def from_archive(
         archive_dir, sensors=sensors, scratch_dir=scratch_dir
     )
     names = sorted(archive[sensors[0]].patch_names())
-    partner: _Partner = _no_partner
-    if len(sensors) > 1:
-        partner = _PARTNERS[archive.version](archive, archive_dir)
+    beside = _BESIDE[archive.version](archive, archive_dir, sensors)
     return len(names), (
-        _read(archive, {sensors[0]: name}, grids, partner) for name in names
+        _read(archive, {sensors[0]: name}, grids, beside) for name in names
     )
 
 
-# S1 name -> S2 name.
-_Partner = Callable[[str], str]
+class _Beside(NamedTuple):
+    """What is known of patches beside their pixels.
+
+    Attributes:
+      partner: S1 name -> S2 name.
+      labels: Names of a patch by sensor -> its labels, as `Patch.labels`.
+    """
+
+    partner: Callable[[str], str]
+    labels: Callable[[Mapping[str, str]], Mapping[int, Sequence[str]]]
 
 
 def _no_partner(s1_name: str) -> str:
@@ -127,23 +138,56 @@ def _no_partner(s1_name: str) -> str:
 
 
 def _by_json(
-    archive: patch_sources.Archive, archive_dir: str | os.PathLike
-) -> _Partner:
-    del archive_dir
-    return lambda s1_name: (
-        patch_metadata.read_json(archive["S1"], "S1", s1_name).s2_name
+    archive: patch_sources.Archive,
+    archive_dir: str | os.PathLike,
+    sensors: Sequence[str],
+) -> _Beside:
+    del archive_dir, sensors
+
+    def labels(names: Mapping[str, str]) -> Mapping[int, Sequence[str]]:
+        sensor = max(names)
+        try:
+            found = patch_metadata.read_json(
+                archive[sensor], sensor, names[sensor]
+            ).labels
+        except errors.ArchiveError:
+            # New images have none, and are predicted all the same.
+            return {}
+        return {43: found, 19: bigearthnet.labels_43_to_19(found)}
+
+    return _Beside(
+        lambda s1_name: (
+            patch_metadata.read_json(archive["S1"], "S1", s1_name).s2_name
+        ),
+        labels,
     )
 
 
 def _by_list(
-    archive: patch_sources.Archive, archive_dir: str | os.PathLike
-) -> _Partner:
-    official = known_pairs.read(archive.version, archive_dir)
+    archive: patch_sources.Archive,
+    archive_dir: str | os.PathLike,
+    sensors: Sequence[str],
+) -> _Beside:
+    try:
+        official = known_pairs.read(archive.version, archive_dir)
+    except errors.UserError:
+        if len(sensors) > 1:
+            raise
+        # Patches of one sensor are found without it.
+        return _NOTHING_BESIDE
     s2_names = {pair.s1_name: pair.s2_name for pair in official.values()}
-    return lambda s1_name: s2_names.get(s1_name) or _no_partner(s1_name)
+
+    def labels(names: Mapping[str, str]) -> Mapping[int, Sequence[str]]:
+        pair = official.get(names.get("S2") or s2_names.get(names["S1"], ""))
+        return {19: pair.labels_19} if pair else {}
+
+    return _Beside(
+        lambda s1_name: s2_names.get(s1_name) or _no_partner(s1_name), labels
+    )
 
 
-_PARTNERS = {layout.V1.version: _by_json, layout.V2.version: _by_list}
+_NOTHING_BESIDE = _Beside(_no_partner, lambda names: {})
+_BESIDE = {layout.V1.version: _by_json, layout.V2.version: _by_list}
 
 
 def is_archive(path: str | os.PathLike) -> bool:
@@ -160,7 +204,7 @@ def _read(
     archive: patch_sources.Archive,
     names: dict[str, str],
     grids: Sequence[str],
-    partner: _Partner,
+    beside: _Beside,
 ) -> Item:
     """Reads the bands of a patch; returns an error instead of raising it."""
     arrays = {}
@@ -169,7 +213,7 @@ def _read(
         for grid_name in grids:
             grid = bigearthnet.GRIDS[grid_name]
             if grid.sensor not in names:
-                names["S2"] = partner(names["S1"])
+                names["S2"] = beside.partner(names["S1"])
             name = names[grid.sensor]
             array, found = patch_pair.read_grid(
                 archive[grid.sensor], name, grid
@@ -183,4 +227,9 @@ def _read(
             )
     except errors.UserError as error:
         return error
-    return Patch(names.get("S2") or names["S1"], arrays, places.pop())
+    return Patch(
+        names.get("S2") or names["S1"],
+        arrays,
+        places.pop(),
+        beside.labels(names),
+    )

@@ -246,6 +246,12 @@ def is_synthetic(builder: tfds.core.DatasetBuilder) -> bool:
     return bool(metadata.synthetic)
 
 
+def nomenclatures(builder: tfds.core.DatasetBuilder) -> tuple[int, ...]:
+    """Numbers of classes that the patches have labels of."""
+    version = builder.info.config_name
+    return bigearthnet.NOMENCLATURES.get(version, tuple(bigearthnet.CLASSES))
+
+
 def check_num_classes(
     builder: tfds.core.DatasetBuilder, num_classes: int
 ) -> None:
@@ -255,7 +261,7 @@ def check_num_classes(
       UserError: They have none.
     """
     version = builder.info.config_name
-    expected = bigearthnet.NOMENCLATURES.get(version, bigearthnet.CLASSES)
+    expected = nomenclatures(builder)
     if num_classes not in expected:
         raise errors.UserError(
             f"The dataset in {builder.data_path} is {version} of BigEarthNet, "

@@ -4,6 +4,7 @@ Uses rasterio; training and evaluation do not import this module.
 """
 
 import numpy as np
+import rasterio
 from rasterio import warp
 
 from ben_tf import bigearthnet
@@ -37,12 +38,33 @@ def patch_corners(epsg: np.ndarray, upper_left: np.ndarray) -> np.ndarray:
     Returns:
       (N, 4, 2) float64, longitude and latitude in degrees.
     """
-    size = bigearthnet.PATCH_SIZE_M
-    corners = [
-        to_degrees(epsg, upper_left[:, 0] + east, upper_left[:, 1] - south)
-        for east, south in ((0, size), (size, size), (size, 0), (0, 0))
-    ]
-    return np.moveaxis(np.array(corners), 2, 0)
+    epsg = np.asarray(epsg)
+    corners = np.empty((len(epsg), 4, 2))
+    for code in np.unique(epsg):
+        members = epsg == code
+        corners[members] = square_corners(
+            f"EPSG:{code}", upper_left[members], bigearthnet.PATCH_SIZE_M
+        )
+    return corners
+
+
+def square_corners(
+    crs: str | rasterio.crs.CRS, upper_left: np.ndarray, size_m: float
+) -> np.ndarray:
+    """Corners of squares, counterclockwise from the lower left one.
+
+    Args:
+      crs: Their coordinate system, in metres.
+      upper_left: (N, 2) float64, easting and northing.
+      size_m: Length of their sides.
+
+    Returns:
+      (N, 4, 2) float64, longitude and latitude in degrees.
+    """
+    steps = np.array([(0, -1), (1, -1), (1, 0), (0, 0)]) * size_m
+    corners = (upper_left[:, None] + steps).reshape(-1, 2)
+    degrees = warp.transform(crs, _DEGREES, *corners.T)
+    return np.stack(degrees, axis=1).reshape(-1, 4, 2)
 
 
 def to_degrees(

@@ -9,7 +9,6 @@ import base64
 import contextlib
 import io
 import math
-import types
 from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import Any
@@ -34,33 +33,6 @@ PALE_BLUE = "#9ecae1"
 # One for each variant of a comparison, with a marker that tells it as well.
 VARIANTS = ((BLUE, "o"), (ORANGE, "D"), (GREEN, "s"), (PURPLE, "^"))
 
-# Land cover as people expect it (towns red, fields yellow, forests green, water
-# blue), moved apart by simulated annealing until any two differ by at least 11
-# units of CAM02-UCS for normal sight, deuteranopia and protanopia.
-_CLASS_COLORS = (
-    "#c80b59",  # Urban fabric
-    "#59305b",  # Industrial or commercial units
-    "#ffcc00",  # Arable land
-    "#ff8d00",  # Permanent crops
-    "#f2f97f",  # Pastures
-    "#854e1f",  # Complex cultivation patterns
-    "#a6a68d",  # Land principally occupied by agriculture, ...
-    "#8c9057",  # Agro-forestry areas
-    "#5e8700",  # Broad-leaved forest
-    "#33483c",  # Coniferous forest
-    "#418983",  # Mixed forest
-    "#c5ceb7",  # Natural grassland and sparsely vegetated areas
-    "#df70bd",  # Moors, heathland and sclerophyllous vegetation
-    "#6fc763",  # Transitional woodland, shrub
-    "#e5f0ba",  # Beaches, dunes, sands
-    "#7b00e1",  # Inland wetlands
-    "#ebcfff",  # Coastal wetlands
-    "#00bdfc",  # Inland waters
-    "#0080ff",  # Marine waters
-)
-CLASS_COLORS = types.MappingProxyType(
-    dict(zip(bigearthnet.CLASSES_19, _CLASS_COLORS, strict=True))
-)
 DROPPED_COLOR = "#ffffff"
 # The lightest colours end somewhere on white paper, too.
 EDGE_COLOR = "#6b7280"
@@ -249,10 +221,11 @@ def class_color(name: str) -> str:
     `DROPPED_COLOR` for what the 19-class nomenclature drops, `GREY` for what is
     no class of either (names may come from a file).
     """
-    if name in CLASS_COLORS:
-        return CLASS_COLORS[name]
+    colors = bigearthnet.CLASS_COLORS[19]
+    if name in colors:
+        return colors[name]
     parent = bigearthnet.CLASS_43_TO_19.get(name, name)
-    return DROPPED_COLOR if parent is None else CLASS_COLORS.get(parent, GREY)
+    return DROPPED_COLOR if parent is None else colors.get(parent, GREY)
 
 
 def shorten(name: str, width: int = 46) -> str:

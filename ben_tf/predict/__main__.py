@@ -35,7 +35,8 @@ def command() -> Callable[[], None]:
     output = path_flags.define_path(
         "output",
         None,
-        "File to write. Patches: .csv, .parquet or .geojson. A scene: .tif.",
+        "File to write. Patches: .csv, .parquet or .geojson. A scene: .tif or "
+        ".geojson.",
         required=True,
     )
     inputs = path_flags.define_paths(
@@ -77,7 +78,8 @@ def command() -> Callable[[], None]:
         "stride_m",
         bigearthnet.PATCH_SIZE_M,
         "Metres between the windows of a scene, a multiple of 60. Below 1200 "
-        "windows overlap and the map is finer.",
+        "windows overlap, and the map is finer: the mean of those that cover a "
+        "pixel.",
     )
     batch_size = flags.DEFINE_integer(
         "batch_size", 128, "Patches predicted at once.", lower_bound=1
@@ -101,7 +103,7 @@ def command() -> Callable[[], None]:
             from ben_tf import saved_model as saved_models
             from ben_tf.predict import scene
 
-            path = scene.predict_scene(
+            predicted = scene.predict_scene(
                 saved_models.load(saved_model.value),
                 s2_scene=s2_scene.value,
                 s1_scene=s1_scene.value,
@@ -113,8 +115,8 @@ def command() -> Callable[[], None]:
                 ),
             )
             print(
-                f"The map is {path}; {scene.nodata_share(path):.1%} of its "
-                "windows hold no data"
+                f"The map is {predicted.path}; {predicted.nodata_share:.1%} of "
+                "it holds no data"
             )
             return
         from ben_tf.predict import patches

@@ -1,13 +1,13 @@
-"""Writers of predictions: CSV, Parquet and GeoJSON, a batch at a time."""
+"""Writers of predictions: CSV, GeoParquet and GeoJSON, a batch at a time."""
 
 import contextlib
 import csv
 import itertools
-import json
 import os
 import pathlib
 from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -19,6 +19,8 @@ from ben_tf import bigearthnet
 from ben_tf import errors
 from ben_tf import files
 from ben_tf.data import geography
+from ben_tf.data import geoparquet
+from ben_tf.predict import geojson
 
 
 class Patches(NamedTuple):
@@ -28,11 +30,14 @@ class Patches(NamedTuple):
       names: Name of each patch.
       epsg: (B,) int, coordinate system of each patch.
       upper_left: (B, 2) float64, easting and northing in metres.
+      true_labels: Names of the labels that each patch came with, among the
+        classes of the model; None where nothing is known.
     """
 
     names: Sequence[str]
     epsg: np.ndarray
     upper_left: np.ndarray
+    true_labels: Sequence[Sequence[str] | None]
 
 
 # Takes the patches of a batch and their probabilities, (B, classes) float32.
@@ -41,13 +46,21 @@ Write = Callable[[Patches, np.ndarray], None]
 
 @contextlib.contextmanager
 def open_writer(
-    path: str | os.PathLike, class_names: Sequence[str]
+    path: str | os.PathLike,
+    class_names: Sequence[str],
+    tags: Mapping[str, str],
 ) -> Iterator[Write]:
     """Yields a function that writes a batch; the file appears at the end.
 
-    The suffix chooses the format: .csv or .parquet with a row for each patch
-    (patch_name, labels with a probability of at least 0.5, the probability of
-    each class), or .geojson with the footprints in degrees (WGS84).
+    The suffix chooses the format: .csv, .parquet (GeoParquet) or .geojson, with
+    a row for each patch: patch_name, labels with a probability of at least 0.5,
+    true_labels where they are known, the probability of each class. The last
+    two hold the footprints as well, in degrees (WGS84).
+
+    Args:
+      path: The file.
+      class_names: Classes of the model.
+      tags: What Parquet and GeoJSON say of themselves.
 
     Raises:
       UserError: Another suffix.
@@ -61,7 +74,7 @@ def open_writer(
         )
     with (
         files.replacing(path) as part,
-        open_format(part, list(class_names)) as write,
+        open_format(part, list(class_names), tags) as write,
     ):
         yield write
 
@@ -76,22 +89,35 @@ def predicted_labels(
     ]
 
 
+def _joined(labels: Sequence[str] | None) -> str | None:
+    return None if labels is None else "; ".join(labels)
+
+
 @contextlib.contextmanager
 def _write_csv(
-    path: pathlib.Path, class_names: Sequence[str]
+    path: pathlib.Path, class_names: Sequence[str], tags: Mapping[str, str]
 ) -> Iterator[Write]:
+    del tags  # There is no place for them.
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["patch_name", "labels", *class_names])
+        writer.writerow(["patch_name", "labels", "true_labels", *class_names])
 
         def write(patches: Patches, probabilities: np.ndarray) -> None:
             labels = predicted_labels(probabilities, class_names)
-            for name, present, row in zip(
-                patches.names, labels, probabilities, strict=True
+            for name, present, true, row in zip(
+                patches.names,
+                labels,
+                patches.true_labels,
+                probabilities,
+                strict=True,
             ):
-                numbers = [f"{value:.6g}" for value in row]
                 writer.writerow(
-                    [files.csv_cell(name), "; ".join(present), *numbers]
+                    [
+                        files.csv_cell(name),
+                        _joined(present),
+                        _joined(true),
+                        *(f"{value:.6g}" for value in row),
+                    ]
                 )
 
         yield write
@@ -99,17 +125,29 @@ def _write_csv(
 
 @contextlib.contextmanager
 def _write_parquet(
-    path: pathlib.Path, class_names: Sequence[str]
+    path: pathlib.Path, class_names: Sequence[str], tags: Mapping[str, str]
 ) -> Iterator[Write]:
     schema = pa.schema(
-        [("patch_name", pa.string()), ("labels", pa.list_(pa.string()))]
-        + [(name, pa.float32()) for name in class_names]
+        [
+            ("patch_name", pa.string()),
+            ("labels", pa.list_(pa.string())),
+            ("true_labels", pa.list_(pa.string())),
+            *((name, pa.float32()) for name in class_names),
+            (geoparquet.COLUMN, pa.binary()),
+        ],
+        metadata=geoparquet.METADATA | dict(tags),
     )
     with parquet.ParquetWriter(path, schema) as writer:
 
         def write(patches: Patches, probabilities: np.ndarray) -> None:
-            labels = predicted_labels(probabilities, class_names)
-            columns = [list(patches.names), labels, *probabilities.T]
+            corners = geography.patch_corners(patches.epsg, patches.upper_left)
+            columns = [
+                list(patches.names),
+                predicted_labels(probabilities, class_names),
+                list(patches.true_labels),
+                *probabilities.T,
+                geoparquet.polygons(corners),
+            ]
             writer.write_table(pa.table(columns, schema=schema))
 
         yield write
@@ -117,16 +155,12 @@ def _write_parquet(
 
 @contextlib.contextmanager
 def _write_geojson(
-    path: pathlib.Path, class_names: Sequence[str]
+    path: pathlib.Path, class_names: Sequence[str], tags: Mapping[str, str]
 ) -> Iterator[Write]:
-    with path.open("w", encoding="utf-8") as file:
-        file.write('{"type": "FeatureCollection", "features": [')
-        separator = "\n"
+    with geojson.open_polygons(path, tags) as write_polygons:
 
         def write(patches: Patches, probabilities: np.ndarray) -> None:
-            nonlocal separator
             corners = geography.patch_corners(patches.epsg, patches.upper_left)
-            # JSON has no NaN, and readers stop at one.
             nowhere = ~np.isfinite(corners).all(axis=(1, 2))
             if nowhere.any():
                 name = next(iter(itertools.compress(patches.names, nowhere)))
@@ -135,28 +169,28 @@ def _write_geojson(
                     "GeoJSON. Write `output` as .csv or .parquet."
                 )
             labels = predicted_labels(probabilities, class_names)
-            for name, present, row, ring in zip(
-                patches.names, labels, probabilities, corners, strict=True
-            ):
-                # GeoJSON wants a closed ring, counterclockwise.
-                ring = np.round(np.append(ring, ring[:1], axis=0), 7).tolist()
-                rounded = [round(float(value), 6) for value in row]
-                feature = {
-                    "type": "Feature",
-                    "geometry": {"type": "Polygon", "coordinates": [ring]},
-                    "properties": {
+            write_polygons(
+                corners,
+                [
+                    {
                         "patch_name": name,
-                        "labels": present,
-                        "probabilities": dict(
-                            zip(class_names, rounded, strict=True)
+                        "labels": _joined(present),
+                        "true_labels": _joined(true),
+                        **dict(
+                            zip(class_names, geojson.rounded(row), strict=True)
                         ),
-                    },
-                }
-                file.write(separator + json.dumps(feature))
-                separator = ",\n"
+                    }
+                    for name, present, true, row in zip(
+                        patches.names,
+                        labels,
+                        patches.true_labels,
+                        probabilities,
+                        strict=True,
+                    )
+                ],
+            )
 
         yield write
-        file.write("\n]}\n")
 
 
 _FORMATS = {

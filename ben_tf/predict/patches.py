@@ -19,6 +19,7 @@ from ben_tf import saved_model as saved_models
 from ben_tf.archive import patch_files
 from ben_tf.data import built_dataset
 from ben_tf.data import input_pipeline
+from ben_tf.predict import origin
 from ben_tf.predict import output_files
 
 # The raw grids of some patches, by name of grid, and which patches they are.
@@ -62,7 +63,9 @@ def predict(
     faults: list[str] = []
     num_patches = 0
     with (
-        output_files.open_writer(output, model.class_names) as write,
+        output_files.open_writer(
+            output, model.class_names, origin.of(model)
+        ) as write,
         files.scratch_folder() as scratch_dir,
     ):
         if data_dir is None:
@@ -73,7 +76,7 @@ def predict(
             else:
                 item = patch_files.from_folders(input_paths, model.input_names)
                 total, items = 1, iter([item])
-            batches = _batches(items, batch_size, faults)
+            batches = _batches(items, model, batch_size, faults)
         else:
             total, batches = _from_dataset(data_dir, split, model, batch_size)
         with tqdm.tqdm(total=total, unit="patch", desc="predict") as progress:
@@ -90,7 +93,10 @@ def predict(
 
 
 def _batches(
-    items: Iterator[patch_files.Item], batch_size: int, faults: list[str]
+    items: Iterator[patch_files.Item],
+    model: saved_models.ServedModel,
+    batch_size: int,
+    faults: list[str],
 ) -> Iterator[_Batch]:
     """Stacks the patches; appends to `faults` what is wrong with the others."""
 
@@ -114,6 +120,7 @@ def _batches(
                 np.array(
                     [patch.footprint.upper_left for patch in batch], np.float64
                 ),
+                [patch.labels.get(len(model.class_names)) for patch in batch],
             ),
         )
 
@@ -127,10 +134,15 @@ def _from_dataset(
     """Number of patches, and batches."""
     builder = built_dataset.open_dataset(data_dir)
     total = built_dataset.num_examples(builder, split)
+    nomenclatures = built_dataset.nomenclatures(builder)
+    has_labels = len(model.class_names) in nomenclatures
     batches = input_pipeline.read_batches(
         builder,
         split,
         grids=model.input_names,
+        num_classes=(
+            len(model.class_names) if has_labels else nomenclatures[0]
+        ),
         batch_size=batch_size,
         metadata=("patch_name", "epsg", "upper_left"),
     )
@@ -141,6 +153,11 @@ def _from_dataset(
                 [name.decode() for name in batch["patch_name"].numpy()],
                 batch["epsg"].numpy(),
                 batch["upper_left"].numpy(),
+                output_files.predicted_labels(
+                    batch["labels"].numpy(), model.class_names
+                )
+                if has_labels
+                else [None] * len(batch["epsg"]),
             ),
         )
         for batch in batches

@@ -1,14 +1,16 @@
 """Whole scenes: read by window, predicted patch by patch, written as a map.
 
 A map has one band for each class and one pixel for each window of 1.2 km; with
-a stride below 1.2 km windows overlap, and a pixel stands at the centre of its
-window. Only the map itself and one strip of windows are in memory at a time.
+a stride below 1.2 km windows overlap, and a pixel is the mean of the windows
+that cover it. One strip of windows is in memory at a time.
 """
 
 import contextlib
 import dataclasses
+import math
 import os
 import pathlib
+from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 
@@ -21,9 +23,13 @@ from ben_tf import errors
 from ben_tf import files
 from ben_tf import saved_model
 from ben_tf.archive import plausibility
+from ben_tf.predict import blending
 from ben_tf.predict import images
+from ben_tf.predict import origin
 from ben_tf.predict import s1_layer
 from ben_tf.predict import s2_layer
+from ben_tf.predict import scene_features
+from ben_tf.predict import scene_map
 
 # The coarsest pixels are 60 m: a window must begin at a pixel of every grid.
 _STRIDE_UNIT_M = 60
@@ -47,6 +53,25 @@ class Hints:
 
 
 NO_HINTS = Hints()
+_Layers = Mapping[str, s1_layer.S1Layer | s2_layer.S2Layer]
+_WRITERS = {
+    ".tif": scene_map.open_map,
+    ".tiff": scene_map.open_map,
+    ".geojson": scene_features.open_features,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Predicted:
+    """A map that was written.
+
+    Attributes:
+      path: The file.
+      nodata_share: The part of its cells without a prediction, from 0 to 1.
+    """
+
+    path: pathlib.Path
+    nodata_share: float
 
 
 def predict_scene(
@@ -58,8 +83,12 @@ def predict_scene(
     stride_m: int = bigearthnet.PATCH_SIZE_M,
     batch_size: int = 128,
     hints: Hints = NO_HINTS,
-) -> pathlib.Path:
-    """Predicts a scene and writes a tiled GeoTIFF.
+) -> Predicted:
+    """Predicts a scene and writes a map.
+
+    The cells of the map are as large as the greatest length that divides the
+    window of 1200 m and the stride. Where windows overlap, a cell is the mean
+    of those that cover it.
 
     Args:
       model: From `saved_model.load`.
@@ -69,24 +98,28 @@ def predict_scene(
       s1_scene: A terrain-corrected GeoTIFF with VV and VH in dB; needed if the
         model looks at S1. Where S2 is there too, it is reprojected to its
         grid (bilinear).
-      output: The .tif to write: float32 probabilities, nodata NaN, band
-        descriptions are class names.
+      output: The file to write. X.tif: Cloud-Optimised, float32 probabilities,
+        nodata NaN, band descriptions are class names; with X_class.tif and
+        X_confidence.tif beside it, see `scene_map`. X.geojson: a polygon for
+        each cell with data, see `scene_features`.
       stride_m: Distance between windows, a multiple of 60.
       batch_size: Windows predicted at once.
       hints: What the files do not say themselves.
 
     Returns:
-      `output`.
+      The path, and how much of the map holds no data.
 
     Raises:
       UserError: A scene or band is missing, there are several, or their files
         are damaged, of another resolution, type or unit; scenes do not overlap,
         hold no data or are smaller than a patch; `output` has another suffix.
     """
-    if pathlib.Path(output).suffix not in (".tif", ".tiff"):
+    output = pathlib.Path(output)
+    open_writer = _WRITERS.get(output.suffix)
+    if open_writer is None:
         raise errors.UserError(
-            "A scene becomes a map. Expected `output` to end with .tif. "
-            f"Received: {output}"
+            "A scene becomes a map. Expected `output` to end with .tif or "
+            f".geojson. Received: {output}"
         )
     if stride_m < _STRIDE_UNIT_M or stride_m % _STRIDE_UNIT_M:
         raise errors.UserError(
@@ -95,6 +128,8 @@ def predict_scene(
         )
     files.check_writable(output)
     size_m = bigearthnet.PATCH_SIZE_M
+    cell_m = math.gcd(size_m, stride_m)
+    cells = {"stride": stride_m // cell_m, "size": size_m // cell_m}
     with contextlib.ExitStack() as stack:
         stack.enter_context(
             rasterio.Env(GDAL_CACHEMAX=_CACHE_MB, **images.GDAL_OPTIONS)
@@ -110,33 +145,62 @@ def predict_scene(
                 f"The scene covers {frame.width_m} m x {frame.height_m} m. "
                 f"Expected at least one patch of {size_m} m."
             )
-        classes = np.full(
-            (len(model.class_names), num_rows, num_columns), np.nan, np.float32
+        grid = scene_map.Grid(
+            crs=frame.crs,
+            left=frame.left,
+            top=frame.top,
+            cell_m=cell_m,
+            height=blending.num_cells(num_rows, **cells),
+            width=blending.num_cells(num_columns, **cells),
         )
-        for row in tqdm.trange(num_rows, unit="row", desc="predict scene"):
-            strips, columns = _read_strip(
-                layers, row * stride_m, stride_m, num_columns
+        write = stack.enter_context(
+            open_writer(output, grid, model.class_names, origin.of(model))
+        )
+        windows = _predict_rows(
+            model, layers, num_rows, num_columns, stride_m, batch_size
+        )
+        num_predicted = 0
+        for rows in blending.blended(
+            windows,
+            num_classes=len(model.class_names),
+            num_columns=num_columns,
+            **cells,
+        ):
+            write(rows)
+            num_predicted += int((~np.isnan(rows[0])).sum())
+        if not num_predicted:
+            raise errors.UserError(
+                f"No window of {size_m} m is whole: each lacks data in some "
+                f"pixel of {' or '.join(layers)}. Expected scenes that overlap "
+                "and hold data. No map was written."
             )
-            for start in range(0, len(columns), batch_size):
-                batch = columns[start : start + batch_size]
-                inputs = {
-                    name: _cut(strip, name, batch * stride_m)
-                    for name, strip in strips.items()
-                }
-                classes[:, row, batch] = np.asarray(model.serve(inputs)).T
-    if np.isnan(classes).all():
-        raise errors.UserError(
-            f"No window of {size_m} m is whole: each lacks data in some pixel "
-            f"of {' or '.join(layers)}. Expected scenes that overlap and hold "
-            "data. No map was written."
+    return Predicted(output, 1 - num_predicted / (grid.height * grid.width))
+
+
+def _predict_rows(
+    model: saved_model.ServedModel,
+    layers: _Layers,
+    num_rows: int,
+    num_columns: int,
+    stride_m: int,
+    batch_size: int,
+) -> Iterator[np.ndarray]:
+    """Row by row, (classes, columns) float32, NaN for windows without data."""
+    for row in tqdm.trange(num_rows, unit="row", desc="predict scene"):
+        strips, columns = _read_strip(
+            layers, row * stride_m, stride_m, num_columns
         )
-    return _write_map(output, classes, frame, stride_m, model.class_names)
-
-
-def nodata_share(path: str | os.PathLike) -> float:
-    """The part of a map's windows that hold no prediction, from 0 to 1."""
-    with rasterio.open(path) as dataset:
-        return float(np.isnan(dataset.read(1)).mean())
+        classes = np.full(
+            (len(model.class_names), num_columns), np.nan, np.float32
+        )
+        for start in range(0, len(columns), batch_size):
+            batch = columns[start : start + batch_size]
+            inputs = {
+                name: _cut(strip, name, batch * stride_m)
+                for name, strip in strips.items()
+            }
+            classes[:, batch] = np.asarray(model.serve(inputs)).T
+        yield classes
 
 
 def _open_layers(
@@ -182,7 +246,7 @@ def _open_layers(
 
 
 def _read_strip(
-    layers: Mapping[str, s1_layer.S1Layer | s2_layer.S2Layer],
+    layers: _Layers,
     top_m: int,
     stride_m: int,
     num_columns: int,
@@ -230,40 +294,3 @@ def _cut(strip: np.ndarray, name: str, left_m: np.ndarray) -> np.ndarray:
     grid = bigearthnet.GRIDS[name]
     starts = left_m // grid.pixel_size_m
     return np.stack([strip[:, s : s + grid.size_px] for s in starts])
-
-
-def _write_map(
-    output: str | os.PathLike,
-    classes: np.ndarray,
-    frame: images.Frame,
-    stride_m: int,
-    class_names: Sequence[str],
-) -> pathlib.Path:
-    to_centre = (bigearthnet.PATCH_SIZE_M - stride_m) / 2
-    with (
-        files.replacing(output) as part,
-        rasterio.open(
-            part,
-            "w",
-            driver="GTiff",
-            width=classes.shape[2],
-            height=classes.shape[1],
-            count=len(classes),
-            dtype="float32",
-            crs=frame.crs,
-            transform=rasterio.transform.from_origin(
-                frame.left + to_centre,
-                frame.top - to_centre,
-                stride_m,
-                stride_m,
-            ),
-            nodata=np.nan,
-            tiled=True,
-            blockxsize=256,
-            blockysize=256,
-            compress="deflate",
-        ) as dataset,
-    ):
-        dataset.write(classes)
-        dataset.descriptions = tuple(class_names)
-    return pathlib.Path(output)

@@ -28,6 +28,9 @@ def assert_is(patch, pair) -> None:
     assert patch.grids.keys() == pair.grids.keys()
     for name, pixels in pair.grids.items():
         np.testing.assert_array_equal(patch.grids[name], pixels)
+    # In v2.0 there are no others.
+    given = {43: pair.metadata.labels_43, 19: pair.metadata.labels_19}
+    assert patch.labels == {n: names for n, names in given.items() if names}
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +81,7 @@ def test_one_folder_is_enough_for_one_sensor(real_archive, pairs):
     path = str(folder_of(real_archive, "S1", name))
     patch = patch_files.from_folders([path], ("s1",))
     assert patch.name == name
+    assert patch.labels[43] == pairs[0].metadata.labels_43
     with pytest.raises(errors.UserError, match="looks at S2"):
         patch_files.from_folders([path], GRIDS)
 
@@ -151,3 +155,39 @@ def test_one_sensor_needs_no_other(archive_dir, real_pairs, tmp_path, packed):
     )
     with pytest.raises(errors.UserError, match="holds no S1 patches"):
         patch_files.from_archive(archive_dir, ("s1",), scratch_dir=tmp_path)
+
+
+@pytest.mark.parametrize("content", [None, "{"])
+def test_new_images_have_no_labels(archive_dir, real_pairs, content):
+    name = real_pairs[0].s2_name
+    folder = folder_of(archive_dir, "S2", name)
+    path = folder / f"{name}_labels_metadata.json"
+    if content is None:
+        path.unlink()
+    else:
+        path.write_text(content)
+    patch = patch_files.from_folders([str(folder)], ("s2_10m",))
+    assert patch.name == name
+    assert patch.labels == {}
+
+
+@pytest.mark.parametrize("grid", ["s1", "s2_60m"])
+def test_one_sensor_of_v2_has_labels_where_its_table_lies(
+    v2_archive_dir, tmp_path, grid
+):
+    official = known_pairs.read("v2", v2_archive_dir)
+    by_name = {pair.s1_name: pair for pair in official.values()} | official
+    shutil.copytree(v2_archive_dir, tmp_path / "archive")
+    _, patches = patch_files.from_archive(
+        tmp_path / "archive", (grid,), scratch_dir="unused"
+    )
+    for patch in patches:
+        assert patch.labels == {19: by_name[patch.name].labels_19}
+    for table in (tmp_path / "archive").glob("*.parquet"):
+        table.unlink()
+    number, patches = patch_files.from_archive(
+        tmp_path / "archive", (grid,), scratch_dir="unused"
+    )
+    found = list(patches)
+    assert number == len(found) == 24
+    assert not any(patch.labels for patch in found)

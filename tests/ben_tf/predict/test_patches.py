@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+import struct
 
 import numpy as np
 import pytest
@@ -23,6 +24,8 @@ from tests import in_process
 _S2_FOLDER = "BigEarthNet-v1.0"
 _S1_FOLDER = "BigEarthNet-S1-v1.0"
 _GRIDS = tuple(bigearthnet.GRIDS)
+_TAGS = {"model": "x"}
+_PLACE = ("epsg", "upper_left")
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +48,25 @@ def expected(data_dir, workdir):
     return probabilities
 
 
+@pytest.fixture(scope="module")
+def true_labels(data_dir):
+    """Patch name -> names of its 19-class labels, by TFDS."""
+    found = {}
+    for split in ("train", "validation", "test", "excluded"):
+        dataset, info = tfds.load(
+            "bigearthnet_mm", data_dir=data_dir, split=split, with_info=True
+        )
+        name_of = info.features["labels_19"].feature.int2str
+        dataset = dataset.map(
+            lambda e: {name: e[name] for name in ("patch_name", "labels_19")}
+        )
+        for example in tfds.as_numpy(dataset):
+            found[example["patch_name"].decode()] = [
+                name_of(int(label)) for label in example["labels_19"]
+            ]
+    return found
+
+
 def _read_csv(path):
     with path.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
@@ -60,7 +82,9 @@ def _assert_equal(rows, expected, *, names):
         )
 
 
-def test_archive_becomes_csv(sample_archive_dir, workdir, expected, tmp_path):
+def test_archive_becomes_csv(
+    sample_archive_dir, workdir, expected, true_labels, tmp_path
+):
     num, faults = patches.predict(
         saved_model=workdir / "saved_model",
         input_paths=[str(sample_archive_dir)],
@@ -75,9 +99,22 @@ def test_archive_becomes_csv(sample_archive_dir, workdir, expected, tmp_path):
         assert row["labels"] == "; ".join(
             bigearthnet.CLASSES_19[index] for index in probable
         )
+        true = true_labels[row["patch_name"]]
+        assert row["true_labels"] == "; ".join(true)
 
 
-def test_split_becomes_parquet(data_dir, workdir, expected, tmp_path):
+def _polygons(table):
+    """(N, 5, 2) points of polygons in well-known binary."""
+    rings = []
+    for shape in table.column("geometry").to_pylist():
+        assert struct.unpack_from("<BIII", shape) == (1, 3, 1, 5)
+        rings.append(np.frombuffer(shape, "<f8", offset=13).reshape(5, 2))
+    return np.array(rings)
+
+
+def test_split_becomes_geoparquet(
+    data_dir, workdir, expected, true_labels, tmp_path
+):
     path = tmp_path / "labels.parquet"
     patches.predict(
         saved_model=workdir / "saved_model", data_dir=data_dir, output=path
@@ -85,12 +122,82 @@ def test_split_becomes_parquet(data_dir, workdir, expected, tmp_path):
     table = parquet.read_table(path)
     assert table.schema.field("labels").type.value_type == "string"
     dataset = tfds.load("bigearthnet_mm", data_dir=data_dir, split="test")
-    names = [e["patch_name"].decode() for e in tfds.as_numpy(dataset)]
-    _assert_equal(table.to_pylist(), expected, names=names)
+    examples = {
+        e["patch_name"].decode(): e
+        for e in tfds.as_numpy(
+            dataset.map(
+                lambda e: {name: e[name] for name in ("patch_name", *_PLACE)}
+            )
+        )
+    }
+    rows = table.to_pylist()
+    _assert_equal(rows, expected, names=examples)
+    for row, ring in zip(rows, _polygons(table), strict=True):
+        assert row["true_labels"] == true_labels[row["patch_name"]]
+        example = examples[row["patch_name"]]
+        xs, ys = rasterio.warp.transform(
+            "EPSG:4326", f"EPSG:{example['epsg']}", *ring.T
+        )
+        left, top = example["upper_left"]
+        np.testing.assert_allclose(
+            xs, left + np.array([0, 1200, 1200, 0, 0]), atol=1e-3
+        )
+        np.testing.assert_allclose(
+            ys, top - np.array([1200, 1200, 0, 0, 1200]), atol=1e-3
+        )
+    metadata = table.schema.metadata
+    geo = json.loads(metadata[b"geo"])
+    assert geo["version"] == "1.1.0"
+    assert geo["columns"][geo["primary_column"]]["encoding"] == "WKB"
+    assert metadata[b"fingerprint"].decode() == (
+        saved_model.load(workdir / "saved_model").fingerprint
+    )
+    assert metadata[b"trained_on_synthetic"] == b"true"
+
+
+def test_a_nomenclature_that_a_dataset_lacks_has_no_truth(
+    v2_data_dir, workdir, tmp_path, monkeypatch
+):
+    """A model of 43 classes, and patches of v2.0."""
+    served = saved_model.load(workdir / "saved_model")
+
+    class Fake:
+        class_names = bigearthnet.CLASSES_43
+        input_names = served.input_names
+        model, fingerprint = "fake", ""
+        trained_on, trained_on_synthetic = (), True
+
+        def serve(self, inputs):
+            values = served.serve(inputs)
+            return tf.pad(values, [[0, 0], [0, 43 - 19]])
+
+    monkeypatch.setattr(saved_model, "load", lambda path: Fake())
+    path = tmp_path / "labels.parquet"
+    patches.predict(saved_model="x", data_dir=v2_data_dir, output=path)
+    table = parquet.read_table(path)
+    assert table.num_rows
+    assert table.column("true_labels").null_count == table.num_rows
+
+
+def test_parquet_has_rows_without_a_place(tmp_path):
+    path = tmp_path / "labels.parquet"
+    with output_files.open_writer(path, ["A"], _TAGS) as write:
+        write(
+            output_files.Patches(
+                ["nowhere"],
+                np.array([32629]),
+                np.array([[np.inf, 4_500_000.0]]),
+                [None],
+            ),
+            np.zeros((1, 1), np.float32),
+        )
+    (row,) = parquet.read_table(path).to_pylist()
+    assert row["geometry"] is None
+    assert row["true_labels"] is None
 
 
 def test_pair_of_folders_becomes_geojson(
-    sample_archive_dir, workdir, expected, tmp_path
+    sample_archive_dir, workdir, expected, true_labels, tmp_path
 ):
     name = min(
         path.name for path in (sample_archive_dir / _S2_FOLDER).iterdir()
@@ -110,12 +217,18 @@ def test_pair_of_folders_becomes_geojson(
         input_paths=[str(s2_folder), f"{s1_folder}/"],
         output=path,
     )
-    (feature,) = json.loads(path.read_text())["features"]
+    content = json.loads(path.read_text())
+    assert content["trained_on_synthetic"] == "true"
+    (feature,) = content["features"]
     properties = feature["properties"]
     assert properties["patch_name"] == name
     np.testing.assert_allclose(
-        list(properties["probabilities"].values()), expected[name], atol=2e-5
+        [properties[c] for c in bigearthnet.CLASSES_19],
+        expected[name],
+        atol=2e-5,
     )
+    assert properties["true_labels"] == "; ".join(true_labels[name])
+    assert not any(isinstance(x, list | dict) for x in properties.values())
     (ring,) = feature["geometry"]["coordinates"]
     assert ring[0] == ring[-1]
     with rasterio.open(s2_folder / f"{name}_B02.tif") as dataset:
@@ -228,13 +341,14 @@ def test_writers_survive_any_name(tmp_path):
     hostile = 'x",\n;{}é'
     for suffix in (".csv", ".parquet", ".geojson"):
         path = tmp_path / f"labels{suffix}"
-        with output_files.open_writer(path, ["A, b", hostile]) as write:
+        with output_files.open_writer(path, ["A, b", hostile], _TAGS) as write:
             for _ in range(2):
                 write(
                     output_files.Patches(
                         [hostile],
                         np.array([32629]),
                         np.array([[600_000.0, 4_500_000.0]]),
+                        [[hostile, "c"]],
                     ),
                     np.array([[0.75, 0.25]], np.float32),
                 )
@@ -243,6 +357,7 @@ def test_writers_survive_any_name(tmp_path):
         {
             "patch_name": hostile,
             "labels": "A, b",
+            "true_labels": f"{hostile}; c",
             "A, b": "0.75",
             hostile: "0.25",
         }
@@ -257,13 +372,14 @@ def test_geojson_holds_no_place_that_is_not_finite(tmp_path):
     path = tmp_path / "labels.geojson"
     with (
         pytest.raises(errors.UserError, match="second lies nowhere on earth"),
-        output_files.open_writer(path, ["A"]) as write,
+        output_files.open_writer(path, ["A"], {}) as write,
     ):
         write(
             output_files.Patches(
                 ["first", "second"],
                 np.array([32629, 32629]),
                 np.array([[600_000.0, 4_500_000.0], [np.nan, 4_500_000.0]]),
+                [None, None],
             ),
             np.zeros((2, 1), np.float32),
         )
@@ -273,7 +389,7 @@ def test_geojson_holds_no_place_that_is_not_finite(tmp_path):
 def test_a_failed_run_leaves_no_file(tmp_path):
     with (
         pytest.raises(RuntimeError),
-        output_files.open_writer(tmp_path / "labels.csv", ["A"]),
+        output_files.open_writer(tmp_path / "labels.csv", ["A"], {}),
     ):
         raise RuntimeError
     assert list(tmp_path.iterdir()) == []

@@ -1,5 +1,7 @@
 """Maps of generated scenes: a known mosaic in, the same mosaic out."""
 
+import datetime
+import json
 import shutil
 
 import numpy as np
@@ -10,6 +12,7 @@ import tensorflow as tf
 from rasterio import transform as transforms
 from rasterio import warp
 
+import ben_tf
 from ben_tf import bigearthnet
 from ben_tf import errors
 from ben_tf.predict import scene
@@ -17,14 +20,32 @@ from ben_tf.predict import scene
 _LEFT, _TOP = 600_000, 4_500_000
 _NUM_ROWS, _NUM_COLUMNS = 3, 4
 _ZONES = (32629, 32634)
+_FILES = {
+    "map.qml",
+    "map.tif",
+    "map_class.tif",
+    "map_class.tif.aux.xml",
+    "map_class.qml",
+    "map_confidence.tif",
+    "map_confidence.qml",
+}
 
 
 class _BandMeans:
-    """A model whose probabilities are means of bands: the oracle is exact."""
+    """A model whose probabilities are means of bands: the oracle is exact.
+
+    The first of the 19 are those of bands that it looks at, the others are 0.
+    """
+
+    class_names = bigearthnet.CLASSES_19
+    model = "band_means"
+    fingerprint = "f" * 64
+    trained_on = ()
+    trained_on_synthetic = True
 
     def __init__(self, *input_names):
         self.input_names = input_names or tuple(bigearthnet.GRIDS)
-        self.class_names = tuple(
+        self.bands = tuple(
             band
             for band in ("B02", "B12", "B09", "VV", "VH")
             for name in self.input_names
@@ -34,7 +55,7 @@ class _BandMeans:
     def serve(self, inputs):
         assert set(inputs) == set(self.input_names)
         columns = []
-        for band in self.class_names:
+        for band in self.bands:
             for name, grid in bigearthnet.GRIDS.items():
                 if band in grid.bands and name in inputs:
                     assert inputs[name].shape[1:] == grid.shape
@@ -43,7 +64,9 @@ class _BandMeans:
                     columns.append(
                         (mean + 40) / 50 if grid.sensor == "S1" else mean / 1e4
                     )
-        return tf.constant(np.stack(columns, axis=1), tf.float32)
+        values = np.stack(columns, axis=1)
+        empty = np.zeros((len(values), 19 - len(columns)))
+        return tf.constant(np.append(values, empty, axis=1), tf.float32)
 
 
 def _mosaic(seed):
@@ -119,45 +142,41 @@ def test_mosaic_comes_out_at_its_place(tmp_path, epsg):
         s1_scene=tmp_path / "s1.tif",
         output=tmp_path / "new" / "map.tif",
         batch_size=3,
-    )
+    ).path
     classes, profile, descriptions = _read(path)
     expected = np.stack(
         [mosaics[band] / 1e4 for band in ("B02", "B12", "B09")]
         + [np.tile([0.6, 0.6, 0.4, 0.4], (3, 1)) - drop for drop in (0, 0.12)]
     )
     expected[:, 1, 2] = np.nan
-    np.testing.assert_allclose(classes, expected, rtol=1e-5)
+    np.testing.assert_allclose(classes[:5], expected, rtol=1e-5)
     assert descriptions == _BandMeans().class_names
     assert profile["crs"].to_epsg() == epsg
     assert profile["transform"][:6] == (1200, 0, _LEFT, 0, -1200, _TOP)
     assert np.isnan(profile["nodata"])
     assert profile["tiled"]
-    assert [p.name for p in path.parent.iterdir()] == ["map.tif"]
+    assert {p.name for p in path.parent.iterdir()} == _FILES
 
 
-def test_overlapping_windows_stand_at_their_centres(tmp_path):
+def test_overlapping_windows_are_averaged(tmp_path):
     mosaic = _mosaic(2)
     _write_s2(tmp_path / "s2", 32629, {"B02": mosaic})
-    path = scene.predict_scene(
-        _BandMeans("s2_10m", "s2_20m", "s2_60m"),
-        s2_scene=tmp_path / "s2",
-        s1_scene=None,
-        output=tmp_path / "map.tif",
-        stride_m=600,
-    )
+    path = _predict(tmp_path, "s2_10m", "s2_20m", "s2_60m", stride_m=600).path
     classes, profile, _ = _read(path)
-    assert classes.shape[1:] == (5, 7)
-    np.testing.assert_allclose(classes[0, ::2, ::2], mosaic / 1e4, rtol=1e-5)
-    between = (mosaic[:, :-1] + mosaic[:, 1:]) / 2e4
-    np.testing.assert_allclose(classes[0, ::2, 1::2], between, rtol=1e-5)
-    assert profile["transform"][:6] == (
-        600,
-        0,
-        _LEFT + 300,
-        0,
-        -600,
-        _TOP - 300,
-    )
+    assert classes.shape[1:] == (6, 8)
+    assert profile["transform"][:6] == (600, 0, _LEFT, 0, -600, _TOP)
+    # A window sees the mean of the quarters that it covers.
+    quarters = mosaic.repeat(2, 0).repeat(2, 1) / 1e4
+    expected = np.empty((6, 8))
+    for row, column in np.ndindex(6, 8):
+        windows = [
+            quarters[top : top + 2, left : left + 2].mean()
+            for top in (row - 1, row)
+            for left in (column - 1, column)
+            if 0 <= top < 5 and 0 <= left < 7
+        ]
+        expected[row, column] = np.mean(windows)
+    np.testing.assert_allclose(classes[0], expected, rtol=1e-5)
 
 
 def test_sentinel_1_of_another_zone_is_reprojected(tmp_path):
@@ -184,7 +203,7 @@ def test_sentinel_1_of_another_zone_is_reprojected(tmp_path):
         s2_scene=tmp_path / "s2",
         s1_scene=tmp_path / "s1.tif",
         output=tmp_path / "map.tif",
-    )
+    ).path
     classes, _, _ = _read(path)
     np.testing.assert_allclose(classes[1, :, :2], 0.5, atol=1e-4)
     np.testing.assert_allclose(classes[2, :, :2], 0.38, atol=1e-4)
@@ -198,7 +217,7 @@ def test_sentinel_1_alone_has_its_own_grid(tmp_path):
         s2_scene=None,
         s1_scene=tmp_path / "s1.tif",
         output=tmp_path / "map.tif",
-    )
+    ).path
     classes, profile, _ = _read(path)
     np.testing.assert_allclose(classes[0, :, :2], 0.6, rtol=1e-5)
     assert np.isnan(classes[:, :, 2:]).all()
@@ -222,7 +241,7 @@ def test_newer_products_are_shifted_back(tmp_path):
         s2_scene=tmp_path / "s2",
         s1_scene=None,
         output=tmp_path / "map.tif",
-    )
+    ).path
     np.testing.assert_allclose(_read(path)[0][0], mosaic / 1e4, rtol=1e-5)
 
 
@@ -254,7 +273,7 @@ def test_safe_folder_of_jpeg_2000(tmp_path):
             s2_scene=product,
             s1_scene=None,
             output=tmp_path / "map.tif",
-        )
+        ).path
         np.testing.assert_allclose(_read(path)[0][0], mosaic / 1e4, rtol=1e-5)
 
 
@@ -276,10 +295,55 @@ def test_hints_of_what_is_not_looked_at_are_refused(tmp_path, grid, hints):
         )
 
 
+def test_a_map_says_which_model_made_it(tmp_path):
+    _write_s1(tmp_path / "s1.tif", 32634)
+    path = _predict(tmp_path, "s1").path
+    for name in ("map.tif", "map_class.tif", "map_confidence.tif"):
+        with rasterio.open(path.with_name(name)) as dataset:
+            tags = dataset.tags()
+        assert tags["model"] == "band_means"
+        assert tags["fingerprint"] == "f" * 64
+        assert tags["trained_on_synthetic"] == "true"
+        assert tags["software"] == f"ben_tf {ben_tf.__version__}"
+        assert tags["units"] == "probability, from 0 to 1"
+        date = datetime.datetime.fromisoformat(tags["date"])
+        assert date.utcoffset() == datetime.timedelta(0)
+
+
+def test_a_scene_becomes_geojson(tmp_path):
+    _write_s1(tmp_path / "s1.tif", 32634, nodata=-20)
+    predicted = scene.predict_scene(
+        _BandMeans("s1"),
+        s2_scene=None,
+        s1_scene=tmp_path / "s1.tif",
+        output=tmp_path / "map.geojson",
+    )
+    assert predicted.nodata_share == 0.5
+    content = json.loads(predicted.path.read_text())
+    assert content["model"] == "band_means"
+    assert len(content["features"]) == 6
+    for feature in content["features"]:
+        properties = feature["properties"]
+        assert properties["class"] == bigearthnet.CLASSES_19[0]
+        assert properties["confidence"] == pytest.approx(0.6, abs=1e-5)
+
+
+def test_a_stride_above_the_window_leaves_gaps(tmp_path):
+    _write_s1(tmp_path / "s1.tif", 32634)
+    predicted = _predict(tmp_path, "s1", stride_m=1800)
+    classes, profile, _ = _read(predicted.path)
+    assert profile["transform"][:6] == (600, 0, _LEFT, 0, -600, _TOP)
+    # The second window lies half in the west, half in the east.
+    nan = np.nan
+    expected = np.tile([0.6, 0.6, nan, 0.5, 0.5, nan, 0.4, 0.4], (5, 1))
+    expected[2] = nan
+    np.testing.assert_allclose(classes[0], expected, rtol=1e-5)
+    assert predicted.nodata_share == pytest.approx(16 / 40)
+
+
 def test_a_map_says_how_much_of_it_holds_no_data(tmp_path):
     _write_s1(tmp_path / "s1.tif", 32634, nodata=-20)
-    path = _predict(tmp_path, "s1")
-    assert scene.nodata_share(path) == 0.5
+    assert _predict(tmp_path, "s1").nodata_share == 0.5
 
 
 def test_scenes_that_nowhere_hold_data_together(tmp_path):

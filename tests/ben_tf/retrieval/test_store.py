@@ -45,7 +45,7 @@ def test_writes_the_same_manifest(tmp_path):
     (tmp_path / MANIFEST["data"]).mkdir()
     store.commit(tmp_path, store.read_manifest(tmp_path))
     # Indexes of before do not say what they were made of.
-    expected = MANIFEST | {"dataset": "", "trained_on": []}
+    expected = MANIFEST | {"dataset": "", "trained_on": [], "model": ""}
     assert json_files.read(tmp_path / "manifest.json") == expected
 
 
