@@ -59,11 +59,12 @@ def square_corners(
       size_m: Length of their sides.
 
     Returns:
-      (N, 4, 2) float64, longitude and latitude in degrees.
+      (N, 4, 2) float64, longitude and latitude in degrees; NaN or infinite
+      for a point that is nowhere on Earth.
     """
     steps = np.array([(0, -1), (1, -1), (1, 0), (0, 0)]) * size_m
     corners = (upper_left[:, None] + steps).reshape(-1, 2)
-    degrees = warp.transform(crs, _DEGREES, *corners.T)
+    degrees = _transform(crs, corners[:, 0], corners[:, 1])
     return np.stack(degrees, axis=1).reshape(-1, 4, 2)
 
 
@@ -86,7 +87,7 @@ def to_degrees(
 
 
 def _transform(
-    system: str, easting: np.ndarray, northing: np.ndarray
+    system: str | rasterio.crs.CRS, easting: np.ndarray, northing: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """(N,) coordinates of one system -> longitude and latitude."""
     try:
