@@ -20,6 +20,7 @@ SHORT = frozenset({"--help", "-h", "-help", "--helpshort", "-helpshort"})
 FULL = frozenset({"--helpfull", "-helpfull"})
 
 _INDENT = " " * 6
+_LONGEST_PLACEHOLDER = 50
 # Type of a flag -> what stands for its value.
 _PLACEHOLDERS = {
     "int": "N",
@@ -73,14 +74,17 @@ def _describe(flag: flags.Flag, width: int) -> Iterator[str]:
     name = f"  --{flag.name}={_placeholder(flag)}"
     if flag.boolean:
         name = f"  --[no]{flag.name}" if flag.default else f"  --{flag.name}"
-    default = ""
+    text = str(flag.help)
+    choices = _choices(flag)
+    if choices not in name:
+        text += f" One of: {choices.replace('|', ', ')}."
     # What is not given has no value worth showing.
     if flag.default not in (None, "", [], False, True):
         value = str(flag.default_as_str).strip("'")
-        default = f" Default: {value.replace(os.path.expanduser('~'), '~')}."
+        text += f" Default: {value.replace(os.path.expanduser('~'), '~')}."
     yield name
     yield from textwrap.wrap(
-        f"{flag.help}{default}",
+        text,
         width,
         initial_indent=_INDENT,
         subsequent_indent=_INDENT,
@@ -88,10 +92,16 @@ def _describe(flag: flags.Flag, width: int) -> Iterator[str]:
     )
 
 
+def _choices(flag: flags.Flag) -> str:
+    """Values that it takes, or ""."""
+    return "|".join(map(str, getattr(flag.parser, "enum_values", ())))
+
+
 def _placeholder(flag: flags.Flag) -> str:
+    choices = _choices(flag)
+    if choices:
+        return choices if len(choices) <= _LONGEST_PLACEHOLDER else "NAME"
     parser: Any = flag.parser
-    if choices := getattr(parser, "enum_values", None):
-        return "|".join(map(str, choices))
     if parser.__class__.__module__.endswith("path_flags"):
         return "PATH"
     return _PLACEHOLDERS.get(parser.flag_type(), "TEXT")

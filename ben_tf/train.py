@@ -26,6 +26,7 @@ def command() -> Callable[[], None]:
         None,
         "Folder for the results; new, or that of a run to resume.",
     )
+    config_flags.define_experiment()
     is_dry_run = flags.DEFINE_bool(
         "dry_run",
         False,
@@ -65,6 +66,7 @@ def command() -> Callable[[], None]:
 
 
 if __name__ == "__main__":
+    sys.argv = config_flags.with_experiment(sys.argv)
     command_line.run(
         command, uses_tensorflow=True, rare=config_flags.rare_names()
     )

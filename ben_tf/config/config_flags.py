@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 from absl import flags
@@ -12,6 +13,7 @@ from ben_tf import config as config_lib
 from ben_tf import errors
 from ben_tf import path_flags
 
+_EXPERIMENT = "experiment"
 EXPERIMENTS = pathlib.Path(__file__).parents[1] / "experiments"
 
 
@@ -66,6 +68,45 @@ def from_flags(
     return config_lib.Config(**values)
 
 
+def experiments() -> list[str]:
+    """Names of the experiments that come with the package."""
+    return sorted(found.stem for found in EXPERIMENTS.glob("*.flags"))
+
+
+def define_experiment() -> None:
+    """Defines --experiment, which `with_experiment` acts on."""
+    flags.DEFINE_enum(
+        _EXPERIMENT,
+        None,
+        experiments(),
+        "Begin with the flags of an experiment of the paper, of v2.0 or of an "
+        "ablation; flags beside it count more.",
+    )
+
+
+def with_experiment(arguments: Sequence[str]) -> list[str]:
+    """Puts the flags of --experiment in front of those beside it.
+
+    Args:
+      arguments: As `sys.argv`.
+
+    Returns:
+      The same with a flagfile, if they name an experiment that there is.
+    """
+    program, *given = arguments
+    for number, word in enumerate(given):
+        name, has_value, value = word.lstrip("-").partition("=")
+        if word.startswith("-") and name == _EXPERIMENT:
+            value = value if has_value else "".join(given[number + 1 :][:1])
+            if value in experiments():
+                return [program, _flagfile_of(value), *given]
+    return list(arguments)
+
+
+def _flagfile_of(experiment: str) -> str:
+    return f"--flagfile={EXPERIMENTS / experiment}.flags"
+
+
 def from_experiment(name: str, **changes: Any) -> config_lib.Config:
     """The configuration that a flagfile of `ben_tf/experiments` describes.
 
@@ -76,15 +117,14 @@ def from_experiment(name: str, **changes: Any) -> config_lib.Config:
     Raises:
       UserError: No experiment has this name, or a value is not allowed.
     """
-    path = EXPERIMENTS / f"{name}.flags"
-    if not path.is_file():
-        names = sorted(found.stem for found in EXPERIMENTS.glob("*.flags"))
+    if name not in experiments():
         raise errors.UserError(
-            f"Unknown experiment {name!r}. Expected one of {', '.join(names)}."
+            f"Unknown experiment {name!r}. Expected one of "
+            f"{', '.join(experiments())}."
         )
     flag_values = flags.FlagValues()
     define_flags(flag_values)
     # absl gives this one to the flags of the command line alone.
     flags.DEFINE_string("flagfile", "", "", flag_values=flag_values)
-    flag_values([name, f"--flagfile={path}"])
+    flag_values([name, _flagfile_of(name)])
     return dataclasses.replace(from_flags(flag_values), **changes)

@@ -7,8 +7,10 @@ import subprocess
 import sys
 
 import pytest
+from absl import flags
 
 from ben_tf import config as config_lib
+from ben_tf.config import config_flags
 from tests import in_process
 
 
@@ -75,3 +77,34 @@ def test_the_console_shows_only_our_words(tiny_config, tmp_path):
     ]
     assert all(line.startswith("epoch 1/1") for line in bars), bars
     assert len(process.stdout.splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["--epochs=3", "--experiment=table2_vgg16"],
+        ["--experiment", "table2_vgg16", "--epochs=3"],
+    ],
+)
+def test_flags_beside_an_experiment_count_more(given):
+    arguments = config_flags.with_experiment(["train", *given])
+    values = flags.FlagValues()
+    config_flags.define_flags(values)
+    flags.DEFINE_string("experiment", None, "", flag_values=values)
+    flags.DEFINE_string("flagfile", "", "", flag_values=values)
+    values(arguments)
+    expected = config_flags.from_experiment("table2_vgg16", epochs=3)
+    assert config_flags.from_flags(values) == expected
+    assert expected.model == "vgg16"
+
+
+@pytest.mark.parametrize("given", [[], ["--experiment=x"], ["--experiment"]])
+def test_arguments_without_a_known_experiment_stay(given):
+    assert config_flags.with_experiment(["train", *given]) == ["train", *given]
+
+
+def test_an_unknown_experiment_is_refused_with_the_names_of_all():
+    finished = in_process.run("ben_tf.train", "--experiment=table3")
+    assert finished.returncode == 1
+    assert "table2_resnet50" in finished.stderr + finished.stdout
+    assert "Traceback" not in finished.stderr
