@@ -74,8 +74,9 @@ def _describe(flag: flags.Flag, width: int) -> Iterator[str]:
     name = f"  --{flag.name}={_placeholder(flag)}"
     if flag.boolean:
         name = f"  --[no]{flag.name}" if flag.default else f"  --{flag.name}"
-    text = str(flag.help)
     choices = _choices(flag)
+    # absl puts the choices first.
+    text = str(flag.help).removeprefix(f"<{choices}>: ")
     if choices not in name:
         text += f" One of: {choices.replace('|', ', ')}."
     # What is not given has no value worth showing.

@@ -16,6 +16,7 @@ def test_help_ends_well_and_names_no_module(flag):
     assert "required:\n  --archive_dir=PATH" in required
     assert "--data_dir=PATH" in required
     assert "  --version=v1|v2\n" in others
+    assert "<v1|v2>" not in others
     assert "  --overwrite\n" in others
     assert "  --num_workers=N\n" in others
     assert "--flagfile=FILE" in others
