@@ -1,6 +1,6 @@
 """Scores a trained model on a split, next to published figures.
 
-    python -m ben_tf.evaluate --workdir=... --data_dir=... --split=test
+    python -m ben_tf.evaluate --workdir=runs/resnet50 --split=test
 
 Writes WORKDIR/metrics/<split>.json (all metrics, intervals, groups) and
 WORKDIR/predictions/<split>.npz (labels and probabilities of every patch).
@@ -25,8 +25,8 @@ def command() -> Callable[[], None]:
     data_dir = path_flags.define_path(
         "data_dir",
         None,
-        "Folder with the TFRecords that tfrecords_builder.build wrote.",
-        required=True,
+        "Folder with the TFRecords that tfrecords_builder.build wrote. By "
+        "default the one that the run was trained on.",
     )
     split = flags.DEFINE_string(
         "split",

@@ -29,7 +29,7 @@ _TUNING_SPLIT = "validation"
 def evaluate(
     *,
     workdir: str | os.PathLike,
-    data_dir: str | os.PathLike,
+    data_dir: str | os.PathLike | None = None,
     split: str = "test",
     batch_size: int = 256,
     thresholds: str = "paper",
@@ -39,7 +39,8 @@ def evaluate(
 
     Args:
       workdir: Folder of the run, with its exported model.
-      data_dir: Folder with the dataset.
+      data_dir: Folder of the TFDS dataset; None: the one that the run was
+        trained on.
       split: TFDS split.
       batch_size: Patches at a time.
       thresholds: "paper" for `bigearthnet.THRESHOLD`; "tuned" adds scores with
@@ -59,7 +60,7 @@ def evaluate(
         )
     files.check_writable(run.metrics_file(split))
     files.check_writable(run.predictions_file(split))
-    builder = built_dataset.open_dataset(data_dir)
+    builder = built_dataset.open_dataset(data_dir or run.read_config().data_dir)
     model = saved_model.load(run.saved_model)
     seen = run.read_data()
     if not allow_leakage:

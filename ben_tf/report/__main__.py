@@ -1,6 +1,6 @@
 """One self-contained HTML page about a run, or about several side by side.
 
-    python -m ben_tf.report --workdir=... --data_dir=...
+    python -m ben_tf.report --workdir=runs/resnet50
     python -m ben_tf.report --runs=runs/s1,runs/s2,runs/mm
 
 Run python -m ben_tf.evaluate first: the page shows what it wrote.
@@ -25,7 +25,8 @@ def command() -> Callable[[], None]:
     data_dir = path_flags.define_path(
         "data_dir",
         None,
-        "Folder with the TFRecords, for the pictures of patches.",
+        "Folder with the TFRecords, for the pictures of patches. By default "
+        "the one that the run was trained on.",
     )
     split = flags.DEFINE_string(
         "split", "test", "Which evaluated split to show."
@@ -56,7 +57,7 @@ def command() -> Callable[[], None]:
             path = reports.write_comparison(
                 runs=runs.value, split=split.value, output=output.value
             )
-        elif workdir.value and data_dir.value:
+        elif workdir.value:
             path = reports.write_report(
                 workdir=workdir.value,
                 data_dir=data_dir.value,
@@ -66,8 +67,8 @@ def command() -> Callable[[], None]:
             )
         else:
             raise errors.UserError(
-                "Nothing to report on. Expected --workdir and --data_dir for "
-                "one run, or --runs to compare several."
+                "Nothing to report on. Expected --workdir for one run, or "
+                "--runs to compare several."
             )
         print(f"The report is {path}")
 

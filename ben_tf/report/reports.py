@@ -27,7 +27,7 @@ from ben_tf.report import tables
 def write_report(
     *,
     workdir: str | os.PathLike,
-    data_dir: str | os.PathLike,
+    data_dir: str | os.PathLike | None = None,
     split: str = "test",
     index: str | None = None,
     output: str | None = None,
@@ -37,7 +37,8 @@ def write_report(
 
     Args:
       workdir: Folder of the run, with what `evaluation.evaluate` wrote.
-      data_dir: Folder with the dataset.
+      data_dir: Folder with the dataset; None: the one that the run was trained
+        on.
       split: Evaluated split.
       index: Folder of a retrieval index, or None for WORKDIR/index if there.
       output: File to write, or None for WORKDIR/report.html.
@@ -107,7 +108,7 @@ def write_report(
         groups=groups,
         nearest=nearest,
         draw=shown_patches.read_pictures(
-            data_dir,
+            data_dir or run.read_config().data_dir,
             evaluation,
             itertools.chain(nearest, *groups.values()),
         ),

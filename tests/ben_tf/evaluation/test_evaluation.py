@@ -128,11 +128,11 @@ def test_missing_things_are_named(tmp_path, workdir, data_dir):
 
 
 def test_command_prints_the_tables_and_only_them(workdir, data_dir):
+    # The dataset is that of the training.
+    config = workdir_lib.Workdir(workdir).read_config()
+    assert config.data_dir == str(data_dir)
     process = in_process.run(
-        "ben_tf.evaluate",
-        f"--workdir={workdir}",
-        f"--data_dir={data_dir}",
-        "--split=validation",
+        "ben_tf.evaluate", f"--workdir={workdir}", "--split=validation"
     )
     assert process.returncode == 0, process.stderr
     lines = process.stdout.splitlines()
