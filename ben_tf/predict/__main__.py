@@ -97,6 +97,8 @@ def command() -> Callable[[], None]:
                 "`s2_offset` and `s1_bands` are of whole scenes. Expected "
                 "`s2_scene` or `s1_scene` with them."
             )
+        from ben_tf.predict import origin
+
         # Before TensorFlow and the model, which take seconds to load.
         files.check_writable(output.value)
         if is_scene:
@@ -116,12 +118,12 @@ def command() -> Callable[[], None]:
             )
             print(
                 f"The map is {predicted.path}; {predicted.nodata_share:.1%} of "
-                "it holds no data"
+                f"it holds no data\n{origin.line(predicted.tags)}"
             )
             return
         from ben_tf.predict import patches
 
-        num_patches, faults = patches.predict(
+        num_patches, faults, tags = patches.predict(
             saved_model=saved_model.value,
             output=output.value,
             input_paths=inputs.value,
@@ -136,7 +138,7 @@ def command() -> Callable[[], None]:
             print(f"left out: {fault}", file=sys.stderr)
         print(
             f"Predicted {num_patches:,} patches, left out {len(faults):,}; "
-            f"the labels are in {output.value}"
+            f"the labels are in {output.value}\n{origin.line(tags)}"
         )
 
     return main

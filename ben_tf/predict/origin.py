@@ -1,13 +1,23 @@
 """What every output says of where its numbers come from."""
 
 import datetime
+from collections.abc import Mapping
 
 import ben_tf
 from ben_tf import saved_model
 
+# Digits of a fingerprint that tell models apart.
+_SHOWN = 12
 
-def of(model: saved_model.Description) -> dict[str, str]:
+
+def of(
+    model: saved_model.Description, *, of_synthetic: bool = False
+) -> dict[str, str]:
     """Which model predicted, when, and whether that says anything.
+
+    Args:
+      model: The model.
+      of_synthetic: Whether what it looks at is synthetic.
 
     Returns:
       Names and texts, for the tags of a GeoTIFF, the metadata of a Parquet file
@@ -18,8 +28,22 @@ def of(model: saved_model.Description) -> dict[str, str]:
         "model": model.model,
         "fingerprint": model.fingerprint,
         "trained_on": ", ".join(model.trained_on) or "unknown",
-        "trained_on_synthetic": str(model.trained_on_synthetic).lower(),
+        "synthetic": str(of_synthetic or model.trained_on_synthetic).lower(),
         "date": now.isoformat(timespec="seconds"),
         "software": f"ben_tf {ben_tf.__version__}",
         "units": "probability, from 0 to 1",
     }
+
+
+def line(tags: Mapping[str, str]) -> str:
+    """The same for the console, in a sentence or two."""
+    text = (
+        f"By {tags['model']} ({tags['fingerprint'][:_SHOWN]}), trained on "
+        f"{tags['trained_on']}."
+    )
+    if tags["synthetic"] == "true":
+        text += (
+            " Synthetic patches, or a model of such: these predictions say "
+            "nothing about the Earth."
+        )
+    return text

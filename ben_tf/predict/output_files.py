@@ -60,7 +60,7 @@ def open_writer(
     Args:
       path: The file.
       class_names: Classes of the model.
-      tags: What Parquet and GeoJSON say of themselves.
+      tags: What the file says of itself; in .csv the last columns.
 
     Raises:
       UserError: Another suffix.
@@ -97,10 +97,12 @@ def _joined(labels: Sequence[str] | None) -> str | None:
 def _write_csv(
     path: pathlib.Path, class_names: Sequence[str], tags: Mapping[str, str]
 ) -> Iterator[Write]:
-    del tags  # There is no place for them.
+    own = [files.csv_cell(value) for value in tags.values()]
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["patch_name", "labels", "true_labels", *class_names])
+        writer.writerow(
+            ["patch_name", "labels", "true_labels", *class_names, *tags]
+        )
 
         def write(patches: Patches, probabilities: np.ndarray) -> None:
             labels = predicted_labels(probabilities, class_names)
@@ -117,6 +119,7 @@ def _write_csv(
                         _joined(present),
                         _joined(true),
                         *(f"{value:.6g}" for value in row),
+                        *own,
                     ]
                 )
 

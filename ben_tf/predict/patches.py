@@ -5,9 +5,11 @@ A broken patch is reported and left out; the others are predicted.
 
 import itertools
 import os
+import pathlib
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -16,6 +18,7 @@ import tqdm
 from ben_tf import errors
 from ben_tf import files
 from ben_tf import saved_model as saved_models
+from ben_tf.archive import layout
 from ben_tf.archive import patch_files
 from ben_tf.data import built_dataset
 from ben_tf.data import input_pipeline
@@ -26,6 +29,20 @@ from ben_tf.predict import output_files
 _Batch = tuple[Mapping[str, np.ndarray | tf.Tensor], output_files.Patches]
 
 
+class Predicted(NamedTuple):
+    """What was predicted.
+
+    Attributes:
+      num_patches: Number of patches.
+      faults: What is wrong with each of the others.
+      tags: From `origin.of`.
+    """
+
+    num_patches: int
+    faults: list[str]
+    tags: dict[str, str]
+
+
 def predict(
     *,
     saved_model: str | os.PathLike,
@@ -34,7 +51,7 @@ def predict(
     data_dir: str | os.PathLike | None = None,
     split: str = "test",
     batch_size: int = 128,
-) -> tuple[int, list[str]]:
+) -> Predicted:
     """Predicts patches and writes a table or a map of footprints.
 
     Args:
@@ -47,7 +64,7 @@ def predict(
       batch_size: Patches predicted at once.
 
     Returns:
-      Number of predicted patches, and what is wrong with each of the others.
+      What was predicted.
 
     Raises:
       UserError: No model or input there, an unknown kind of output, or every
@@ -60,12 +77,11 @@ def predict(
         )
     files.check_writable(output)
     model = saved_models.load(saved_model)
+    tags = origin.of(model, of_synthetic=_is_synthetic(input_paths, data_dir))
     faults: list[str] = []
     num_patches = 0
     with (
-        output_files.open_writer(
-            output, model.class_names, origin.of(model)
-        ) as write,
+        output_files.open_writer(output, model.class_names, tags) as write,
         files.scratch_folder() as scratch_dir,
     ):
         if data_dir is None:
@@ -89,7 +105,21 @@ def predict(
                 f"None of the {len(faults)} patches could be read. The first: "
                 f"{faults[0]}"
             )
-    return num_patches, faults
+    return Predicted(num_patches, faults, tags)
+
+
+def _is_synthetic(
+    input_paths: Sequence[str], data_dir: str | os.PathLike | None
+) -> bool:
+    """Whether the dataset, or an archive around the patches, says so."""
+    if data_dir is not None:
+        return built_dataset.is_synthetic(built_dataset.open_dataset(data_dir))
+    return any(
+        layout.is_synthetic(folder)
+        for path in map(pathlib.Path, input_paths)
+        # A patch lies at most three folders deep in an archive.
+        for folder in (path, *path.resolve().parents[:3])
+    )
 
 
 def _batches(

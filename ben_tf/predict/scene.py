@@ -68,10 +68,12 @@ class Predicted:
     Attributes:
       path: The file.
       nodata_share: The part of its cells without a prediction, from 0 to 1.
+      tags: From `origin.of`.
     """
 
     path: pathlib.Path
     nodata_share: float
+    tags: Mapping[str, str]
 
 
 def predict_scene(
@@ -153,8 +155,9 @@ def predict_scene(
             height=blending.num_cells(num_rows, **cells),
             width=blending.num_cells(num_columns, **cells),
         )
+        tags = origin.of(model)
         write = stack.enter_context(
-            open_writer(output, grid, model.class_names, origin.of(model))
+            open_writer(output, grid, model.class_names, tags)
         )
         windows = _predict_rows(
             model, layers, num_rows, num_columns, stride_m, batch_size
@@ -174,7 +177,9 @@ def predict_scene(
                 f"pixel of {' or '.join(layers)}. Expected scenes that overlap "
                 "and hold data. No map was written."
             )
-    return Predicted(output, 1 - num_predicted / (grid.height * grid.width))
+    return Predicted(
+        output, 1 - num_predicted / (grid.height * grid.width), tags
+    )
 
 
 def _predict_rows(

@@ -85,14 +85,17 @@ def _assert_equal(rows, expected, *, names):
 def test_archive_becomes_csv(
     sample_archive_dir, workdir, expected, true_labels, tmp_path
 ):
-    num, faults = patches.predict(
+    num, faults, tags = patches.predict(
         saved_model=workdir / "saved_model",
         input_paths=[str(sample_archive_dir)],
         output=tmp_path / "labels.csv",
         batch_size=20,
     )
     assert (num, faults) == (48, [])
+    assert tags["synthetic"] == "true"
     rows = _read_csv(tmp_path / "labels.csv")
+    for row in rows:
+        assert {name: row[name] for name in tags} == tags
     _assert_equal(rows, expected, names=expected)
     for row in rows:
         probable = np.flatnonzero(expected[row["patch_name"]] >= 0.5)
@@ -152,7 +155,7 @@ def test_split_becomes_geoparquet(
     assert metadata[b"fingerprint"].decode() == (
         saved_model.load(workdir / "saved_model").fingerprint
     )
-    assert metadata[b"trained_on_synthetic"] == b"true"
+    assert metadata[b"synthetic"] == b"true"
 
 
 def test_a_nomenclature_that_a_dataset_lacks_has_no_truth(
@@ -218,7 +221,7 @@ def test_pair_of_folders_becomes_geojson(
         output=path,
     )
     content = json.loads(path.read_text())
-    assert content["trained_on_synthetic"] == "true"
+    assert content["synthetic"] == "true"
     (feature,) = content["features"]
     properties = feature["properties"]
     assert properties["patch_name"] == name
@@ -251,7 +254,7 @@ def test_broken_patches_are_reported_and_the_others_kept(
     shutil.rmtree(s2[2])
     with rasterio.open(s2[3] / f"{names[3]}_B03.tif", "r+") as dataset:
         dataset.transform = rasterio.transform.from_origin(0, 0, 10, 10)
-    num, faults = patches.predict(
+    num, faults, _ = patches.predict(
         saved_model=workdir / "saved_model",
         input_paths=[str(archive)],
         output=tmp_path / "labels.csv",
@@ -360,6 +363,7 @@ def test_writers_survive_any_name(tmp_path):
             "true_labels": f"{hostile}; c",
             "A, b": "0.75",
             hostile: "0.25",
+            "model": "x",
         }
     ]
     features = json.loads((tmp_path / "labels.geojson").read_text())["features"]

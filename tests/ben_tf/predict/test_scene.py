@@ -303,7 +303,7 @@ def test_a_map_says_which_model_made_it(tmp_path):
             tags = dataset.tags()
         assert tags["model"] == "band_means"
         assert tags["fingerprint"] == "f" * 64
-        assert tags["trained_on_synthetic"] == "true"
+        assert tags["synthetic"] == "true"
         assert tags["software"] == f"ben_tf {ben_tf.__version__}"
         assert tags["units"] == "probability, from 0 to 1"
         date = datetime.datetime.fromisoformat(tags["date"])
