@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import sys
+from collections.abc import Sequence
 
 import tensorflow as tf
 
@@ -16,6 +17,7 @@ from ben_tf.training import checkpoints as checkpoints_lib
 from ben_tf.training import devices
 from ben_tf.training import interruption
 from ben_tf.training import runs
+from ben_tf.training import tensorboard
 from ben_tf.training import weight_averaging
 
 
@@ -43,8 +45,15 @@ def fit(
     run: runs.Run,
     checkpoints: checkpoints_lib.Checkpoints,
     workdir: workdir_lib.Workdir,
+    more_callbacks: Sequence[tf.keras.callbacks.Callback] = (),
 ) -> None:
     """Trains until the last epoch, or until patience is spent.
+
+    Args:
+      run: What to train.
+      checkpoints: From `make_checkpoints`.
+      workdir: The run's folder.
+      more_callbacks: Called beside those of this package, by the chief.
 
     Raises:
       UserError: The loss, a weight, a statistic or a slot is NaN or infinite,
@@ -59,14 +68,28 @@ def fit(
     if step:
         # Keras cannot begin in the middle of an epoch, so that its rest gets a
         # `fit` of its own.
-        _fit(run, checkpoints, workdir, range(epoch, epoch + 1), step)
+        _fit(
+            run,
+            checkpoints,
+            workdir,
+            more_callbacks,
+            range(epoch, epoch + 1),
+            step,
+        )
         # The chief may still be writing what all restore.
         run.devices.wait_for_all()
         # At its end Keras may have put averages in place of the weights.
         checkpoints.restore_last(workdir)
         epoch += 1
     if epoch < run.config.epochs and not checkpoints.is_patience_spent:
-        _fit(run, checkpoints, workdir, range(epoch, run.config.epochs), 0)
+        _fit(
+            run,
+            checkpoints,
+            workdir,
+            more_callbacks,
+            range(epoch, run.config.epochs),
+            0,
+        )
     if checkpoints.is_patience_spent:
         print(
             f"Stopped early: {workdir_lib.MONITOR} has not risen for "
@@ -92,6 +115,7 @@ def _fit(
     run: runs.Run,
     checkpoints: checkpoints_lib.Checkpoints,
     workdir: workdir_lib.Workdir,
+    more_callbacks: Sequence[tf.keras.callbacks.Callback],
     epochs: range,
     first_step: int,
 ) -> None:
@@ -101,7 +125,13 @@ def _fit(
     )
     results = [
         callbacks.History(workdir, num_epochs_done=epochs.start),
-        tf.keras.callbacks.TensorBoard(workdir.logs, write_graph=False),
+        tensorboard.TensorBoard(
+            workdir,
+            run.config,
+            steps_per_epoch=run.steps_per_epoch,
+            first_step=first_step,
+        ),
+        *more_callbacks,
     ]
     progress = callbacks.Progress(run, first_step=first_step)
     try:

