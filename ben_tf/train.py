@@ -66,7 +66,6 @@ def command() -> Callable[[], None]:
 
 
 if __name__ == "__main__":
-    sys.argv = config_flags.with_experiment(sys.argv)
     command_line.run(
         command, uses_tensorflow=True, rare=config_flags.rare_names()
     )

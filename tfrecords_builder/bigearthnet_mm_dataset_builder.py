@@ -243,11 +243,7 @@ class Builder(tfds_internals.SplitWriter):
         dl_manager: tfds.download.DownloadManager,
         download_config: tfds.download.DownloadConfig,
     ) -> list[tfds.core.SplitInfo]:
-        # Only the disks of this machine.
-        here = pathlib.Path(self.data_path)
-        kept = (
-            None if "://" in str(self.data_path) else unfinished.kept_dir(here)
-        )
+        kept = self._kept_dir
         try:
             splits = conversion.convert(
                 *self._open_archive(dl_manager),
@@ -267,7 +263,9 @@ class Builder(tfds_internals.SplitWriter):
         except BaseException:
             # TFDS removes all that is left.
             if kept:
-                number, num_bytes = unfinished.keep_finished(here, kept)
+                number, num_bytes = unfinished.keep_finished(
+                    pathlib.Path(self.data_path), kept
+                )
                 print(
                     f"{number:,} finished shards ({num_bytes / 1e9:.1f} GB) "
                     f"wait in {kept} for the next build. Remove that folder if "
@@ -311,9 +309,10 @@ class Builder(tfds_internals.SplitWriter):
             (self.data_path / name).write_bytes(
                 (archive_dir / name).read_bytes()
             )
-        if "://" not in str(self.data_path) and not self._part.description:
+        # How much a part takes nobody knows before.
+        if self._kept_dir and not self._part.description:
             for what_was_done in unfinished.make_room(
-                unfinished.kept_dir(pathlib.Path(self.data_path)),
+                self._kept_dir,
                 open_archive.scratch_bytes(archive_dir, self.version_name),
             ):
                 print(what_was_done, file=sys.stderr)
@@ -327,6 +326,13 @@ class Builder(tfds_internals.SplitWriter):
         )
         self.info.metadata["has_maps"] = _mark(layout.MAPS in archive.sources)
         return archive, official
+
+    @property
+    def _kept_dir(self) -> pathlib.Path | None:
+        """Where finished shards wait; only on the disks of this machine."""
+        if "://" in str(self.data_path):
+            return None
+        return unfinished.kept_dir(pathlib.Path(self.data_path))
 
     @property
     def _scratch_dir(self) -> epath.Path:

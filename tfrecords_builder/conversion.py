@@ -103,12 +103,14 @@ def convert(
         }
     num_pairs = sum(map(len, pairs_of_split.values()))
     record_bytes = record.approximate_bytes(archive.version)
-    tasks = [
-        task._replace(file_format=file_format)
-        for task in _plan_shards(
-            pairs_of_split, templates, num_shards, record_bytes, skip_damaged
-        )
-    ]
+    tasks = _plan_shards(
+        pairs_of_split,
+        templates,
+        num_shards,
+        record_bytes,
+        skip_damaged=skip_damaged,
+        file_format=file_format,
+    )
     num_bytes = num_pairs * record_bytes
     if kept_dir:
         tasks, kept_bytes = kept_shards.assign(tasks, kept_dir)
@@ -193,7 +195,9 @@ def _plan_shards(
     templates: Templates,
     num_shards: Callable[[int, int], int],
     record_bytes: int,
+    *,
     skip_damaged: bool,
+    file_format: str,
 ) -> list[shards.ShardTask]:
     tasks = []
     for split, pairs in pairs_of_split.items():
@@ -210,6 +214,7 @@ def _plan_shards(
                 ),
                 pairs=pairs[first:end],
                 skip_damaged=skip_damaged,
+                file_format=file_format,
             )
             for index, (first, end) in enumerate(ranges)
         ]

@@ -56,8 +56,11 @@ def write_shard(
     task: shards.ShardTask, archive: patch_sources.Archive
 ) -> shards.ShardResult:
     """As `shards.write_shard`, but takes a kept shard over if there is one."""
-    if task.kept and (kept := _take_over(task, archive)):
-        return kept
+    if task.kept:
+        if kept := _take_over(task, archive):
+            return kept
+        # The new one takes its room.
+        _remove(pathlib.Path(task.kept))
     if "://" in task.path or task.file_format != shards.TFRECORD:
         return shards.write_shard(task, archive)
     watched = _Watch(archive)
@@ -106,7 +109,9 @@ def assign(
             note = _note_of(shard).read_bytes()
             contents = msgspec.json.decode(note, type=_Contents).contents
         except msgspec.MsgspecError:
-            continue  # The process was killed while it wrote this.
+            # The process was killed while it wrote this.
+            _remove(shard)
+            continue
         kept[contents] = shard
     assigned = []
     num_bytes = 0
@@ -118,9 +123,13 @@ def assign(
             num_bytes += shard.stat().st_size
         assigned.append(task)
     for shard in kept.values():
-        shard.unlink()
-        _note_of(shard).unlink()
+        _remove(shard)
     return assigned, num_bytes
+
+
+def _remove(shard: pathlib.Path) -> None:
+    shard.unlink()
+    _note_of(shard).unlink()
 
 
 def _take_over(
@@ -135,6 +144,8 @@ def _take_over(
         return None
     if finished.result.skipped and not task.skip_damaged:
         return None
+    if not finished.result.metadata:
+        return None  # Then there is no file; somebody else made this one.
     if not (
         _has_same_sources(task, archive, finished)
         and _is_intact(task, archive, finished.result)

@@ -76,9 +76,7 @@ def open_part(
         listing = open_archive.open_archive(
             archive_dir,
             version=version,
-            selection=tar_index.Selection(
-                skip, layout.metadata_endings(version)
-            ),
+            selection=tar_index.Selection(skip, layout.METADATA_ENDINGS),
             scratch_dir=names_dir,
         )
         pairs_of_split, not_whole = conversion.plan_splits(

@@ -164,20 +164,12 @@ LAYOUTS = types.MappingProxyType({x.version: x for x in (V1, V2)})
 _MOST_LOOKED_AT = 200
 # How other programs end the names of GeoTIFFs, in lower case.
 _TIFF = ("tif", "tiff")
+# What the names of files end in that say what a patch shows; v2.0 has none.
+METADATA_ENDINGS = frozenset({_JSON_ENDING})
 # What systems put next to folders.
 _HIDDEN = (".", "__MACOSX")
 # An archive that holds this file holds generated pixels.
 SYNTHETIC_MARKER = "SYNTHETIC.txt"
-
-
-def metadata_endings(version: str) -> frozenset[str]:
-    """What the names of files end in that say what a patch shows."""
-    return frozenset(
-        ending
-        for sensor in LAYOUTS[version].sensors.values()
-        for ending in sensor.endings
-        if ending == _JSON_ENDING
-    )
 
 
 def band_name(patch_name: str, band: str) -> str:

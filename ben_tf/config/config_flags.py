@@ -2,7 +2,6 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Sequence
 from typing import Any
 
 from absl import flags
@@ -57,14 +56,23 @@ def from_flags(
 ) -> config_lib.Config:
     """The configuration that the parsed flags describe.
 
+    Those that were not given have the values of --experiment, if that is among
+    the flags and was given.
+
     Raises:
       UserError: A value is not allowed, or a file that it names is damaged.
     """
-    values: dict[str, Any] = {
-        field.name: flag_values[field.name].value
-        for field in dataclasses.fields(config_lib.Config)
-    }
-    values["statistics"] = band_statistics.find(values["statistics"])
+    name = _EXPERIMENT in flag_values and flag_values[_EXPERIMENT].value
+    base = from_experiment(name) if name else None
+    values: dict[str, Any] = {}
+    for field in dataclasses.fields(config_lib.Config):
+        flag = flag_values[field.name]
+        if base is not None and not flag.present:
+            values[field.name] = getattr(base, field.name)
+        elif field.type is bigearthnet.Statistics:
+            values[field.name] = band_statistics.find(str(flag.value))
+        else:
+            values[field.name] = flag.value
     return config_lib.Config(**values)
 
 
@@ -74,7 +82,7 @@ def experiments() -> list[str]:
 
 
 def define_experiment() -> None:
-    """Defines --experiment, which `with_experiment` acts on."""
+    """Defines --experiment, for `from_flags`."""
     flags.DEFINE_enum(
         _EXPERIMENT,
         None,
@@ -82,29 +90,6 @@ def define_experiment() -> None:
         "Begin with the flags of an experiment of the paper, of v2.0 or of an "
         "ablation; flags beside it count more.",
     )
-
-
-def with_experiment(arguments: Sequence[str]) -> list[str]:
-    """Puts the flags of --experiment in front of those beside it.
-
-    Args:
-      arguments: As `sys.argv`.
-
-    Returns:
-      The same with a flagfile, if they name an experiment that there is.
-    """
-    program, *given = arguments
-    for number, word in enumerate(given):
-        name, has_value, value = word.lstrip("-").partition("=")
-        if word.startswith("-") and name == _EXPERIMENT:
-            value = value if has_value else "".join(given[number + 1 :][:1])
-            if value in experiments():
-                return [program, _flagfile_of(value), *given]
-    return list(arguments)
-
-
-def _flagfile_of(experiment: str) -> str:
-    return f"--flagfile={EXPERIMENTS / experiment}.flags"
 
 
 def from_experiment(name: str, **changes: Any) -> config_lib.Config:
@@ -126,5 +111,5 @@ def from_experiment(name: str, **changes: Any) -> config_lib.Config:
     define_flags(flag_values)
     # absl gives this one to the flags of the command line alone.
     flags.DEFINE_string("flagfile", "", "", flag_values=flag_values)
-    flag_values([name, _flagfile_of(name)])
+    flag_values([name, f"--flagfile={EXPERIMENTS / name}.flags"])
     return dataclasses.replace(from_flags(flag_values), **changes)

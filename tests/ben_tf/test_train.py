@@ -9,6 +9,7 @@ import sys
 import pytest
 from absl import flags
 
+from ben_tf import bigearthnet
 from ben_tf import config as config_lib
 from ben_tf.config import config_flags
 from tests import in_process
@@ -84,23 +85,35 @@ def test_the_console_shows_only_our_words(tiny_config, tmp_path):
     [
         ["--epochs=3", "--experiment=table2_vgg16"],
         ["--experiment", "table2_vgg16", "--epochs=3"],
+        [
+            "--experiment=table2_vgg19",
+            "--experiment=table2_vgg16",
+            "--epochs=3",
+        ],
+        ["--flagfile={file}", "--epochs=3"],
     ],
 )
-def test_flags_beside_an_experiment_count_more(given):
-    arguments = config_flags.with_experiment(["train", *given])
+def test_flags_beside_an_experiment_count_more(given, tmp_path):
+    file = tmp_path / "x.flags"
+    file.write_text("--experiment=table2_vgg16\n--epochs=9\n")
     values = flags.FlagValues()
     config_flags.define_flags(values)
     flags.DEFINE_string("experiment", None, "", flag_values=values)
     flags.DEFINE_string("flagfile", "", "", flag_values=values)
-    values(arguments)
+    values(["train", *(word.format(file=file) for word in given)])
     expected = config_flags.from_experiment("table2_vgg16", epochs=3)
     assert config_flags.from_flags(values) == expected
     assert expected.model == "vgg16"
 
 
-@pytest.mark.parametrize("given", [[], ["--experiment=x"], ["--experiment"]])
-def test_arguments_without_a_known_experiment_stay(given):
-    assert config_flags.with_experiment(["train", *given]) == ["train", *given]
+def test_an_experiment_brings_its_statistics():
+    values = flags.FlagValues()
+    config_flags.define_flags(values)
+    flags.DEFINE_string("experiment", "v2_resnet50", "", flag_values=values)
+    values(["train"])
+    found = config_flags.from_flags(values)
+    assert found == config_flags.from_experiment("v2_resnet50")
+    assert found.statistics == bigearthnet.STATISTICS["v2"]
 
 
 def test_an_unknown_experiment_is_refused_with_the_names_of_all():

@@ -13,6 +13,7 @@ from ben_tf.archive import geotiff
 from ben_tf.archive import parts
 from tfrecords_builder import dataset
 from tfrecords_builder import kept_shards
+from tfrecords_builder import shards as shards_lib
 
 V1_FOLDERS = {"S1": "BigEarthNet-S1-v1.0", "S2": "BigEarthNet-v1.0"}
 
@@ -169,6 +170,13 @@ def tear_note(archive_dir, data_dir, name):
         note.write_bytes(note.read_bytes()[:-100])
 
 
+def empty_note(archive_dir, data_dir, name):
+    for note in data_dir.rglob("*.finished.json"):
+        content = json.loads(note.read_text())
+        content["result"][1] = []
+        note.write_text(json.dumps(content))
+
+
 def rewrite_first_record(archive_dir, data_dir, name):
     """As another version of this program would have written it."""
     import tensorflow as tf
@@ -189,6 +197,7 @@ def rewrite_first_record(archive_dir, data_dir, name):
         cut_shard,
         remove_record,
         tear_note,
+        empty_note,
         rewrite_first_record,
     ],
 )
@@ -203,7 +212,17 @@ def test_what_changed_is_written_anew(
     pairs = [pair.s2_name for pair in real_pairs if pair.split == split]
     change(archive_dir, data_dir, sorted(pairs)[-1])
     capsys.readouterr()
+    left = []
+    write_shard = shards_lib.write_shard
+
+    def note_what_is_kept(task, archive):
+        left.append(kept(data_dir))
+        return write_shard(task, archive)
+
+    monkeypatch.setattr(shards_lib, "write_shard", note_what_is_kept)
     build(archive_dir, data_dir)
+    # It does not take disk beside the new one.
+    assert left[0] == []
     assert "were finished" not in capsys.readouterr().err
     build(archive_dir, tmp_path / "whole")
     assert shards(data_dir) == shards(tmp_path / "whole")
