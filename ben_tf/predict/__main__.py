@@ -97,10 +97,10 @@ def command() -> Callable[[], None]:
                 "`s2_offset` and `s1_bands` are of whole scenes. Expected "
                 "`s2_scene` or `s1_scene` with them."
             )
-        from ben_tf.predict import origin
-
         # Before TensorFlow and the model, which take seconds to load.
         files.check_writable(output.value)
+        from ben_tf.predict import origin
+
         if is_scene:
             from ben_tf import saved_model as saved_models
             from ben_tf.predict import scene

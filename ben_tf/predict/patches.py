@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
+import tensorflow_datasets as tfds
 import tqdm
 
 from ben_tf import errors
@@ -77,14 +78,22 @@ def predict(
         )
     files.check_writable(output)
     model = saved_models.load(saved_model)
-    tags = origin.of(model, of_synthetic=_is_synthetic(input_paths, data_dir))
+    builder = None
+    if data_dir is not None:
+        builder = built_dataset.open_dataset(data_dir)
+    tags = origin.of(
+        model,
+        of_synthetic=built_dataset.is_synthetic(builder)
+        if builder
+        else _lie_in_synthetic_archive(input_paths),
+    )
     faults: list[str] = []
     num_patches = 0
     with (
         output_files.open_writer(output, model.class_names, tags) as write,
         files.scratch_folder() as scratch_dir,
     ):
-        if data_dir is None:
+        if builder is None:
             if len(input_paths) == 1 and patch_files.is_archive(input_paths[0]):
                 total, items = patch_files.from_archive(
                     input_paths[0], model.input_names, scratch_dir=scratch_dir
@@ -94,7 +103,7 @@ def predict(
                 total, items = 1, iter([item])
             batches = _batches(items, model, batch_size, faults)
         else:
-            total, batches = _from_dataset(data_dir, split, model, batch_size)
+            total, batches = _from_dataset(builder, split, model, batch_size)
         with tqdm.tqdm(total=total, unit="patch", desc="predict") as progress:
             for inputs, patches in batches:
                 write(patches, model.serve(inputs).numpy())
@@ -108,12 +117,8 @@ def predict(
     return Predicted(num_patches, faults, tags)
 
 
-def _is_synthetic(
-    input_paths: Sequence[str], data_dir: str | os.PathLike | None
-) -> bool:
-    """Whether the dataset, or an archive around the patches, says so."""
-    if data_dir is not None:
-        return built_dataset.is_synthetic(built_dataset.open_dataset(data_dir))
+def _lie_in_synthetic_archive(input_paths: Sequence[str]) -> bool:
+    """Whether an archive around the patches says that it is synthetic."""
     return any(
         layout.is_synthetic(folder)
         for path in map(pathlib.Path, input_paths)
@@ -156,13 +161,12 @@ def _batches(
 
 
 def _from_dataset(
-    data_dir: str | os.PathLike,
+    builder: tfds.core.DatasetBuilder,
     split: str,
     model: saved_models.ServedModel,
     batch_size: int,
 ) -> tuple[int, Iterator[_Batch]]:
     """Number of patches, and batches."""
-    builder = built_dataset.open_dataset(data_dir)
     total = built_dataset.num_examples(builder, split)
     nomenclatures = built_dataset.nomenclatures(builder)
     has_labels = len(model.class_names) in nomenclatures

@@ -16,6 +16,7 @@ from ben_tf.evaluation import comparison
 from ben_tf.evaluation import history
 from ben_tf.evaluation import predictions
 from ben_tf.evaluation import results
+from ben_tf.metrics import definitions
 from ben_tf.metrics import exact
 from ben_tf.pages import page
 from ben_tf.plots import pictures
@@ -65,7 +66,10 @@ def write_report(
         or predicted.fingerprint != evaluation.data.fingerprint
         # By other weights.
         or not np.isclose(
-            np.nanmean(sample_f2), evaluation.overall["sample_f2"] or 0.0
+            float(definitions.mean_of_defined(sample_f2.astype(np.float64))),
+            # As JSON has it where it is undefined.
+            np.array(evaluation.overall["sample_f2"], np.float64),
+            equal_nan=True,
         )
     ):
         raise errors.UserError(
@@ -190,7 +194,12 @@ def _check_same_weights(
       UserError: The run went on after them.
     """
     scored = evaluation.model.epoch
-    if learned is not None and scored and learned.best_epoch != scored:
+    # Where history.csv has lost rows, its best epoch may be another one.
+    if (
+        learned is not None
+        and scored in learned.epochs
+        and learned.best_epoch not in (0, scored)
+    ):
         raise errors.UserError(
             f"The run in {run} went on after it was scored: the scores are of "
             f"the weights of epoch {scored}, its best ones are of epoch "

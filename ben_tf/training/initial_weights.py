@@ -177,25 +177,28 @@ def _read_branch(
     )
 
 
-# What makes a network, and what its weights look at.
-_OF_A_NETWORK = (
-    "model",
-    "modality",
-    "fusion",
-    "num_classes",
-    "bands_60m",
-    "duplicate_vv",
-    "statistics",
-    "embedding_size",
-    "hash_bits",
-)
+def _what_makes_it(config: config_lib.Config) -> list[str]:
+    """Fields that make the network, and what its weights look at.
+
+    What is of another sensor, or of another fusion, does not matter.
+    """
+    names = ["model", "modality", "num_classes", "statistics"]
+    if config.modality != "S1":
+        names.append("bands_60m")
+    if config.modality != "S2":
+        names.append("duplicate_vv")
+    if config.modality == "MM":
+        names.append("fusion")
+    if config.fusion == "shared":
+        names += ["embedding_size", "hash_bits"]
+    return names
 
 
 def _copy_run(model: tf.keras.Model, config: config_lib.Config) -> None:
     """Takes all weights of another run's network."""
     start = _read_run(
         config.initial_workdir,
-        {name: getattr(config, name) for name in _OF_A_NETWORK},
+        {name: getattr(config, name) for name in _what_makes_it(config)},
         "of `initial_workdir` holds another network",
         "Train with the options of that run, or start from another one.",
     )

@@ -250,6 +250,22 @@ def test_a_run_that_went_on_is_not_shown_with_scores_of_before(
             write()
 
 
+@pytest.mark.parametrize("lost", ["the scored epoch", "the column"])
+def test_a_history_that_lost_something_refuses_nothing(
+    run, data_dir, tmp_path, lost
+):
+    later = tmp_path / "run"
+    shutil.copytree(run, later, ignore=_HEAVY)
+    workdir = workdir_lib.Workdir(later)
+    (first,) = workdir.read_history()
+    if lost == "the column":
+        del first[workdir_lib.MONITOR]
+        workdir.write_history([first])
+    else:
+        workdir.write_history([first | {"epoch": "2"}])
+    assert reports.write_report(workdir=later, data_dir=data_dir).is_file()
+
+
 def test_predictions_of_other_weights_are_refused(run, data_dir, tmp_path):
     mixed = tmp_path / "run"
     shutil.copytree(run, mixed, ignore=_HEAVY)

@@ -321,6 +321,25 @@ def test_a_run_of_another_network_is_refused(
         initial_weights.load_initial_weights(model, config)
 
 
+def test_what_is_of_the_other_sensor_does_not_matter(branches):
+    """Released weights of one sensor are imported with fusion=early."""
+    config = config_lib.Config(
+        model="resnet50",
+        modality="S1",
+        fusion="early",
+        bands_60m="off",
+        embedding_size=7,
+        initial_workdir=str(branches["S1"]),
+    )
+    network = configured_model.make_model(config)
+    initial_weights.load_initial_weights(network, config)
+    run = workdir_lib.Workdir(branches["S1"])
+    expected = configured_model.make_model(run.read_config())
+    checkpoints.restore_best(run, expected)
+    for ours, theirs in zip(network.weights, expected.weights, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
 def test_what_the_branches_were_trained_on(tmp_path):
     for name, version in (("a", "v1"), ("b", "v2")):
         run = workdir_lib.Workdir(tmp_path / name)
