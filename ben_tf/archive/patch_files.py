@@ -150,6 +150,8 @@ def _by_json(
             found = patch_metadata.read_json(
                 archive[sensor], sensor, names[sensor]
             ).labels
+        except patch_sources.UnreadableError:
+            raise
         except errors.ArchiveError:
             # New images have none, and are predicted all the same.
             return {}
@@ -168,13 +170,13 @@ def _by_list(
     archive_dir: str | os.PathLike,
     sensors: Sequence[str],
 ) -> _Beside:
-    try:
-        official = known_pairs.read(archive.version, archive_dir)
-    except errors.UserError:
-        if len(sensors) > 1:
-            raise
-        # Patches of one sensor are found without it.
+    tables = layout.LAYOUTS[archive.version].tables
+    if len(sensors) == 1 and not all(
+        pathlib.Path(archive_dir, table).exists() for table in tables
+    ):
+        # Patches of one sensor are found without them.
         return _NOTHING_BESIDE
+    official = known_pairs.read(archive.version, archive_dir)
     s2_names = {pair.s1_name: pair.s2_name for pair in official.values()}
 
     def labels(names: Mapping[str, str]) -> Mapping[int, Sequence[str]]:
@@ -225,11 +227,8 @@ def _read(
                 f"The bands of {' and '.join(sorted(names.values()))} do not "
                 "cover the same ground. Expected one pair of patches."
             )
+        labels = beside.labels(names)
     except errors.UserError as error:
         return error
-    return Patch(
-        names.get("S2") or names["S1"],
-        arrays,
-        places.pop(),
-        beside.labels(names),
-    )
+    name = names.get("S2") or names["S1"]
+    return Patch(name, arrays, places.pop(), labels)

@@ -20,7 +20,7 @@ from ben_tf import errors
 from ben_tf import files
 from ben_tf.data import geography
 from ben_tf.data import geoparquet
-from ben_tf.predict import geojson
+from ben_tf.predict import polygons
 
 
 class Patches(NamedTuple):
@@ -93,6 +93,20 @@ def _joined(labels: Sequence[str] | None) -> str | None:
     return None if labels is None else "; ".join(labels)
 
 
+def _rows(
+    patches: Patches, probabilities: np.ndarray, class_names: Sequence[str]
+) -> Iterator[tuple[str, str | None, str | None, np.ndarray]]:
+    """Name, labels, true labels and probabilities of each patch."""
+    labels = predicted_labels(probabilities, class_names)
+    return zip(
+        patches.names,
+        map(_joined, labels),
+        map(_joined, patches.true_labels),
+        probabilities,
+        strict=True,
+    )
+
+
 @contextlib.contextmanager
 def _write_csv(
     path: pathlib.Path, class_names: Sequence[str], tags: Mapping[str, str]
@@ -105,19 +119,14 @@ def _write_csv(
         )
 
         def write(patches: Patches, probabilities: np.ndarray) -> None:
-            labels = predicted_labels(probabilities, class_names)
-            for name, present, true, row in zip(
-                patches.names,
-                labels,
-                patches.true_labels,
-                probabilities,
-                strict=True,
+            for name, present, true, row in _rows(
+                patches, probabilities, class_names
             ):
                 writer.writerow(
                     [
                         files.csv_cell(name),
-                        _joined(present),
-                        _joined(true),
+                        present,
+                        true,
                         *(f"{value:.6g}" for value in row),
                         *own,
                     ]
@@ -160,7 +169,7 @@ def _write_parquet(
 def _write_geojson(
     path: pathlib.Path, class_names: Sequence[str], tags: Mapping[str, str]
 ) -> Iterator[Write]:
-    with geojson.open_polygons(path, tags) as write_polygons:
+    with polygons.open_polygons(path, tags) as write_polygons:
 
         def write(patches: Patches, probabilities: np.ndarray) -> None:
             corners = geography.patch_corners(patches.epsg, patches.upper_left)
@@ -171,24 +180,19 @@ def _write_geojson(
                     f"{name} lies nowhere on earth, so that it has no place in "
                     "GeoJSON. Write `output` as .csv or .parquet."
                 )
-            labels = predicted_labels(probabilities, class_names)
             write_polygons(
                 corners,
                 [
                     {
                         "patch_name": name,
-                        "labels": _joined(present),
-                        "true_labels": _joined(true),
+                        "labels": present,
+                        "true_labels": true,
                         **dict(
-                            zip(class_names, geojson.rounded(row), strict=True)
+                            zip(class_names, polygons.rounded(row), strict=True)
                         ),
                     }
-                    for name, present, true, row in zip(
-                        patches.names,
-                        labels,
-                        patches.true_labels,
-                        probabilities,
-                        strict=True,
+                    for name, present, true, row in _rows(
+                        patches, probabilities, class_names
                     )
                 ],
             )

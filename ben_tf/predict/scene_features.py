@@ -15,7 +15,7 @@ import numpy as np
 
 from ben_tf import files
 from ben_tf.data import geography
-from ben_tf.predict import geojson
+from ben_tf.predict import polygons
 from ben_tf.predict import scene_map
 
 
@@ -26,11 +26,11 @@ def open_features(
     class_names: Sequence[str],
     tags: Mapping[str, str],
 ) -> Iterator[scene_map.Write]:
-    """As `scene_map.open_map`, for a .geojson."""
+    """As `scene_map.open_map`, for a .polygons."""
     num_written = 0
     with (
         files.replacing(path) as part,
-        geojson.open_polygons(part, tags) as write_polygons,
+        polygons.open_polygons(part, tags) as write_polygons,
     ):
 
         def write(rows: np.ndarray) -> None:
@@ -58,7 +58,7 @@ def _corners(grid: scene_map.Grid, row: int, columns: np.ndarray) -> np.ndarray:
 def _properties(
     values: np.ndarray, class_names: Sequence[str]
 ) -> dict[str, Any]:
-    numbers = geojson.rounded(values)
+    numbers = polygons.rounded(values)
     best = int(values.argmax())
     return {
         "class": class_names[best],

@@ -24,6 +24,7 @@ import ben_tf
 from ben_tf import errors
 from ben_tf import files
 from ben_tf.data import geography
+from ben_tf.data import geojson
 from ben_tf.retrieval import index as index_lib
 from ben_tf.retrieval import patch_facts
 from ben_tf.retrieval import query
@@ -188,7 +189,7 @@ def _as_geojson(answer: query.Answer) -> str:
             "features": [
                 {
                     "type": "Feature",
-                    "geometry": _polygon(ring),
+                    "geometry": geojson.polygon(ring),
                     # Programs drop what stands beside the features.
                     "properties": members | {"synthetic": answer.synthetic},
                 }
@@ -197,17 +198,6 @@ def _as_geojson(answer: query.Answer) -> str:
         },
         allow_nan=False,
     )
-
-
-def _polygon(ring: np.ndarray) -> dict[str, Any] | None:
-    """(4, 2) corners, counterclockwise -> a geometry; None: nowhere."""
-    if not np.isfinite(ring).all():
-        return None
-    closed = np.append(ring, ring[:1], axis=0)
-    return {
-        "type": "Polygon",
-        "coordinates": [np.round(closed, _DEGREES_DIGITS).tolist()],
-    }
 
 
 def _as_table(answer: query.Answer) -> str:

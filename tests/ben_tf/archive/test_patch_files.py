@@ -1,5 +1,6 @@
 """Patches to predict come from folders, archives and tarballs alike."""
 
+import errno
 import os
 import shutil
 import tarfile
@@ -14,6 +15,7 @@ from ben_tf.archive import layout
 from ben_tf.archive import open_archive
 from ben_tf.archive import patch_files
 from ben_tf.archive import patch_pair
+from ben_tf.archive import patch_sources
 
 GRIDS = tuple(bigearthnet.GRIDS)
 
@@ -191,3 +193,27 @@ def test_one_sensor_of_v2_has_labels_where_its_table_lies(
     found = list(patches)
     assert number == len(found) == 24
     assert not any(patch.labels for patch in found)
+
+
+def test_a_damaged_table_is_not_taken_for_none(v2_archive_dir, tmp_path):
+    archive = shutil.copytree(v2_archive_dir, tmp_path / "archive")
+    (archive / "metadata.parquet").write_bytes(b"damaged")
+    with pytest.raises(errors.UserError, match=r"metadata\.parquet"):
+        patch_files.from_archive(archive, ("s1",), scratch_dir="unused")
+
+
+def test_a_disk_that_fails_is_not_taken_for_missing_labels(
+    archive_dir, real_pairs, monkeypatch
+):
+    folder = folder_of(archive_dir, "S2", real_pairs[0].s2_name)
+    read_file = patch_sources.FolderSource.read_file
+
+    def read(self, patch_name, file_name):
+        if file_name.endswith(".json"):
+            error = OSError(errno.EIO, "Input/output error")
+            raise patch_sources.unreadable_file(file_name, error)
+        return read_file(self, patch_name, file_name)
+
+    monkeypatch.setattr(patch_sources.FolderSource, "read_file", read)
+    fault = patch_files.from_folders([str(folder)], ("s2_10m",))
+    assert isinstance(fault, patch_sources.UnreadableError)

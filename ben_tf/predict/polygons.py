@@ -1,4 +1,4 @@
-"""Writes GeoJSON: polygons in degrees, properties without nesting."""
+"""Writes GeoJSON files: polygons in degrees, properties without nesting."""
 
 import contextlib
 import json
@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-# Some centimetres, and no more digits than a float32 has.
-_DEGREE_DIGITS = 7
-_PROBABILITY_DIGITS = 6
+from ben_tf.data import geojson
+
+_PROBABILITY_DIGITS = 6  # As many as a float32 has.
 
 # Takes corners, (N, 4, 2) degrees, and the properties of each polygon.
 Write = Callable[[np.ndarray, Iterable[Mapping[str, Any]]], None]
@@ -38,16 +38,10 @@ def open_polygons(
             corners: np.ndarray, properties: Iterable[Mapping[str, Any]]
         ) -> None:
             nonlocal separator
-            # A ring is closed, and counterclockwise.
-            rings = np.append(corners, corners[:, :1], axis=1)
-            for ring, own in zip(rings, properties, strict=True):
-                geometry = {
-                    "type": "Polygon",
-                    "coordinates": [ring.round(_DEGREE_DIGITS).tolist()],
-                }
+            for ring, own in zip(corners, properties, strict=True):
                 feature = {
                     "type": "Feature",
-                    "geometry": geometry,
+                    "geometry": geojson.polygon(ring),
                     "properties": own,
                 }
                 # JSON has no NaN, and readers stop at one.
