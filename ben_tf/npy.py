@@ -15,7 +15,7 @@ import numpy as np
 _MAGIC = b"\x93NUMPY\x01\x00"
 _HEADER = re.compile(
     rb"\{'descr': '([<|][A-Za-z]\d{1,4})', 'fortran_order': (True|False), "
-    rb"'shape': \(([\d, ]{1,64})\), \} *\n"
+    rb"'shape': \(([\d, ]{0,64})\), \} *\n"
 )
 _SURROGATES = (0xD800, 0xDFFF)
 _LAST_CHARACTER = 0x10FFFF

@@ -15,6 +15,7 @@ import msgspec
 from ben_tf import config as config_lib
 from ben_tf import errors
 from ben_tf import files
+from ben_tf import origin
 
 # Fields that every version of this program has written to config.json.
 _FIRST_FIELDS = frozenset(
@@ -274,9 +275,9 @@ class Workdir:
             raise errors.UserError(
                 f"The run in {self} was trained on other records than those "
                 f"of `data_dir`: {before.name}, fingerprint "
-                f"{before.fingerprint[:12]}. Received: {data.name}, "
-                f"{data.fingerprint[:12]}. Bring those back to resume it, or "
-                "choose another `workdir`."
+                f"{origin.short(before.fingerprint)}. Received: {data.name}, "
+                f"{origin.short(data.fingerprint)}. Bring those back to resume "
+                "it, or choose another `workdir`."
             )
 
     def write_data(self, data: DataDescription) -> None:

@@ -103,6 +103,22 @@ def data_dir(sample_archive_dir, make_once) -> pathlib.Path:
 
 
 @pytest.fixture(scope="session")
+def reordered_data_dir(data_dir, make_once) -> pathlib.Path:
+    """The records of `data_dir` in another order: another dataset."""
+    import tensorflow as tf
+
+    def reorder(folder) -> None:
+        shutil.copytree(data_dir, folder)
+        for path in map(os.fspath, folder.rglob("*.tfrecord-*")):
+            records = list(tf.data.TFRecordDataset(path).as_numpy_iterator())
+            with tf.io.TFRecordWriter(path) as writer:
+                for record in reversed(records):
+                    writer.write(record)
+
+    return make_once("reordered", reorder)
+
+
+@pytest.fixture(scope="session")
 def v2_archive_dir(make_once) -> pathlib.Path:
     """24 synthetic pairs in the layout of v2.0."""
     return make_once(

@@ -20,6 +20,7 @@ FOUNDATION = {
     "errors",
     "files",
     "npy",
+    "origin",
     "path_flags",
 }
 ARROWS = {

@@ -12,6 +12,7 @@ import tensorflow_datasets as tfds
 from ben_tf import bigearthnet
 from ben_tf import errors
 from ben_tf import files
+from ben_tf import origin
 from ben_tf.data import tfrecord_files
 
 # Name, inode, size and time of each file.
@@ -203,6 +204,27 @@ def fingerprint(builder: tfds.core.DatasetBuilder) -> str:
     for split in splits:
         _check_size(builder, split)
     return digest.hexdigest()
+
+
+def check_records(builder: tfds.core.DatasetBuilder, expected: str) -> None:
+    """Refuses another dataset than the one that something was made of.
+
+    Args:
+      builder: From `open_dataset`.
+      expected: Fingerprint of that dataset.
+
+    Raises:
+      UserError: It holds other records.
+    """
+    found = fingerprint(builder)
+    if found != expected:
+        raise errors.UserError(
+            f"The dataset in {builder.data_path} holds other records than "
+            "those that the scores or the index were made of: expected "
+            f"fingerprint {origin.short(expected)}, received "
+            f"{origin.short(found)}. Correct `data_dir`, or make the "
+            "scores or the index again of this dataset."
+        )
 
 
 def _check_size(

@@ -1,22 +1,22 @@
 """Scores a trained model on a split, and keeps the scores in its workdir."""
 
-import datetime
 import math
 import os
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
-import ben_tf
 from ben_tf import bigearthnet
 from ben_tf import errors
 from ben_tf import files
+from ben_tf import origin
 from ben_tf import saved_model
 from ben_tf import workdir as workdir_lib
 from ben_tf.data import built_dataset
 from ben_tf.data import leakage
+from ben_tf.evaluation import consistency
+from ben_tf.evaluation import history
 from ben_tf.evaluation import predictions
 from ben_tf.evaluation import results
 from ben_tf.metrics import calibration
@@ -62,6 +62,12 @@ def evaluate(
     files.check_writable(run.predictions_file(split))
     builder = built_dataset.open_dataset(data_dir or run.read_config().data_dir)
     model = saved_model.load(run.saved_model)
+    consistency.check_best(
+        run,
+        model.epoch,
+        history.History.read(run),
+        what=f"the weights in {run.saved_model}",
+    )
     seen = run.read_data()
     if not allow_leakage:
         # Thresholds that are chosen on training patches say too much as well.
@@ -106,6 +112,7 @@ def evaluate(
             },
             fingerprint=predicted.fingerprint,
             part=built_dataset.part(builder),
+            records=predicted.records,
         ),
         threshold=bigearthnet.THRESHOLD,
         **_scores(predicted, bigearthnet.THRESHOLD),
@@ -119,27 +126,10 @@ def evaluate(
             thresholds=tuned_thresholds.tolist(),
             **_scores(predicted, tuned_thresholds),
         ),
-        origin=_origin(),
+        origin=origin.here_and_now(),
     )
     evaluation.write(run)
     return evaluation
-
-
-def _origin() -> results.Origin:
-    devices = tf.config.list_logical_devices("GPU")
-    device = "CPU"
-    if devices:
-        details = tf.config.experimental.get_device_details(
-            tf.config.list_physical_devices("GPU")[0]
-        )
-        device = f"{len(devices)} x {details.get('device_name', 'GPU')}"
-    now = datetime.datetime.now(datetime.UTC)
-    return results.Origin(
-        date=now.isoformat(timespec="seconds"),
-        version=ben_tf.__version__,
-        tensorflow=tf.__version__,
-        device=device,
-    )
 
 
 def _scores(

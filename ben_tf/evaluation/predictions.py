@@ -21,6 +21,7 @@ from ben_tf import errors
 from ben_tf import files
 from ben_tf import npy
 from ben_tf import saved_model
+from ben_tf.data import built_dataset
 from ben_tf.data import input_pipeline
 
 # What `Predictions` holds, as it lies in the file.
@@ -45,6 +46,7 @@ _RANGES = {
 # memory.
 _MOST_BYTES = 4 << 30
 _METADATA = ("patch_name", "country", "season", "epsg", "upper_left")
+_FINGERPRINTS = ("model", "records")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +61,8 @@ class Predictions:
       season: (N,) int64, indices into `bigearthnet.SEASONS`.
       epsg: (N,) int64, coordinate system of `upper_left`.
       upper_left: (N, 2) float64, easting and northing in metres.
+      model: Fingerprint of the weights that predicted; "" in files of before.
+      records: Fingerprint of the dataset's records; "" in files of before.
     """
 
     patch_name: np.ndarray
@@ -68,6 +72,8 @@ class Predictions:
     season: np.ndarray
     epsg: np.ndarray
     upper_left: np.ndarray
+    model: str = ""
+    records: str = ""
 
     def __len__(self) -> int:
         return len(self.patch_name)
@@ -108,9 +114,7 @@ def predict(
         batch_size=batch_size,
         metadata=_METADATA,
     )
-    columns: dict[str, list[np.ndarray]] = {
-        field.name: [] for field in dataclasses.fields(Predictions)
-    }
+    columns: dict[str, list[np.ndarray]] = {name: [] for name in _ARRAYS}
     for batch in batches:
         columns["probabilities"].append(model.serve(batch["inputs"]).numpy())
         columns["labels"].append(batch["labels"].numpy().astype(np.uint8))
@@ -120,7 +124,11 @@ def predict(
     arrays["patch_name"] = np.char.decode(
         arrays["patch_name"].astype(np.bytes_), "utf-8"
     )
-    return Predictions(**arrays)
+    return Predictions(
+        **arrays,
+        model=model.fingerprint,
+        records=built_dataset.fingerprint(builder),
+    )
 
 
 def save(predictions: Predictions, path: str | os.PathLike) -> pathlib.Path:
@@ -150,6 +158,12 @@ def load(path: str | os.PathLike) -> Predictions:
                 name: _read_array(file, name, dtype, shape)
                 for name, (dtype, shape) in _ARRAYS.items()
             }
+            members = file.namelist()
+            fingerprints = {
+                name: str(_read_array(file, name, "str", ()))
+                for name in _FINGERPRINTS
+                if f"{name}.npy" in members
+            }
         _check(arrays)
     # An unknown compression, a password, a name or a number out of range.
     except (
@@ -169,7 +183,11 @@ def load(path: str | os.PathLike) -> Predictions:
             f"{errors.first_line(error)}. Write them again with python -m "
             "ben_tf.evaluate."
         ) from error
-    return Predictions(**arrays)
+    return Predictions(
+        **arrays,
+        model=fingerprints.get("model", ""),
+        records=fingerprints.get("records", ""),
+    )
 
 
 def _read_array(

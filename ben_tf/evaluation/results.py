@@ -8,6 +8,7 @@ import msgspec
 from ben_tf import bigearthnet
 from ben_tf import errors
 from ben_tf import files
+from ben_tf import origin as origin_lib
 from ben_tf import workdir as workdir_lib
 
 Value = float | None  # None: undefined, such as the recall of an absent class.
@@ -73,6 +74,7 @@ class Data(msgspec.Struct, frozen=True, omit_defaults=True):
       split_sizes: Split -> number of patches.
       fingerprint: SHA-256 of names and labels of the scored patches.
       part: Which part of BigEarthNet it holds; "" for all of it.
+      records: Fingerprint of all its records; "" in files of before.
     """
 
     name: str
@@ -80,22 +82,7 @@ class Data(msgspec.Struct, frozen=True, omit_defaults=True):
     split_sizes: dict[str, _Count]
     fingerprint: str
     part: str = ""
-
-
-class Origin(msgspec.Struct, frozen=True):
-    """When and with what it was scored.
-
-    Attributes:
-      date: UTC, ISO 8601.
-      version: Of this package.
-      tensorflow: Version of TensorFlow.
-      device: What TensorFlow computed on.
-    """
-
-    date: str
-    version: str
-    tensorflow: str
-    device: str
+    records: str = ""
 
 
 class Intervals(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -190,7 +177,7 @@ class Evaluation(msgspec.Struct, frozen=True, omit_defaults=True):
     groups: dict[str, dict[str, Group]]
     calibration: Calibration
     tuned: Tuned | None = None
-    origin: Origin | None = None
+    origin: origin_lib.Origin | None = None
 
     @property
     def is_synthetic(self) -> bool:

@@ -1,13 +1,9 @@
 """What every output says of where its numbers come from."""
 
-import datetime
 from collections.abc import Mapping
 
-import ben_tf
+from ben_tf import origin
 from ben_tf import saved_model
-
-# Digits of a fingerprint that tell models apart.
-_SHOWN = 12
 
 
 def of(
@@ -23,14 +19,13 @@ def of(
       Names and texts, for the tags of a GeoTIFF, the metadata of a Parquet file
       or the members of GeoJSON.
     """
-    now = datetime.datetime.now(datetime.UTC)
     return {
         "model": model.model,
         "fingerprint": model.fingerprint,
         "trained_on": ", ".join(model.trained_on) or "unknown",
         "synthetic": str(of_synthetic or model.trained_on_synthetic).lower(),
-        "date": now.isoformat(timespec="seconds"),
-        "software": f"ben_tf {ben_tf.__version__}",
+        "date": origin.date(),
+        "software": origin.software(),
         "units": "probability, from 0 to 1",
     }
 
@@ -38,7 +33,7 @@ def of(
 def line(tags: Mapping[str, str]) -> str:
     """The same for the console, in a sentence or two."""
     text = (
-        f"By {tags['model']} ({tags['fingerprint'][:_SHOWN]}), trained on "
+        f"By {tags['model']} ({origin.short(tags['fingerprint'])}), trained on "
         f"{tags['trained_on']}."
     )
     if tags["synthetic"] == "true":

@@ -7,16 +7,12 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
-from ben_tf import errors
 from ben_tf import files
 from ben_tf import workdir as workdir_lib
 from ben_tf.evaluation import comparison
+from ben_tf.evaluation import consistency
 from ben_tf.evaluation import history
-from ben_tf.evaluation import predictions
 from ben_tf.evaluation import results
-from ben_tf.metrics import definitions
 from ben_tf.metrics import exact
 from ben_tf.pages import page
 from ben_tf.plots import pictures
@@ -55,38 +51,24 @@ def write_report(
     run = workdir_lib.Workdir(workdir)
     files.check_writable(output or run.report)
     evaluation = results.Evaluation.read(run, split)
-    predicted = predictions.load(run.predictions_file(split))
+    predicted = consistency.read_predictions(run, evaluation)
     per_sample, _ = exact.samples_and_counts(
         predicted.labels.astype(bool), predicted.probabilities
     )
     sample_f2 = per_sample["sample_f2"]
-    shape = (evaluation.num_samples, len(evaluation.class_names))
-    if (
-        predicted.labels.shape != shape
-        or predicted.fingerprint != evaluation.data.fingerprint
-        # By other weights.
-        or not np.isclose(
-            float(definitions.mean_of_defined(sample_f2.astype(np.float64))),
-            # As JSON has it where it is undefined.
-            np.array(evaluation.overall["sample_f2"], np.float64),
-            equal_nan=True,
-        )
-    ):
-        raise errors.UserError(
-            f"Metrics and predictions in {workdir} are not of the same "
-            "evaluation. Run python -m ben_tf.evaluate again."
-        )
     nearest = []
     if index or run.index.is_dir():
         nearest = shown_patches.nearest(
             index or run.index,
             predicted,
-            fingerprint=evaluation.model.fingerprint,
+            evaluation,
         )
     groups = shown_patches.groups(evaluation, predicted, sample_f2, num_patches)
     published = comparison.published_for(evaluation)
     learned = history.History.read(run)
-    _check_same_weights(run, evaluation, learned)
+    consistency.check_best(
+        run, evaluation.model.epoch, learned, what="the scores"
+    )
     missing = _missing(run, learned)
     for sentence in missing:
         print(sentence, file=sys.stderr)
@@ -142,14 +124,17 @@ def write_comparison(
       The file.
 
     Raises:
-      UserError: A run was not evaluated on this split, or went on after it.
+      UserError: A run was not evaluated on this split, or resumed after it.
     """
     evaluations = {}
     for name, path in zip(_short_names(runs), runs, strict=True):
         workdir = workdir_lib.Workdir(path)
         evaluations[name] = results.Evaluation.read(workdir, split)
-        _check_same_weights(
-            workdir, evaluations[name], history.History.read(workdir)
+        consistency.check_best(
+            workdir,
+            evaluations[name].model.epoch,
+            history.History.read(workdir),
+            what="the scores",
         )
     theirs = {
         name: comparison.published_for(evaluation)
@@ -181,31 +166,6 @@ def _short_names(runs: Sequence[str]) -> list[str]:
         return [f"{num} {pathlib.Path(p).name}" for num, p in enumerate(paths)]
     common = os.path.commonpath([os.path.dirname(path) for path in paths])
     return [os.path.relpath(path, common) for path in paths]
-
-
-def _check_same_weights(
-    run: workdir_lib.Workdir,
-    evaluation: results.Evaluation,
-    learned: history.History | None,
-) -> None:
-    """Refuses scores of weights that are not the run's best ones any more.
-
-    Raises:
-      UserError: The run went on after them.
-    """
-    scored = evaluation.model.epoch
-    # Where history.csv has lost rows, its best epoch may be another one.
-    if (
-        learned is not None
-        and scored in learned.epochs
-        and learned.best_epoch not in (0, scored)
-    ):
-        raise errors.UserError(
-            f"The run in {run} went on after it was scored: the scores are of "
-            f"the weights of epoch {scored}, its best ones are of epoch "
-            f"{learned.best_epoch} now. Run python -m ben_tf.export, unless "
-            "its training ended and did that, then python -m ben_tf.evaluate."
-        )
 
 
 def _missing(

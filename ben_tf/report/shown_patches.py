@@ -12,6 +12,7 @@ import numpy as np
 
 from ben_tf import bigearthnet
 from ben_tf import errors
+from ben_tf import origin
 from ben_tf.evaluation import predictions
 from ben_tf.evaluation import results
 from ben_tf.plots import pictures
@@ -105,8 +106,7 @@ def choose(
 def nearest(
     index_path: str | os.PathLike,
     predicted: predictions.Predictions,
-    *,
-    fingerprint: str,
+    evaluation: results.Evaluation,
 ) -> list[Patch]:
     """Asks an index for the patches most like one evaluated patch.
 
@@ -115,23 +115,29 @@ def nearest(
     Args:
       index_path: Folder of the index.
       predicted: The evaluated patches.
-      fingerprint: That of the weights that were evaluated.
+      evaluation: Their scores.
 
     Returns:
       The query, then its hits, the nearest first; without predictions.
 
     Raises:
       UserError: No index there, none of the evaluated patches is in it, or it
-        was built with other weights.
+        was built with other weights or of other records.
     """
     index = index_lib.Index.open(index_path)
-    if index.manifest.fingerprint != fingerprint:
-        raise errors.UserError(
-            f"The index {index_path} was built with other weights "
-            f"({index.manifest.fingerprint[:12]}) than those that were scored "
-            f"({fingerprint[:12]}). Build it again with python -m "
-            "ben_tf.retrieval build, or remove it."
-        )
+    manifest, model, data = index.manifest, evaluation.model, evaluation.data
+    for what, found, expected in (
+        ("with other weights", manifest.fingerprint, model.fingerprint),
+        # Indexes of before do not say of which records they are.
+        ("of other records", manifest.records or data.records, data.records),
+    ):
+        if found != expected:
+            raise errors.UserError(
+                f"The index {index_path} was built {what} "
+                f"({origin.short(found)}) than those that were scored "
+                f"({origin.short(expected)}). Build it again with python -m "
+                "ben_tf.retrieval build, or remove it."
+            )
     rows = index.rows_of(predicted.patch_name)
     rows = rows[rows >= 0]
     if not len(rows):
@@ -173,6 +179,9 @@ def read_pictures(
 
     Returns:
       What draws them: (name of a patch, key of `pictures.PICTURES`) -> PNG.
+
+    Raises:
+      UserError: The dataset holds other records than those that were scored.
     """
     split = evaluation.split
     others = [name for name in evaluation.data.split_sizes if name != split]
@@ -181,6 +190,7 @@ def read_pictures(
         sorted({patch.name for patch in patches}),
         grids=tuple(bigearthnet.GRIDS),
         splits=[split, *others],
+        records=evaluation.data.records,
     )
     return lambda name, picture: pictures.to_png(
         pictures.render(grids[name], picture)

@@ -121,10 +121,7 @@ def facts(
     origin = evaluation.origin
     made = {}
     if origin is not None:
-        made["scored"] = (
-            f"{origin.date} by ben_tf {origin.version}, TensorFlow "
-            f"{origin.tensorflow}, {origin.device}"
-        )
+        made["scored"] = str(origin)
     if learned is not None:
         seconds = sum(learned.curves.get("seconds", ()))
         made["training"] = (

@@ -5,7 +5,6 @@ whether anything is synthetic.
 """
 
 import csv
-import datetime
 import io
 import itertools
 import json
@@ -20,16 +19,15 @@ from typing import Any
 import numpy as np
 import tabulate
 
-import ben_tf
 from ben_tf import errors
 from ben_tf import files
+from ben_tf import origin
 from ben_tf.data import geography
 from ben_tf.data import geojson
 from ben_tf.retrieval import index as index_lib
 from ben_tf.retrieval import patch_facts
 from ben_tf.retrieval import query
 
-_FINGERPRINT_SHOWN = 12
 _DEGREES_DIGITS = 7  # A centimetre.
 
 
@@ -63,19 +61,19 @@ def format_of(path: str | os.PathLike | None) -> str:
 def _origin(answer: query.Answer) -> dict[str, Any]:
     """Where an answer comes from; None for what an index of before lacks."""
     manifest = answer.index.manifest
-    now = datetime.datetime.now(datetime.UTC)
     return {
         "synthetic": answer.synthetic,
         "model": manifest.model or None,
         "model_fingerprint": manifest.fingerprint,
         "dataset": manifest.dataset or None,
+        "dataset_fingerprint": manifest.records or None,
         "splits": list(manifest.splits),
         "modality": manifest.modality,
         "query_modality": answer.modality,
         "distance_name": answer.index.distance,
         "search": manifest.search,
-        "created_utc": now.isoformat(timespec="seconds"),
-        "ben_tf_version": ben_tf.__version__,
+        "date": origin.date(),
+        "software": origin.software(),
     }
 
 
@@ -138,14 +136,14 @@ def _as_json(answer: query.Answer) -> str:
 
 def _as_csv(answer: query.Answer) -> str:
     """A row for each hit, or for a query without any, under one header."""
-    origin = _origin(answer)
+    made = _origin(answer)
     columns = list(_patch_members(answer.queries[0]))
     text = io.StringIO()
     writer = csv.DictWriter(
         text,
         [
             *(f"query_{name}" for name in columns),
-            *("rank", "distance", *columns, *origin),
+            *("rank", "distance", *columns, *made),
         ],
         lineterminator="\n",
     )
@@ -153,7 +151,7 @@ def _as_csv(answer: query.Answer) -> str:
     for patch, hits in _answers(answer):
         asked = {f"query_{k}": v for k, v in _patch_members(patch).items()}
         for found in [_hit_members(hit) for hit in hits] or [{}]:
-            row = asked | found | origin
+            row = asked | found | made
             writer.writerow({k: _cell(value) for k, value in row.items()})
     return text.getvalue().rstrip("\n")
 
@@ -202,7 +200,7 @@ def _as_geojson(answer: query.Answer) -> str:
 
 def _as_table(answer: query.Answer) -> str:
     """A block for each query: the query and, a line each, its hits."""
-    origin = _origin(answer)
+    made = _origin(answer)
     blocks = []
     for patch, hits in _answers(answer):
         table = tabulate.tabulate(
@@ -220,15 +218,14 @@ def _as_table(answer: query.Answer) -> str:
         )
         blocks.append(
             f"{_shown(patch.name)}: most similar patches "
-            f"({origin['distance_name']})\n{table}"
+            f"({made['distance_name']})\n{table}"
         )
     blocks.append(
         _shown(
-            f"Model {origin['model'] or 'of unknown architecture'} "
-            f"({origin['model_fingerprint'][:_FINGERPRINT_SHOWN]}), index of "
-            f"{origin['dataset'] or 'an unknown dataset'}, "
-            f"{', '.join(origin['splits'])}; {origin['created_utc']}, ben_tf "
-            f"{origin['ben_tf_version']}"
+            f"Model {made['model'] or 'of unknown architecture'} "
+            f"({origin.short(made['model_fingerprint'])}), index of "
+            f"{made['dataset'] or 'an unknown dataset'}, "
+            f"{', '.join(made['splits'])}; {made['date']}, {made['software']}"
         )
     )
     if answer.synthetic:

@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from ben_tf import errors
+from ben_tf import origin as origin_lib
 from ben_tf.retrieval import patch_facts
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True):
       model: Name of the model's architecture; "" in indexes of before.
       trained_on: Names of the datasets that the model was trained on; () in
         indexes of before.
+      records: Fingerprint of the dataset's records; "" in indexes of before.
+      origin: When and with what they were computed; None in indexes of before.
     """
 
     modality: str
@@ -44,6 +47,8 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True):
     dataset: str = ""
     model: str = ""
     trained_on: tuple[str, ...] = ()
+    records: str = ""
+    origin: origin_lib.Origin | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -84,7 +84,7 @@ def write_gallery(
 
     Raises:
       UserError: A name is not in `queries`, or not in the dataset; the
-        indexes come from different models.
+        indexes come from different models, or were built of other records.
     """
     files.check_writable(output_file)
     searched = index_lib.Index.open(index)
@@ -168,7 +168,11 @@ def _draw(
     picture, grids = _PICTURES[opened.manifest.modality]
     names = np.unique(opened.names[rows]).tolist()
     found = patch_source.from_dataset(
-        data_dir, names, grids=grids, splits=opened.manifest.splits
+        data_dir,
+        names,
+        grids=grids,
+        splits=opened.manifest.splits,
+        records=opened.manifest.records,
     )
     return {
         name: pictures.to_png(pictures.render(found[name], picture))

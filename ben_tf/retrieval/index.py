@@ -21,6 +21,7 @@ import numpy as np
 
 from ben_tf import bigearthnet
 from ben_tf import errors
+from ben_tf import origin
 from ben_tf.retrieval import approximate_search
 from ben_tf.retrieval import distances
 from ben_tf.retrieval import embedding
@@ -344,9 +345,10 @@ class Index(embedding.Embedded):
 
     def _check_fingerprint(self, fingerprint: str) -> None:
         if fingerprint != self.manifest.fingerprint:
+            expected = origin.short(self.manifest.fingerprint)
             raise errors.UserError(
                 f"The index in {self.path} was built with another model. "
-                f"Expected fingerprint {self.manifest.fingerprint[:12]}. "
-                f"Received: {fingerprint[:12]}. Use that model, or build the "
+                f"Expected fingerprint {expected}. Received: "
+                f"{origin.short(fingerprint)}. Use that model, or build the "
                 "index again with this one."
             )

@@ -10,6 +10,7 @@ import tensorflow_datasets as tfds
 
 from ben_tf import files
 from ben_tf import folder_lock
+from ben_tf import origin
 from ben_tf import saved_model as saved_models
 from ben_tf.data import built_dataset
 from ben_tf.data import input_pipeline
@@ -64,6 +65,8 @@ def build_index(
         dataset=builder.info.full_name,
         model=model.model,
         trained_on=model.trained_on,
+        records=built_dataset.fingerprint(builder),
+        origin=origin.here_and_now(),
     )
     with (
         folder_lock.alone_in(

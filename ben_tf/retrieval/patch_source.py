@@ -46,13 +46,14 @@ def from_dataset(
     *,
     grids: Sequence[str],
     splits: Sequence[str] | None = None,
+    records: str = "",
 ) -> dict[str, Grids]:
     """Finds the pixels of patches by name; see `find`.
 
     Returns:
       Name -> arrays (size, size, bands) by name of grid.
     """
-    found = find(data_dir, names, grids=grids, splits=splits)
+    found = find(data_dir, names, grids=grids, splits=splits, records=records)
     return {name: patch.grids for name, patch in found.items()}
 
 
@@ -63,6 +64,7 @@ def find(
     grids: Sequence[str],
     num_classes: int = 19,
     splits: Sequence[str] | None = None,
+    records: str = "",
 ) -> dict[str, Found]:
     """Finds patches by name. Reads the splits one after the other.
 
@@ -73,14 +75,19 @@ def find(
       num_classes: Nomenclature of the labels, 19 or 43; 19 where the dataset
         has no other.
       splits: Splits to look into, or None for all.
+      records: Fingerprint that the dataset must have, that of what the names
+        come from; "" for any.
 
     Returns:
       Name -> patch.
 
     Raises:
-      UserError: No dataset there, or a name is in none of the splits.
+      UserError: No dataset there, or a name is in none of the splits, or it
+        holds other records.
     """
     builder = built_dataset.open_dataset(data_dir)
+    if records:
+        built_dataset.check_records(builder, records)
     if num_classes not in bigearthnet.NOMENCLATURES.get(
         builder.info.config_name, bigearthnet.CLASSES
     ):

@@ -9,6 +9,7 @@ import sklearn.metrics
 import tensorflow_datasets as tfds
 
 from ben_tf import errors
+from ben_tf import saved_model
 from ben_tf import workdir as workdir_lib
 from ben_tf.evaluation import evaluation
 from ben_tf.evaluation import predictions
@@ -114,6 +115,35 @@ def test_batch_size_changes_nothing(result, predicted, workdir, data_dir):
     np.testing.assert_allclose(
         part.probabilities, predicted.probabilities[rows], atol=1e-5
     )
+
+
+def test_weights_that_are_no_longer_the_best_are_refused(
+    workdir, data_dir, tmp_path
+):
+    resumed = workdir_lib.Workdir(tmp_path / "run")
+    shutil.copytree(workdir, resumed.path)
+    (first,) = resumed.read_history()
+    later = first | {"epoch": "2", workdir_lib.MONITOR: "1.0"}
+    resumed.write_history([first, later])
+    scores = resumed.metrics_file("test")
+    before = scores.read_bytes() if scores.exists() else None
+    with pytest.raises(
+        errors.UserError,
+        match=r"saved_model are of the weights of epoch 1, its best .* epoch 2",
+    ):
+        evaluation.evaluate(workdir=resumed.path, data_dir=data_dir)
+    assert (scores.read_bytes() if scores.exists() else None) == before
+
+
+def test_scores_and_predictions_say_what_they_were_made_of(
+    result, predicted, workdir, data_dir
+):
+    run = workdir_lib.Workdir(workdir)
+    model = saved_model.load(run.saved_model)
+    assert predicted.model == result.model.fingerprint == model.fingerprint
+    # The run was trained on the same dataset.
+    trained_on = run.read_data().fingerprint
+    assert predicted.records == result.data.records == trained_on
 
 
 def test_missing_things_are_named(tmp_path, workdir, data_dir):

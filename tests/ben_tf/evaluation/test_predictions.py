@@ -20,6 +20,8 @@ def _predictions(num_samples=3):
         season=np.arange(num_samples),
         epsg=np.full(num_samples, 32629),
         upper_left=np.full((num_samples, 2), 600_000.0),
+        model="ab",
+        records="cd",
     )
 
 
@@ -101,6 +103,8 @@ _NAN = np.full((3, 3), np.nan, np.float32)
         (_changed(season=np.array([-1, 1, 2])), "season: expected 0 to 3"),
         (_changed(epsg=np.array([0, 1, 2])), "epsg: expected 32601"),
         (_changed(upper_left=np.full((3, 2), np.inf)), "upper_left: expected"),
+        (_changed(model=np.array(1)), "model: expected str"),
+        (_changed(records=np.array(["a", "b"])), "records: expected str"),
         (_of_a_declared_shape((10**12,)), "expected 16,000,000,000,0"),
     ],
 )

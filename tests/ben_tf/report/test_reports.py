@@ -272,9 +272,7 @@ def test_predictions_of_other_weights_are_refused(run, data_dir, tmp_path):
     path = mixed / "predictions" / "test.npz"
     predicted = predictions.load(path)
     predictions.save(
-        dataclasses.replace(
-            predicted, probabilities=1 - predicted.probabilities
-        ),
+        dataclasses.replace(predicted, model="0" * 64),
         path,
     )
     with pytest.raises(errors.UserError, match="not of the same evaluation"):
@@ -289,6 +287,42 @@ def test_an_index_of_other_weights_is_refused(run, data_dir, tmp_path):
     manifest.write_text(json.dumps(content | {"fingerprint": "0" * 64}))
     with pytest.raises(errors.UserError, match="built with other weights"):
         reports.write_report(workdir=mixed, data_dir=data_dir)
+
+
+def test_an_index_of_other_records_is_refused(run, data_dir, tmp_path):
+    mixed = tmp_path / "run"
+    shutil.copytree(run, mixed, ignore=_HEAVY)
+    manifest = mixed / "index" / "manifest.json"
+    content = json_files.read(manifest)
+    manifest.write_text(json.dumps(content | {"records": "0" * 64}))
+    with pytest.raises(errors.UserError, match="built of other records"):
+        reports.write_report(workdir=mixed, data_dir=data_dir)
+
+
+def test_pictures_of_other_records_are_refused(run, reordered_data_dir):
+    with pytest.raises(errors.UserError, match="holds other records"):
+        reports.write_report(workdir=run, data_dir=reordered_data_dir)
+
+
+def test_files_of_before_fit_each_other(run, data_dir, tmp_path):
+    before = tmp_path / "run"
+    shutil.copytree(run, before, ignore=_HEAVY)
+    path = before / "predictions" / "test.npz"
+    predictions.save(
+        dataclasses.replace(predictions.load(path), model="", records=""), path
+    )
+    # New scores do not fit old predictions.
+    with pytest.raises(errors.UserError, match="not of the same evaluation"):
+        reports.write_report(workdir=before, data_dir=data_dir)
+    metrics = before / "metrics" / "test.json"
+    result = json_files.read(metrics)
+    del result["data"]["records"]
+    metrics.write_text(json.dumps(result))
+    manifest = before / "index" / "manifest.json"
+    content = json_files.read(manifest)
+    del content["records"], content["origin"]
+    manifest.write_text(json.dumps(content))
+    assert reports.write_report(workdir=before, data_dir=data_dir).is_file()
 
 
 def test_runs_are_compared(run, data_dir, tmp_path):

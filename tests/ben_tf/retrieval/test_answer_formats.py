@@ -31,6 +31,7 @@ UPPER_LEFT = {
     FAR: (20_000_000, 20_000_000),
 }
 DATASET = "bigearthnet_mm/v1/1.0.0"
+RECORDS = "cd" * 32
 
 
 @pytest.fixture
@@ -52,6 +53,7 @@ def made(write):
                 "synthetic": False,
                 "model": "resnet50",
                 "dataset": DATASET,
+                "records": RECORDS,
                 **options,
             },
         )
@@ -68,7 +70,7 @@ def ask(made):
 
 
 def _check_origin(origin, *, synthetic=False):
-    created = datetime.datetime.fromisoformat(origin.pop("created_utc"))
+    created = datetime.datetime.fromisoformat(origin.pop("date"))
     age = datetime.datetime.now(datetime.UTC) - created
     assert datetime.timedelta(0) <= age < datetime.timedelta(minutes=5)
     assert origin == {
@@ -76,12 +78,13 @@ def _check_origin(origin, *, synthetic=False):
         "model": "resnet50",
         "model_fingerprint": conftest.FINGERPRINT,
         "dataset": DATASET,
+        "dataset_fingerprint": RECORDS,
         "splits": ["test"],
         "modality": "MM",
         "query_modality": "MM",
         "distance_name": "euclidean",
         "search": "flat",
-        "ben_tf_version": ben_tf.__version__,
+        "software": f"ben_tf {ben_tf.__version__}",
     }
 
 
@@ -170,10 +173,10 @@ def test_csv(ask):
     assert far == ""
     (origin,) = {
         tuple(row)
-        for row in table.loc[:, "synthetic":].drop(columns="created_utc").values
+        for row in table.loc[:, "synthetic":].drop(columns="date").values
     }
     assert origin == (
-        *(False, "resnet50", conftest.FINGERPRINT, DATASET, "test"),
+        *(False, "resnet50", conftest.FINGERPRINT, DATASET, RECORDS, "test"),
         *("MM", "MM", "euclidean", "flat", ben_tf.__version__),
     )
 

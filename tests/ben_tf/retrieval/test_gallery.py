@@ -73,6 +73,18 @@ def test_page_has_a_row_for_each_query(page_file, sample_index):
     assert "what is found here says nothing about BigEarthNet" in text
 
 
+def test_pictures_of_other_records_are_refused(
+    sample_index, reordered_data_dir, tmp_path
+):
+    with pytest.raises(errors.UserError, match="holds other records"):
+        gallery.write_gallery(
+            index=sample_index,
+            data_dir=reordered_data_dir,
+            output_file=tmp_path / "gallery.html",
+        )
+    assert not list(tmp_path.iterdir())
+
+
 def test_page_needs_nothing_else(page_file):
     page = Page(page_file.read_text())
     for _, attributes in page.tags:
@@ -120,7 +132,7 @@ def test_everything_is_escaped(write, monkeypatch, tmp_path):
 def test_radar_queries_have_radar_pictures(write, monkeypatch, tmp_path):
     asked = []
 
-    def from_dataset(data_dir, names, *, grids, splits):
+    def from_dataset(data_dir, names, *, grids, splits, records):
         asked.append(grids)
         shape = {"s1": (120, 120, 2), "s2_10m": (120, 120, 4)}
         arrays = {grid: np.ones(shape[grid], np.float32) for grid in grids}
