@@ -1,4 +1,4 @@
-"""Where something was made: against the interpreter's own clock and versions."""
+"""Where something was made: against the clock and versions of Python itself."""
 
 import datetime
 

@@ -177,7 +177,7 @@ def test_csv(ask):
     }
     assert origin == (
         *(False, "resnet50", conftest.FINGERPRINT, DATASET, RECORDS, "test"),
-        *("MM", "MM", "euclidean", "flat", ben_tf.__version__),
+        *("MM", "MM", "euclidean", "flat", f"ben_tf {ben_tf.__version__}"),
     )
 
 
