@@ -267,6 +267,7 @@ def evaluate_all(metadata: str, distance: str) -> None:
     from ben_tf.retrieval import embedding
     from ben_tf.retrieval import index_evaluation
     from ben_tf.retrieval import index_writer
+    from ben_tf.retrieval import patch_facts
 
     table = parquet.read_table(
         metadata, columns=["patch_id", "labels", "split"]
@@ -289,7 +290,7 @@ def evaluate_all(metadata: str, distance: str) -> None:
                 embeddings=labels.astype(np.float32) @ signature + 2 * noise,
                 epsg=np.full(len(part), 32633),
                 upper_left=np.zeros((len(part), 2)),
-                countries=np.zeros(len(part)),
+                **patch_facts.unknown(len(part)),
                 provenance=embedding.Provenance(
                     modality="MM",
                     splits=(split,),

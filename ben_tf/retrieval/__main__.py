@@ -15,6 +15,7 @@ from absl import flags
 
 from ben_tf import command_line
 from ben_tf import path_flags
+from ben_tf.retrieval import where_flags
 
 
 def build() -> Callable[[], None]:
@@ -87,7 +88,8 @@ def query() -> Callable[[], None]:
     """Prints the k patches of an index that look most like each query.
 
     The query is a patch of the index or of the dataset (--patch), many of them
-    (--names_file), or a pair of folders of the extracted archive.
+    (--names_file), a pair of folders of the extracted archive, or what several
+    patches have in common (--positives, --negatives).
     """
     index = _define_index()
     patch = flags.DEFINE_list(
@@ -104,6 +106,18 @@ def query() -> Callable[[], None]:
     s2_folder = path_flags.define_path(
         "s2_folder", None, "Folder of an S2 patch of the extracted archive."
     )
+    positives = flags.DEFINE_list(
+        "positives",
+        [],
+        "Names of patches, comma-separated, that are one query together: more "
+        "like these.",
+    )
+    negatives = flags.DEFINE_list(
+        "negatives",
+        [],
+        "Names of patches that the hits of --positives should not look like.",
+    )
+    where = where_flags.define()
     data_dir = _define_data_dir(required=False)
     saved_model = _define_model()
     modality = _define_modality(
@@ -140,6 +154,9 @@ def query() -> Callable[[], None]:
             data_dir=data_dir.value,
             modality=modality.value,
             k=k.value,
+            positives=positives.value,
+            negatives=negatives.value,
+            where=where(),
         )
         text = answer_formats.write(
             answer,

@@ -14,6 +14,7 @@ import types
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -96,6 +97,8 @@ def _patch_members(patch: patch_facts.Patch) -> dict[str, Any]:
         "name": patch.name,
         "labels": None if patch.labels is None else list(patch.labels),
         "country": patch.country,
+        "season": patch.season,
+        "split": patch.split,
         "date_utc": patch.date.isoformat() if patch.date else None,
         "longitude_deg": _rounded(patch.longitude),
         "latitude_deg": _rounded(patch.latitude),
@@ -176,10 +179,7 @@ def _as_geojson(answer: query.Answer) -> str:
                 for hit in hits
             ),
         ]
-    corners = geography.patch_corners(
-        np.array([patch.epsg for patch in patches]),
-        np.array([patch.upper_left for patch in patches]),
-    )
+    rings = _rings(patches)
     return json.dumps(
         {
             "type": "FeatureCollection",
@@ -187,15 +187,29 @@ def _as_geojson(answer: query.Answer) -> str:
             "features": [
                 {
                     "type": "Feature",
-                    "geometry": geojson.polygon(ring),
+                    # None: a query made of several patches lies nowhere.
+                    "geometry": None if ring is None else geojson.polygon(ring),
                     # Programs drop what stands beside the features.
                     "properties": members | {"synthetic": answer.synthetic},
                 }
-                for members, ring in zip(properties, corners, strict=True)
+                for members, ring in zip(properties, rings, strict=True)
             ],
         },
         allow_nan=False,
     )
+
+
+def _rings(
+    patches: Sequence[patch_facts.Patch],
+) -> list[np.ndarray | None]:
+    """Corners of each patch in degrees; None where nobody knows its place."""
+    places = [(p.epsg, p.upper_left) for p in patches if p.upper_left]
+    rings = iter(
+        geography.patch_corners(*map(np.array, zip(*places, strict=True)))
+        if places
+        else ()
+    )
+    return [next(rings) if patch.upper_left else None for patch in patches]
 
 
 def _as_table(answer: query.Answer) -> str:

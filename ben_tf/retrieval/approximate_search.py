@@ -17,6 +17,7 @@ import numpy as np
 
 from ben_tf import errors
 from ben_tf.retrieval import distances
+from ben_tf.retrieval import exact_search
 
 KINDS = ("ivf", "hnsw", "pq")
 
@@ -28,6 +29,9 @@ _SCALAR_TRAINING_ROWS = 20_000
 # Compressed distances are rough: more candidates are worth looking at.
 _CANDIDATES_PER_HIT = {"ivf": 1, "hnsw": 1.5, "pq": 10}
 _PQ_MAX_BYTES = 64
+# Below this share of all rows, looking at each of those left is exact and as
+# fast; a graph or cells of which nearly nothing counts lead astray.
+_FEW = 0.1
 # Below this many training rows for each centroid FAISS warns.
 _ROWS_PER_CENTROID = 39
 _BUILD_AGAIN = "Build the index again with python -m ben_tf.retrieval build."
@@ -106,6 +110,7 @@ def nearest(
     embeddings: np.ndarray,
     *,
     k: int,
+    rows: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Finds most of the k nearest rows.
 
@@ -115,6 +120,8 @@ def nearest(
       queries: (Q, D) float32.
       embeddings: (N, D) float32, what the index was built over.
       k: Number of rows wanted.
+      rows: (M,) int64, at least one, ascending, to search among; None: all.
+        Where few of all rows are left, each is looked at.
 
     Returns:
       (distances, rows), (Q, k) float32 and int64, as `exact_search.nearest`;
@@ -123,14 +130,15 @@ def nearest(
     Raises:
       UserError: The FAISS index names rows that are not there.
     """
-    k = min(k, index.ntotal)
-    kind = _kind(index)
-    wanted = min(index.ntotal, math.ceil(k * _CANDIDATES_PER_HIT[kind]))
-    if kind == "ivf":
-        index.nprobe = num_probes(index.nlist)
-    elif kind == "hnsw":
-        index.hnsw.efSearch = max(_HNSW_SEARCH, wanted)
-    _, candidates = index.search(_prepare(distance, queries), wanted)
+    num_rows = index.ntotal
+    if rows is not None and len(rows) < _FEW * num_rows:
+        return exact_search.nearest_of_rows(
+            distance, queries, embeddings, rows, k=k
+        )
+    k = min(k, num_rows if rows is None else len(rows))
+    wanted = math.ceil(k * _CANDIDATES_PER_HIT[_kind(index)])
+    prepared = _prepare(distance, queries)
+    candidates = _candidates(index, prepared, min(wanted, num_rows), rows)
     # -1 is an empty slot.
     if candidates.min(initial=-1) < -1 or (
         candidates.max(initial=-1) >= len(embeddings)
@@ -140,6 +148,49 @@ def nearest(
             f"not there. {_BUILD_AGAIN}"
         )
     return distances.rank(distance, queries, embeddings, candidates, k=k)
+
+
+def _candidates(
+    index: faiss.Index,
+    prepared: np.ndarray,
+    wanted: int,
+    rows: np.ndarray | None,
+) -> np.ndarray:
+    """(Q, D) as FAISS compares them -> (Q, wanted) rows; -1: none."""
+    kind = _kind(index)
+    if kind == "pq":
+        if rows is None:
+            return index.search(prepared, wanted)[1]
+        # FAISS selects no rows here.
+        part = _codes_of_rows(index, rows)
+        _, places = part.search(prepared, min(wanted, len(rows)))
+        return np.where(places < 0, places, rows[places])
+    # Of what is looked at only a share is left.
+    share, selector = 1.0, None
+    if rows is not None:
+        share = len(rows) / index.ntotal
+        chosen = np.zeros(index.ntotal, bool)
+        chosen[rows] = True
+        bitmap = np.packbits(chosen, bitorder="little")
+        selector = faiss.IDSelectorBitmap(bitmap)
+    if kind == "ivf":
+        num = min(index.nlist, math.ceil(num_probes(index.nlist) / share))
+        parameters = faiss.SearchParametersIVF(sel=selector, nprobe=num)
+    else:
+        num = math.ceil(max(_HNSW_SEARCH, wanted) / share)
+        parameters = faiss.SearchParametersHNSW(sel=selector, efSearch=num)
+    return index.search(prepared, wanted, params=parameters)[1]
+
+
+def _codes_of_rows(index: faiss.IndexPQ, rows: np.ndarray) -> faiss.IndexPQ:
+    """A structure over some rows of another."""
+    part = faiss.IndexPQ(index.d, index.pq.M, index.pq.nbits)
+    part.pq, part.is_trained = index.pq, True
+    codes = faiss.rev_swig_ptr(
+        index.codes.data(), index.ntotal * index.code_size
+    ).reshape(index.ntotal, index.code_size)
+    part.add_sa_codes(np.ascontiguousarray(codes[rows]))
+    return part
 
 
 def num_cells(num_rows: int) -> int:

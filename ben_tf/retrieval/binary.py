@@ -95,15 +95,27 @@ class CodeSearch:
           means: Modality of queries -> (D,) mean of such embeddings.
         """
         self._projection, self._means = projection, dict(means)
-        self._index = faiss.IndexBinaryFlat(codes.shape[1] * 8)
-        # Counting sort keeps the first rows among equal distances.
-        self._index.use_heap = False
-        self._index.add(np.ascontiguousarray(codes))
+        self._codes = codes
+        self._index = _index_of(codes)
 
     def nearest(
-        self, queries: np.ndarray, *, k: int, modality: str
+        self,
+        queries: np.ndarray,
+        *,
+        k: int,
+        modality: str,
+        rows: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """(Q, D) float32 -> Hamming distances and rows, both (Q, k).
+        """Finds the nearest codes.
+
+        Args:
+          queries: (Q, D) float32.
+          k: Number of rows wanted.
+          modality: What the queries are embeddings of.
+          rows: (M,) int64, ascending, to search among; None: all.
+
+        Returns:
+          Hamming distances and rows, both (Q, k), or fewer if there are fewer.
 
         Raises:
           UserError: No mean is known for queries of that modality.
@@ -115,8 +127,21 @@ class CodeSearch:
                 "Build it again with a model that embeds both."
             )
         codes = encode(queries, self._projection, self._means[modality])
-        found, rows = self._index.search(codes, min(k, self._index.ntotal))
-        return found.astype(np.float32), rows
+        index = self._index
+        if rows is not None:
+            index = _index_of(self._codes[rows])
+        found, places = index.search(codes, min(k, index.ntotal))
+        found = found.astype(np.float32)
+        return found, places if rows is None else rows[places]
+
+
+def _index_of(codes: np.ndarray) -> faiss.IndexBinaryFlat:
+    """(N, bits / 8) uint8 codes, ready to be searched."""
+    index = faiss.IndexBinaryFlat(codes.shape[1] * 8)
+    # Counting sort keeps the first rows among equal distances.
+    index.use_heap = False
+    index.add(np.ascontiguousarray(codes))
+    return index
 
 
 def _principal_axes(rows: np.ndarray) -> np.ndarray:

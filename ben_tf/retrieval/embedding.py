@@ -51,38 +51,25 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True):
     origin: origin_lib.Origin | None = None
 
 
-@dataclasses.dataclass(frozen=True)
-class Embedded:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Embedded(patch_facts.Patches):
     """Embedded patches, one in a row of each array.
 
     Attributes:
-      names: (N,) str, all different.
-      labels: (N, classes) uint8, multi-hot.
       embeddings: (N, D) float32; may be memory-mapped.
-      epsg: (N,) int32, UTM zone of each patch, an EPSG code.
-      upper_left: (N, 2) float64, its upper left corner in that zone, metres.
-      countries: (N,) uint8, numbers in `bigearthnet.COUNTRIES`, or
-        `patch_facts.UNKNOWN_COUNTRY`, as in indexes of before.
-      provenance: Where they come from.
+      provenance: Where they come from; the patches' splits are numbers of its
+        own.
     """
 
-    names: np.ndarray
-    labels: np.ndarray
     embeddings: np.ndarray
-    epsg: np.ndarray
-    upper_left: np.ndarray
-    countries: np.ndarray
     provenance: Provenance
 
     def describe(self, rows: np.ndarray) -> list[patch_facts.Patch]:
         """(M,) int numbers of rows -> what is known of these patches."""
-        return patch_facts.describe(
-            names=self.names[rows],
-            labels=self.labels[rows],
+        return self.rows(
+            rows,
             class_names=self.provenance.class_names,
-            countries=self.countries[rows],
-            epsg=self.epsg[rows],
-            upper_left=self.upper_left[rows],
+            split_names=self.provenance.splits,
         )
 
 

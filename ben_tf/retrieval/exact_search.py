@@ -17,8 +17,9 @@ from ben_tf.retrieval import distances
 # Queries and tiles that chi-square compares at once.
 _CHI_SQUARE_QUERIES = 64
 _CHI_SQUARE_TILES = 32
-# Cosine needs a copy of unit length: of a block, not of the whole archive.
-_COSINE_BLOCK_BYTES = 256 << 20
+# Cosine needs a copy of unit length, and a search among some rows one of these:
+# of a block, not of the whole archive.
+_COPY_BYTES = 256 << 20
 
 Candidates = tuple[np.ndarray, np.ndarray]
 
@@ -73,6 +74,35 @@ def nearest(
     return best, best_rows
 
 
+def nearest_of_rows(
+    name: str,
+    queries: np.ndarray,
+    embeddings: np.ndarray,
+    rows: np.ndarray,
+    *,
+    k: int,
+) -> Candidates:
+    """As `nearest`, among some of the rows.
+
+    Args:
+      name: One of `distances.DISTANCES`.
+      queries: (Q, D) float32.
+      embeddings: (N, D) float32, as of `nearest`.
+      rows: (M,) int64, at least one, ascending.
+      k: Number of rows wanted.
+
+    Returns:
+      (distances, rows), (Q, min(k, M)).
+    """
+    rows_at_once = max(1, _COPY_BYTES // (4 * embeddings.shape[1]))
+
+    def nearest_of(part: np.ndarray) -> Candidates:
+        found, places = nearest(name, queries, embeddings[part], k=k)
+        return found, part[places]
+
+    return _merge(map(nearest_of, _parts(rows, rows_at_once)), k)
+
+
 def _scan_euclidean(
     queries: np.ndarray, embeddings: np.ndarray, wanted: int
 ) -> Candidates:
@@ -84,7 +114,7 @@ def _scan_cosine(
     queries: np.ndarray, embeddings: np.ndarray, wanted: int
 ) -> Candidates:
     queries = distances.unit_length(queries)
-    rows_at_once = max(1, _COSINE_BLOCK_BYTES // (4 * embeddings.shape[1]))
+    rows_at_once = max(1, _COPY_BYTES // (4 * embeddings.shape[1]))
 
     def scan_block(start: int) -> Candidates:
         block = distances.unit_length(embeddings[start : start + rows_at_once])

@@ -29,6 +29,7 @@ from ben_tf.retrieval import exact_search
 from ben_tf.retrieval import index_reader
 from ben_tf.retrieval import patch_facts
 from ben_tf.retrieval import store
+from ben_tf.retrieval import where as where_lib
 
 if TYPE_CHECKING:
     from ben_tf import saved_model as saved_models
@@ -182,6 +183,7 @@ class Index(embedding.Embedded):
         s2: Mapping[str, np.ndarray] | None = None,
         k: int = 10,
         modality: str | None = None,
+        where: where_lib.Where = where_lib.EVERYWHERE,
     ) -> Hits:
         """Embeds patches and finds the most similar patches of the index.
 
@@ -194,6 +196,7 @@ class Index(embedding.Embedded):
           modality: What of the patches to look at: that of the index by
             default; with a model of a shared space also another, so that
             "S1" looks Sentinel-1 patches up in an index of Sentinel-2.
+          where: What the hits must be.
 
         Returns:
           Hits with Q = 1 for a single patch.
@@ -224,7 +227,11 @@ class Index(embedding.Embedded):
             inputs[name] = array.reshape(-1, *shape)
         queries = embedding.embed(model, inputs, modality=modality)
         return self.search(
-            queries, k=k, fingerprint=model.fingerprint, modality=modality
+            queries,
+            k=k,
+            fingerprint=model.fingerprint,
+            modality=modality,
+            where=where,
         )
 
     def search(
@@ -234,35 +241,51 @@ class Index(embedding.Embedded):
         k: int,
         fingerprint: str,
         modality: str | None = None,
-        exclude: Sequence[str] | np.ndarray | None = None,
+        exclude: Sequence[str]
+        | Sequence[Sequence[str]]
+        | np.ndarray
+        | None = None,
+        where: where_lib.Where = where_lib.EVERYWHERE,
     ) -> Hits:
         """Finds the nearest patches of given embeddings.
 
         Args:
           queries: (Q, D) float32.
-          k: Number of hits; fewer where the index is smaller.
+          k: Number of hits; fewer where fewer patches may be one.
           fingerprint: Of the model that made `queries`.
           modality: What `queries` are embeddings of; that of the index, by
             default.
-          exclude: (Q,) for each query the name of a patch that must not be
-            among its hits, such as its own.
+          exclude: (Q,) or (Q, E), for each query the names of patches that must
+            not be among its hits, such as its own.
+          where: What the hits must be.
 
         Returns:
-          Hits.
+          Hits, none where no patch meets `where`.
 
         Raises:
           UserError: Embeddings of another model or dimension, NaN or infinite
-            ones, or negative ones with chi-square; `k` below 1.
+            ones, or negative ones with chi-square; `k` below 1; a condition
+            that the index cannot answer.
         """
         queries = self._checked(queries, k, fingerprint)
         modality = modality or self.manifest.modality
+        chosen = where.rows(self)
+        num_rows = len(self.names) if chosen is None else len(chosen)
         if exclude is None:
-            found, rows = self._nearest(queries, k, modality)
+            excluded = np.full((len(queries), 0), EMPTY)
         else:
-            found, rows = self._nearest(queries, k + 1, modality)
-            excluded = self.rows_of(exclude)[:, None]
-            rows = np.where(rows == excluded, EMPTY, rows)
-            places = min(k, max(1, len(self.names) - 1))
+            names = np.asarray(exclude, str).reshape(len(queries), -1)
+            excluded = self.rows_of(names.ravel()).reshape(names.shape)
+        wanted = min(k + excluded.shape[1], num_rows)
+        if wanted:
+            found, rows = self._nearest(queries, wanted, modality, chosen)
+        else:
+            found = np.zeros((len(queries), 0), np.float32)
+            rows = np.zeros((len(queries), 0), np.int64)
+        if excluded.size:
+            is_out = (rows[:, :, None] == excluded[:, None, :]).any(axis=2)
+            rows = np.where(is_out, EMPTY, rows)
+            places = min(k, max(1, num_rows - 1))
             found, rows = distances.order(found, rows, k=places)
         empty = rows == EMPTY
         return Hits(
@@ -305,15 +328,30 @@ class Index(embedding.Embedded):
         return model
 
     def _nearest(
-        self, queries: np.ndarray, k: int, modality: str
+        self,
+        queries: np.ndarray,
+        k: int,
+        modality: str,
+        rows: np.ndarray | None,
     ) -> tuple[np.ndarray, np.ndarray]:
-        k = min(k, len(self.names))
+        """The k nearest of all rows, or of some, at least k."""
         search, distance = self.manifest.search, self.manifest.distance
         if search == store.BINARY:
-            return self.structure.nearest(queries, k=k, modality=modality)
+            return self.structure.nearest(
+                queries, k=k, modality=modality, rows=rows
+            )
         if search in approximate_search.KINDS:
             return approximate_search.nearest(
-                self.structure, distance, queries, self.embeddings, k=k
+                self.structure,
+                distance,
+                queries,
+                self.embeddings,
+                k=k,
+                rows=rows,
+            )
+        if rows is not None:
+            return exact_search.nearest_of_rows(
+                distance, queries, self.embeddings, rows, k=k
             )
         return exact_search.nearest(distance, queries, self.embeddings, k=k)
 

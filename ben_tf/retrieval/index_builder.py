@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow_datasets as tfds
 
+from ben_tf import errors
 from ben_tf import files
 from ben_tf import folder_lock
 from ben_tf import origin
@@ -16,9 +17,13 @@ from ben_tf.data import built_dataset
 from ben_tf.data import input_pipeline
 from ben_tf.retrieval import embedding
 from ben_tf.retrieval import index_writer
+from ben_tf.retrieval import patch_facts
 from ben_tf.retrieval import store
 
-_METADATA = ("patch_name", "epsg", "upper_left", "country")
+_METADATA = (
+    *("patch_name", "epsg", "upper_left"),
+    *("country", "season", "s2_time"),
+)
 
 
 def build_index(
@@ -49,6 +54,11 @@ def build_index(
       UserError: No model, no dataset, or options that do not go together.
     """
     files.check_writable(output_dir, is_folder=True)
+    if len(splits) > patch_facts.UNKNOWN:
+        raise errors.UserError(
+            f"Expected at most {patch_facts.UNKNOWN} splits. Received: "
+            f"{len(splits)}."
+        )
     model = saved_models.load(saved_model)
     modality = modality or model.modality
     embedding.check_modality(model, modality)
@@ -161,6 +171,9 @@ def embed_splits(
         epsg=joined["epsg"].astype(np.int32),
         upper_left=joined["upper_left"],
         countries=joined["country"].astype(np.uint8),
+        seasons=joined["season"].astype(np.uint8),
+        days=patch_facts.days_of_times(joined["s2_time"]),
+        split_numbers=np.repeat(np.arange(len(splits), dtype=np.uint8), counts),
         provenance=provenance,
     )
 

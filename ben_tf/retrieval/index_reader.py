@@ -41,10 +41,18 @@ def read_arrays(
     labels = read(store.LABELS, "uint8", rows, len(manifest.class_names))
     epsg = read(store.EPSG, "int32", rows)
     upper_left = read(store.UPPER_LEFT, "float64", rows, 2)
-    countries: np.ndarray = np.full(rows, patch_facts.UNKNOWN_COUNTRY, np.uint8)
-    # Indexes of before have none.
-    if store.COUNTRIES in manifest.sha256:
-        countries = read(store.COUNTRIES, "uint8", rows)
+    facts = {**patch_facts.unknown(rows)}
+    for name, file, dtype in (
+        ("countries", store.COUNTRIES, "uint8"),
+        ("seasons", store.SEASONS, "uint8"),
+        ("days", store.DAYS, "int32"),
+        ("split_numbers", store.SPLITS, "uint8"),
+    ):
+        if file in manifest.sha256:
+            facts[name] = read(file, dtype, rows)
+        elif name == "days":
+            # Indexes of before have none; theirs stand in the names.
+            facts[name] = patch_facts.days_in_names(names)
     embeddings = read(store.EMBEDDINGS, "float32", rows, size)
     for array, name, what, is_right in (
         (names, store.NAMES, "the names are no text", npy.are_characters),
@@ -52,7 +60,25 @@ def read_arrays(
         (labels, store.LABELS, "a label is not 0 or 1", _are_bits),
         (epsg, store.EPSG, "a patch is in no zone of UTM", _are_zones),
         (upper_left, store.UPPER_LEFT, "a corner is nowhere", _are_places),
-        (countries, store.COUNTRIES, "a country is unknown", _are_countries),
+        (
+            facts["countries"],
+            store.COUNTRIES,
+            "a country is unknown",
+            functools.partial(_are_numbers, len(bigearthnet.COUNTRIES)),
+        ),
+        (
+            facts["seasons"],
+            store.SEASONS,
+            "a season is unknown",
+            functools.partial(_are_numbers, len(bigearthnet.SEASONS)),
+        ),
+        (
+            facts["split_numbers"],
+            store.SPLITS,
+            "a split is unknown",
+            functools.partial(_are_numbers, len(manifest.splits)),
+        ),
+        (facts["days"], store.DAYS, "a day is none", patch_facts.are_days),
     ):
         if not is_right(array):
             raise _wrong(path, manifest, name, what)
@@ -65,7 +91,7 @@ def read_arrays(
         "embeddings": embeddings,
         "epsg": epsg,
         "upper_left": upper_left,
-        "countries": countries,
+        **facts,
     }
 
 
@@ -150,9 +176,9 @@ def _are_places(upper_left: np.ndarray) -> bool:
     return bool((np.abs(upper_left) <= bigearthnet.MOST_UTM_METRES).all())
 
 
-def _are_countries(countries: np.ndarray) -> bool:
-    are_known = countries < len(bigearthnet.COUNTRIES)
-    return bool((are_known | (countries == patch_facts.UNKNOWN_COUNTRY)).all())
+def _are_numbers(count: int, numbers: np.ndarray) -> bool:
+    """Whether all are numbers of a list of `count`, or unknown."""
+    return bool(((numbers < count) | (numbers == patch_facts.UNKNOWN)).all())
 
 
 def _are_finite(array: np.ndarray) -> bool:

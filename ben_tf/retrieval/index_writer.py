@@ -108,6 +108,9 @@ def write_index(
             (store.EPSG, embedded.epsg, np.int32),
             (store.UPPER_LEFT, embedded.upper_left, np.float64),
             (store.COUNTRIES, embedded.countries, np.uint8),
+            (store.SEASONS, embedded.seasons, np.uint8),
+            (store.DAYS, embedded.days, np.int32),
+            (store.SPLITS, embedded.split_numbers, np.uint8),
         ):
             np.save(data / file_name, array[order].astype(dtype))
         np.save(data / store.NAMES, names)

@@ -3,6 +3,7 @@
 import dataclasses
 import datetime
 import itertools
+from collections.abc import Mapping
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,84 +12,165 @@ from ben_tf import bigearthnet
 from ben_tf.archive import patch_metadata
 from ben_tf.data import geography
 
-# Stands where the number of a country does.
-UNKNOWN_COUNTRY = 255
+# Stands where the number of a country, a season or a split does.
+UNKNOWN = 255
+# Stands where a number of days does.
+UNKNOWN_DAY = int(np.iinfo(np.int32).min)
+_DAY_LENGTH = len("2017-06-13")
+_FIRST_DAY = datetime.date(1970, 1, 1).toordinal()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Patch:
-    """One patch.
+    """One patch. What nobody knows of it is None.
 
     Attributes:
       name: Of the Sentinel-2 patch, or of the Sentinel-1 patch where that is
         all there is.
-      labels: Names of its classes; None if nobody knows them.
-      country: One of `bigearthnet.COUNTRIES`; None if nobody knows.
+      labels: Names of its classes.
+      country: One of `bigearthnet.COUNTRIES`.
+      season: One of `bigearthnet.SEASONS`.
+      date: Day of acquisition (Sentinel-2, UTC).
+      split: Split of the dataset.
       epsg: Its UTM zone, an EPSG code.
       upper_left: Easting and northing of its upper left corner, metres.
-      longitude: Of its centre, degrees east (WGS 84); None for a place that is
-        nowhere on Earth.
+      longitude: Of its centre, degrees east (WGS 84); None also for a place
+        that is nowhere on Earth.
       latitude: Of its centre, degrees north (WGS 84); None likewise.
     """
 
     name: str
-    labels: tuple[str, ...] | None
-    country: str | None
-    epsg: int
-    upper_left: tuple[float, float]
-    longitude: float | None
-    latitude: float | None
-
-    @property
-    def date(self) -> datetime.date | None:
-        """Day of acquisition (UTC); None if the name does not hold it."""
-        try:
-            return patch_metadata.time_in(self.name).date()
-        except ValueError:
-            return None
+    labels: tuple[str, ...] | None = None
+    country: str | None = None
+    season: str | None = None
+    date: datetime.date | None = None
+    split: str | None = None
+    epsg: int | None = None
+    upper_left: tuple[float, float] | None = None
+    longitude: float | None = None
+    latitude: float | None = None
 
 
-def describe(
-    *,
-    names: Sequence[str] | np.ndarray,
-    labels: np.ndarray,
-    class_names: Sequence[str],
-    countries: np.ndarray,
-    epsg: np.ndarray,
-    upper_left: np.ndarray,
-) -> list[Patch]:
-    """Makes values of rows of arrays.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Patches:
+    """What is known of N patches, a column each.
 
-    Args:
-      names: (N,) names.
-      labels: (N, classes), multi-hot.
-      class_names: Columns of `labels`.
-      countries: (N,) int, numbers in `bigearthnet.COUNTRIES`, or
-        `UNKNOWN_COUNTRY`.
-      epsg: (N,) int, UTM zones.
-      upper_left: (N, 2) float64, metres.
+    Attributes:
+      names: (N,) str, all different.
+      labels: (N, classes) uint8, multi-hot.
+      epsg: (N,) int32, UTM zone of each patch, an EPSG code.
+      upper_left: (N, 2) float64, its upper left corner in that zone, metres.
+      countries: (N,) uint8, numbers in `bigearthnet.COUNTRIES`, or `UNKNOWN`.
+      seasons: (N,) uint8, numbers in `bigearthnet.SEASONS`, or `UNKNOWN`.
+      days: (N,) int32, days of acquisition (Sentinel-2, UTC) as `day_number`
+        counts them, or `UNKNOWN_DAY`.
+      split_numbers: (N,) uint8, numbers in a list of splits, or `UNKNOWN`.
     """
-    centres = np.stack(geography.patch_centres(epsg, upper_left), axis=1)
-    return [
-        Patch(
-            name=str(name),
-            labels=tuple(itertools.compress(class_names, present)),
-            country=None
-            if country == UNKNOWN_COUNTRY
-            else bigearthnet.COUNTRIES[country],
-            epsg=int(zone),
-            upper_left=(float(corner[0]), float(corner[1])),
-            longitude=float(centre[0]) if is_somewhere else None,
-            latitude=float(centre[1]) if is_somewhere else None,
-        )
-        for name, present, country, zone, corner, centre, is_somewhere in zip(
-            names,
-            labels,
-            countries,
-            epsg,
-            upper_left,
-            centres,
-            np.isfinite(centres).all(axis=1),
-            strict=True,
-        )
-    ]
+
+    names: np.ndarray
+    labels: np.ndarray
+    epsg: np.ndarray
+    upper_left: np.ndarray
+    countries: np.ndarray
+    seasons: np.ndarray
+    days: np.ndarray
+    split_numbers: np.ndarray
+
+    def rows(
+        self,
+        rows: np.ndarray,
+        *,
+        class_names: Sequence[str],
+        split_names: Sequence[str],
+    ) -> list[Patch]:
+        """Makes values of some rows.
+
+        Args:
+          rows: (M,) int, their numbers.
+          class_names: Columns of `labels`.
+          split_names: What `split_numbers` are numbers of.
+        """
+        epsg, upper_left = self.epsg[rows], self.upper_left[rows]
+        centres = np.stack(geography.patch_centres(epsg, upper_left), axis=1)
+        return [
+            Patch(
+                name=str(self.names[row]),
+                labels=tuple(itertools.compress(class_names, self.labels[row])),
+                country=_name(bigearthnet.COUNTRIES, self.countries[row]),
+                season=_name(bigearthnet.SEASONS, self.seasons[row]),
+                date=_date(self.days[row]),
+                split=_name(split_names, self.split_numbers[row]),
+                epsg=int(zone),
+                upper_left=(float(corner[0]), float(corner[1])),
+                longitude=float(centre[0]) if is_somewhere else None,
+                latitude=float(centre[1]) if is_somewhere else None,
+            )
+            for row, zone, corner, centre, is_somewhere in zip(
+                rows,
+                epsg,
+                upper_left,
+                centres,
+                np.isfinite(centres).all(axis=1),
+                strict=True,
+            )
+        ]
+
+
+def unknown(num_patches: int) -> Mapping[str, np.ndarray]:
+    """The columns of `Patches` of which nobody knows anything."""
+    return {
+        "countries": np.full(num_patches, UNKNOWN, np.uint8),
+        "seasons": np.full(num_patches, UNKNOWN, np.uint8),
+        "days": np.full(num_patches, UNKNOWN_DAY, np.int32),
+        "split_numbers": np.full(num_patches, UNKNOWN, np.uint8),
+    }
+
+
+def day_number(date: datetime.date) -> int:
+    """Days since 1970-01-01."""
+    return date.toordinal() - _FIRST_DAY
+
+
+def days_of_times(times: Sequence[bytes]) -> np.ndarray:
+    """(N,) ISO 8601 times, UTF-8, as records hold them -> (N,) int32 days.
+
+    `UNKNOWN_DAY` where there is no time, or what is none.
+    """
+    days = [_day(time[:_DAY_LENGTH].decode(errors="replace")) for time in times]
+    return np.array(days, np.int32)
+
+
+def days_in_names(names: Sequence[str] | np.ndarray) -> np.ndarray:
+    """(N,) names of patches -> (N,) int32 days, unknown where none is in it."""
+    return np.array([_day_in(str(name)) for name in names], np.int32)
+
+
+def are_days(days: np.ndarray) -> bool:
+    """Whether (N,) int32 are days of the calendar, or unknown."""
+    first, last = map(day_number, (datetime.date.min, datetime.date.max))
+    are_known = (first <= days) & (days <= last)
+    return bool((are_known | (days == UNKNOWN_DAY)).all())
+
+
+def _day(text: str) -> int:
+    try:
+        return day_number(datetime.date.fromisoformat(text))
+    except ValueError:
+        return UNKNOWN_DAY
+
+
+def _day_in(name: str) -> int:
+    try:
+        return day_number(patch_metadata.time_in(name).date())
+    except ValueError:
+        return UNKNOWN_DAY
+
+
+def _name(choices: Sequence[str], number: int) -> str | None:
+    return None if number == UNKNOWN else choices[number]
+
+
+def _date(day: int) -> datetime.date | None:
+    if day == UNKNOWN_DAY:
+        return None
+    return datetime.date.fromordinal(int(day) + _FIRST_DAY)

@@ -5,6 +5,7 @@ import os
 import pathlib
 from collections.abc import Iterator
 from collections.abc import Sequence
+from typing import Any
 from typing import NamedTuple
 
 import numpy as np
@@ -25,7 +26,10 @@ from ben_tf.retrieval import patch_facts
 Grids = dict[str, np.ndarray]
 
 _NAMES_SHOWN = 3
-_METADATA = ("patch_name", "country", "epsg", "upper_left")
+_METADATA = (
+    *("patch_name", "epsg", "upper_left"),
+    *("country", "season", "s2_time"),
+)
 
 
 class Found(NamedTuple):
@@ -134,13 +138,19 @@ def _find_in_batches(
     for batch in batches:
         names = [name.decode() for name in batch["patch_name"].numpy()]
         rows = [row for row, name in enumerate(names) if name in wanted]
-        patches = patch_facts.describe(
-            names=[names[row] for row in rows],
-            labels=batch["labels"].numpy()[rows],
+        patches = patch_facts.Patches(
+            names=np.array(names),
+            labels=batch["labels"].numpy(),
+            epsg=batch["epsg"].numpy(),
+            upper_left=batch["upper_left"].numpy(),
+            countries=batch["country"].numpy(),
+            seasons=batch["season"].numpy(),
+            days=patch_facts.days_of_times(batch["s2_time"].numpy()),
+            split_numbers=np.zeros(len(names), np.uint8),
+        ).rows(
+            np.array(rows, int),
             class_names=bigearthnet.CLASSES[num_classes],
-            countries=batch["country"].numpy()[rows],
-            epsg=batch["epsg"].numpy()[rows],
-            upper_left=batch["upper_left"].numpy()[rows],
+            split_names=(split,),
         )
         yield {
             patch.name: Found(
@@ -161,9 +171,9 @@ def from_folders(
 ) -> Found:
     """Reads a patch from the folders of the extracted archive.
 
-    In v1.0 its labels stand in its JSON file and its country on the official
-    list, which takes seconds to read; both are unknown where there is no such
-    file, as in v2.0.
+    In v1.0 its labels stand in its JSON file, and its country, season and split
+    on the official lists, which take seconds to read; all are unknown where
+    there is no such file, as in v2.0.
 
     Args:
       s1_folder: Folder of the S1 patch; None if `grids` has no S1.
@@ -189,26 +199,28 @@ def from_folders(
     patch = patch_files.from_folders(paths, grids)
     if isinstance(patch, errors.UserError):
         raise patch
-    (described,) = patch_facts.describe(
-        names=[patch.name],
-        labels=np.zeros((1, 0)),
-        class_names=(),
-        countries=np.array([patch_facts.UNKNOWN_COUNTRY]),
-        epsg=np.array([patch.footprint.epsg]),
-        upper_left=np.array([patch.footprint.upper_left], np.float64),
+    facts = {
+        **patch_facts.unknown(1),
+        "names": np.array([patch.name]),
+        "labels": np.zeros((1, 0), np.uint8),
+        "epsg": np.array([patch.footprint.epsg]),
+        "upper_left": np.array([patch.footprint.upper_left], np.float64),
+        "days": patch_facts.days_in_names([patch.name]),
+    }
+    (described,) = patch_facts.Patches(**facts).rows(
+        np.arange(1), class_names=(), split_names=()
     )
-    labels = country = None
+    known: dict[str, Any] = {"labels": None}
     if json := _read_json(pathlib.Path(s2_folder or s1_folder or "")):
-        labels = json.labels
+        known["labels"] = json.labels
         if num_classes == len(bigearthnet.CLASSES_19):
-            labels = bigearthnet.labels_43_to_19(labels)
+            known["labels"] = bigearthnet.labels_43_to_19(json.labels)
         s2_name = json.s2_name or patch.name
         if official := official_lists.official_patches().get(s2_name):
-            country = official.country
-    return Found(
-        dataclasses.replace(described, labels=labels, country=country),
-        patch.grids,
-    )
+            known["country"] = official.country
+            known["season"] = official.season
+            known["split"] = official.split
+    return Found(dataclasses.replace(described, **known), patch.grids)
 
 
 def _read_json(folder: pathlib.Path) -> patch_json.PatchJson | None:

@@ -15,6 +15,8 @@ from ben_tf.retrieval import embedding
 from ben_tf.retrieval import index as index_lib
 from ben_tf.retrieval import patch_facts
 from ben_tf.retrieval import patch_source
+from ben_tf.retrieval import refinement
+from ben_tf.retrieval import where as where_lib
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,11 +44,15 @@ class Answer:
 
 
 class _Query(NamedTuple):
-    """A query: what is known of it, and its embedding, (D,) float32."""
+    """A query: what is known of it, and its embedding, (D,) float32.
+
+    `made_of` are the names of the patches that must not be among its hits.
+    """
 
     patch: patch_facts.Patch
     embedding: np.ndarray
     is_synthetic: bool
+    made_of: tuple[str, ...]
 
 
 def query(
@@ -58,6 +64,9 @@ def query(
     data_dir: str | os.PathLike | None = None,
     modality: str | None = None,
     k: int = 10,
+    positives: Sequence[str] = (),
+    negatives: Sequence[str] = (),
+    where: where_lib.Where = where_lib.EVERYWHERE,
 ) -> Answer:
     """Finds the k nearest patches of each query.
 
@@ -70,6 +79,10 @@ def query(
       modality: What of the queries to look at: "S1", "S2" or "MM"; that of the
         index by default. Another needs a model of a shared space.
       k: Number of hits.
+      positives: Names, as `names`, of what one more query is made of: see
+        `refinement.combine`. None of them is among its hits.
+      negatives: Names of what the hits of that query should not look like.
+      where: What the hits must be.
 
     Returns:
       An answer.
@@ -81,11 +94,23 @@ def query(
     queries = _from_names(index, names, data_dir, modality) if names else []
     if s1_folder or s2_folder:
         queries.append(_from_folders(index, s1_folder, s2_folder, modality))
+    if positives or negatives:
+        examples = _from_names(
+            index, [*positives, *negatives], data_dir, modality
+        )
+        queries.append(
+            _combined(
+                examples[: len(positives)],
+                examples[len(positives) :],
+                non_negative=index.manifest.non_negative,
+            )
+        )
     if not queries:
         raise errors.UserError(
             "No query. Expected names of patches, or the folders of one: "
             "`s1_folder` and `s2_folder`."
         )
+    most = max(len(query.made_of) for query in queries)
     return Answer(
         queries=tuple(query.patch for query in queries),
         hits=index.search(
@@ -93,7 +118,11 @@ def query(
             k=k,
             fingerprint=index.manifest.fingerprint,
             modality=modality,
-            exclude=[query.patch.name for query in queries],
+            exclude=[
+                [*query.made_of, *[""] * (most - len(query.made_of))]
+                for query in queries
+            ],
+            where=where,
         ),
         index=index,
         modality=modality,
@@ -134,7 +163,9 @@ def _from_names(
         rows = np.full_like(rows, index_lib.EMPTY)
     known = rows[rows >= 0]
     queries = {
-        patch.name: _Query(patch, row, is_synthetic=index.manifest.synthetic)
+        patch.name: _Query(
+            patch, row, index.manifest.synthetic, made_of=(patch.name,)
+        )
         for patch, row in zip(
             index.describe(known), index.embeddings[known], strict=True
         )
@@ -200,4 +231,27 @@ def _embed(
         modality=modality,
         names=[found.patch.name],
     )
-    return _Query(found.patch, row, is_synthetic)
+    return _Query(found.patch, row, is_synthetic, made_of=(found.patch.name,))
+
+
+def _combined(
+    positives: Sequence[_Query],
+    negatives: Sequence[_Query],
+    *,
+    non_negative: bool,
+) -> _Query:
+    """The query that is made of examples; it lies nowhere."""
+    rows = [
+        np.array([query.embedding for query in examples], np.float32)
+        for examples in (positives, negatives)
+    ]
+    names = [query.patch.name for query in positives]
+    others = [query.patch.name for query in negatives]
+    return _Query(
+        patch_facts.Patch(
+            name=" + ".join(names) + "".join(f" - {name}" for name in others)
+        ),
+        refinement.combine(*rows, non_negative=non_negative),
+        any(query.is_synthetic for query in (*positives, *negatives)),
+        made_of=(*names, *others),
+    )

@@ -22,6 +22,8 @@ NO_PATHS = {
     *("beam_runner", "beam_pipeline_options"),
     *("train_split", "validation_split"),
     *("countries", "seasons", "splits", "labels"),
+    *("labels_any", "labels_all", "labels_none", "dates", "bbox"),
+    *("positives", "negatives"),
 }
 
 

@@ -15,6 +15,7 @@ import ben_tf
 from ben_tf import errors
 from ben_tf.retrieval import answer_formats
 from ben_tf.retrieval import index
+from ben_tf.retrieval import patch_facts
 from ben_tf.retrieval import query
 from tests.ben_tf.retrieval import conftest
 from tests.ben_tf.retrieval import index_folders
@@ -48,6 +49,9 @@ def made(write):
             epsg=np.full(3, 32633),
             upper_left=np.array([*UPPER_LEFT.values()], np.float64),
             countries=np.array([0, 2, 255]),
+            seasons=np.array([2, 0, 255]),
+            days=patch_facts.days_in_names([QUERY, FORMULA, FAR]),
+            split_numbers=np.array([0, 0, 255]),
             distance="euclidean",
             **{
                 "synthetic": False,
@@ -97,6 +101,8 @@ def test_json(ask, synthetic):
         "name": QUERY,
         "labels": ["Urban fabric", "Industrial or commercial units"],
         "country": "Austria",
+        "season": "Summer",
+        "split": "test",
         "date_utc": "2017-06-13",
         "longitude_deg": pytest.approx(15, abs=1e-7),
         "latitude_deg": pytest.approx(0, abs=1e-7),
@@ -109,6 +115,8 @@ def test_json(ask, synthetic):
         "name": FORMULA,
         "labels": [],
         "country": "Finland",
+        "season": "Winter",
+        "split": "test",
         "date_utc": None,
         "longitude_deg": pytest.approx(15, abs=1e-7),
     }
@@ -118,6 +126,8 @@ def test_json(ask, synthetic):
         "name": FAR,
         "labels": ["Permanent crops"],
         "country": None,
+        "season": None,
+        "split": None,
         "date_utc": "2018-02-28",
         "longitude_deg": None,
         "latitude_deg": None,

@@ -38,7 +38,7 @@ def test_finds_the_nearest(name, num_rows, monkeypatch):
     # Small blocks, so that several, and an incomplete last one, are merged.
     monkeypatch.setattr(exact_search, "_CHI_SQUARE_TILES", 2)
     monkeypatch.setattr(chi_square, "_TILE_BYTES", 256 * 24 * 4)
-    monkeypatch.setattr(exact_search, "_COSINE_BLOCK_BYTES", 512 * 24 * 4)
+    monkeypatch.setattr(exact_search, "_COPY_BYTES", 512 * 24 * 4)
     queries, embeddings = features((67, 24)), features((num_rows, 24), seed=1)
     found, rows = exact_search.nearest(name, queries, embeddings, k=40)
     expected = oracle(name, queries, embeddings)

@@ -22,7 +22,7 @@ def test_keeps_what_was_written(write, archive):
     order = np.argsort(archive["names"])
     for name in (
         *("names", "labels", "embeddings", "epsg", "upper_left"),
-        "countries",
+        *("countries", "seasons", "days", "split_numbers"),
     ):
         np.testing.assert_array_equal(
             getattr(opened, name), archive[name][order]

@@ -17,10 +17,13 @@ from tests.ben_tf.retrieval import index_folders
 FILES = {
     "flat": [
         "countries.npy",
+        "days.npy",
         "embeddings.npy",
         "epsg.npy",
         "labels.npy",
         "names.npy",
+        "seasons.npy",
+        "splits.npy",
         "upper_left.npy",
     ],
     "binary": ["codes.npy", "means.npy", "projection.npy"],

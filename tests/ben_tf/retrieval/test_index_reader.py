@@ -1,5 +1,7 @@
 """Content that no search may trust is refused, digests or not."""
 
+import datetime
+
 import numpy as np
 import pytest
 
@@ -89,16 +91,30 @@ def test_a_name_may_hold_any_letter(write, archive):
     assert opened.names[-1] == "patch_é中\U0001f30d"
 
 
-@pytest.mark.parametrize("value", [10, 254])
-def test_a_country_that_is_none_is_refused(write, value):
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("countries", 10),
+        ("countries", 254),
+        ("seasons", 4),
+        ("splits", 1),
+        ("days", 2**31 - 1),
+        ("days", -(2**31) + 1),
+    ],
+)
+def test_what_cannot_be_looked_up_is_refused(write, name, value):
     path = write()
-    _change(path, "countries.npy", _set(3, value))
-    with pytest.raises(errors.UserError, match=r"countries\.npy.*unknown"):
+    _change(path, f"{name}.npy", _set(3, value))
+    with pytest.raises(errors.UserError, match=rf"{name}\.npy.*(unknown|none)"):
         index.Index.open(path)
 
 
-def test_an_index_of_before_knows_no_country(write):
-    path = write()
+def test_an_index_of_before_knows_days_from_names_alone(write, archive):
+    names = archive["names"].astype("<U40")
+    names[names == "patch_0003"] = "patch_0003_20170613T101031_1"
+    path = write(names=names)
     index_folders.make_older(path)
-    (patch,) = index.Index.open(path).describe([3])
-    assert (patch.name, patch.country) == ("patch_0003", None)
+    (patch,) = index.Index.open(path).describe(np.array([3]))
+    assert patch.name == "patch_0003_20170613T101031_1"
+    assert patch.date == datetime.date(2017, 6, 13)
+    assert (patch.country, patch.season, patch.split) == (None,) * 3

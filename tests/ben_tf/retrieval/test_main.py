@@ -63,6 +63,49 @@ def test_query_prints_the_answer_and_nothing_else(sample_index):
     assert json.loads(process.stdout)["origin"]["synthetic"] is True
 
 
+def test_query_filters_hits(sample_index):
+    opened = index.Index.open(sample_index)
+    patches = opened.describe(range(len(opened.names)))
+    asked, other = patches[0], patches[-1]
+    process = run(
+        *("query", f"--index={sample_index}", f"--patch={asked.name}"),
+        *(f"--labels={other.labels[0]}", f"--countries={other.country}"),
+        *(f"--seasons={other.season}", f"--dates={other.date}/.."),
+        *("--bbox=-180,-90,180,90", "--splits=test", "--format=json"),
+    )
+    assert process.returncode == 0, process.stderr
+    ((answer),) = json.loads(process.stdout)["answers"]
+    found = {hit["name"] for hit in answer["hits"]}
+    assert found == {
+        patch.name
+        for patch in patches[1:]
+        if other.labels[0] in patch.labels
+        and (patch.country, patch.season) == (other.country, other.season)
+        and patch.date >= other.date
+    }
+    assert other.name in found
+
+
+@pytest.mark.parametrize(
+    ("flag", "match"),
+    [
+        ("--dates=june", "Expected days such as --dates=2017"),
+        ("--bbox=1,2", "Expected degrees such as --bbox=-9"),
+        (
+            "--countries=Atlantis",
+            "Unknown value in --countries. Expected any of",
+        ),
+        ("--labels=Sea", "Unknown value in --labels_any. Expected any of"),
+    ],
+)
+def test_query_refuses_conditions(sample_index, flag, match):
+    name = index.Index.open(sample_index).names[0]
+    process = run("query", f"--index={sample_index}", f"--patch={name}", flag)
+    assert process.returncode == 1
+    assert process.stderr.startswith("error: ")
+    assert match in process.stderr
+
+
 @pytest.mark.parametrize(
     ("flags", "is_read"),
     [

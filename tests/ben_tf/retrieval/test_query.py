@@ -171,6 +171,49 @@ def test_empty_splits_are_passed_over(monkeypatch):
 def test_no_query(opened):
     with pytest.raises(errors.UserError, match="No query"):
         query.query(opened)
+    with pytest.raises(errors.UserError, match="positive example"):
+        query.query(opened, negatives=opened.names[:1])
+
+
+@pytest.mark.slow
+def test_examples_are_one_query(opened, data_dir):
+    liked, disliked = opened.names[:2], opened.names[2:3]
+    # One of another split: its embedding comes from the dataset.
+    other = patch_names(data_dir, "train")[0]
+    answer = query.query(
+        opened,
+        names=[opened.names[4]],
+        positives=[*liked, other],
+        negatives=disliked,
+        data_dir=data_dir,
+        k=3,
+    )
+    alone = query.query(opened, names=[other], data_dir=data_dir, k=1)
+    assert alone.query_names == (other,)
+    assert answer.queries[0].name == opened.names[4]
+    combined = answer.queries[1]
+    assert combined.name == f"{liked[0]} + {liked[1]} + {other} - {disliked[0]}"
+    assert (combined.labels, combined.longitude) == (None, None)
+    found = set(answer.hits.names[1])
+    assert len(found) == 3
+    assert found.isdisjoint({*liked, *disliked})
+    # A place and labels that nobody knows are empty in every format.
+    for name in answer_formats.FORMATS:
+        assert other in answer_formats.write(answer, name)
+    shape = json.loads(answer_formats.write(answer, "geojson"))["features"]
+    assert [x["geometry"] for x in shape if x["properties"]["rank"] is None][
+        1
+    ] is None
+
+
+def test_a_single_positive_example_is_a_query_by_name(opened):
+    name = opened.names[0]
+    by_name = query.query(opened, names=[name], k=4)
+    by_example = query.query(opened, positives=[name], k=4)
+    np.testing.assert_array_equal(by_example.hits.rows, by_name.hits.rows)
+    # 2 * positive - positive is the positive example again.
+    again = query.query(opened, positives=[name], negatives=[name], k=4)
+    np.testing.assert_array_equal(again.hits.rows, by_name.hits.rows)
 
 
 def test_missing_folder(opened, tmp_path):

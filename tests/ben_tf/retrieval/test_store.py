@@ -46,6 +46,7 @@ def test_writes_the_same_manifest(tmp_path):
     store.commit(tmp_path, store.read_manifest(tmp_path))
     # Indexes of before do not say what they were made of.
     expected = MANIFEST | {"dataset": "", "trained_on": [], "model": ""}
+    expected |= {"records": "", "origin": None}
     assert json_files.read(tmp_path / "manifest.json") == expected
 
 
