@@ -128,7 +128,7 @@ def query() -> Callable[[], None]:
     output_format = flags.DEFINE_enum(
         "format",
         None,
-        ["table", "json", "csv", "geojson"],
+        ["table", "json", "csv", "geojson", "parquet"],
         "How to write the answer; by default as --output_file ends, else a "
         "table. All say labels, country, date and place of queries and hits, "
         "and where the answer comes from.",
@@ -158,15 +158,16 @@ def query() -> Callable[[], None]:
             negatives=negatives.value,
             where=where(),
         )
-        text = answer_formats.write(
-            answer,
-            output_format.value or answer_formats.format_of(output_file.value),
+        format_name = output_format.value or answer_formats.format_of(
+            output_file.value
         )
         if output_file.value:
-            files.write(output_file.value, f"{text}\n")
+            files.write(
+                output_file.value, answer_formats.encode(answer, format_name)
+            )
             print(f"Wrote the answer to {output_file.value}")
         else:
-            print(text)
+            print(answer_formats.write(answer, format_name))
 
     return main
 

@@ -5,6 +5,7 @@ whether anything is synthetic.
 """
 
 import csv
+import dataclasses
 import io
 import itertools
 import json
@@ -18,17 +19,37 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import tabulate
+from pyarrow import parquet
 
 from ben_tf import errors
 from ben_tf import files
 from ben_tf import origin
 from ben_tf.data import geography
 from ben_tf.data import geojson
+from ben_tf.data import geoparquet
 from ben_tf.retrieval import index as index_lib
 from ben_tf.retrieval import patch_facts
 from ben_tf.retrieval import query
 
+PARQUET = "parquet"
+_PARQUET_SCHEMA = pa.schema(
+    [
+        ("query", pa.string()),
+        ("rank", pa.int32()),
+        ("distance", pa.float64()),
+        ("name", pa.string()),
+        ("labels", pa.list_(pa.string())),
+        ("country", pa.string()),
+        ("season", pa.string()),
+        ("split", pa.string()),
+        ("date_utc", pa.date32()),
+        ("longitude_deg", pa.float64()),
+        ("latitude_deg", pa.float64()),
+        ("synthetic", pa.bool_()),
+    ]
+)
 _DEGREES_DIGITS = 7  # A centimetre.
 
 
@@ -53,10 +74,42 @@ def write(answer: query.Answer, format_name: str) -> str:
     return FORMATS[format_name](answer)
 
 
+def encode(answer: query.Answer, format_name: str) -> bytes:
+    """An answer as the content of a file.
+
+    Args:
+      answer: From `query.query`.
+      format_name: One of `FORMATS`, or "parquet": GeoParquet, a row for each
+        hit, `origin` in its metadata.
+
+    Raises:
+      UserError: An unknown format.
+    """
+    if format_name == PARQUET:
+        return _as_parquet(answer)
+    return f"{write(answer, format_name)}\n".encode()
+
+
+def without_first(answer: query.Answer, num_hits: int) -> query.Answer:
+    """Passes over the nearest hits of each query: those of an earlier page."""
+    hits, part = answer.hits, slice(num_hits, None)
+    return dataclasses.replace(
+        answer,
+        hits=dataclasses.replace(
+            hits,
+            names=hits.names[:, part],
+            distances=hits.distances[:, part],
+            labels=hits.labels[:, part],
+            rows=hits.rows[:, part],
+            first_rank=hits.first_rank + num_hits,
+        ),
+    )
+
+
 def format_of(path: str | os.PathLike | None) -> str:
     """The format that a file's name ends with; "table" for other names."""
     ending = pathlib.Path(path or "").suffix.removeprefix(".").lower()
-    return ending if ending in FORMATS else "table"
+    return ending if ending in (*FORMATS, PARQUET) else "table"
 
 
 def _origin(answer: query.Answer) -> dict[str, Any]:
@@ -92,7 +145,8 @@ def _answers(
         yield patch, hits.get(number, [])
 
 
-def _patch_members(patch: patch_facts.Patch) -> dict[str, Any]:
+def patch_members(patch: patch_facts.Patch) -> dict[str, Any]:
+    """What is known of a patch, as JSON holds it; units end the names."""
     return {
         "name": patch.name,
         "labels": None if patch.labels is None else list(patch.labels),
@@ -112,7 +166,7 @@ def _hit_members(hit: index_lib.Hit) -> dict[str, Any]:
         "distance": float(f"{hit.distance:.6g}")
         if np.isfinite(hit.distance)
         else None,
-        **_patch_members(hit),
+        **patch_members(hit),
     }
 
 
@@ -126,7 +180,7 @@ def _as_json(answer: query.Answer) -> str:
             "origin": _origin(answer),
             "answers": [
                 {
-                    "query": _patch_members(patch),
+                    "query": patch_members(patch),
                     "hits": [_hit_members(hit) for hit in hits],
                 }
                 for patch, hits in _answers(answer)
@@ -140,7 +194,7 @@ def _as_json(answer: query.Answer) -> str:
 def _as_csv(answer: query.Answer) -> str:
     """A row for each hit, or for a query without any, under one header."""
     made = _origin(answer)
-    columns = list(_patch_members(answer.queries[0]))
+    columns = list(patch_members(answer.queries[0]))
     text = io.StringIO()
     writer = csv.DictWriter(
         text,
@@ -152,7 +206,7 @@ def _as_csv(answer: query.Answer) -> str:
     )
     writer.writeheader()
     for patch, hits in _answers(answer):
-        asked = {f"query_{k}": v for k, v in _patch_members(patch).items()}
+        asked = {f"query_{k}": v for k, v in patch_members(patch).items()}
         for found in [_hit_members(hit) for hit in hits] or [{}]:
             row = asked | found | made
             writer.writerow({k: _cell(value) for k, value in row.items()})
@@ -165,13 +219,46 @@ def _cell(value: object) -> object:
     return files.csv_cell(_shown(value)) if isinstance(value, str) else value
 
 
+def _as_parquet(answer: query.Answer) -> bytes:
+    """GeoParquet with a row for each hit."""
+    made = _origin(answer)
+    patches: list[patch_facts.Patch] = []
+    rows: list[dict[str, Any]] = []
+    for patch, hits in _answers(answer):
+        patches += hits
+        rows += [
+            {
+                "query": patch.name,
+                **_hit_members(hit),
+                "date_utc": hit.date,
+                "synthetic": answer.synthetic,
+            }
+            for hit in hits
+        ]
+    shapes = [
+        None if ring is None else geoparquet.polygons(ring[None])[0]
+        for ring in _rings(patches)
+    ]
+    table = pa.Table.from_pylist(rows, _PARQUET_SCHEMA).append_column(
+        geoparquet.COLUMN, pa.array(shapes, pa.binary())
+    )
+    stream = io.BytesIO()
+    parquet.write_table(
+        table.replace_schema_metadata(
+            {**geoparquet.METADATA, "origin": json.dumps(made)}
+        ),
+        stream,
+    )
+    return stream.getvalue()
+
+
 def _as_geojson(answer: query.Answer) -> str:
     """Footprints as in RFC 7946: degrees (WGS 84), longitude first."""
     patches: list[patch_facts.Patch] = []
     properties: list[dict[str, Any]] = []
     for patch, hits in _answers(answer):
         patches += [patch, *hits]
-        asked = {"rank": None, "distance": None, **_patch_members(patch)}
+        asked = {"rank": None, "distance": None, **patch_members(patch)}
         properties += [
             {"role": "query", "query": patch.name, **asked},
             *(

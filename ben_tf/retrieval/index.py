@@ -66,6 +66,7 @@ class Hits(Sequence[Hit]):
       rows: (Q, k) int64, rows of the index; `EMPTY` for an empty slot, which
         only an approximate search leaves.
       patches: What `rows` are rows of.
+      first_rank: Rank of what stands first: 1, or more on a later page.
     """
 
     names: np.ndarray
@@ -73,6 +74,7 @@ class Hits(Sequence[Hit]):
     labels: np.ndarray
     rows: np.ndarray
     patches: embedding.Embedded = dataclasses.field(repr=False)
+    first_rank: int = 1
 
     def __len__(self) -> int:
         """Number of hits of all queries together."""
@@ -96,7 +98,7 @@ class Hits(Sequence[Hit]):
             Hit(
                 **vars(patch),
                 query=int(query),
-                rank=int(place) + 1,
+                rank=int(place) + self.first_rank,
                 distance=float(self.distances[query, place]),
             )
             for patch, query, place in zip(found, queries, places, strict=True)

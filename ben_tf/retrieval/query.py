@@ -43,10 +43,14 @@ class Answer:
         return tuple(patch.name for patch in self.queries)
 
 
-class _Query(NamedTuple):
-    """A query: what is known of it, and its embedding, (D,) float32.
+class Query(NamedTuple):
+    """A query that an index can be asked.
 
-    `made_of` are the names of the patches that must not be among its hits.
+    Attributes:
+      patch: What is known of it.
+      embedding: (D,) float32.
+      is_synthetic: Whether its pixels are.
+      made_of: Names of the patches that must not be among its hits.
     """
 
     patch: patch_facts.Patch
@@ -99,7 +103,7 @@ def query(
             index, [*positives, *negatives], data_dir, modality
         )
         queries.append(
-            _combined(
+            combined(
                 examples[: len(positives)],
                 examples[len(positives) :],
                 non_negative=index.manifest.non_negative,
@@ -110,6 +114,29 @@ def query(
             "No query. Expected names of patches, or the folders of one: "
             "`s1_folder` and `s2_folder`."
         )
+    return ask(index, queries, modality=modality, k=k, where=where)
+
+
+def ask(
+    index: index_lib.Index,
+    queries: Sequence[Query],
+    *,
+    modality: str,
+    k: int,
+    where: where_lib.Where = where_lib.EVERYWHERE,
+) -> Answer:
+    """Finds the k nearest patches of each query.
+
+    Args:
+      index: The index to search.
+      queries: At least one.
+      modality: What `queries` are embeddings of.
+      k: Number of hits.
+      where: What the hits must be.
+
+    Raises:
+      UserError: As `Index.search`.
+    """
     most = max(len(query.made_of) for query in queries)
     return Answer(
         queries=tuple(query.patch for query in queries),
@@ -156,14 +183,14 @@ def _from_names(
     names: Sequence[str],
     data_dir: str | os.PathLike | None,
     modality: str,
-) -> list[_Query]:
+) -> list[Query]:
     """Queries from the index where it has them, else from the dataset."""
     rows = index.rows_of(names)
     if modality != index.manifest.modality:
         rows = np.full_like(rows, index_lib.EMPTY)
     known = rows[rows >= 0]
     queries = {
-        patch.name: _Query(
+        patch.name: Query(
             patch, row, index.manifest.synthetic, made_of=(patch.name,)
         )
         for patch, row in zip(
@@ -199,7 +226,7 @@ def _from_folders(
     s1_folder: str | os.PathLike | None,
     s2_folder: str | os.PathLike | None,
     modality: str,
-) -> _Query:
+) -> Query:
     """The query that lies in folders of the extracted archive."""
     found = patch_source.from_folders(
         s1_folder=s1_folder,
@@ -224,30 +251,39 @@ def _embed(
     found: patch_source.Found,
     modality: str,
     is_synthetic: bool,
-) -> _Query:
+) -> Query:
     (row,) = embedding.embed(
         index.model,
         {name: array[None] for name, array in found.grids.items()},
         modality=modality,
         names=[found.patch.name],
     )
-    return _Query(found.patch, row, is_synthetic, made_of=(found.patch.name,))
+    return Query(found.patch, row, is_synthetic, made_of=(found.patch.name,))
 
 
-def _combined(
-    positives: Sequence[_Query],
-    negatives: Sequence[_Query],
+def combined(
+    positives: Sequence[Query],
+    negatives: Sequence[Query],
     *,
     non_negative: bool,
-) -> _Query:
-    """The query that is made of examples; it lies nowhere."""
+) -> Query:
+    """The query that is made of examples; it lies nowhere.
+
+    Args:
+      positives: What the hits should look like, at least one.
+      negatives: What they should not look like.
+      non_negative: As for `refinement.combine`.
+
+    Raises:
+      UserError: No positive example.
+    """
     rows = [
         np.array([query.embedding for query in examples], np.float32)
         for examples in (positives, negatives)
     ]
     names = [query.patch.name for query in positives]
     others = [query.patch.name for query in negatives]
-    return _Query(
+    return Query(
         patch_facts.Patch(
             name=" + ".join(names) + "".join(f" - {name}" for name in others)
         ),

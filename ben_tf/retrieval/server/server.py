@@ -1,0 +1,183 @@
+"""Serves the search page and the interface for programs."""
+
+import contextlib
+import ipaddress
+import os
+import secrets
+import socket
+from collections.abc import AsyncIterator
+from collections.abc import Sequence
+
+import fastapi
+import uvicorn
+from fastapi import responses
+
+import ben_tf
+from ben_tf import errors
+from ben_tf.pages import page
+from ben_tf.retrieval.server import api
+from ben_tf.retrieval.server import collection as collection_lib
+from ben_tf.retrieval.server import guard
+from ben_tf.retrieval.server import uploads
+
+LOOPBACK = "127.0.0.1"
+_MOST_BODY_BYTES = 64 << 20
+_BODY_WITHIN_S = 30.0
+_IDLE_S = 15
+# Connections at a time; more are answered with 503.
+_MOST_CONNECTIONS = 512
+_DRAIN_WITHIN_S = 30
+_ASSETS = {"search.css": "text/css", "search.js": "text/javascript"}
+
+
+def make_app(collection: collection_lib.Collection) -> fastapi.FastAPI:
+    """The application without its guard.
+
+    Args:
+      collection: What is served; closed with the application.
+    """
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: fastapi.FastAPI) -> AsyncIterator[None]:
+        yield
+        collection.close()
+
+    app = fastapi.FastAPI(
+        title="BigEarthNet-MM search",
+        version=ben_tf.__version__,
+        description="Patches that look like a query. Places are in degrees "
+        "(WGS 84), dates in UTC, distances as each index says.",
+        # FastAPI's own pages load scripts from another site.
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    api.add_routes(app, collection, uploads.Uploads())
+
+    @app.get("/", response_class=responses.HTMLResponse)
+    def search_page() -> str:
+        return page.render_served("search", synthetic=collection.synthetic)
+
+    @app.get("/docs", response_class=responses.HTMLResponse)
+    def docs() -> str:
+        return page.render_served("interface", paths=_paths(app))
+
+    @app.get("/assets/{name}", response_class=responses.Response)
+    def asset(name: str) -> responses.Response:
+        if name not in _ASSETS:
+            raise collection_lib.UnknownPatchError("No such file.")
+        return responses.Response(
+            page.read_asset(name), media_type=_ASSETS[name]
+        )
+
+    return app
+
+
+def serve(
+    *,
+    indexes: Sequence[str | os.PathLike],
+    data_dir: str | os.PathLike,
+    saved_model: str | os.PathLike | None = None,
+    host: str = LOOPBACK,
+    port: int = 8000,
+    token: str | None = None,
+    host_names: Sequence[str] = (),
+) -> None:
+    """Serves until it is interrupted, then answers what waits.
+
+    Args:
+      indexes: As for `collection.Collection`.
+      data_dir: Likewise.
+      saved_model: Likewise.
+      host: Address to listen at.
+      port: 0 for any that is free.
+      token: What requests must show; required unless `host` is this machine's
+        own. "" makes one up.
+      host_names: Names that clients call this server by, besides `host`.
+
+    Raises:
+      UserError: The address cannot be taken, or others could reach it without
+        a token.
+    """
+    if not _is_loopback(host) and token is None:
+        raise errors.UserError(
+            f"At {host} others can reach the server. Give a `token` that they "
+            "must know, or --token= to have one made, or leave `host` out."
+        )
+    if token == "":
+        token = secrets.token_urlsafe(24)
+    collection = collection_lib.Collection(
+        indexes, data_dir=data_dir, saved_model=saved_model
+    )
+    with _listen(host, port) as listener:
+        port = listener.getsockname()[1]
+        names = {host, *host_names}
+        if _is_loopback(host):
+            names |= {"127.0.0.1", "localhost", "[::1]"}
+        app = guard.Guard(
+            make_app(collection),
+            hosts=[f"{name}:{port}" for name in names],
+            token=token,
+            most_body_bytes=_MOST_BODY_BYTES,
+            body_within_s=_BODY_WITHIN_S,
+        )
+        address = f"http://{host}:{port}/"
+        if token is not None:
+            address += f"?token={token}"
+        print(f"The search page is at {address}", flush=True)
+        print("Press Ctrl+C to end it.", flush=True)
+        uvicorn.Server(
+            uvicorn.Config(
+                app,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                limit_concurrency=_MOST_CONNECTIONS,
+                timeout_keep_alive=_IDLE_S,
+                timeout_graceful_shutdown=_DRAIN_WITHIN_S,
+                ws="none",
+            )
+        ).run(sockets=[listener])
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A socket that listens.
+
+    Raises:
+      UserError: The address cannot be taken.
+    """
+    try:
+        return socket.create_server((host.strip("[]"), port))
+    except OSError as error:
+        raise errors.UserError(
+            f"Cannot listen at {host}, port {port}: {error.strerror}. Choose "
+            "another `port`, or 0 for any that is free."
+        ) from error
+
+
+def _paths(app: fastapi.FastAPI) -> list[dict[str, object]]:
+    """Of each address: method, parameters and what it does, for people."""
+    found = []
+    for path, methods in app.openapi()["paths"].items():
+        for method, described in methods.items():
+            found.append(
+                {
+                    "path": path,
+                    "method": method.upper(),
+                    "description": described.get("description", ""),
+                    "parameters": [
+                        parameter["name"]
+                        for parameter in described.get("parameters", ())
+                    ],
+                }
+            )
+    return found

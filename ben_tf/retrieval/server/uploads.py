@@ -1,0 +1,121 @@
+"""Patches that a client has sent: read, embedded, and kept for a while."""
+
+import collections
+import pathlib
+import re
+import secrets
+import tempfile
+import threading
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from ben_tf import bigearthnet
+from ben_tf import errors
+from ben_tf.retrieval import patch_facts
+from ben_tf.retrieval import patch_source
+
+# 370 kB of pixels each.
+_MOST_KEPT = 256
+_BAND = re.compile(
+    rf"(?P<patch>\w+)_(?P<band>{'|'.join(bigearthnet.S1_BANDS)}|B\d\w)\.tiff?",
+    re.IGNORECASE | re.ASCII,
+)
+
+
+class Upload(NamedTuple):
+    """A patch that a client has sent.
+
+    Attributes:
+      patch: What is known of it.
+      grids: Raw grids (size, size, bands) by name.
+      embedding: (D,) float32.
+      modality: What was embedded.
+    """
+
+    patch: patch_facts.Patch
+    grids: Mapping[str, np.ndarray]
+    embedding: np.ndarray
+    modality: str
+
+
+class Uploads:
+    """The newest uploads, by a key that nobody guesses."""
+
+    def __init__(self) -> None:
+        self._kept: collections.OrderedDict[str, Upload] = (
+            collections.OrderedDict()
+        )
+        self._lock = threading.Lock()
+
+    def keep(self, upload: Upload) -> str:
+        """Keeps an upload; returns its key."""
+        key = secrets.token_urlsafe(16)
+        with self._lock:
+            self._kept[key] = upload
+            while len(self._kept) > _MOST_KEPT:
+                self._kept.popitem(last=False)
+        return key
+
+    def get(self, key: str) -> Upload:
+        """An upload by its key.
+
+        Raises:
+          GoneError: It is not kept any more, or never was.
+        """
+        with self._lock:
+            if key not in self._kept:
+                raise GoneError(
+                    "This upload is not kept any more. Send it again."
+                )
+            return self._kept[key]
+
+
+class GoneError(errors.UserError):
+    """There is no such upload."""
+
+
+def read_bands(
+    content: Sequence[tuple[str, bytes]], *, grids: Sequence[str]
+) -> patch_source.Found:
+    """Reads the GeoTIFFs of a patch, as they lie in the folders of the archive.
+
+    Args:
+      content: Name and bytes of each file; names end with that of the band,
+        as "S2A_MSIL2A_20170613T101031_0_45_B02.tif".
+      grids: What the model looks at, keys of `bigearthnet.GRIDS`.
+
+    Raises:
+      UserError: A file is not a band, or one is missing or damaged.
+    """
+    with tempfile.TemporaryDirectory(prefix="ben_tf_upload_") as scratch:
+        folders: dict[str, pathlib.Path] = {}
+        for name, data in content:
+            # A name may come with a path; what it ends with must be a band.
+            match = _BAND.fullmatch(name.replace("\\", "/").rpartition("/")[2])
+            if match is None:
+                raise errors.UserError(
+                    "Expected GeoTIFFs whose names end with the band, such as "
+                    "..._B02.tif or ..._VV.tif. Received: a file of another "
+                    "name."
+                )
+            band = match["band"].upper()
+            sensor = "S1" if band in bigearthnet.S1_BANDS else "S2"
+            if sensor not in folders:
+                # Of one patch all files have the same name in front.
+                folders[sensor] = pathlib.Path(scratch, match["patch"])
+                folders[sensor].mkdir()
+            patch = folders[sensor].name
+            (folders[sensor] / f"{patch}_{band}.tif").write_bytes(data)
+        try:
+            return patch_source.from_folders(
+                s1_folder=folders.get("S1"),
+                s2_folder=folders.get("S2"),
+                grids=grids,
+            )
+        except errors.UserError as error:
+            # Where they lay for a moment is nobody's business.
+            text = str(error).replace(f"{scratch}/", "").replace(scratch, "")
+            raise errors.UserError(text) from None
