@@ -67,6 +67,21 @@ def render(template: str, **content: Any) -> str:
     )
 
 
+def render_served(template: str, **content: Any) -> str:
+    """Fills a template of a page that a server sends with its own policy.
+
+    Args:
+      template: Its name, without ".html.jinja".
+      **content: What the template names; text is escaped.
+    """
+    return _TEMPLATES.get_template(f"{template}.html.jinja").render(**content)
+
+
+def read_asset(name: str) -> str:
+    """A style or a script of this folder."""
+    return (_FOLDER / name).read_text("utf-8")
+
+
 def _hash(text: str) -> str:
     digest = hashlib.sha256(text.encode("utf-8")).digest()
     return f"sha256-{base64.b64encode(digest).decode('ascii')}"

@@ -27,7 +27,12 @@ _IDLE_S = 15
 # Connections at a time; more are answered with 503.
 _MOST_CONNECTIONS = 512
 _DRAIN_WITHIN_S = 30
-_ASSETS = {"search.css": "text/css", "search.js": "text/javascript"}
+_ASSETS = {
+    "page.css": "text/css",
+    "search.css": "text/css",
+    "search.js": "text/javascript",
+    "search_map.js": "text/javascript",
+}
 
 
 def make_app(collection: collection_lib.Collection) -> fastapi.FastAPI:

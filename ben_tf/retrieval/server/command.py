@@ -1,0 +1,84 @@
+"""The command that opens the search page; its flags."""
+
+from collections.abc import Callable
+
+from absl import flags
+
+from ben_tf import errors
+from ben_tf import path_flags
+
+# --help lists them with the command that asks for them.
+flags.disclaim_key_flags()
+
+
+def serve() -> Callable[[], None]:
+    """Opens a search page on your own indexes, and an interface for programs.
+
+    A map of all patches: click one, or give a name or GeoTIFFs of your own,
+    and narrow what it finds by label, country, season, date and place. The
+    page is at http://127.0.0.1:8000/, for this machine alone; /docs there
+    describes the interface for programs.
+    """
+    index = path_flags.define_paths(
+        "index",
+        None,
+        "Index folders that python -m ben_tf.retrieval build wrote with one "
+        "model, comma-separated.",
+        required=True,
+    )
+    data_dir = path_flags.define_path(
+        "data_dir",
+        None,
+        "Folder with the TFRecords that the indexes were built of.",
+        required=True,
+    )
+    saved_model = path_flags.define_path(
+        "saved_model",
+        None,
+        "Folder of the model that made the indexes, if it has moved since or "
+        "does not lie beside them. It is run for patches that are sent.",
+    )
+    port = flags.DEFINE_integer(
+        "port",
+        8000,
+        "Port to listen at; 0 for any that is free.",
+        lower_bound=0,
+        upper_bound=65535,
+    )
+    host = flags.DEFINE_string(
+        "host",
+        "127.0.0.1",
+        "Address to listen at. Any other than this machine's own lets others "
+        "in, and needs --token.",
+    )
+    token = flags.DEFINE_string(
+        "token",
+        None,
+        "What requests must show. --token= makes one up and prints it.",
+    )
+    host_names = flags.DEFINE_list(
+        "host_names",
+        [],
+        "Names that clients call this machine by, such as search.example.org, "
+        "besides --host.",
+    )
+
+    def main() -> None:
+        try:
+            from ben_tf.retrieval.server import server
+        except ImportError as error:
+            raise errors.UserError(
+                f"The search page needs {error.name}. Install it with pip "
+                "install 'ben-tf[search]'."
+            ) from error
+        server.serve(
+            indexes=index.value,
+            data_dir=data_dir.value,
+            saved_model=saved_model.value,
+            host=host.value,
+            port=port.value,
+            token=token.value,
+            host_names=host_names.value,
+        )
+
+    return main
