@@ -117,5 +117,6 @@ def read_bands(
             )
         except errors.UserError as error:
             # Where they lay for a moment is nobody's business.
-            text = str(error).replace(f"{scratch}/", "").replace(scratch, "")
+            text = str(error).replace(f"{scratch}/", "")
+            text = text.replace(pathlib.Path(scratch).name, "the upload")
             raise errors.UserError(text) from None

@@ -81,7 +81,7 @@ def test_a_request_of_our_own_passes():
         ({"sec-fetch-site": "cross-site"}, 403),
         ({"content-length": "-1"}, 400),
         ({"content-length": "1e9"}, 400),
-        ({"content-length": "١"}, 400),
+        ({"content-length": "\u0661"}, 400),
         ({"content-length": "1000000000"}, 413),
         ({"origin": f"http://{HOST}", "sec-fetch-site": "same-origin"}, 200),
         ({"host": "127.0.0.1:8000".upper()}, 200),

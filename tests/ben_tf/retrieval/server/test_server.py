@@ -1,0 +1,70 @@
+"""The server as a process: its address, its doors and its end."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+
+import pytest
+
+from ben_tf import errors
+from ben_tf.retrieval.server import server
+
+pytestmark = pytest.mark.slow
+
+_SERVE = (
+    "import sys; from ben_tf.retrieval.server import server; "
+    "server.serve(indexes=[sys.argv[1]], data_dir=sys.argv[2], port=0, "
+    "token=sys.argv[3] or None)"
+)
+
+
+def _start(*arguments):
+    process = subprocess.Popen(
+        [sys.executable, "-c", _SERVE, *map(os.fspath, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    line = process.stdout.readline()
+    assert process.stdout.readline() == "Press Ctrl+C to end it.\n"
+    match = re.fullmatch(r"The search page is at (http://\S+)\n", line)
+    return process, match[1]
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
+def test_it_answers_until_it_is_ended(sample_index, data_dir, end):
+    process, address = _start(sample_index, data_dir, "secret")
+    try:
+        assert address.endswith("/?token=secret")
+        with urllib.request.urlopen(address, timeout=60) as response:
+            assert b"Patches that look alike" in response.read()
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            urllib.request.urlopen(address.partition("?")[0], timeout=60)
+        # A connection that stays open does not keep it from ending.
+        host, port = re.search(r"//([\d.]+):(\d+)/", address).groups()
+        with socket.create_connection((host, int(port))):
+            process.send_signal(end)
+            output, error = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode in (0, -end)
+    assert output == ""
+    assert "Traceback" not in error
+
+
+def test_others_are_let_in_with_a_token_only(sample_index, data_dir):
+    for host in ("0.0.0.0", "192.0.2.1", "example.org", "::"):
+        with pytest.raises(errors.UserError, match="Give a `token`"):
+            server.serve(indexes=[sample_index], data_dir=data_dir, host=host)
+
+
+def test_a_port_that_is_taken_is_named(sample_index, data_dir):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(errors.UserError, match=f"port {port}: .*`port`"):
+            server.serve(indexes=[sample_index], data_dir=data_dir, port=port)
