@@ -17,6 +17,7 @@ from ben_tf import errors
 from ben_tf.pages import page
 from ben_tf.retrieval.server import api
 from ben_tf.retrieval.server import collection as collection_lib
+from ben_tf.retrieval.server import connection
 from ben_tf.retrieval.server import guard
 from ben_tf.retrieval.server import uploads
 
@@ -131,9 +132,10 @@ def serve(
             address += f"?token={token}"
         print(f"The search page is at {address}", flush=True)
         print("Press Ctrl+C to end it.", flush=True)
-        uvicorn.Server(
+        made = uvicorn.Server(
             uvicorn.Config(
                 app,
+                http=connection.Connection,
                 log_config=None,
                 access_log=False,
                 server_header=False,
@@ -142,7 +144,10 @@ def serve(
                 timeout_graceful_shutdown=_DRAIN_WITHIN_S,
                 ws="none",
             )
-        ).run(sockets=[listener])
+        )
+        # That is how it is meant to end.
+        with contextlib.suppress(KeyboardInterrupt):
+            made.run(sockets=[listener])
 
 
 def _is_loopback(host: str) -> bool:
