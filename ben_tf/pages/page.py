@@ -21,7 +21,39 @@ _TEMPLATES = jinja2.Environment(
     lstrip_blocks=True,
 )
 
-Cell = str | float | int | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+    """A cell with a value from 0 to 1, its bar and its interval.
+
+    Attributes:
+      value: The value; None: undefined.
+      ends: Its 95 % interval, or None.
+    """
+
+    value: float | None
+    ends: tuple[float, float] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Text:
+    """A cell whose text is not what it is sorted by.
+
+    Attributes:
+      text: What is shown.
+      key: What the column is sorted by; None: stays at the end.
+      link: Relative address that the text leads to; "" for none.
+      is_long: Whether the text may take several lines.
+    """
+
+    text: str
+    key: float | str | None = None
+    link: str = ""
+    is_long: bool = False
+
+
+Cell = str | float | int | None | Estimate | Text
 
 
 @dataclasses.dataclass(frozen=True)

@@ -52,9 +52,10 @@ def command() -> Callable[[], None]:
 
     def main() -> None:
         from ben_tf.report import reports
+        from ben_tf.report import side_by_side
 
         if runs.value:
-            path = reports.write_comparison(
+            path = side_by_side.write_comparison(
                 runs=runs.value, split=split.value, output=output.value
             )
         elif workdir.value:

@@ -1,23 +1,18 @@
-"""The pages: of one run, and of several side by side."""
+"""The page of one run."""
 
 import itertools
 import os
 import pathlib
 import sys
-from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
-from ben_tf import errors
 from ben_tf import files
 from ben_tf import workdir as workdir_lib
 from ben_tf.evaluation import comparison
+from ben_tf.evaluation import freshness
 from ben_tf.evaluation import history
 from ben_tf.evaluation import predictions
 from ben_tf.evaluation import results
-from ben_tf.metrics import definitions
-from ben_tf.metrics import exact
 from ben_tf.pages import page
 from ben_tf.plots import pictures
 from ben_tf.report import charts
@@ -56,26 +51,7 @@ def write_report(
     files.check_writable(output or run.report)
     evaluation = results.Evaluation.read(run, split)
     predicted = predictions.load(run.predictions_file(split))
-    per_sample, _ = exact.samples_and_counts(
-        predicted.labels.astype(bool), predicted.probabilities
-    )
-    sample_f2 = per_sample["sample_f2"]
-    shape = (evaluation.num_samples, len(evaluation.class_names))
-    if (
-        predicted.labels.shape != shape
-        or predicted.fingerprint != evaluation.data.fingerprint
-        # By other weights.
-        or not np.isclose(
-            float(definitions.mean_of_defined(sample_f2.astype(np.float64))),
-            # As JSON has it where it is undefined.
-            np.array(evaluation.overall["sample_f2"], np.float64),
-            equal_nan=True,
-        )
-    ):
-        raise errors.UserError(
-            f"Metrics and predictions in {workdir} are not of the same "
-            "evaluation. Run python -m ben_tf.evaluate again."
-        )
+    sample_f2 = freshness.sample_f2(run, evaluation, predicted)
     nearest = []
     if index or run.index.is_dir():
         nearest = shown_patches.nearest(
@@ -86,7 +62,7 @@ def write_report(
     groups = shown_patches.groups(evaluation, predicted, sample_f2, num_patches)
     published = comparison.published_for(evaluation)
     learned = history.History.read(run)
-    _check_same_weights(run, evaluation, learned)
+    freshness.check_same_weights(run, evaluation, learned)
     missing = _missing(run, learned)
     for sentence in missing:
         print(sentence, file=sys.stderr)
@@ -123,89 +99,6 @@ def write_report(
         missing=missing,
     )
     return files.write(output or run.report, content)
-
-
-def write_comparison(
-    *,
-    runs: Sequence[str],
-    split: str = "test",
-    output: str | None = None,
-) -> pathlib.Path:
-    """Writes a page that compares evaluated runs.
-
-    Args:
-      runs: Workdirs, in the order of the columns.
-      split: Evaluated split, the same for all.
-      output: File to write, or None for comparison.html next to the first run.
-
-    Returns:
-      The file.
-
-    Raises:
-      UserError: A run was not evaluated on this split, or went on after it.
-    """
-    evaluations = {}
-    for name, path in zip(_short_names(runs), runs, strict=True):
-        workdir = workdir_lib.Workdir(path)
-        evaluations[name] = results.Evaluation.read(workdir, split)
-        _check_same_weights(
-            workdir, evaluations[name], history.History.read(workdir)
-        )
-    theirs = {
-        name: comparison.published_for(evaluation)
-        for name, evaluation in evaluations.items()
-    }
-    # Each once, though runs of the same version share it.
-    sources = list({x.source: x for x in theirs.values()}.values())
-    content = page.render(
-        "comparison",
-        evaluations=evaluations,
-        reasons={
-            name: comparison.reasons(evaluation, theirs[name])
-            for name, evaluation in evaluations.items()
-        },
-        headlines=tables.headlines(evaluations, sources),
-        classes=tables.class_f2(evaluations, sources),
-        published=theirs,
-        sources=sources,
-    )
-    folder = pathlib.Path(runs[0]).resolve().parent
-    return files.write(output or folder / "comparison.html", content)
-
-
-def _short_names(runs: Sequence[str]) -> list[str]:
-    """Paths without what all of them share, so that columns stay narrow."""
-    paths = [os.path.abspath(run) for run in runs]
-    if len(set(paths)) < len(paths):
-        # The same run twice: number them.
-        return [f"{num} {pathlib.Path(p).name}" for num, p in enumerate(paths)]
-    common = os.path.commonpath([os.path.dirname(path) for path in paths])
-    return [os.path.relpath(path, common) for path in paths]
-
-
-def _check_same_weights(
-    run: workdir_lib.Workdir,
-    evaluation: results.Evaluation,
-    learned: history.History | None,
-) -> None:
-    """Refuses scores of weights that are not the run's best ones any more.
-
-    Raises:
-      UserError: The run went on after them.
-    """
-    scored = evaluation.model.epoch
-    # Where history.csv has lost rows, its best epoch may be another one.
-    if (
-        learned is not None
-        and scored in learned.epochs
-        and learned.best_epoch not in (0, scored)
-    ):
-        raise errors.UserError(
-            f"The run in {run} went on after it was scored: the scores are of "
-            f"the weights of epoch {scored}, its best ones are of epoch "
-            f"{learned.best_epoch} now. Run python -m ben_tf.export, unless "
-            "its training ended and did that, then python -m ben_tf.evaluate."
-        )
 
 
 def _missing(

@@ -1,10 +1,15 @@
 """The tables of the report, and of the page that compares runs."""
 
+import dataclasses
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
+from ben_tf import bigearthnet
+from ben_tf import config as config_lib
+from ben_tf import files
 from ben_tf.evaluation import comparison
+from ben_tf.evaluation import differences as differences_lib
 from ben_tf.evaluation import history
 from ben_tf.evaluation import published as published_lib
 from ben_tf.evaluation import results
@@ -190,20 +195,110 @@ def class_f2(
     sources: Sequence[published_lib.Published],
 ) -> page.Table:
     """F2 of each class that any run has: a column for each run."""
-    f2_of = {
-        name: dict(zip(run.class_names, run.per_class["f2"], strict=True))
+    columns: dict[str, Mapping[str, page.Cell]] = {
+        name: {
+            row.name: page.Estimate(row.ours, row.interval)
+            for row in comparison.class_rows(
+                run, comparison.published_for(run)
+            )
+        }
         for name, run in runs.items()
-    }
-    classes = dict.fromkeys(c for f2 in f2_of.values() for c in f2)
-    columns: dict[str, Mapping[str, results.Value]] = {
-        **f2_of,
-        **{x.label: x.f2_of_class for x in sources if x.f2_of_class},
-    }
+    } | {x.label: x.f2_of_class for x in sources if x.f2_of_class}
     return page.Table(
         ["class", *columns],
         [
             [name, *(f2.get(name, "") for f2 in columns.values())]
-            for name in classes
+            for name in next(iter(columns.values()))
         ],
-        bars=list(columns),
+        bars=[x.label for x in sources],
     )
+
+
+def differences(rows: Sequence[differences_lib.Difference]) -> page.Table:
+    """Differences of a run to the reference, and how to read each."""
+    return page.Table(
+        ["metric", "difference", "95 % interval", "reading"],
+        [
+            [
+                comparison.HEADLINES[row.metric],
+                page.Text(f"{row.value:+.4f}", row.value),
+                page.Text("{:+.4f} to {:+.4f}".format(*row.ends), row.ends[0]),
+                "○ contains 0"
+                if row.contains_zero
+                else ("▲ better" if row.is_better else "▼ worse"),
+            ]
+            for row in rows
+        ],
+    )
+
+
+def runs(
+    evaluations: Mapping[str, results.Evaluation],
+    learned: Mapping[str, history.History | None],
+) -> page.Table:
+    """What each run is, and what it took; "" where nobody knows."""
+    rows: list[list[page.Cell]] = []
+    for name, evaluation in evaluations.items():
+        model, origin = evaluation.model, evaluation.origin
+        curves = learned[name]
+        seconds = sum(curves.curves.get("seconds", ())) if curves else 0
+        rows.append(
+            [
+                *(name, model.name, model.modality),
+                model.num_parameters or "",
+                (model.trained_on or "unknown")
+                + _of_part(model.trained_on_part),
+                len(curves.epochs) if curves else "",
+                model.epoch or "",
+                page.Text(_duration(seconds), seconds) if seconds > 0 else "",
+                origin.device if origin else "",
+            ]
+        )
+    return page.Table(
+        [
+            *("run", "network", "sensors", "parameters", "trained on"),
+            *("epochs", "best epoch", "training time", "scored on"),
+        ],
+        rows,
+    )
+
+
+def differing_options(
+    configs: Mapping[str, config_lib.Config | None],
+) -> page.Table:
+    """A column for each option in which runs differ; no column without any.
+
+    Args:
+      configs: Run -> its configuration; one that is unknown is left out.
+    """
+    known = {name: x for name, x in configs.items() if x is not None}
+    values = {
+        field.name: [getattr(config, field.name) for config in known.values()]
+        for field in dataclasses.fields(config_lib.Config)
+    }
+    columns = {
+        f"--{name}": [option(value) for value in column]
+        for name, column in values.items()
+        if any(value != column[0] for value in column)
+    }
+    return page.Table(
+        ["run", *columns],
+        list(zip(known, *columns.values(), strict=True)) if columns else [],
+    )
+
+
+def option(value: object) -> page.Cell:
+    """The value of an option as a cell."""
+    if isinstance(value, bigearthnet.Statistics):
+        # Files of the same name may hold other figures.
+        figures = files.crc32(repr((value.mean, value.std)).encode())
+        return f"{value.name} ({figures})"
+    # A flag is on or off; a path may be empty.
+    return str(value) or "none"
+
+
+def _duration(seconds: float) -> str:
+    for limit, unit_seconds, unit in ((90, 1, "s"), (5400, 60, "min")):
+        if seconds < limit:
+            return f"{seconds / unit_seconds:.0f} {unit}"
+    return f"{seconds / 3600:.1f} h"
