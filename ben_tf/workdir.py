@@ -159,6 +159,23 @@ class Workdir:
         """The HTML page about the run."""
         return self.path / "report.html"
 
+    @property
+    def marks(self) -> tuple[pathlib.Path, ...]:
+        """Files of which a folder has at least one if a run was begun there."""
+        return (self.config_file, self.data_file, self.history_file)
+
+    @property
+    def folders(self) -> tuple[pathlib.Path, ...]:
+        """Folders of the run, in which no other run can be."""
+        return (
+            self.logs,
+            self.last_checkpoints.parent,
+            self.saved_model,
+            self.index,
+            self.metrics_file("").parent,
+            self.predictions_file("").parent,
+        )
+
     def metrics_file(self, split: str) -> pathlib.Path:
         """Scores on a split."""
         return self.path / "metrics" / f"{_file_name(split)}.json"

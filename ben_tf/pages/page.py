@@ -22,7 +22,6 @@ _TEMPLATES = jinja2.Environment(
 )
 
 
-
 @dataclasses.dataclass(frozen=True)
 class Estimate:
     """A cell with a value from 0 to 1, its bar and its interval.
@@ -44,13 +43,11 @@ class Text:
       text: What is shown.
       key: What the column is sorted by; None: stays at the end.
       link: Relative address that the text leads to; "" for none.
-      is_long: Whether the text may take several lines.
     """
 
     text: str
     key: float | str | None = None
     link: str = ""
-    is_long: bool = False
 
 
 Cell = str | float | int | None | Estimate | Text
@@ -65,11 +62,13 @@ class Table:
       rows: Cells of each row. A float is shown with four digits, None as
         "undefined"; "" is an empty cell.
       bars: Headings of columns whose cells show a bar from 0 to 1.
+      texts: Headings of columns with text that may take several lines.
     """
 
     columns: Sequence[str]
     rows: Sequence[Sequence[Cell]]
     bars: Collection[str] = ()
+    texts: Collection[str] = ()
 
 
 def render(template: str, **content: Any) -> str:

@@ -147,13 +147,14 @@ def interval_rows(
     """
     names = list(next(iter(values.values())))
     # Within the row of a class, from the upper to the lower end.
-    places = np.linspace(0.34, -0.34, len(values)) if len(values) > 1 else [0.0]
+    reach = 0.3 * (len(values) > 1)
+    places = np.linspace(reach, -reach, len(values))
     height = 0.9 + (0.14 + 0.13 * len(values)) * len(names)
     with style.chart(8, height, synthetic=synthetic) as sheet:
         axes = sheet.figure.subplots()
         heights = style.name_rows(axes, names)
         for border in heights[:-1]:
-            axes.axhline(border - 0.5, color="#e5e7eb", linewidth=0.8)
+            axes.axhline(border - 0.5, color="#9ca3af", linewidth=0.6)
         for index, ((variant, row), place) in enumerate(
             zip(values.items(), places, strict=True)
         ):
@@ -228,7 +229,6 @@ def interval_bars(
                     linewidth=1.4,
                     marker="|",
                     markersize=7,
-                    clip_on=False,
                 )
             axes.text(
                 1.03,

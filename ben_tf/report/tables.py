@@ -170,14 +170,14 @@ def headlines(
     """The headline metrics of several runs and of published models."""
     ours: list[list[page.Cell]] = [
         [
-            *(name, run.model.name, run.model.modality, run.num_samples),
+            *(name, run.model.modality, run.num_samples),
             *(run.overall[metric] for metric in comparison.HEADLINES),
         ]
         for name, run in runs.items()
     ]
     theirs: list[list[page.Cell]] = [
         [
-            *(f"{source.label}: {name}", entry.model, entry.modality),
+            *(f"{source.label}: {name}", entry.modality),
             source.num_samples,
             *(entry.figures.get(metric, "") for metric in comparison.HEADLINES),
         ]
@@ -185,7 +185,7 @@ def headlines(
         for name, entry in source.entries.items()
     ]
     return page.Table(
-        ["run", "model", "sensors", "patches", *comparison.HEADLINES.values()],
+        ["run", "sensors", "patches", *comparison.HEADLINES.values()],
         [*ours, *theirs],
     )
 
@@ -198,9 +198,7 @@ def class_f2(
     columns: dict[str, Mapping[str, page.Cell]] = {
         name: {
             row.name: page.Estimate(row.ours, row.interval)
-            for row in comparison.class_rows(
-                run, comparison.published_for(run)
-            )
+            for row in comparison.class_rows(run, comparison.published_for(run))
         }
         for name, run in runs.items()
     } | {x.label: x.f2_of_class for x in sources if x.f2_of_class}
@@ -217,19 +215,22 @@ def class_f2(
 def differences(rows: Sequence[differences_lib.Difference]) -> page.Table:
     """Differences of a run to the reference, and how to read each."""
     return page.Table(
-        ["metric", "difference", "95 % interval", "reading"],
+        ["metric", "difference", "95 % interval"],
         [
             [
                 comparison.HEADLINES[row.metric],
-                page.Text(f"{row.value:+.4f}", row.value),
+                page.Text(f"{_sign(row)} {row.value:+.4f}", row.value),
                 page.Text("{:+.4f} to {:+.4f}".format(*row.ends), row.ends[0]),
-                "○ contains 0"
-                if row.contains_zero
-                else ("▲ better" if row.is_better else "▼ worse"),
             ]
             for row in rows
         ],
     )
+
+
+def _sign(row: differences_lib.Difference) -> str:
+    if row.contains_zero:
+        return "○"
+    return "▲" if row.is_better else "▼"
 
 
 def runs(
@@ -277,7 +278,7 @@ def differing_options(
         for field in dataclasses.fields(config_lib.Config)
     }
     columns = {
-        f"--{name}": [option(value) for value in column]
+        name: [option(value) for value in column]
         for name, column in values.items()
         if any(value != column[0] for value in column)
     }
@@ -287,13 +288,13 @@ def differing_options(
     )
 
 
-def option(value: object) -> page.Cell:
-    """The value of an option as a cell."""
+def option(value: object) -> str:
+    """The value of an option in a few words."""
     if isinstance(value, bigearthnet.Statistics):
         # Files of the same name may hold other figures.
         figures = files.crc32(repr((value.mean, value.std)).encode())
         return f"{value.name} ({figures})"
-    # A flag is on or off; a path may be empty.
+    # Paths may be empty.
     return str(value) or "none"
 
 
