@@ -208,9 +208,9 @@ def interval_bars(
         sheet
     ):
         axes = sheet.figure.subplots()
-        heights = style.name_rows(
-            axes, [style.shorten_middle(name, 22) for name in values]
-        )
+        heights = style.name_rows(axes, list(values))
+        names = [style.shorten_middle(name, 22) for name in values]
+        axes.set_yticks(heights, names, fontsize=9)
         axes.barh(
             heights,
             # None, undefined, becomes NaN.

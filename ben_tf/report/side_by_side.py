@@ -168,7 +168,7 @@ def short_names(runs: Sequence[str | os.PathLike]) -> list[str]:
     names = [shown(os.path.relpath(path, common)) for path in paths]
     if len(set(names)) < len(names):
         # Such as the same run twice: number them.
-        return [f"{number} {name}" for number, name in enumerate(names)]
+        return [f"{number} {name}" for number, name in enumerate(names, 1)]
     return names
 
 

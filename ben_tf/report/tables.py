@@ -299,7 +299,8 @@ def option(value: object) -> str:
 
 
 def _duration(seconds: float) -> str:
-    for limit, unit_seconds, unit in ((90, 1, "s"), (5400, 60, "min")):
-        if seconds < limit:
-            return f"{seconds / unit_seconds:.0f} {unit}"
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    if seconds < 3600:
+        return f"{seconds / 60:.1f} min"
     return f"{seconds / 3600:.1f} h"
