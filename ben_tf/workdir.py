@@ -216,6 +216,14 @@ class Workdir:
             )
         return config
 
+    def read_set_options(self) -> dict[str, object]:
+        """What config.json sets to something else than its default.
+
+        Raises:
+          UserError: As `read_config`.
+        """
+        return dict(config_lib.differences_from_default(self.read_config()))
+
     def write_config(self, config: config_lib.Config) -> None:
         """Writes config.json, whole or not at all.
 

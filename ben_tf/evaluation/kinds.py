@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 from ben_tf import bigearthnet
-from ben_tf import config as config_lib
 from ben_tf import workdir as workdir_lib
 from ben_tf.data import leakage
 from ben_tf.evaluation import published as published_lib
@@ -60,12 +59,10 @@ def of_evaluation(evaluation: results.Evaluation) -> Kind:
     )
 
 
-def of_training(
-    config: config_lib.Config, data: workdir_lib.DataDescription
-) -> Kind:
+def of_training(num_classes: int, data: workdir_lib.DataDescription) -> Kind:
     """The kind of the scores that a run's training validated with."""
     return Kind(
-        tuple(bigearthnet.CLASSES[config.num_classes]),
+        tuple(bigearthnet.CLASSES[num_classes]),
         leakage.version_of(data.name),
         data.part,
         data.synthetic,

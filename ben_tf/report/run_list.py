@@ -7,7 +7,6 @@ import pathlib
 import urllib.parse
 from collections.abc import Mapping
 
-from ben_tf import config as config_lib
 from ben_tf import errors
 from ben_tf import files
 from ben_tf import workdir as workdir_lib
@@ -178,8 +177,12 @@ def read(workdir: workdir_lib.Workdir, split: str) -> Run:
     config = workdir.read_config()
     data = workdir.read_data()
     learned = history.History.read(workdir)
-    kind = kinds.of_training(config, data)
-    state = [_progress(config, data, learned)]
+    kind = kinds.of_training(config.num_classes, data)
+    state = [
+        _progress(learned, config.epochs, config.early_stopping_patience)
+        if data.patches
+        else "imported weights"
+    ]
     best_epoch = learned.best_epoch if learned is not None else 0
     scored, patches = None, ""
     if workdir.metrics_file(split).exists():
@@ -208,30 +211,23 @@ def read(workdir: workdir_lib.Workdir, split: str) -> Run:
         patches=patches,
         options={
             name: tables.option(value)
-            for name, value in config_lib.differences_from_default(
-                config
-            ).items()
+            for name, value in workdir.read_set_options().items()
         },
     )
 
 
 def _progress(
-    config: config_lib.Config,
-    data: workdir_lib.DataDescription,
-    learned: history.History | None,
+    learned: history.History | None, epochs: int, patience: int
 ) -> str:
     """How far a run is. Whether a process trains it now, no file tells."""
-    if not data.patches:
-        return "imported weights"
     if learned is None:
         return "no epoch yet"
     done = learned.epochs[-1]
-    if done >= config.epochs:
+    if done >= epochs:
         return "trained"
-    without_better = done - learned.best_epoch
-    if 0 < config.early_stopping_patience <= without_better:
-        return f"trained, stopped early at epoch {done} of {config.epochs}"
-    return f"training at epoch {done} of {config.epochs}"
+    if 0 < patience <= done - learned.best_epoch:
+        return f"trained, stopped early at epoch {done} of {epochs}"
+    return f"training at epoch {done} of {epochs}"
 
 
 def _section(

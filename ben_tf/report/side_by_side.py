@@ -6,7 +6,6 @@ import pathlib
 from collections.abc import Mapping
 from collections.abc import Sequence
 
-from ben_tf import config as config_lib
 from ben_tf import errors
 from ben_tf import files
 from ben_tf import workdir as workdir_lib
@@ -33,13 +32,13 @@ class Run:
     Attributes:
       workdir: Its folder.
       evaluation: Its scores.
-      config: How it was set up; None where config.json was lost.
+      options: How it was set up; None where config.json was lost.
       learned: How it learned; None where no epoch was trained.
     """
 
     workdir: workdir_lib.Workdir
     evaluation: results.Evaluation
-    config: config_lib.Config | None
+    options: Mapping[str, object] | None
     learned: history.History | None
 
     @classmethod
@@ -55,8 +54,8 @@ class Run:
         learned = history.History.read(workdir)
         freshness.check_same_weights(workdir, evaluation, learned)
         has_config = workdir.config_file.is_file()
-        config = workdir.read_config() if has_config else None
-        return cls(workdir, evaluation, config, learned)
+        options = vars(workdir.read_config()) if has_config else None
+        return cls(workdir, evaluation, options, learned)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,14 +145,14 @@ def write_comparison(
             f"No file {run.workdir.config_file}: the page does not show how "
             f"{name} was set up."
             for name, run in compared.items()
-            if run.config is None
+            if run.options is None
         ],
         runs=tables.runs(
             {name: run.evaluation for name, run in compared.items()},
             {name: run.learned for name, run in compared.items()},
         ),
         options=tables.differing_options(
-            {name: run.config for name, run in compared.items()}
+            {name: run.options for name, run in compared.items()}
         ),
         why_apart=kinds.reasons(groups),
         sections=sections,

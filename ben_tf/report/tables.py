@@ -1,12 +1,10 @@
 """The tables of the report, and of the page that compares runs."""
 
-import dataclasses
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
 from ben_tf import bigearthnet
-from ben_tf import config as config_lib
 from ben_tf import files
 from ben_tf.evaluation import comparison
 from ben_tf.evaluation import differences as differences_lib
@@ -265,27 +263,26 @@ def runs(
 
 
 def differing_options(
-    configs: Mapping[str, config_lib.Config | None],
+    options: Mapping[str, Mapping[str, object] | None],
 ) -> page.Table:
     """A column for each option in which runs differ; no column without any.
 
     Args:
-      configs: Run -> its configuration; one that is unknown is left out.
+      options: Run -> option -> value, the same options for all; a run of which
+        they are unknown is left out.
     """
-    known = {name: x for name, x in configs.items() if x is not None}
-    values = {
-        field.name: [getattr(config, field.name) for config in known.values()]
-        for field in dataclasses.fields(config_lib.Config)
-    }
+    known = {name: values for name, values in options.items() if values}
     columns = {
+        name: [values[name] for values in known.values()]
+        for name in next(iter(known.values()), {})
+    }
+    differing = {
         name: [option(value) for value in column]
-        for name, column in values.items()
+        for name, column in columns.items()
         if any(value != column[0] for value in column)
     }
-    return page.Table(
-        ["run", *columns],
-        list(zip(known, *columns.values(), strict=True)) if columns else [],
-    )
+    rows = zip(known, *differing.values(), strict=True) if differing else ()
+    return page.Table(["run", *differing], list(rows))
 
 
 def option(value: object) -> str:
