@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 
 import numpy as np
+import tqdm
 
 from ben_tf import workdir as workdir_lib
 from ben_tf.evaluation import comparison
@@ -71,8 +72,10 @@ def to_reference(
     Raises:
       UserError: Predictions are damaged, or not those that were scored.
     """
+    of_run: dict[str, list[Difference]] = {}
+    omitted: list[str] = []
+    found = Differences(reference, of_run, omitted)
     others = [name for name in runs if name != reference]
-    found = Differences(reference, of_run := {}, omitted := [])
     if not others:
         return found
     scored = evaluations[reference]
@@ -80,7 +83,7 @@ def to_reference(
     if zero is None:
         omitted.append(_missing(runs[reference], scored, "any run"))
         return found
-    for name in others:
+    for name in tqdm.tqdm(others, desc="differences", unit="run"):
         evaluation = evaluations[name]
         if evaluation.data.fingerprint != scored.data.fingerprint:
             omitted.append(

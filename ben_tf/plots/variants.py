@@ -154,7 +154,7 @@ def interval_rows(
         axes = sheet.figure.subplots()
         heights = style.name_rows(axes, names)
         for border in heights[:-1]:
-            axes.axhline(border - 0.5, color="#9ca3af", linewidth=0.6)
+            axes.axhline(border - 0.5, color="#d1d5db", linewidth=0.8)
         for index, ((variant, row), place) in enumerate(
             zip(values.items(), places, strict=True)
         ):

@@ -19,10 +19,8 @@ from ben_tf.evaluation import results
 from ben_tf.pages import page
 from ben_tf.plots import style
 from ben_tf.plots import variants
+from ben_tf.report import bars
 from ben_tf.report import tables
-
-# Ends of a scale for errors, of which the smallest that suffices is taken.
-_LIMITS = (0.05, 0.1, 0.2, 0.5, 1.0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,7 +124,7 @@ def write_comparison(
             for name, run in compared.items()
         },
     )
-    limit = _error_limit([run.evaluation for run in compared.values()])
+    limit = bars.limit_of_errors([run.evaluation for run in compared.values()])
     sections = [
         _section(
             kind,
@@ -200,7 +198,6 @@ def _section(
     error_limit: float,
 ) -> Section:
     evaluations = {name: run.evaluation for name, run in runs.items()}
-    learned = {name: run.learned for name, run in runs.items()}
     # One version has one source.
     published = comparison.published_for(evaluations[reference])
     found = differences.to_reference(
@@ -225,14 +222,18 @@ def _section(
             f"More than {variants.MOST_VARIANTS} runs: charts with a line or a "
             "mark for each could not be read and are left out."
         )
-    curves = _curves(learned)
-    if curves and (without := [name for name in runs if name not in curves]):
+    curves = {
+        name: (run.learned.epochs, run.learned.curves[workdir_lib.MONITOR])
+        for name, run in runs.items()
+        if run.learned and workdir_lib.MONITOR in run.learned.curves
+    }
+    if without := [name for name in runs if name not in curves]:
         notes.append(f"No curve of training of {', '.join(without)}.")
     is_drawn = len(runs) <= variants.MOST_VARIANTS
     return Section(
         kind=kind,
         notes=notes,
-        bars=_bars(evaluations, published, error_limit, kind.synthetic),
+        bars=bars.of_metrics(evaluations, error_limit, kind.synthetic),
         differences=found,
         difference_tables={
             name: tables.differences(rows)
@@ -278,74 +279,3 @@ def _not_comparable(
         f"{', '.join(names)}: not comparable with {published.whose} ({why})."
         for why, names in runs_of.items()
     ]
-
-
-def _curves(
-    learned: Mapping[str, history.History | None],
-) -> dict[str, tuple[Sequence[float], Sequence[float]]]:
-    """Run -> (epochs, score that chooses the best one), where there is any."""
-    return {
-        name: (run.epochs, run.curves[workdir_lib.MONITOR])
-        for name, run in learned.items()
-        if run is not None and workdir_lib.MONITOR in run.curves
-    }
-
-
-def _bars(
-    evaluations: Mapping[str, results.Evaluation],
-    published: published_lib.Published,
-    error_limit: float,
-    synthetic: bool,
-) -> dict[str, list[tuple[str, style.Picture]]]:
-    """A chart for each headline metric; one scale for all of a heading."""
-    rows = {
-        name: {
-            row.name: (row.ours, row.interval)
-            for row in comparison.headline_rows(evaluation, published)
-        }
-        for name, evaluation in evaluations.items()
-    }
-    bars: dict[str, list[tuple[str, style.Picture]]] = {}
-    for metric, title in comparison.HEADLINES.items():
-        is_error = metric in comparison.LOWER_IS_BETTER
-        limit = error_limit if is_error else 1.0
-        better = "Errors: lower" if is_error else "Scores: higher"
-        values = {name: of_metric[metric] for name, of_metric in rows.items()}
-        picture = variants.interval_bars(
-            values,
-            title=title,
-            label=f"from 0 to {limit:g}",
-            limit=limit,
-            synthetic=synthetic,
-        )
-        bars.setdefault(f"{better} is better", []).append(
-            (f"{title}: {_in_words(values)}.", picture)
-        )
-    return bars
-
-
-def _in_words(
-    values: Mapping[str, tuple[float | None, variants.Ends | None]],
-) -> str:
-    return "; ".join(
-        f"{name} {comparison.number(value)}"
-        + (f", 95 % {ends[0]:.4f} to {ends[1]:.4f}" if ends else "")
-        for name, (value, ends) in values.items()
-    )
-
-
-def _error_limit(evaluations: Sequence[results.Evaluation]) -> float:
-    """Where a scale ends that holds all errors, with their intervals."""
-    values = [
-        value
-        for evaluation in evaluations
-        for metric in comparison.HEADLINES
-        if metric in comparison.LOWER_IS_BETTER
-        for value in (
-            evaluation.overall[metric],
-            *getattr(evaluation.intervals_95, metric),
-        )
-        if value is not None
-    ]
-    largest = max(values, default=0.0)
-    return next((limit for limit in _LIMITS if limit >= largest), 1.0)
