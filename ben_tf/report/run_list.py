@@ -99,7 +99,7 @@ def write_list(
         folder=side_by_side.shown(str(folder)),
         split=split,
         num_runs=len(workdirs),
-        is_synthetic=any(kind.synthetic for kind in groups),
+        all_synthetic=bool(groups) and all(kind.synthetic for kind in groups),
         why_apart=kinds.reasons(groups),
         sections={
             kind: _section(runs, cells, workdirs, split)

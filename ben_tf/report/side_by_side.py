@@ -138,7 +138,7 @@ def write_comparison(
         "comparison",
         split=split,
         num_runs=len(compared),
-        is_synthetic=any(kind.synthetic for kind in groups),
+        all_synthetic=bool(groups) and all(kind.synthetic for kind in groups),
         missing=[
             f"No file {run.workdir.config_file}: the page does not show how "
             f"{name} was set up."

@@ -183,7 +183,13 @@ def headlines(
         for name, entry in source.entries.items()
     ]
     return page.Table(
-        ["run", "sensors", "patches", *comparison.HEADLINES.values()],
+        [
+            *("run", "sensors", "patches"),
+            *(
+                head.replace("Average precision", "AP")
+                for head in comparison.HEADLINES.values()
+            ),
+        ],
         [*ours, *theirs],
     )
 

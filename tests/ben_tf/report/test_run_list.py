@@ -138,6 +138,8 @@ def test_kinds_have_a_table_each(tmp_path):
         "19 classes, v1": ["real"],
     }
     assert "averages over other classes are of other labels" in read.text
+    # One for each table of synthetic data, none for the real ones.
+    assert read.text.count("Synthetic data.") == 2
     assert "synthetic patches say nothing about real ones" in read.text
 
 

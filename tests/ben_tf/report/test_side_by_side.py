@@ -221,6 +221,8 @@ def test_other_kinds_of_data_have_a_section_each(runs, tmp_path):
         assert reason in read.text
     heads = [x for x in read.tables["F2 of each class"] if x[0] == "class"]
     assert len(heads) == 4
+    # One for each section of synthetic data, none for the real ones.
+    assert read.text.count("Synthetic data.") == 3
     assert " minus " not in read.text
 
 
