@@ -44,13 +44,11 @@ class Differences:
     """All differences to one run.
 
     Attributes:
-      reference: Name of the run that the others are held against.
       of_run: Name of another run -> its differences; a metric that is
         undefined for one of the two is left out.
       omitted: Why there are none of a run, in a sentence each.
     """
 
-    reference: str
     of_run: Mapping[str, list[Difference]]
     omitted: list[str]
 
@@ -74,7 +72,7 @@ def to_reference(
     """
     of_run: dict[str, list[Difference]] = {}
     omitted: list[str] = []
-    found = Differences(reference, of_run, omitted)
+    found = Differences(of_run, omitted)
     others = [name for name in runs if name != reference]
     if not others:
         return found

@@ -67,6 +67,8 @@ def write_list(
     Raises:
       UserError: No such folder, or no run in it.
     """
+    # Only letters and digits of a split are in the name of its file.
+    split = side_by_side.shown(split)
     folder = pathlib.Path(runs_dir)
     path = pathlib.Path(output or folder / "runs.html")
     if not folder.is_dir():

@@ -65,8 +65,9 @@ class Section:
       notes: What a reader should know first, in sentences.
       bars: Heading -> charts of headline metrics with what they say in words,
         all on one scale.
-      differences: To one of the runs.
-      difference_tables: Run -> its differences.
+      reference: The run that the others are subtracted from.
+      differences: Another run -> its differences to that.
+      omitted: Why there are none of a run, in sentences.
       curves: Validation scores by epoch; None where no run has any.
       classes: F2 of each class; None for too many runs.
       headline_table: Headline metrics, with published ones of the same kind.
@@ -77,8 +78,9 @@ class Section:
     kind: kinds.Kind
     notes: Sequence[str]
     bars: Mapping[str, Sequence[tuple[str, style.Picture]]]
-    differences: differences.Differences
-    difference_tables: Mapping[str, page.Table]
+    reference: str
+    differences: Mapping[str, page.Table]
+    omitted: Sequence[str]
     curves: style.Picture | None
     classes: style.Picture | None
     headline_table: page.Table
@@ -136,12 +138,12 @@ def write_comparison(
     ]
     content = page.render(
         "comparison",
-        split=split,
+        split=shown(split),
         num_runs=len(compared),
         all_synthetic=bool(groups) and all(kind.synthetic for kind in groups),
         missing=[
-            f"No file {run.workdir.config_file}: the page does not show how "
-            f"{name} was set up."
+            f"No file {shown(str(run.workdir.config_file))}: the page does not "
+            f"show how {name} was set up."
             for name, run in compared.items()
             if run.options is None
         ],
@@ -234,11 +236,13 @@ def _section(
         kind=kind,
         notes=notes,
         bars=bars.of_metrics(evaluations, error_limit, kind.synthetic),
-        differences=found,
-        difference_tables={
+        reference=reference,
+        differences={
             name: tables.differences(rows)
             for name, rows in found.of_run.items()
         },
+        # They name files.
+        omitted=[*map(shown, found.omitted)],
         curves=variants.curves(
             curves,
             x_label="epoch",

@@ -199,19 +199,19 @@ def class_f2(
     sources: Sequence[published_lib.Published],
 ) -> page.Table:
     """F2 of each class that any run has: a column for each run."""
-    columns: dict[str, Mapping[str, page.Cell]] = {
-        name: {
+    # Lists, since a run may have the name of a source.
+    heads = [*runs, *(x.label for x in sources if x.f2_of_class)]
+    columns: list[Mapping[str, page.Cell]] = [
+        {
             row.name: page.Estimate(row.ours, row.interval)
             for row in comparison.class_rows(run, comparison.published_for(run))
         }
-        for name, run in runs.items()
-    } | {x.label: x.f2_of_class for x in sources if x.f2_of_class}
+        for run in runs.values()
+    ]
+    columns += [x.f2_of_class for x in sources if x.f2_of_class]
     return page.Table(
-        ["class", *columns],
-        [
-            [name, *(f2.get(name, "") for f2 in columns.values())]
-            for name in next(iter(columns.values()))
-        ],
+        ["class", *heads],
+        [[name, *(f2.get(name, "") for f2 in columns)] for name in columns[0]],
         bars=[x.label for x in sources],
     )
 

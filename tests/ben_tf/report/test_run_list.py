@@ -251,6 +251,8 @@ def test_any_name_and_content_is_escaped(tmp_path):
     assert "\ufffd\ufffd\ufffd" in read.text
     assert "%FF%0A%01/report.html" in read.links
     assert len(read.tables[V1_19]) == 3
+    read = _list(tmp_path, split="test\udcff")
+    assert "AP macro, test\ufffd" in read.text
 
 
 def test_folders_without_runs_are_refused(tmp_path):
