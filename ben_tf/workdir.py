@@ -160,6 +160,23 @@ class Workdir:
         """The HTML page about the run."""
         return self.path / "report.html"
 
+    @property
+    def marks(self) -> tuple[pathlib.Path, ...]:
+        """Files of which a folder has at least one if a run was begun there."""
+        return (self.config_file, self.data_file, self.history_file)
+
+    @property
+    def folders(self) -> tuple[pathlib.Path, ...]:
+        """Folders of the run, in which no other run can be."""
+        return (
+            self.logs,
+            self.last_checkpoints.parent,
+            self.saved_model,
+            self.index,
+            self.metrics_file("").parent,
+            self.predictions_file("").parent,
+        )
+
     def metrics_file(self, split: str) -> pathlib.Path:
         """Scores on a split."""
         return self.path / "metrics" / f"{_file_name(split)}.json"
@@ -199,6 +216,14 @@ class Workdir:
                 f"{self.config_file} lacks the fields {missing}. {_REMEDY}"
             )
         return config
+
+    def read_set_options(self) -> dict[str, object]:
+        """What config.json sets to something else than its default.
+
+        Raises:
+          UserError: As `read_config`.
+        """
+        return dict(config_lib.differences_from_default(self.read_config()))
 
     def write_config(self, config: config_lib.Config) -> None:
         """Writes config.json, whole or not at all.

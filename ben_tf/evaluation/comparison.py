@@ -139,7 +139,7 @@ def headline_rows(
         Row(
             name,
             evaluation.overall[name],
-            _interval(getattr(evaluation.intervals_95, name, None)),
+            both_ends(getattr(evaluation.intervals_95, name, None)),
             theirs.figures.get(name),
             is_comparable,
         )
@@ -156,7 +156,7 @@ def class_rows(
         Row(
             name,
             f2,
-            _interval(ends),
+            both_ends(ends),
             published.f2_of_class.get(name),
             is_comparable,
         )
@@ -248,6 +248,12 @@ def metric_columns(
     return columns
 
 
+def both_ends(ends: results.Interval | None) -> tuple[float, float] | None:
+    """An interval both of whose ends are defined, or None."""
+    low, high = ends or (None, None)
+    return None if low is None or high is None else (low, high)
+
+
 def number(value: float | None) -> str:
     """Four digits, or that the value is undefined."""
     return UNDEFINED if value is None else f"{value:.4f}"
@@ -331,9 +337,3 @@ def _published(row: Row) -> str:
 def _ends(row: Row) -> str:
     low_high = row.interval
     return f"{low_high[0]:.4f}-{low_high[1]:.4f}" if low_high else ""
-
-
-def _interval(ends: results.Interval | None) -> tuple[float, float] | None:
-    """An interval both of whose ends are defined, or None."""
-    low, high = ends or (None, None)
-    return None if low is None or high is None else (low, high)

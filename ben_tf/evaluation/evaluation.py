@@ -15,7 +15,7 @@ from ben_tf import saved_model
 from ben_tf import workdir as workdir_lib
 from ben_tf.data import built_dataset
 from ben_tf.data import leakage
-from ben_tf.evaluation import consistency
+from ben_tf.evaluation import freshness
 from ben_tf.evaluation import history
 from ben_tf.evaluation import predictions
 from ben_tf.evaluation import results
@@ -62,7 +62,7 @@ def evaluate(
     files.check_writable(run.predictions_file(split))
     builder = built_dataset.open_dataset(data_dir or run.read_config().data_dir)
     model = saved_model.load(run.saved_model)
-    consistency.check_best(
+    freshness.check_best(
         run,
         model.epoch,
         history.History.read(run),

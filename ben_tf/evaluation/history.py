@@ -34,6 +34,15 @@ class History:
         scores[np.isnan(scores)] = -np.inf
         return self.epochs[int(scores.argmax())]
 
+    @property
+    def best_score(self) -> float | None:
+        """The score of that epoch; None where it is no number."""
+        if not self.best_epoch:
+            return None
+        scores = self.curves[workdir_lib.MONITOR]
+        score = scores[self.epochs.index(self.best_epoch)]
+        return None if np.isnan(score) else score
+
     @classmethod
     def read(cls, workdir: workdir_lib.Workdir) -> "History | None":
         """Reads history.csv; None where no epoch was trained.

@@ -29,13 +29,6 @@ def bootstrap(
 ) -> dict[str, np.ndarray]:
     """95 % percentile intervals from resampled patches.
 
-    Each replicate draws N of the N patches with replacement, and scores them.
-    Most scores are sums over patches: a replicate is a row of multiplicities,
-    and many replicates at once are one matrix product. Average precision needs
-    the patches in order of their scores: they are sorted once, and a replicate
-    weights them by its multiplicities. That takes longer, so only the first 200
-    replicates have it.
-
     The interval covers the choice of patches only. It is too narrow for two
     reasons: neighbouring patches resemble each other, and another training run
     gives other scores.
@@ -50,6 +43,49 @@ def bootstrap(
     Returns:
       dict from each of `SAMPLE_METRICS`, `COUNT_METRICS` and `RANK_METRICS` to
       (2,) float64, lower and upper end, and "per_class_f2" to (2, classes).
+      NaN: undefined.
+    """
+    drawn = replicates(
+        labels,
+        probabilities,
+        num_replicates=num_replicates,
+        seed=seed,
+        threshold=threshold,
+    )
+    return {name: interval(values) for name, values in drawn.items()}
+
+
+def replicates(
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    *,
+    num_replicates: int = 1000,
+    seed: int = 0,
+    threshold: float | np.ndarray = bigearthnet.THRESHOLD,
+) -> dict[str, np.ndarray]:
+    """Scores of resampled patches.
+
+    Each replicate draws N of the N patches with replacement, and scores them.
+    Most scores are sums over patches: a replicate is a row of multiplicities,
+    and many replicates at once are one matrix product. Average precision needs
+    the patches in order of their scores: they are sorted once, and a replicate
+    weights them by its multiplicities. That takes longer, so only the first 200
+    replicates have it.
+
+    The draws depend on N and the seed alone: replicates of two models on the
+    same patches are pairs, and `interval` of their differences is the paired
+    bootstrap.
+
+    Args:
+      labels: (N, classes), 0 or 1.
+      probabilities: (N, classes) float32.
+      num_replicates: More give steadier ends.
+      seed: Of the draws.
+      threshold: As in `definitions.sample_values`.
+
+    Returns:
+      dict from each of `SAMPLE_METRICS`, `COUNT_METRICS` and `RANK_METRICS` to
+      (replicates,) float64, and "per_class_f2" to (replicates, classes).
       NaN: undefined.
     """
     labels = np.asarray(labels).astype(bool)
@@ -102,15 +138,27 @@ def bootstrap(
     counts = sums[:, len(SAMPLE_METRICS) :].reshape(-1, 3, num_classes)
     counts = np.moveaxis(counts, 1, 0)
     averaged = definitions.averaged_scores(counts)
-    replicates = dict(zip(SAMPLE_METRICS, means.T, strict=True))
-    replicates |= {name: averaged[name].numpy() for name in COUNT_METRICS}
-    replicates |= dict(
-        zip(RANK_METRICS, np.array(average_precision).T, strict=True)
-    )
-    replicates["per_class_f2"] = definitions.scores_from_counts(counts)[
-        "f2"
-    ].numpy()
-    return {name: _interval(values) for name, values in replicates.items()}
+    drawn = dict(zip(SAMPLE_METRICS, means.T, strict=True))
+    drawn |= {name: averaged[name].numpy() for name in COUNT_METRICS}
+    drawn |= dict(zip(RANK_METRICS, np.array(average_precision).T, strict=True))
+    drawn["per_class_f2"] = definitions.scores_from_counts(counts)["f2"].numpy()
+    return drawn
+
+
+def interval(drawn: np.ndarray) -> np.ndarray:
+    """The ends of the middle 95 % of replicates.
+
+    Args:
+      drawn: (replicates, ...) float64; those that are NaN, undefined, are left
+        out.
+
+    Returns:
+      (2, ...) float64; NaN where every replicate is undefined.
+    """
+    defined = ~np.isnan(drawn).all(axis=0)
+    ends = np.full((2, *drawn.shape[1:]), np.nan)
+    ends[:, defined] = np.nanpercentile(drawn[:, defined], [2.5, 97.5], axis=0)
+    return ends
 
 
 class _Ranking:
@@ -159,13 +207,3 @@ class _Ranking:
             where=num_samples > 0,
         )
         return float(hits @ precision / num_hits[-1])
-
-
-def _interval(replicates: np.ndarray) -> np.ndarray:
-    """(replicates, ...) -> (2, ...), without replicates that are undefined."""
-    defined = ~np.isnan(replicates).all(axis=0)
-    ends = np.full((2, *replicates.shape[1:]), np.nan)
-    ends[:, defined] = np.nanpercentile(
-        replicates[:, defined], [2.5, 97.5], axis=0
-    )
-    return ends

@@ -21,7 +21,36 @@ _TEMPLATES = jinja2.Environment(
     lstrip_blocks=True,
 )
 
-Cell = str | float | int | None
+
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+    """A cell with a value from 0 to 1, its bar and its interval.
+
+    Attributes:
+      value: The value; None: undefined.
+      ends: Its 95 % interval, or None.
+    """
+
+    value: float | None
+    ends: tuple[float, float] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Text:
+    """A cell whose text is not what it is sorted by.
+
+    Attributes:
+      text: What is shown.
+      key: What the column is sorted by; None: stays at the end.
+      link: Relative address that the text leads to; "" for none.
+    """
+
+    text: str
+    key: float | str | None = None
+    link: str = ""
+
+
+Cell = str | float | int | None | Estimate | Text
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,11 +62,13 @@ class Table:
       rows: Cells of each row. A float is shown with four digits, None as
         "undefined"; "" is an empty cell.
       bars: Headings of columns whose cells show a bar from 0 to 1.
+      texts: Headings of columns with text that may take several lines.
     """
 
     columns: Sequence[str]
     rows: Sequence[Sequence[Cell]]
     bars: Collection[str] = ()
+    texts: Collection[str] = ()
 
 
 def render(template: str, **content: Any) -> str:

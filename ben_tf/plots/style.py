@@ -229,8 +229,20 @@ def class_color(name: str) -> str:
 
 
 def shorten(name: str, width: int = 46) -> str:
-    """A name of at most `width` characters, cut with an ellipsis."""
-    return name if len(name) <= width else name[: width - 1].rstrip(" ,") + "…"
+    """A name of at most `width` characters, cut with an ellipsis, as text."""
+    short = name[: width - 1].rstrip(" ,") + "…"
+    return _as_text(name if len(name) <= width else short)
+
+
+def shorten_middle(name: str, width: int) -> str:
+    """As `shorten`, for names that differ at the end, such as those of runs."""
+    short = f"{name[: width // 2 - 1]}…{name[-(width - width // 2) :]}"
+    return _as_text(name if len(name) <= width else short)
+
+
+def _as_text(name: str) -> str:
+    """A name that matplotlib does not take for a formula between dollars."""
+    return name.replace("$", r"\$")
 
 
 def name_rows(axes: axes_lib.Axes, names: Sequence[str]) -> np.ndarray:

@@ -1,12 +1,15 @@
-"""One self-contained HTML page about a run, or about several side by side.
+"""One self-contained HTML page about a run, several side by side, or all.
 
     python -m ben_tf.report --workdir=runs/resnet50
     python -m ben_tf.report --runs=runs/s1,runs/s2,runs/mm
+    python -m ben_tf.report --runs_dir=runs
 
-Run python -m ben_tf.evaluate first: the page shows what it wrote.
+Run python -m ben_tf.evaluate first: the pages show what it wrote. The list of
+all runs has also those that are in training.
 """
 
 from collections.abc import Callable
+from collections.abc import Mapping
 
 from absl import flags
 
@@ -43,21 +46,45 @@ def command() -> Callable[[], None]:
         "Comma-separated workdirs of evaluated runs: compares them on one page "
         "instead, such as an ablation of the sensors.",
     )
+    reference = path_flags.define_path(
+        "reference",
+        None,
+        "With --runs: the one that the others are subtracted from. By default "
+        "the first.",
+    )
+    runs_dir = path_flags.define_path(
+        "runs_dir",
+        None,
+        "Folder of workdirs, at any depth: lists all of them on one page "
+        "instead, with state, options and scores.",
+    )
     output = path_flags.define_path(
         "output",
         None,
-        "File to write. By default WORKDIR/report.html, or comparison.html "
-        "next to the first of --runs.",
+        "File to write. By default WORKDIR/report.html, comparison.html next "
+        "to the first of --runs, or RUNS_DIR/runs.html.",
     )
 
     def main() -> None:
-        from ben_tf.report import reports
-
+        _check_flags(
+            {flag.name: flag.value for flag in (workdir, runs, runs_dir)},
+            {
+                "workdir": {"data_dir": data_dir.value, "index": index.value},
+                "runs": {"reference": reference.value},
+            },
+        )
         if runs.value:
-            path = reports.write_comparison(
-                runs=runs.value, split=split.value, output=output.value
+            from ben_tf.report import side_by_side
+
+            path = side_by_side.write_comparison(
+                runs=runs.value,
+                split=split.value,
+                reference=reference.value,
+                output=output.value,
             )
         elif workdir.value:
+            from ben_tf.report import reports
+
             path = reports.write_report(
                 workdir=workdir.value,
                 data_dir=data_dir.value,
@@ -66,13 +93,41 @@ def command() -> Callable[[], None]:
                 output=output.value,
             )
         else:
-            raise errors.UserError(
-                "Nothing to report on. Expected --workdir for one run, or "
-                "--runs to compare several."
+            from ben_tf.report import run_list
+
+            path = run_list.write_list(
+                runs_dir=runs_dir.value,
+                split=split.value,
+                output=output.value,
             )
         print(f"The report is {path}")
 
     return main
+
+
+def _check_flags(
+    pages: Mapping[str, object], of_page: Mapping[str, Mapping[str, object]]
+) -> None:
+    """Refuses to choose a page, or to pass over a flag of another one.
+
+    Args:
+      pages: Name -> value of the flags of which one chooses the page.
+      of_page: Such a name -> name and value of the flags that go with it only.
+    """
+    chosen = [name for name, value in pages.items() if value]
+    if len(chosen) != 1:
+        raise errors.UserError(
+            "Expected one of --workdir for a run, --runs to compare several, "
+            "and --runs_dir to list all of a folder. Received: "
+            + (", ".join(f"--{name}" for name in chosen) or "none of them")
+        )
+    for page, others in of_page.items():
+        for name, value in others.items():
+            if value and page not in chosen:
+                raise errors.UserError(
+                    f"--{name} goes with --{page} only. Leave it out with "
+                    f"--{chosen[0]}."
+                )
 
 
 if __name__ == "__main__":

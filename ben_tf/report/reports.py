@@ -1,16 +1,15 @@
-"""The pages: of one run, and of several side by side."""
+"""The page of one run."""
 
 import itertools
 import os
 import pathlib
 import sys
-from collections.abc import Sequence
 from typing import Any
 
 from ben_tf import files
 from ben_tf import workdir as workdir_lib
 from ben_tf.evaluation import comparison
-from ben_tf.evaluation import consistency
+from ben_tf.evaluation import freshness
 from ben_tf.evaluation import history
 from ben_tf.evaluation import results
 from ben_tf.metrics import exact
@@ -51,7 +50,7 @@ def write_report(
     run = workdir_lib.Workdir(workdir)
     files.check_writable(output or run.report)
     evaluation = results.Evaluation.read(run, split)
-    predicted = consistency.read_predictions(run, evaluation)
+    predicted = freshness.read_predictions(run, evaluation)
     per_sample, _ = exact.samples_and_counts(
         predicted.labels.astype(bool), predicted.probabilities
     )
@@ -66,7 +65,7 @@ def write_report(
     groups = shown_patches.groups(evaluation, predicted, sample_f2, num_patches)
     published = comparison.published_for(evaluation)
     learned = history.History.read(run)
-    consistency.check_best(
+    freshness.check_best(
         run, evaluation.model.epoch, learned, what="the scores"
     )
     missing = _missing(run, learned)
@@ -105,67 +104,6 @@ def write_report(
         missing=missing,
     )
     return files.write(output or run.report, content)
-
-
-def write_comparison(
-    *,
-    runs: Sequence[str],
-    split: str = "test",
-    output: str | None = None,
-) -> pathlib.Path:
-    """Writes a page that compares evaluated runs.
-
-    Args:
-      runs: Workdirs, in the order of the columns.
-      split: Evaluated split, the same for all.
-      output: File to write, or None for comparison.html next to the first run.
-
-    Returns:
-      The file.
-
-    Raises:
-      UserError: A run was not evaluated on this split, or resumed after it.
-    """
-    evaluations = {}
-    for name, path in zip(_short_names(runs), runs, strict=True):
-        workdir = workdir_lib.Workdir(path)
-        evaluations[name] = results.Evaluation.read(workdir, split)
-        consistency.check_best(
-            workdir,
-            evaluations[name].model.epoch,
-            history.History.read(workdir),
-            what="the scores",
-        )
-    theirs = {
-        name: comparison.published_for(evaluation)
-        for name, evaluation in evaluations.items()
-    }
-    # Each once, though runs of the same version share it.
-    sources = list({x.source: x for x in theirs.values()}.values())
-    content = page.render(
-        "comparison",
-        evaluations=evaluations,
-        reasons={
-            name: comparison.reasons(evaluation, theirs[name])
-            for name, evaluation in evaluations.items()
-        },
-        headlines=tables.headlines(evaluations, sources),
-        classes=tables.class_f2(evaluations, sources),
-        published=theirs,
-        sources=sources,
-    )
-    folder = pathlib.Path(runs[0]).resolve().parent
-    return files.write(output or folder / "comparison.html", content)
-
-
-def _short_names(runs: Sequence[str]) -> list[str]:
-    """Paths without what all of them share, so that columns stay narrow."""
-    paths = [os.path.abspath(run) for run in runs]
-    if len(set(paths)) < len(paths):
-        # The same run twice: number them.
-        return [f"{num} {pathlib.Path(p).name}" for num, p in enumerate(paths)]
-    common = os.path.commonpath([os.path.dirname(path) for path in paths])
-    return [os.path.relpath(path, common) for path in paths]
 
 
 def _missing(

@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
+from ben_tf import bigearthnet
+from ben_tf import files
 from ben_tf.evaluation import comparison
+from ben_tf.evaluation import differences as differences_lib
 from ben_tf.evaluation import history
 from ben_tf.evaluation import published as published_lib
 from ben_tf.evaluation import results
@@ -162,14 +165,14 @@ def headlines(
     """The headline metrics of several runs and of published models."""
     ours: list[list[page.Cell]] = [
         [
-            *(name, run.model.name, run.model.modality, run.num_samples),
+            *(name, run.model.modality, run.num_samples),
             *(run.overall[metric] for metric in comparison.HEADLINES),
         ]
         for name, run in runs.items()
     ]
     theirs: list[list[page.Cell]] = [
         [
-            *(f"{source.label}: {name}", entry.model, entry.modality),
+            *(f"{source.label}: {name}", entry.modality),
             source.num_samples,
             *(entry.figures.get(metric, "") for metric in comparison.HEADLINES),
         ]
@@ -177,7 +180,13 @@ def headlines(
         for name, entry in source.entries.items()
     ]
     return page.Table(
-        ["run", "model", "sensors", "patches", *comparison.HEADLINES.values()],
+        [
+            *("run", "sensors", "patches"),
+            *(
+                head.replace("Average precision", "AP")
+                for head in comparison.HEADLINES.values()
+            ),
+        ],
         [*ours, *theirs],
     )
 
@@ -187,20 +196,111 @@ def class_f2(
     sources: Sequence[published_lib.Published],
 ) -> page.Table:
     """F2 of each class that any run has: a column for each run."""
-    f2_of = {
-        name: dict(zip(run.class_names, run.per_class["f2"], strict=True))
-        for name, run in runs.items()
-    }
-    classes = dict.fromkeys(c for f2 in f2_of.values() for c in f2)
-    columns: dict[str, Mapping[str, results.Value]] = {
-        **f2_of,
-        **{x.label: x.f2_of_class for x in sources if x.f2_of_class},
-    }
+    # Lists, since a run may have the name of a source.
+    heads = [*runs, *(x.label for x in sources if x.f2_of_class)]
+    columns: list[Mapping[str, page.Cell]] = [
+        {
+            row.name: page.Estimate(row.ours, row.interval)
+            for row in comparison.class_rows(run, comparison.published_for(run))
+        }
+        for run in runs.values()
+    ]
+    columns += [x.f2_of_class for x in sources if x.f2_of_class]
     return page.Table(
-        ["class", *columns],
-        [
-            [name, *(f2.get(name, "") for f2 in columns.values())]
-            for name in classes
-        ],
-        bars=list(columns),
+        ["class", *heads],
+        [[name, *(f2.get(name, "") for f2 in columns)] for name in columns[0]],
+        bars=[x.label for x in sources],
     )
+
+
+def differences(rows: Sequence[differences_lib.Difference]) -> page.Table:
+    """Differences of a run to the reference, and how to read each."""
+    return page.Table(
+        ["metric", "difference", "95 % interval"],
+        [
+            [
+                comparison.HEADLINES[row.metric],
+                page.Text(f"{_sign(row)} {row.value:+.4f}", row.value),
+                page.Text("{:+.4f} to {:+.4f}".format(*row.ends), row.ends[0]),
+            ]
+            for row in rows
+        ],
+    )
+
+
+def _sign(row: differences_lib.Difference) -> str:
+    if row.contains_zero:
+        return "○"
+    return "▲" if row.is_better else "▼"
+
+
+def runs(
+    evaluations: Mapping[str, results.Evaluation],
+    learned: Mapping[str, history.History | None],
+) -> page.Table:
+    """What each run is, and what it took; "" where nobody knows."""
+    rows: list[list[page.Cell]] = []
+    for name, evaluation in evaluations.items():
+        model, origin = evaluation.model, evaluation.origin
+        curves = learned[name]
+        seconds = sum(curves.curves.get("seconds", ())) if curves else 0
+        rows.append(
+            [
+                *(name, model.name, model.modality),
+                model.num_parameters or "",
+                (model.trained_on or "unknown")
+                + _of_part(model.trained_on_part),
+                len(curves.epochs) if curves else "",
+                model.epoch or "",
+                page.Text(_duration(seconds), seconds) if seconds > 0 else "",
+                origin.device if origin else "",
+            ]
+        )
+    return page.Table(
+        [
+            *("run", "network", "sensors", "parameters", "trained on"),
+            *("epochs", "best epoch", "training time", "scored on"),
+        ],
+        rows,
+    )
+
+
+def differing_options(
+    options: Mapping[str, Mapping[str, object] | None],
+) -> page.Table:
+    """A column for each option in which runs differ; no column without any.
+
+    Args:
+      options: Run -> option -> value, the same options for all; a run of which
+        they are unknown is left out.
+    """
+    known = {name: values for name, values in options.items() if values}
+    columns = {
+        name: [values[name] for values in known.values()]
+        for name in next(iter(known.values()), {})
+    }
+    differing = {
+        name: [option(value) for value in column]
+        for name, column in columns.items()
+        if any(value != column[0] for value in column)
+    }
+    rows = zip(known, *differing.values(), strict=True) if differing else ()
+    return page.Table(["run", *differing], list(rows))
+
+
+def option(value: object) -> str:
+    """The value of an option in a few words."""
+    if isinstance(value, bigearthnet.Statistics):
+        # Files of the same name may hold other figures.
+        figures = files.crc32(repr((value.mean, value.std)).encode())
+        return f"{value.name} ({figures})"
+    # Paths may be empty.
+    return str(value) or "none"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    if seconds < 3600:
+        return f"{seconds / 60:.1f} min"
+    return f"{seconds / 3600:.1f} h"

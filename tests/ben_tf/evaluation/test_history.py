@@ -50,3 +50,15 @@ def test_the_best_epoch_is_the_first_of_the_best(scores, epoch):
         range(1, len(scores) + 1), {workdir_lib.MONITOR: scores}
     )
     assert learned.best_epoch == epoch
+
+
+@pytest.mark.parametrize(
+    ("scores", "best"), [("0.5 0.75", 0.75), ("nan nan", None), ("", None)]
+)
+def test_the_best_score_is_that_of_the_best_epoch(tmp_path, scores, best):
+    rows = [f"{n},{x}" for n, x in enumerate(scores.split(), start=1)]
+    head = f"epoch,{workdir_lib.MONITOR}"
+    if not scores:
+        head, rows = "epoch,loss", ["1,0.5"]
+    read = _read(tmp_path, "\n".join([head, *rows]))
+    assert read.best_score == best

@@ -94,3 +94,35 @@ def test_same_seed_gives_the_same_intervals():
         for _ in range(2)
     )
     np.testing.assert_equal(first, second)
+
+
+@pytest.mark.parametrize("average", ["macro", "micro"])
+def test_replicates_of_two_models_are_pairs(average):
+    labels, probabilities = _predictions(100)
+    labels, first = labels[:, :5], probabilities[:, :5]
+    second = np.clip(first + 0.2 * labels, 0, 1).astype(np.float32)
+    ours = [
+        intervals.replicates(labels, x, num_replicates=50, seed=3)[
+            f"{average}_f1"
+        ]
+        for x in (first, second)
+    ]
+    random = np.random.default_rng(3)
+    expected = []
+    for _ in range(50):
+        rows = random.integers(100, size=100)
+        expected.append(
+            [
+                sklearn.metrics.f1_score(
+                    labels[rows], x[rows] >= 0.5, average=average
+                )
+                for x in (first, second)
+            ]
+        )
+    expected = np.array(expected)
+    np.testing.assert_allclose(np.stack(ours, axis=1), expected, rtol=1e-6)
+    np.testing.assert_allclose(
+        intervals.interval(ours[1] - ours[0]),
+        np.percentile(expected[:, 1] - expected[:, 0], [2.5, 97.5]),
+        rtol=1e-5,
+    )

@@ -4,7 +4,6 @@ import base64
 import hashlib
 import pathlib
 import re
-import types
 
 import jinja2
 import pytest
@@ -15,16 +14,22 @@ FOLDER = pathlib.Path(page.__file__).parent
 ATTACK = '"><script>alert(1)</script>'
 
 
+class _Kind(str):
+    synthetic = True
+
+
 def _tables(table: page.Table) -> str:
     """A whole page with the table in it."""
     return page.render(
-        "comparison",
-        evaluations={},
-        reasons={ATTACK: [ATTACK]},
-        headlines=table,
-        classes=page.Table([], []),
-        published={ATTACK: types.SimpleNamespace(whose="somebody")},
-        sources=[],
+        "runs",
+        folder=ATTACK,
+        split=ATTACK,
+        num_runs=1,
+        all_synthetic=True,
+        why_apart=[ATTACK],
+        sections={_Kind(ATTACK): (ATTACK, table)},
+        differ_in_patches=[],
+        damaged=page.Table([], []),
     )
 
 
@@ -69,6 +74,46 @@ def test_cells_are_shown_by_their_type():
     assert "<script>alert" not in text
 
 
+def test_an_estimate_has_a_bar_and_an_interval():
+    text = _tables(
+        page.Table(
+            ["a", "b"],
+            [
+                [page.Estimate(0.94, (0.5, 0.98)), page.Estimate(0.74)],
+                [page.Estimate(None), ""],
+            ],
+        )
+    )
+    assert '<td data-key="0.94" class="bar">' in text
+    assert '<rect width="94.0%" height="100%"/>' in text
+    assert 'x1="50.0%"' in text
+    assert 'x2="98.0%"' in text
+    assert "0.9400 <small>0.50 to 0.98</small>" in text
+    assert '<rect width="74.0%" height="100%"/></svg>' in text
+    assert '<td class="undefined">undefined</td>' in text
+    # Shares of a width that does not depend on the column's.
+    style = (FOLDER / "page.css").read_text()
+    (rule,) = re.findall(r"td\.bar svg \{([^}]*)\}", style)
+    assert re.search(r"\bwidth: [\d.]+rem;", rule)
+
+
+def test_texts_have_keys_and_links_of_their_own():
+    text = _tables(
+        page.Table(
+            ["a", "b"],
+            [
+                [page.Text("1 h", 3600), page.Text("x", link="%22x/report")],
+                [page.Text(ATTACK, ATTACK, ATTACK), ATTACK],
+            ],
+            texts=("b",),
+        )
+    )
+    assert '<td data-key="3600">1 h</td>' in text
+    assert '<td class="text"><a href="%22x/report">x</a></td>' in text
+    assert '<th scope="col" class="text">' in text
+    assert "<script>alert" not in text
+
+
 def test_a_value_that_a_template_lacks_is_an_error():
-    with pytest.raises(jinja2.UndefinedError, match="evaluations"):
+    with pytest.raises(jinja2.UndefinedError, match="num_runs"):
         page.render("comparison")

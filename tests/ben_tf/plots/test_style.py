@@ -82,6 +82,8 @@ def test_a_png_makes_room_for_the_mark(tmp_path):
 def test_long_names_are_cut():
     assert style.shorten("Pastures") == "Pastures"
     assert style.shorten("Beaches, dunes, sands", 9) == "Beaches…"
+    assert style.shorten_middle("resnet50_s1", 11) == "resnet50_s1"
+    assert style.shorten_middle("resnet50_seed_42", 9) == "res…ed_42"
 
 
 @pytest.mark.parametrize(

@@ -240,14 +240,10 @@ def test_a_run_that_went_on_is_not_shown_with_scores_of_before(
     page = reports.write_report(workdir=later, data_dir=data_dir)
     assert "2 epochs" in page.read_text("utf-8")
     workdir.write_history([first, worse | {workdir_lib.MONITOR: "1.0"}])
-    for write in (
-        lambda: reports.write_report(workdir=later, data_dir=data_dir),
-        lambda: reports.write_comparison(runs=[str(run), str(later)]),
+    with pytest.raises(
+        errors.UserError, match="of epoch 1, its best ones are of epoch 2"
     ):
-        with pytest.raises(
-            errors.UserError, match="of epoch 1, its best ones are of epoch 2"
-        ):
-            write()
+        reports.write_report(workdir=later, data_dir=data_dir)
 
 
 @pytest.mark.parametrize("lost", ["the scored epoch", "the column"])
@@ -323,27 +319,6 @@ def test_files_of_before_fit_each_other(run, data_dir, tmp_path):
     del content["records"], content["origin"]
     manifest.write_text(json.dumps(content))
     assert reports.write_report(workdir=before, data_dir=data_dir).is_file()
-
-
-def test_runs_are_compared(run, data_dir, tmp_path):
-    other = tmp_path / "other"
-    shutil.copytree(run, other, ignore=_HEAVY)
-    metrics = other / "metrics" / "test.json"
-    result = json_files.read(metrics)
-    result["model"]["modality"] = "S2"
-    result["data"]["fingerprint"] = "0"
-    result["overall"]["sample_f2"] = None
-    metrics.write_text(json.dumps(result))
-    page = reports.write_comparison(
-        runs=[str(run), str(other)], output=tmp_path / "new" / "page.html"
-    )
-    text = " ".join(_parse(page).text)
-    assert "2 runs compared" in text
-    assert "Synthetic data." in text
-    assert "not scored on the same patches" in text
-    assert "S2 instead of S1 and S2" in text
-    assert "undefined" in text
-    assert "0.7873" in text
 
 
 def test_missing_and_damaged_files_are_named(run, data_dir, tmp_path, capsys):

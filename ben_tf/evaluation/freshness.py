@@ -41,6 +41,21 @@ def read_predictions(
     return predicted
 
 
+def is_stale(epoch: int, learned: history.History | None) -> bool:
+    """Whether the run has better weights by now than those of an epoch.
+
+    Args:
+      epoch: Of the weights that something was made of; 0 where nobody knows.
+      learned: From `history.History.read`. Where it has lost rows, its best
+        epoch may be another one, so that nothing is called stale.
+    """
+    return (
+        learned is not None
+        and epoch in learned.epochs
+        and learned.best_epoch not in (0, epoch)
+    )
+
+
 def check_best(
     run: workdir_lib.Workdir,
     epoch: int,
@@ -52,19 +67,14 @@ def check_best(
 
     Args:
       run: Its workdir.
-      epoch: Epoch of the weights; 0 where nobody knows.
-      learned: From `history.History.read`. Where it has lost rows, its best
-        epoch may be another one, so that nothing is refused.
+      epoch: As for `is_stale`.
+      learned: Likewise.
       what: What was made, such as "the scores".
 
     Raises:
       UserError: The run was resumed since, and has better weights.
     """
-    if (
-        learned is not None
-        and epoch in learned.epochs
-        and learned.best_epoch not in (0, epoch)
-    ):
+    if learned is not None and is_stale(epoch, learned):
         raise errors.UserError(
             f"The run in {run} was resumed: {what} are of the weights of epoch "
             f"{epoch}, its best ones are of epoch {learned.best_epoch} now. "
