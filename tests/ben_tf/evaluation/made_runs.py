@@ -3,7 +3,6 @@
 Labels and probabilities are drawn, so that runs of any quality take no time.
 """
 
-import dataclasses
 import pathlib
 from collections.abc import Sequence
 
@@ -41,6 +40,7 @@ def predicted(
         season=np.zeros(_NUM_PATCHES, int),
         epsg=np.full(_NUM_PATCHES, 32629),
         upper_left=np.full((_NUM_PATCHES, 2), 600_000.0),
+        model=_weights(quality),
     )
 
 
@@ -88,7 +88,6 @@ def write(
     scored = predicted(
         num_classes=config.num_classes, quality=quality, patches=patches
     )
-    scored = dataclasses.replace(scored, model=f"weights {quality}")
     predictions.save(scored, run.predictions_file("test"))
     scores = exact.compute(scored.labels, scored.probabilities)
     ends = intervals.bootstrap(
@@ -102,7 +101,7 @@ def write(
         model=results.Model(
             config.model,
             config.modality,
-            f"weights {quality}",
+            _weights(quality),
             synthetic,
             trained_on=dataset,
             epoch=scored_epoch or best,
@@ -130,3 +129,8 @@ def change_scores(run: workdir_lib.Workdir, **fields: object) -> None:
     """Replaces fields of the scores on the test split."""
     evaluation = results.Evaluation.read(run, "test")
     msgspec.structs.replace(evaluation, **fields).write(run)
+
+
+def _weights(quality: float) -> str:
+    """A fingerprint of weights of that quality."""
+    return f"weights {quality}"
