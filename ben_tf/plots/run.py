@@ -272,7 +272,7 @@ def precision_recall(
                 recall, precision, where="pre", color=style.BLUE, linewidth=1.3
             )
             axes.set_title(
-                textwrap.fill(style.shorten(name, 44), 22), fontsize=8, y=1.0
+                textwrap.fill(style.shorten(name, 44), 20), fontsize=8, y=1.0
             )
             axes.text(0.05, 0.08, f"AP {comparison.number(area)}", fontsize=8)
             axes.set_xlim(0, 1)
