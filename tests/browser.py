@@ -37,6 +37,7 @@ def opened(
     width: int = 1400,
     scheme: str = "light",
     media: str = "screen",
+    bypass_policy: bool = True,
 ) -> Iterator[sync_api.Page]:
     """Opens a file, without a network.
 
@@ -45,6 +46,8 @@ def opened(
       width: Of the window, in CSS pixels.
       scheme: "light" or "dark", what the reader prefers.
       media: "screen" or "print".
+      bypass_policy: Whether a test may run scripts in the page, which the
+        page's own policy refuses.
     """
     with sync_api.sync_playwright() as playwright:
         chromium = playwright.chromium.launch(
@@ -54,8 +57,7 @@ def opened(
             viewport={"width": width, "height": 900},
             color_scheme=scheme,
             offline=True,
-            # Tests run scripts in the page, which its policy would refuse.
-            bypass_csp=True,
+            bypass_csp=bypass_policy,
         )
         page = context.new_page()
         page.emulate_media(media=media, color_scheme=scheme)
