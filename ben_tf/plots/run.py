@@ -131,9 +131,7 @@ def class_scores(
             )
         axes.set_xlim(0, 1)
         axes.set_xlabel("F2")
-        sheet.figure.legend(
-            loc="outside upper right", ncols=1 if narrow else 3
-        )
+        sheet.figure.legend(loc="outside upper right", ncols=1 if narrow else 3)
     return sheet.picture
 
 
@@ -215,9 +213,7 @@ def commonest_errors(
             narrow=True,
         )
         counts = [int(together[pair]) for pair in pairs]
-        drawn = axes.barh(
-            heights, counts, height=0.36, color=style.PALE_BLUE
-        )
+        drawn = axes.barh(heights, counts, height=0.36, color=style.PALE_BLUE)
         axes.bar_label(
             drawn,
             [

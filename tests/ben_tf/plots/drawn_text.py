@@ -82,7 +82,5 @@ def outside(figure: figure_lib.Figure) -> list[str]:
     return [
         text
         for text, _, box in _drawn(figure)
-        if min(box.x0, box.y0) < -2
-        or box.x1 > width + 2
-        or box.y1 > height + 2
+        if min(box.x0, box.y0) < -2 or box.x1 > width + 2 or box.y1 > height + 2
     ]

@@ -124,9 +124,12 @@ def test_page_is_accessible_and_fits(page, width, scheme):
     with browser.opened(page, width=width, scheme=scheme) as shown:
         assert browser.serious_faults(shown) == []
         assert browser.overhang(shown) <= 0
-        assert shown.evaluate(
-            "[...document.images].filter(i => !i.naturalWidth).length"
-        ) == 0
+        assert (
+            shown.evaluate(
+                "[...document.images].filter(i => !i.naturalWidth).length"
+            )
+            == 0
+        )
 
 
 @browser.needed
