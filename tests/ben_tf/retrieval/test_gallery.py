@@ -88,7 +88,6 @@ def test_labels_say_by_sign_and_word_what_is_shared(page_file, first_hits):
     section = page_file.read_text().split("<section")[1]
     figures = section.split("<figure")[1:]
     (_, own), *hits = first_hits
-    minus = "\N{MINUS SIGN}"
     assert _labels(figures[0]) == {("own", name) for name in own}
     for figure, (_, labels) in zip(figures[1:], hits, strict=True):
         assert _labels(figure) == {
