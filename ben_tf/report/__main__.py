@@ -3,8 +3,8 @@
     python -m ben_tf.report --workdir=runs/resnet50
     python -m ben_tf.report --runs=runs/s1,runs/s2,runs/mm
 
-Run python -m ben_tf.evaluate first: the page shows what it wrote. Without it, the
-first command shows how the run learned.
+Run python -m ben_tf.evaluate first: the page shows what it wrote. Before, the
+first of these shows how the run learned.
 """
 
 from collections.abc import Callable

@@ -118,7 +118,7 @@ def groups(evaluation: results.Evaluation) -> dict[str, page.Table]:
     """Kind of group -> scores of each group."""
     return {
         kind: page.Table(
-            [kind, "patches", "sample F2", "recall", "macro F2", "1-error"],
+            [kind, "patches", "sample F2", "recall", "macro F2", "one-error"],
             [
                 [
                     *(name, group.num_samples, group.sample_f2),
@@ -151,7 +151,7 @@ def facts(
     if model.num_parameters:
         made["Parameters"] = f"{model.num_parameters:,}"
     return {
-        "Model": f"{model.name} {model.modality}",
+        "Model": f"{names.choice(model.name)}, {names.choice(model.modality)}",
         **made,
         "Weights, SHA-256": model.fingerprint,
         "Trained on": ", ".join(

@@ -88,7 +88,7 @@ def test_error_charts(num_samples):
 
 
 def _missed_and_false():
-    """a is missed on 3 patches, on 2 of them b is predicted, on 1 c."""
+    """Class a is missed on 3 patches, where b is predicted twice, c once."""
     labels = np.array([[1, 0, 0], [1, 0, 0], [1, 0, 1], [0, 1, 0]], bool)
     predicted = np.array([[0, 1, 0], [0, 1, 1], [0, 0, 1], [0, 1, 0]], bool)
     return labels, predicted, ["a", "b", "c"]
