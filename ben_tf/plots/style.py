@@ -288,11 +288,12 @@ def name_rows(
 
 
 def short_number(number: int) -> str:
-    """At most four characters below a million: 999, 1.2k, 12k, 126k."""
+    """At most four characters below a billion: 999, 1.2k, 12k, 126k."""
     for size, unit in ((10**6, "M"), (10**3, "k")):
-        if number >= size:
-            tenths = number / size
-            return f"{tenths:.{int(tenths < 9.95)}f}{unit}"
+        # What would round to the next unit is one of it.
+        if number >= 0.9995 * size:
+            scaled = number / size
+            return f"{scaled:.{int(scaled < 9.95)}f}{unit}"
     return str(number)
 
 
