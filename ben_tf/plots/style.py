@@ -288,7 +288,7 @@ def name_rows(
 
 
 def short_number(number: int) -> str:
-    """At most four characters below a billion: 999, 1.2k, 12k, 126k."""
+    """At most four characters up to 999 million: 999, 1.2k, 12k, 126k."""
     for size, unit in ((10**6, "M"), (10**3, "k")):
         # What would round to the next unit is one of it.
         if number >= 0.9995 * size:
