@@ -54,6 +54,7 @@ setuptools.setup(
             "pages/*.css",
             "pages/*.jinja",
             "pages/*.js",
+            "plots/*.json",
         ],
         "tfrecords_builder": [
             "py.typed",

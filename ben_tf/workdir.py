@@ -185,6 +185,11 @@ class Workdir:
         """Labels and probabilities of a split."""
         return self.path / "predictions" / f"{_file_name(split)}.npz"
 
+    @property
+    def was_scored(self) -> bool:
+        """Whether there are scores on any split."""
+        return any(self.path.glob("metrics/*.json"))
+
     def read_config(self) -> config_lib.Config:
         """Reads config.json; fields of later versions take their defaults.
 
@@ -361,6 +366,11 @@ class Workdir:
                 "Expected a folder that can be created and written. Choose "
                 "another `workdir`."
             ) from error
+
+
+def default_options() -> dict[str, Any]:
+    """What config.json holds where no option was given."""
+    return msgspec.to_builtins(config_lib.Config())
 
 
 def _rows(lines: Sequence[Sequence[str]]) -> list[dict[str, str]]:

@@ -83,38 +83,33 @@ def cooccurrence(
 ) -> style.Picture:
     """Which labels come together: SVG.
 
-    Row i, column j: of the patches with class i, the percentage that have
-    class j as well.
+    Row i, column j: of the patches with class i, how many have class j as
+    well; the colour is their percentage.
 
     Args:
       labels: (N, classes) bool.
       class_names: Names of the columns.
       synthetic: As for `style.chart`.
     """
-    present = labels.astype(np.float32)
+    present = labels.astype(np.float64)
     numbers = present.sum(axis=0)
+    together = present.T @ present
     with np.errstate(invalid="ignore"):
-        shares = 100 * (present.T @ present) / numbers[:, None]
+        shares = 100 * together / numbers[:, None]
     np.fill_diagonal(shares, np.nan)
     size = 0.28 * len(class_names)
     with style.chart(size + 3.6, size + 1.7, synthetic=synthetic) as sheet:
         axes = sheet.figure.subplots()
-        drawn = style.class_matrix(
-            axes, shares, class_names, numbers, least=1, label="%"
+        style.class_matrix(
+            axes,
+            shares,
+            class_names,
+            numbers,
+            together,
+            least=1,
+            label="%",
         )
-        largest = drawn.get_clim()[1]
-        for row, column in zip(*np.nonzero(shares >= 20), strict=True):
-            value = shares[row, column]
-            axes.text(
-                column,
-                row + 0.02,
-                f"{value:.0f}",
-                ha="center",
-                va="center",
-                fontsize=6.5,
-                color="white" if value > 0.6 * largest else "black",
-            )
-        axes.set_xlabel("have this label as well, %")
+        axes.set_xlabel("have this label as well (on so many patches)")
         axes.set_ylabel("patches with this label (how many)")
     return sheet.picture
 

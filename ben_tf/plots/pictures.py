@@ -30,6 +30,10 @@ PICTURES = types.MappingProxyType(
     }
 )
 
+# One of each sensor, and the grids that they take.
+BOTH_SENSORS = ("True colour", "Radar: VV, VH, VV - VH")
+BOTH_SENSORS_GRIDS = ("s1", "s2_10m")
+
 
 def render(grids: dict[str, np.ndarray], picture: str) -> np.ndarray:
     """Draws one of `PICTURES`, stretched to 8 bits.

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib import collections
 from matplotlib import patheffects
 
+from ben_tf.plots import outlines
 from ben_tf.plots import style
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 _MIN_SPAN = 1.0  # Degrees that a map shows, however close its patches are.
 _POINTS_PER_INCH = 72
+_OUTLINE_COLOR = "#9ca3af"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +51,9 @@ def base_map(
       latitudes: (N,) degrees north.
       synthetic: As for `style.chart`.
     """
-    with style.chart(8, 5.6, synthetic=synthetic) as sheet:
+    # Small, so that its text can be read where a telephone shrinks the page's
+    # width to it.
+    with style.chart(4.6, 5.2, synthetic=synthetic) as sheet:
         axes = sheet.figure.subplots()
         _geographic(axes, longitudes, latitudes)
     width, height = _POINTS_PER_INCH * sheet.figure.get_size_inches()
@@ -63,6 +68,7 @@ def score_map(
     *,
     label: str,
     synthetic: bool,
+    narrow: bool = False,
 ) -> style.Picture:
     """Patches at their location, coloured by score: PNG.
 
@@ -72,10 +78,14 @@ def score_map(
       scores: (N,) in [0, 1].
       label: What the colour means.
       synthetic: As for `style.chart`.
+      narrow: For a telephone: the scale below the map.
     """
     # Patches cover each other at this scale: low scores are drawn last.
     order = np.argsort(-scores, kind="stable")
-    with style.chart(8, 5.6, synthetic=synthetic, file_format="png") as sheet:
+    width, height = (style.NARROW_WIDTH, 5.2) if narrow else (8, 5.6)
+    with style.chart(
+        width, height, synthetic=synthetic, file_format="png"
+    ) as sheet:
         axes = sheet.figure.subplots()
         drawn = axes.scatter(
             longitudes[order],
@@ -88,7 +98,13 @@ def score_map(
             linewidth=0,
         )
         _geographic(axes, longitudes, latitudes)
-        sheet.figure.colorbar(drawn, ax=axes, shrink=0.8, label=label)
+        sheet.figure.colorbar(
+            drawn,
+            ax=axes,
+            shrink=0.8,
+            label=label,
+            location="bottom" if narrow else "right",
+        )
     return sheet.picture
 
 
@@ -179,7 +195,7 @@ def _apart(
 def _geographic(
     axes: "axes_lib.Axes", longitudes: np.ndarray, latitudes: np.ndarray
 ) -> None:
-    """Makes a map of axes: north up, both directions to scale, degrees."""
+    """Makes a map of axes: north up, to scale, degrees, coasts and borders."""
     for values, set_limits in (
         (longitudes, axes.set_xlim),
         (latitudes, axes.set_ylim),
@@ -187,6 +203,16 @@ def _geographic(
         low, high = float(np.min(values)), float(np.max(values))
         margin = max(0.05 * (high - low), (_MIN_SPAN - (high - low)) / 2)
         set_limits(low - margin, high + margin)
+    (west, east), (south, north) = axes.get_xlim(), axes.get_ylim()
+    axes.add_collection(
+        collections.LineCollection(
+            outlines.lines_within(west, south, east, north),
+            colors=_OUTLINE_COLOR,
+            linewidths=0.6,
+            zorder=0.9,  # Above the grid, below the patches.
+        ),
+        autolim=False,
+    )
     # A degree of longitude is shorter than one of latitude.
     middle = math.radians(float(np.mean(latitudes)))
     axes.set_aspect(1 / math.cos(middle))

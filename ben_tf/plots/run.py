@@ -14,23 +14,32 @@ _NUM_COLUMNS = 5  # Of precision-recall curves.
 
 
 def training_curves(
-    history: history_lib.History, *, synthetic: bool
+    history: history_lib.History,
+    *,
+    synthetic: bool,
+    loss: str = "",
+    narrow: bool = False,
 ) -> style.Picture:
     """Loss and two metrics by epoch, training and validation: SVG.
 
     Args:
       history: Of the names below, those are drawn that it has.
       synthetic: As for `style.chart`.
+      loss: Which loss was minimised, in words; "" where nobody knows.
+      narrow: For a telephone: below each other instead of side by side.
     """
     titles = {
-        "loss": "Loss (cross-entropy)",
+        "loss": f"Loss ({loss})" if loss else "Loss",
         "macro_f1": "Macro F1",
         "sample_f2": "Sample F2",
     }
     shown = [name for name in titles if name in history.curves]
     num = max(len(shown), 1)
-    with style.chart(3.6 * num, 2.9, synthetic=synthetic) as sheet:
-        panels = sheet.panels(num, num)
+    width, height = (
+        (style.NARROW_WIDTH, 2.3 * num) if narrow else (3.6 * num, 2.9)
+    )
+    with style.chart(width, height, synthetic=synthetic) as sheet:
+        panels = sheet.panels(num, 1 if narrow else num)
         for axes, name in zip(panels, shown, strict=False):
             for key, color, label in (
                 (name, style.GREY, "training"),
@@ -45,7 +54,8 @@ def training_curves(
                         marker="o" if len(history.epochs) < 30 else None,
                         markersize=3,
                     )
-            axes.set_title(titles[name])
+            # A long name of a loss would reach into the next panel.
+            axes.set_title(textwrap.fill(titles[name], 34))
             axes.set_xlabel("epoch")
             axes.locator_params(axis="x", integer=True)
             axes.set_ylim(bottom=0, top=None if name == "loss" else 1)
@@ -55,7 +65,11 @@ def training_curves(
 
 
 def class_scores(
-    rows: list[comparison.Row], *, with_paper: bool, synthetic: bool
+    rows: list[comparison.Row],
+    *,
+    with_paper: bool,
+    synthetic: bool,
+    narrow: bool = False,
 ) -> style.Picture:
     """F2 of every class with its interval, next to the paper's: SVG.
 
@@ -63,16 +77,25 @@ def class_scores(
       rows: From `comparison.class_rows`.
       with_paper: Whether to draw the paper's figures.
       synthetic: As for `style.chart`.
+      narrow: For a telephone: names above their bars.
     """
-    with style.chart(8, 0.8 + 0.3 * len(rows), synthetic=synthetic) as sheet:
+    width, rest, row_height = (
+        (style.NARROW_WIDTH, 1.1, 0.42) if narrow else (8, 0.8, 0.3)
+    )
+    with style.chart(
+        width, rest + row_height * len(rows), synthetic=synthetic
+    ) as sheet:
         axes = sheet.figure.subplots()
-        heights = style.name_rows(axes, [row.name for row in rows])
+        heights = style.name_rows(
+            axes, [row.name for row in rows], narrow=narrow
+        )
+        bar_height = 0.45 if narrow else 0.62
         # None, undefined, becomes NaN.
         values = np.array([row.ours for row in rows], float)
         axes.barh(
             heights,
             values,
-            height=0.62,
+            height=bar_height,
             color=[style.class_color(row.name) for row in rows],
             edgecolor=style.EDGE_COLOR,
             linewidth=0.6,
@@ -81,9 +104,14 @@ def class_scores(
         for height, row in zip(heights, rows, strict=True):
             if row.interval:
                 # White around black can be seen on every class colour.
-                for color, width in (("white", 4), ("black", 1.8)):
+                for color, thickness in (("white", 4), ("black", 1.8)):
                     axes.plot(
-                        row.interval, [height] * 2, color=color, linewidth=width
+                        row.interval,
+                        [height] * 2,
+                        color=color,
+                        linewidth=thickness,
+                        # One around 1 would lose half of its end.
+                        clip_on=False,
                     )
             if row.ours is None:
                 axes.text(0.01, height, comparison.UNDEFINED, va="center")
@@ -99,10 +127,11 @@ def class_scores(
                 markeredgecolor=style.ORANGE,
                 markeredgewidth=1.6,
                 label="paper, ResNet50 from scratch",
+                clip_on=False,
             )
         axes.set_xlim(0, 1)
         axes.set_xlabel("F2")
-        sheet.figure.legend(loc="outside upper right", ncols=3)
+        sheet.figure.legend(loc="outside upper right", ncols=1 if narrow else 3)
     return sheet.picture
 
 
@@ -115,8 +144,8 @@ def error_cooccurrence(
 ) -> style.Picture:
     """Which class is predicted wrongly where another is missed: SVG.
 
-    Row i, column j: of the patches where class i was missed, the share on
-    which class j was predicted though it is not there.
+    Row i, column j: of the patches where class i was missed, how many class j
+    was predicted on though it is not there; the colour is their share.
 
     Args:
       labels: (N, classes) bool.
@@ -124,11 +153,9 @@ def error_cooccurrence(
       class_names: Names of the columns.
       synthetic: As for `style.chart`.
     """
-    missed = (labels & ~predictions).astype(np.float32)
-    false = (~labels & predictions).astype(np.float32)
-    num_missed = missed.sum(axis=0)
+    together, num_missed = _errors(labels, predictions)
     with np.errstate(invalid="ignore"):
-        shares = (missed.T @ false) / num_missed[:, None]
+        shares = together / num_missed[:, None]
     size = 0.29 * len(class_names)
     with style.chart(size + 4.2, size + 2.5, synthetic=synthetic) as sheet:
         axes = sheet.figure.subplots()
@@ -137,11 +164,70 @@ def error_cooccurrence(
             shares,
             class_names,
             num_missed,
+            together,
             least=0.1,
             label="share of the missed",
         )
-        axes.set_xlabel("predicted though it is not there")
+        axes.set_xlabel("predicted though it is not there (on so many patches)")
         axes.set_ylabel("missed (on so many patches)")
+    return sheet.picture
+
+
+def commonest_errors(
+    labels: np.ndarray,
+    predictions: np.ndarray,
+    class_names: Sequence[str],
+    *,
+    synthetic: bool,
+    num: int = 12,
+) -> style.Picture:
+    """The largest cells of `error_cooccurrence` as bars, for a telephone: SVG.
+
+    Args:
+      labels: (N, classes) bool.
+      predictions: (N, classes) bool.
+      class_names: Names of the columns.
+      synthetic: As for `style.chart`.
+      num: How many to draw, fewer where there are fewer.
+    """
+    together, num_missed = _errors(labels, predictions)
+    # The order of the classes decides among equals.
+    largest = np.argsort(-together, axis=None, kind="stable")[:num]
+    pairs = [
+        (missed, predicted)
+        for missed, predicted in zip(
+            *np.unravel_index(largest, together.shape), strict=True
+        )
+        if together[missed, predicted]
+    ]
+    with style.chart(
+        style.NARROW_WIDTH, 0.8 + 0.62 * max(len(pairs), 1), synthetic=synthetic
+    ) as sheet:
+        axes = sheet.figure.subplots()
+        heights = style.name_rows(
+            axes,
+            [
+                f"{class_names[missed]}\n→ {class_names[predicted]}"
+                for missed, predicted in pairs
+            ],
+            narrow=True,
+        )
+        counts = [int(together[pair]) for pair in pairs]
+        drawn = axes.barh(heights, counts, height=0.36, color=style.PALE_BLUE)
+        axes.bar_label(
+            drawn,
+            [
+                f"{count:,} of {int(num_missed[missed]):,}"
+                for count, (missed, _) in zip(counts, pairs, strict=True)
+            ],
+            padding=4,
+            fontsize=9,
+        )
+        if not pairs:
+            axes.text(0, 0, "none")
+        axes.set_xlim(0, 1.4 * max(counts, default=1))
+        axes.locator_params(axis="x", integer=True, nbins=5)
+        axes.set_xlabel("patches, of those where the first was missed")
     return sheet.picture
 
 
@@ -152,6 +238,7 @@ def precision_recall(
     areas: Sequence[float | None],
     *,
     synthetic: bool,
+    narrow: bool = False,
 ) -> style.Picture:
     """Precision-recall curve of every class in a small panel: SVG.
 
@@ -161,11 +248,14 @@ def precision_recall(
       class_names: Names of the columns.
       areas: Average precision of each class, None if undefined.
       synthetic: As for `style.chart`.
+      narrow: For a telephone: two side by side instead of five.
     """
-    num_rows = -(-len(class_names) // _NUM_COLUMNS)
-    with style.chart(10, 1.95 * num_rows, synthetic=synthetic) as sheet:
+    num_columns = 2 if narrow else _NUM_COLUMNS
+    num_rows = -(-len(class_names) // num_columns)
+    width = style.NARROW_WIDTH if narrow else 10
+    with style.chart(width, 1.95 * num_rows, synthetic=synthetic) as sheet:
         panels = sheet.panels(
-            len(class_names), _NUM_COLUMNS, sharex=True, sharey=True
+            len(class_names), num_columns, sharex=True, sharey=True
         )
         for axes, name, present, scores, area in zip(
             panels, class_names, labels.T, probabilities.T, areas, strict=True
@@ -178,7 +268,7 @@ def precision_recall(
                 recall, precision, where="pre", color=style.BLUE, linewidth=1.3
             )
             axes.set_title(
-                textwrap.fill(style.shorten(name, 44), 24), fontsize=8, y=1.0
+                textwrap.fill(style.shorten(name, 44), 20), fontsize=8, y=1.0
             )
             axes.text(0.05, 0.08, f"AP {comparison.number(area)}", fontsize=8)
             axes.set_xlim(0, 1)
@@ -191,15 +281,20 @@ def precision_recall(
 
 
 def reliability(
-    calibration: results.Calibration, *, synthetic: bool
+    calibration: results.Calibration,
+    *,
+    synthetic: bool,
+    narrow: bool = False,
 ) -> style.Picture:
     """Reliability curve above the number of pairs in each bin: SVG.
 
     Args:
       calibration: Of an evaluation.
       synthetic: As for `style.chart`.
+      narrow: For a telephone.
     """
-    with style.chart(4.6, 4.4, synthetic=synthetic) as sheet:
+    width = style.NARROW_WIDTH if narrow else 4.6
+    with style.chart(width, 4.4, synthetic=synthetic) as sheet:
         curve, counts = sheet.figure.subplots(
             2, 1, sharex=True, height_ratios=[3, 1], squeeze=True
         )
@@ -226,6 +321,22 @@ def reliability(
         counts.set_ylabel("pairs")
         counts.set_xlabel("predicted probability")
     return sheet.picture
+
+
+def _errors(
+    labels: np.ndarray, predictions: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Counts patches by missed and wrongly predicted class.
+
+    Returns:
+      (classes, classes) on how many patches the class of the row was missed
+      and that of the column predicted wrongly; (classes,) how many patches
+      each class was missed on.
+    """
+    # Sums of float32 would end at 16,777,216.
+    missed = (labels & ~predictions).astype(np.float64)
+    false = (~labels & predictions).astype(np.float64)
+    return missed.T @ false, missed.sum(axis=0)
 
 
 def _curve(

@@ -17,7 +17,6 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib import axes as axes_lib
 from matplotlib import figure
-from matplotlib import image
 from matplotlib import layout_engine
 from PIL import Image
 
@@ -36,9 +35,12 @@ VARIANTS = ((BLUE, "o"), (ORANGE, "D"), (GREEN, "s"), (PURPLE, "^"))
 DROPPED_COLOR = "#ffffff"
 # The lightest colours end somewhere on white paper, too.
 EDGE_COLOR = "#6b7280"
+_POINTS_PER_INCH = 72
 
 SYNTHETIC_MARK = "SYNTHETIC DATA: says nothing about BigEarthNet"
 _MARK_HEIGHT = 0.24  # Inches.
+# What a telephone shows side by side without shrinking its text: 346 pixels.
+NARROW_WIDTH = 3.6  # Inches.
 
 _STYLE = {
     "font.family": "sans-serif",
@@ -106,10 +108,10 @@ class Sheet:
       picture: The file, once the block has ended.
     """
 
-    def __init__(self, drawn: figure.Figure, bottom: float):
+    def __init__(self, drawn: figure.Figure, mark_share: float):
         self.figure = drawn
         self.picture = Picture()
-        self._bottom = bottom
+        self._mark_share = mark_share
 
     def panels(
         self, num: int, num_columns: int, **options: Any
@@ -129,8 +131,21 @@ class Sheet:
         return panels[:num].tolist()
 
     def label_all_panels(self, text: str, *, size: float) -> None:
-        """Says what all horizontal axes measure, above the mark."""
-        self.figure.supxlabel(text, y=self._bottom, fontsize=size)
+        """Says what all horizontal axes measure, above the mark.
+
+        Room is kept for it: matplotlib keeps some for a `supxlabel` only where
+        it may choose the place itself, which would be that of the mark.
+        """
+        height = 1.6 * size / _POINTS_PER_INCH / self.figure.get_figheight()
+        self.figure.text(
+            0.5,
+            self._mark_share + height / 2,
+            text,
+            ha="center",
+            va="center",
+            fontsize=size,
+        )
+        _keep_free(self.figure, self._mark_share + height)
 
 
 @contextlib.contextmanager
@@ -158,10 +173,9 @@ def chart(
         share = _MARK_HEIGHT * synthetic / full_height
         drawn = figure.Figure(
             figsize=(width, full_height),
-            layout=layout_engine.ConstrainedLayoutEngine(
-                rect=(0, share, 1, 1 - share)
-            ),
+            layout=layout_engine.ConstrainedLayoutEngine(),
         )
+        _keep_free(drawn, share)
         if synthetic:
             drawn.text(
                 0.5,
@@ -173,7 +187,7 @@ def chart(
                 fontweight="bold",
                 color="#9a3412",
             )
-        sheet = Sheet(drawn, share + 0.01)
+        sheet = Sheet(drawn, share)
         yield sheet
         _settle(drawn)
         buffer = io.BytesIO()
@@ -191,6 +205,13 @@ def chart(
         sheet.picture = Picture(
             _with_palette(file) if file_format == "png" else file
         )
+
+
+def _keep_free(drawn: figure.Figure, share: float) -> None:
+    """Lays axes out above the lowest `share` of a figure."""
+    engine = drawn.get_layout_engine()
+    if isinstance(engine, layout_engine.ConstrainedLayoutEngine):
+        engine.set(rect=(0, share, 1, 1 - share))
 
 
 def _settle(drawn: figure.Figure) -> None:
@@ -245,14 +266,47 @@ def _as_text(name: str) -> str:
     return name.replace("$", r"\$")
 
 
-def name_rows(axes: axes_lib.Axes, names: Sequence[str]) -> np.ndarray:
-    """Makes a row for each name, the first on top; returns their heights."""
+def name_rows(
+    axes: axes_lib.Axes, names: Sequence[str], *, narrow: bool = False
+) -> np.ndarray:
+    """Makes a row for each name, the first on top; returns their heights.
+
+    Args:
+      axes: Where to draw.
+      names: Of the rows.
+      narrow: Writes the names above their rows instead of to the left, where
+        they would leave no room.
+    """
     heights = np.arange(len(names))[::-1]
-    axes.set_yticks(heights, [shorten(name) for name in names], fontsize=9)
+    names = ["\n".join(map(shorten, name.split("\n"))) for name in names]
+    if narrow:
+        axes.set_yticks([])
+        for height, name in zip(heights, names, strict=True):
+            axes.annotate(
+                name,
+                # Just above a bar that takes less than half of its row.
+                (0, height + 0.26),
+                xycoords=axes.get_yaxis_transform(),
+                va="bottom",
+                fontsize=9,
+                color="#374151",
+            )
+    else:
+        axes.set_yticks(heights, names, fontsize=9)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="y", visible=False)
-    axes.set_ylim(-0.6, len(names) - 0.4)
+    axes.set_ylim(-0.6, len(names) - (0.1 if narrow else 0.4))
     return heights
+
+
+def short_number(number: int) -> str:
+    """At most four characters up to 999 million: 999, 1.2k, 12k, 126k."""
+    for size, unit in ((10**6, "M"), (10**3, "k")):
+        # What would round to the next unit is one of it.
+        if number >= 0.9995 * size:
+            scaled = number / size
+            return f"{scaled:.{int(scaled < 9.95)}f}{unit}"
+    return str(number)
 
 
 def class_matrix(
@@ -260,10 +314,11 @@ def class_matrix(
     values: np.ndarray,
     class_names: Sequence[str],
     numbers: np.ndarray,
+    counts: np.ndarray,
     *,
     least: float,
     label: str,
-) -> image.AxesImage:
+) -> None:
     """Draws a square table of classes in shades of blue, with a scale.
 
     Args:
@@ -271,6 +326,8 @@ def class_matrix(
       values: (classes, classes) from 0 up; NaN, undefined, is grey.
       class_names: Names of the rows and of the columns.
       numbers: (classes,) a number of patches to add to each row's name.
+      counts: (classes, classes) on how many patches a value rests, written
+        into each cell that is neither empty nor undefined.
       least: The darkest blue is the largest value, or this if it is larger.
       label: What the values are.
     """
@@ -295,4 +352,16 @@ def class_matrix(
     axes.set_yticks(centres, names, fontsize=9)
     axes.tick_params(which="both", length=0)
     axes.figure.colorbar(drawn, ax=axes, shrink=0.5, label=label)
-    return drawn
+    darkest = drawn.get_clim()[1]
+    for row, column in zip(
+        *np.nonzero((counts > 0) & np.isfinite(values)), strict=True
+    ):
+        axes.text(
+            column,
+            row + 0.02,
+            short_number(int(counts[row, column])),
+            ha="center",
+            va="center",
+            fontsize=6.5,
+            color="white" if values[row, column] > 0.6 * darkest else "black",
+        )

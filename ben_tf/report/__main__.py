@@ -4,8 +4,8 @@
     python -m ben_tf.report --runs=runs/s1,runs/s2,runs/mm
     python -m ben_tf.report --runs_dir=runs
 
-Run python -m ben_tf.evaluate first: the pages show what it wrote. The list of
-all runs has also those that are in training.
+Run python -m ben_tf.evaluate first: the pages show what it wrote. Before, the
+report shows how the run learned, and the list of all runs its state.
 """
 
 from collections.abc import Callable

@@ -1,6 +1,8 @@
 """The charts of the report."""
 
 import dataclasses
+import functools
+from collections.abc import Callable
 
 import numpy as np
 
@@ -16,11 +18,23 @@ from ben_tf.plots import style
 
 
 @dataclasses.dataclass(frozen=True)
-class Charts:
-    """The pictures of a report.
+class Chart:
+    """A chart in two sizes, of which a page shows the one that fits.
 
     Attributes:
-      training: Loss and metrics by epoch; None where nothing was trained.
+      wide: For a screen or paper.
+      narrow: For a telephone.
+    """
+
+    wide: style.Picture
+    narrow: style.Picture
+
+
+@dataclasses.dataclass(frozen=True)
+class Charts:
+    """The charts of an evaluation.
+
+    Attributes:
       classes: F2 of every class.
       errors: Which classes are predicted where another is missed.
       precision_recall: A curve for each class.
@@ -28,28 +42,42 @@ class Charts:
       map: Patches at their location, coloured by F2.
     """
 
-    training: style.Picture | None
-    classes: style.Picture
-    errors: style.Picture
-    precision_recall: style.Picture
-    reliability: style.Picture
-    map: style.Picture
+    classes: Chart
+    errors: Chart
+    precision_recall: Chart
+    reliability: Chart
+    map: Chart
+
+
+def training(
+    history: history_lib.History, *, loss: str, synthetic: bool
+) -> Chart:
+    """Draws loss and metrics by epoch.
+
+    Args:
+      history: How the run learned.
+      loss: Which loss it minimised, in words; "" where nobody knows.
+      synthetic: Whether it learned from synthetic patches.
+    """
+    return _in_both_sizes(
+        functools.partial(
+            run.training_curves, history, loss=loss, synthetic=synthetic
+        )
+    )
 
 
 def draw(
     evaluation: results.Evaluation,
     predicted: predictions.Predictions,
-    history: history_lib.History | None,
     *,
     published: published_lib.Published,
     sample_f2: np.ndarray,
 ) -> Charts:
-    """Draws all charts.
+    """Draws all charts of an evaluation.
 
     Args:
       evaluation: What was found.
       predicted: The predictions that were scored.
-      history: How the run learned, if it did.
       published: Whose figures to draw next to ours.
       sample_f2: (N,) score of each patch.
     """
@@ -58,36 +86,52 @@ def draw(
     longitudes, latitudes = geography.patch_centres(
         predicted.epsg, predicted.upper_left
     )
+    errors = (
+        labels,
+        predicted.probabilities >= np.float32(evaluation.threshold),
+        evaluation.class_names,
+    )
     return Charts(
-        training=run.training_curves(history, synthetic=synthetic)
-        if history
-        else None,
-        classes=run.class_scores(
-            comparison.class_rows(evaluation, published),
-            with_paper=comparison.shows_classes(evaluation, published),
-            synthetic=synthetic,
+        classes=_in_both_sizes(
+            functools.partial(
+                run.class_scores,
+                comparison.class_rows(evaluation, published),
+                with_paper=comparison.shows_classes(evaluation, published),
+                synthetic=synthetic,
+            )
         ),
-        errors=run.error_cooccurrence(
-            labels,
-            predicted.probabilities >= np.float32(evaluation.threshold),
-            evaluation.class_names,
-            synthetic=synthetic,
+        errors=Chart(
+            run.error_cooccurrence(*errors, synthetic=synthetic),
+            # A matrix of 19 classes has no room for its numbers there.
+            run.commonest_errors(*errors, synthetic=synthetic),
         ),
-        precision_recall=run.precision_recall(
-            labels,
-            predicted.probabilities,
-            evaluation.class_names,
-            evaluation.per_class["average_precision"],
-            synthetic=synthetic,
+        precision_recall=_in_both_sizes(
+            functools.partial(
+                run.precision_recall,
+                labels,
+                predicted.probabilities,
+                evaluation.class_names,
+                evaluation.per_class["average_precision"],
+                synthetic=synthetic,
+            )
         ),
-        reliability=run.reliability(
-            evaluation.calibration, synthetic=synthetic
+        reliability=_in_both_sizes(
+            functools.partial(
+                run.reliability, evaluation.calibration, synthetic=synthetic
+            )
         ),
-        map=places.score_map(
-            longitudes,
-            latitudes,
-            sample_f2,
-            label="F2 of the patch",
-            synthetic=synthetic,
+        map=_in_both_sizes(
+            functools.partial(
+                places.score_map,
+                longitudes,
+                latitudes,
+                sample_f2,
+                label="F2 of the patch",
+                synthetic=synthetic,
+            )
         ),
     )
+
+
+def _in_both_sizes(draw_one: Callable[..., style.Picture]) -> Chart:
+    return Chart(draw_one(narrow=False), draw_one(narrow=True))

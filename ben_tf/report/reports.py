@@ -3,8 +3,6 @@
 import itertools
 import os
 import pathlib
-import sys
-from typing import Any
 
 from ben_tf import files
 from ben_tf import workdir as workdir_lib
@@ -16,6 +14,8 @@ from ben_tf.metrics import exact
 from ben_tf.pages import page
 from ben_tf.plots import pictures
 from ben_tf.report import charts
+from ben_tf.report import learning
+from ben_tf.report import names
 from ben_tf.report import shown_patches
 from ben_tf.report import tables
 
@@ -30,6 +30,8 @@ def write_report(
     num_patches: int = 4,
 ) -> pathlib.Path:
     """Writes the report of a run.
+
+    Of a run that was trained but not scored yet, it shows how it learned.
 
     Args:
       workdir: Folder of the run, with what `evaluation.evaluate` wrote.
@@ -49,6 +51,10 @@ def write_report(
     """
     run = workdir_lib.Workdir(workdir)
     files.check_writable(output or run.report)
+    learned = history.History.read(run)
+    if learned is not None and not run.was_scored:
+        content = learning.render(run, learned, split)
+        return files.write(output or run.report, content)
     evaluation = results.Evaluation.read(run, split)
     predicted = freshness.read_predictions(run, evaluation)
     per_sample, _ = exact.samples_and_counts(
@@ -64,13 +70,12 @@ def write_report(
         )
     groups = shown_patches.groups(evaluation, predicted, sample_f2, num_patches)
     published = comparison.published_for(evaluation)
-    learned = history.History.read(run)
     freshness.check_best(
         run, evaluation.model.epoch, learned, what="the scores"
     )
-    missing = _missing(run, learned)
-    for sentence in missing:
-        print(sentence, file=sys.stderr)
+    missing = learning.missing(run, learned)
+    learning.say(missing)
+    config = learning.read_config(run)
     content = page.render(
         "run",
         evaluation=evaluation,
@@ -82,10 +87,12 @@ def write_report(
         published_model=comparison.published_model(evaluation, published),
         published_table=tables.published(evaluation, published),
         shows_classes=comparison.shows_classes(evaluation, published),
+        training=learning.chart(
+            learned, config, synthetic=evaluation.is_synthetic
+        ),
         charts=charts.draw(
             evaluation,
             predicted,
-            learned,
             published=published,
             sample_f2=sample_f2,
         ),
@@ -98,39 +105,13 @@ def write_report(
             itertools.chain(nearest, *groups.values()),
         ),
         pictures=list(pictures.PICTURES),
+        both_sensors=pictures.BOTH_SENSORS,
         group_tables=tables.groups(evaluation),
         metric_table=tables.all_metrics(evaluation),
-        facts=tables.facts(evaluation, _read_config(run), learned),
+        model_name=names.choice(evaluation.model.name),
+        metric_name=names.metric,
+        facts=tables.facts(evaluation, learned),
+        options=tables.options(config),
         missing=missing,
     )
     return files.write(output or run.report, content)
-
-
-def _missing(
-    run: workdir_lib.Workdir, learned: history.History | None
-) -> list[str]:
-    """What the page cannot show since it was lost, in sentences."""
-    missing = []
-    # Imported weights have no such checkpoints, and no curves.
-    if learned is None and run.last_checkpoints.is_dir():
-        missing.append(
-            f"No epoch in {run.history_file}: the page shows no curves of "
-            "training."
-        )
-    if not run.config_file.is_file():
-        missing.append(
-            f"No file {run.config_file}: the page does not show how the run "
-            "was set up."
-        )
-    return missing
-
-
-def _read_config(run: workdir_lib.Workdir) -> dict[str, Any]:
-    """What config.json says, whatever it is; empty where there is none."""
-    if not run.config_file.is_file():
-        return {}
-    return files.read_json(
-        run.config_file,
-        dict[str, Any],
-        remedy="Expected the JSON that python -m ben_tf.train wrote.",
-    )

@@ -1,5 +1,6 @@
 """Which patches a report shows, and their pictures."""
 
+import collections
 import dataclasses
 import itertools
 import os
@@ -71,10 +72,13 @@ def groups(
 def choose(
     predicted: predictions.Predictions, sample_f2: np.ndarray, num_patches: int
 ) -> dict[str, list[int]]:
-    """Picks the best, the median and the worst patches by sample F2.
+    """Picks patches with the best, middling and worst sample F2.
 
-    Among equals those with more labels count as better if all is right and
-    the less decided ones as worse.
+    The groups differ in score: a middling patch is worse than the best shown
+    and better than the worst shown, so that there is none, nor a worst one,
+    where all patches are equally good. Among the best of equal score, label
+    sets that are not shown yet come first, then patches with more labels, then
+    those with more decided predictions; among the worst, the other way round.
 
     Args:
       predicted: Labels and predictions of N patches.
@@ -82,25 +86,39 @@ def choose(
       num_patches: How many of each kind, fewer where there are fewer.
 
     Returns:
-      Kind -> rows of `predicted`; no row twice.
+      Kind -> rows of `predicted`; no row twice, no kind without rows.
     """
     labels = predicted.labels.astype(bool)
     error = np.abs(predicted.probabilities - labels).mean(axis=1)
     # The last key counts first.
     order = np.lexsort((error, -labels.sum(axis=1), -sample_f2))
     num = min(num_patches, len(order) // 3) or min(1, len(order))
-    middle = (len(order) - num) // 2
-    kinds = {
-        "Best": order[:num],
-        "Median": order[middle : middle + num],
-        "Worst": order[::-1][:num],
-    }
-    shown: set[int] = set()
-    chosen = {}
-    for kind, rows in kinds.items():
-        chosen[kind] = [int(row) for row in rows if int(row) not in shown]
-        shown.update(chosen[kind])
-    return {kind: rows for kind, rows in chosen.items() if rows}
+    best = _of_many_label_sets(order, labels, sample_f2)[:num]
+    worse = order[sample_f2[order] < sample_f2[best].min(initial=np.inf)]
+    worst = _of_many_label_sets(worse[::-1], labels, sample_f2)[:num]
+    between = worse[sample_f2[worse] > sample_f2[worst].max(initial=-np.inf)]
+    # From the one in the middle to both sides.
+    from_middle = np.argsort(
+        np.abs(np.arange(len(between)) - (len(between) - 1) / 2), kind="stable"
+    )
+    middling = sorted(from_middle[:num])
+    kinds = {"Best": best, "Middling": between[middling], "Worst": worst}
+    return {kind: rows.tolist() for kind, rows in kinds.items() if len(rows)}
+
+
+def _of_many_label_sets(
+    rows: np.ndarray, labels: np.ndarray, sample_f2: np.ndarray
+) -> np.ndarray:
+    """Moves, among rows of equal score, those of a repeated label set back."""
+    seen: collections.Counter[bytes] = collections.Counter()
+    repeats = np.zeros(len(rows), np.int64)
+    for place, row in enumerate(rows):
+        label_set = labels[row].tobytes()
+        repeats[place] = seen[label_set]
+        seen[label_set] += 1
+    # Scores come in blocks, whichever end is first.
+    block = np.cumsum(np.diff(sample_f2[rows], prepend=np.nan) != 0)
+    return rows[np.lexsort((repeats, block))]
 
 
 def nearest(

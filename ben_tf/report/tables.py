@@ -1,17 +1,38 @@
 """The tables of the report, and of the page that compares runs."""
 
+import dataclasses
+import json
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
 from ben_tf import bigearthnet
 from ben_tf import files
+from ben_tf import workdir as workdir_lib
 from ben_tf.evaluation import comparison
 from ben_tf.evaluation import differences as differences_lib
 from ben_tf.evaluation import history
 from ben_tf.evaluation import published as published_lib
 from ben_tf.evaluation import results
 from ben_tf.pages import page
+from ben_tf.report import names
+
+
+@dataclasses.dataclass(frozen=True)
+class Option:
+    """An option of a run.
+
+    Attributes:
+      name: In words.
+      value: Its value, in words.
+      flag: As `python -m ben_tf.train` takes it.
+      is_default: Whether that is the value without the flag.
+    """
+
+    name: str
+    value: str
+    flag: str
+    is_default: bool
 
 
 def published(
@@ -90,7 +111,7 @@ def all_metrics(evaluation: results.Evaluation) -> page.Table:
     return page.Table(
         ["metric", *columns],
         [
-            [name, *(values[name] for values in columns.values())]
+            [names.metric(name), *(values[name] for values in columns.values())]
             for name in evaluation.overall
         ],
     )
@@ -100,7 +121,7 @@ def groups(evaluation: results.Evaluation) -> dict[str, page.Table]:
     """Kind of group -> scores of each group."""
     return {
         kind: page.Table(
-            [kind, "patches", "sample F2", "recall", "macro F2", "1-error"],
+            [kind, "patches", "sample F2", "recall", "macro F2", "one-error"],
             [
                 [
                     *(name, group.num_samples, group.sample_f2),
@@ -115,43 +136,98 @@ def groups(evaluation: results.Evaluation) -> dict[str, page.Table]:
 
 
 def facts(
-    evaluation: results.Evaluation,
-    config: Mapping[str, Any],
-    learned: history.History | None,
-) -> dict[str, Any]:
-    """Model, data and configuration, with their fingerprints."""
+    evaluation: results.Evaluation, learned: history.History | None
+) -> dict[str, str]:
+    """What was scored: model and data, with their fingerprints."""
     model, data = evaluation.model, evaluation.data
     origin = evaluation.origin
     made = {}
     if origin is not None:
-        made["scored"] = str(origin)
+        made["Scored"] = str(origin)
     if learned is not None:
-        seconds = sum(learned.curves.get("seconds", ()))
-        made["training"] = (
-            f"{len(learned.epochs)} epochs, {seconds / 3600:.2f} h"
-            + (f"; weights of epoch {model.epoch}" if model.epoch else "")
+        made["Training"] = _training(learned) + (
+            f"; weights of epoch {model.epoch}" if model.epoch else ""
         )
     if model.num_parameters:
-        made["parameters"] = f"{model.num_parameters:,}"
+        made["Parameters"] = f"{model.num_parameters:,}"
     return {
-        "model": f"{model.name} {model.modality}",
+        "Model": f"{names.choice(model.name)}, {names.choice(model.modality)}",
         **made,
-        "weights, SHA-256": model.fingerprint,
-        "trained on": ", ".join(
+        "Weights, SHA-256": model.fingerprint,
+        "Trained on": ", ".join(
             [
                 (model.trained_on or "unknown")
                 + _of_part(model.trained_on_part),
                 *model.origins,
             ]
         ),
-        "trained on synthetic data": model.trained_on_synthetic,
-        "dataset": data.name + _of_part(data.part),
-        "synthetic": data.synthetic,
-        "patches": ", ".join(
-            f"{name} {num:,}" for name, num in data.split_sizes.items()
+        "Trained on synthetic data": _yes_or_no(model.trained_on_synthetic),
+        "Dataset": data.name + _of_part(data.part),
+        "Synthetic": _yes_or_no(data.synthetic),
+        "Patches": _patches(data.split_sizes),
+        "Records, SHA-256": data.records or "unknown",
+        "Names and labels scored, SHA-256": data.fingerprint,
+    }
+
+
+def training_facts(
+    data: workdir_lib.DataDescription, learned: history.History
+) -> dict[str, str]:
+    """What is known of a run that was not scored."""
+    best = learned.best_epoch
+    return {
+        "Training": _training(learned),
+        **(
+            {
+                "Best epoch": f"{best}, by "
+                f"{names.metric(workdir_lib.MONITOR.removeprefix('val_'))} on "
+                "the validation split"
+            }
+            if best
+            else {}
         ),
-        "names and labels scored, SHA-256": data.fingerprint,
-    } | {f"--{name}": value for name, value in config.items()}
+        "Trained on": ", ".join(
+            [data.name + _of_part(data.part), *data.origins]
+        ),
+        "Trained on synthetic data": _yes_or_no(data.synthetic),
+        "Patches": _patches(data.patches),
+        "Records, SHA-256": data.fingerprint or "unknown",
+    }
+
+
+def options(config: Mapping[str, Any]) -> list[Option]:
+    """The options of a run: what its config.json says, whatever it is."""
+    defaults = workdir_lib.default_options()
+    return [
+        Option(
+            names.option(name),
+            names.choice(_plain(value)),
+            f"--{name}={_plain(value)}",
+            name in defaults and value == defaults[name],
+        )
+        for name, value in config.items()
+    ]
+
+
+def _plain(value: Any) -> str:
+    """A value as its flag takes it; of statistics, only their name."""
+    if isinstance(value, dict) and isinstance(value.get("name"), str):
+        return value["name"]
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _training(learned: history.History) -> str:
+    seconds = sum(learned.curves.get("seconds", ()))
+    num = len(learned.epochs)
+    return f"{num} {'epoch' if num == 1 else 'epochs'}, {_duration(seconds)}"
+
+
+def _patches(sizes: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {num:,}" for name, num in sizes.items())
+
+
+def _yes_or_no(value: bool) -> str:
+    return "yes" if value else "no"
 
 
 def _of_part(part: str) -> str:

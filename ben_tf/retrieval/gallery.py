@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import itertools
 import os
 import pathlib
 from collections.abc import Mapping
@@ -20,22 +21,15 @@ from ben_tf.plots import style
 from ben_tf.retrieval import index as index_lib
 from ben_tf.retrieval import patch_source
 
-# What a patch is drawn as, and the grids that takes.
-_PICTURES = {
-    "S1": ("Radar: VV, VH, VV - VH", ("s1",)),
-    "S2": ("True colour", ("s2_10m",)),
-    "MM": ("True colour", ("s2_10m",)),
-}
-
 
 @dataclasses.dataclass(frozen=True)
 class _Patch:
-    """A query or a hit; `labels` are (kind, name), a kind a style."""
+    """A query or a hit; `pictures` of each sensor, by what they show."""
 
     name: str
     caption: str
-    picture: style.Picture
-    labels: Sequence[tuple[str, str]]
+    pictures: Mapping[str, style.Picture]
+    labels: Sequence[str]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +62,9 @@ def write_gallery(
     num_queries: int = 10,
     k: int = 5,
 ) -> pathlib.Path:
-    """Draws one row per query: its picture and those of the k nearest patches.
+    """Draws one row per query: its pictures and those of the k nearest patches.
+
+    Each patch is shown as both sensors see it, whatever the index looks at.
 
     Args:
       index: Index folder that is searched.
@@ -110,20 +106,17 @@ def write_gallery(
     )
 
     def describe(place: int, row: int) -> _Row:
-        own = asked.labels[row]
-        of_query, of_hits = ["own"] * len(own), np.where(own, "hit", "other")
         answer = zip(hits.rows[place], hits.distances[place], strict=True)
         return _Row(
-            np.flatnonzero(own).tolist(),
+            np.flatnonzero(asked.labels[row]).tolist(),
             [
-                _patch(asked, row, "query", query_pictures, of_query),
+                _patch(asked, row, "Query", query_pictures),
                 *(
                     _patch(
                         searched,
                         hit,
                         f"{number}: {distance:.4g}",
                         hit_pictures,
-                        of_hits,
                     )
                     for number, (hit, distance) in enumerate(answer, start=1)
                     if hit != index_lib.EMPTY
@@ -163,19 +156,21 @@ def _query_rows(
 
 def _draw(
     opened: index_lib.Index, rows: np.ndarray, data_dir: str | os.PathLike
-) -> dict[str, style.Picture]:
-    """Reads and draws rows of an index: name -> picture."""
-    picture, grids = _PICTURES[opened.manifest.modality]
+) -> dict[str, dict[str, style.Picture]]:
+    """Reads and draws rows of an index: name -> what is shown -> picture."""
     names = np.unique(opened.names[rows]).tolist()
     found = patch_source.from_dataset(
         data_dir,
         names,
-        grids=grids,
+        grids=pictures.BOTH_SENSORS_GRIDS,
         splits=opened.manifest.splits,
         records=opened.manifest.records,
     )
     return {
-        name: pictures.to_png(pictures.render(found[name], picture))
+        name: {
+            picture: pictures.to_png(pictures.render(found[name], picture))
+            for picture in pictures.BOTH_SENSORS
+        }
         for name in names
     }
 
@@ -184,18 +179,17 @@ def _patch(
     opened: index_lib.Index,
     row: int,
     caption: str,
-    drawn: Mapping[str, style.Picture],
-    kinds: Sequence[str] | np.ndarray,
+    drawn: Mapping[str, Mapping[str, style.Picture]],
 ) -> _Patch:
-    """Describes a row of an index; `kinds` holds that of each class."""
+    """Describes a row of an index."""
     name = str(opened.names[row])
-    class_names = opened.manifest.class_names
-    labels = np.flatnonzero(opened.labels[row])
     return _Patch(
         name,
         caption,
         drawn[name],
-        [(str(kinds[label]), class_names[label]) for label in labels],
+        list(
+            itertools.compress(opened.manifest.class_names, opened.labels[row])
+        ),
     )
 
 

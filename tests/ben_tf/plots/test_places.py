@@ -1,6 +1,7 @@
 """Maps are PNG files, also of one patch."""
 
 import io
+import xml.etree.ElementTree
 
 import numpy as np
 import pytest
@@ -68,6 +69,22 @@ def test_base_map_is_north_up_east_right_and_to_scale():
     assert south[1] - north[1] == pytest.approx(east[0] - south[0], rel=0.02)
     assert (0 < drawn.x).all() and (drawn.x < drawn.width).all()
     assert (0 < drawn.y).all() and (drawn.y < drawn.height).all()
+
+
+@pytest.mark.parametrize(
+    ("longitude", "has_lines"), [(-8.0, True), (-25.0, False)]
+)
+def test_maps_draw_coasts_where_there_are_any(longitude, has_lines):
+    # The west of Ireland, and the Atlantic.
+    where = np.array([longitude - 2, longitude + 1]), np.array([52.0, 54.0])
+    svg = places.base_map(*where, synthetic=False).picture
+    root = xml.etree.ElementTree.fromstring(svg)
+    (group,) = [
+        group
+        for group in root.iter("{http://www.w3.org/2000/svg}g")
+        if group.attrib.get("id", "").startswith("LineCollection")
+    ]
+    assert bool(len(group)) == has_lines
 
 
 def test_points_lie_where_matplotlib_draws_them():

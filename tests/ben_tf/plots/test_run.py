@@ -19,6 +19,15 @@ def _text(svg: bytes) -> str:
     return " ".join(xml.etree.ElementTree.fromstring(svg).itertext())
 
 
+def _texts(svg: bytes) -> list[str]:
+    """The texts of a chart, in the order in which they are drawn."""
+    root = xml.etree.ElementTree.fromstring(svg)
+    return [
+        " ".join("".join(text.itertext()).split())
+        for text in root.iter("{http://www.w3.org/2000/svg}text")
+    ]
+
+
 @pytest.mark.parametrize("num_epochs", [1, 3])
 def test_training_curves(num_epochs):
     epochs = list(range(1, num_epochs + 1))
@@ -76,6 +85,35 @@ def test_error_charts(num_samples):
     assert style.SYNTHETIC_MARK in _text(curves)
     assert "AP undefined" in _text(curves)
     assert "AP 0.2500" in _text(curves)
+
+
+def _missed_and_false():
+    """Class a is missed on 3 patches, where b is predicted twice, c once."""
+    labels = np.array([[1, 0, 0], [1, 0, 0], [1, 0, 1], [0, 1, 0]], bool)
+    predicted = np.array([[0, 1, 0], [0, 1, 1], [0, 0, 1], [0, 1, 0]], bool)
+    return labels, predicted, ["a", "b", "c"]
+
+
+def test_cells_of_errors_hold_their_number_of_patches():
+    texts = _texts(run.error_cooccurrence(*_missed_and_false(), synthetic=True))
+    assert {"a (3)", "b (0)", "c (0)"} <= set(texts)
+    # No other text is a single digit.
+    assert [text for text in texts if text in "0123456789"] == ["2", "1"]
+
+
+def test_commonest_errors_are_sorted_and_tell_of_how_many():
+    labels, predicted, names = _missed_and_false()
+    chart = run.commonest_errors(labels, predicted, names, synthetic=True)
+    texts = _texts(chart)
+    assert [t for t in texts if " of 3" in t] == ["2 of 3", "1 of 3"]
+    assert texts.index("→ b") < texts.index("→ c")
+    assert "→ a" not in texts
+    first = run.commonest_errors(
+        labels, predicted, names, synthetic=True, num=1
+    )
+    assert "→ c" not in _texts(first)
+    none = run.commonest_errors(labels, labels, names, synthetic=True)
+    assert "none" in _texts(none)
 
 
 def test_reliability_with_empty_bins():

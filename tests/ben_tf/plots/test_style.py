@@ -87,6 +87,24 @@ def test_long_names_are_cut():
 
 
 @pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (0, "0"),
+        (999, "999"),
+        (1_000, "1.0k"),
+        (9_949, "9.9k"),
+        (9_960, "10k"),
+        (125_866, "126k"),
+        (999_499, "999k"),
+        (999_960, "1.0M"),
+        (3_000_000, "3.0M"),
+    ],
+)
+def test_numbers_fit_a_cell(number, text):
+    assert style.short_number(number) == text
+
+
+@pytest.mark.parametrize(
     ("file_format", "kind"),
     [("svg", "svg+xml"), ("png", "png"), ("jpeg", "jpeg")],
 )

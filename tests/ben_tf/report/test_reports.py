@@ -1,11 +1,9 @@
 """The report as a browser sees it, and what it says of bad input."""
 
 import dataclasses
-import html.parser
 import json
 import re
 import shutil
-import subprocess
 
 import pytest
 
@@ -14,20 +12,17 @@ from ben_tf import errors
 from ben_tf import workdir as workdir_lib
 from ben_tf.evaluation import evaluation
 from ben_tf.evaluation import predictions
+from ben_tf.report import names
 from ben_tf.report import reports
 from ben_tf.retrieval import index_builder
+from tests import browser
+from tests import html_page
 from tests import json_files
 
 pytestmark = pytest.mark.slow
 
 _MAX_BYTES = 6e6
 _HEAVY = shutil.ignore_patterns("checkpoints", "saved_model", "logs")
-_CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None
-)
-needs_chromium = pytest.mark.skipif(
-    _CHROMIUM is None, reason="no chromium binary found"
-)
 
 
 @pytest.fixture(scope="module")
@@ -54,52 +49,20 @@ def page(run, data_dir):
     return path
 
 
-class _Parser(html.parser.HTMLParser):
-    """Collects images, links and text; checks that tags are balanced."""
-
-    _VOID = ("meta", "link", "img", "br", "rect")
-
-    def __init__(self):
-        super().__init__()
-        self.images, self.anchors, self.links = [], [], []
-        self.text, self._open = [], []
-
-    def handle_starttag(self, tag, attrs):
-        attrs = dict(attrs)
-        if tag == "img":
-            self.images.append(attrs)
-        if "id" in attrs:
-            self.anchors.append(attrs["id"])
-        if tag == "a":
-            self.links.append(attrs["href"])
-        if tag not in self._VOID:
-            self._open.append(tag)
-
-    def handle_endtag(self, tag):
-        if tag not in self._VOID:
-            assert self._open.pop() == tag
-
-    def handle_data(self, data):
-        self.text.append(data)
-
-
-def _parse(path) -> _Parser:
-    parser = _Parser()
-    parser.feed(path.read_text("utf-8"))
-    parser.close()
-    assert not parser._open
-    return parser
-
-
 def test_page_is_self_contained_and_light(page):
     assert page.stat().st_size < _MAX_BYTES
-    parsed = _parse(page)
+    parsed = html_page.read(page)
     assert all(i["src"].startswith("data:image/") for i in parsed.images)
     assert all(i["alt"] for i in parsed.images)
-    assert {link.removeprefix("#") for link in parsed.links} == set(
-        parsed.anchors
+    narrow = [source["srcset"] for source in parsed.all("source")]
+    assert len(narrow) == 6
+    assert all(srcset.startswith("data:image/") for srcset in narrow)
+    anchors = {attributes.get("id") for _, attributes in parsed.tags}
+    links = {link["href"].removeprefix("#") for link in parsed.all("a")}
+    assert links == anchors - {None}
+    outside = re.findall(
+        r'(?:src|srcset|href)="(?!data:|#)([^"]*)"', page.read_text()
     )
-    outside = re.findall(r'(?:src|href)="(?!data:|#)([^"]*)"', page.read_text())
     assert outside == []
 
 
@@ -110,7 +73,7 @@ def test_the_same_run_gives_the_same_bytes(page, run, tmp_path):
 
 
 def test_page_tells_what_was_run(page, run):
-    text = " ".join(_parse(page).text)
+    text = html_page.read(page).text
     result = json_files.read(run / "metrics" / "test.json")
     assert "Synthetic data." in text
     assert "Not comparable with the paper" in text
@@ -119,87 +82,105 @@ def test_page_tells_what_was_run(page, run):
     assert result["model"]["fingerprint"] in text
     assert result["data"]["fingerprint"] in text
     assert "--learning_rate" in text
+    assert "macro_" not in text
+    for metric in result["overall"]:
+        assert names.metric(metric) in text
     for name in bigearthnet.CLASSES_19:
         assert name in text
     for section in ("Training", "Look-alikes", "Errors", "Where and when"):
         assert section in text
 
 
-_PROBE = """
-<script>
-addEventListener("load", () => {
-  const table = document.querySelector("#classes ~ .scroll table");
-  const column = (index) => [...table.tBodies[0].rows].map(
-    (row) => row.cells[index].dataset.key ?? null);
-  const buttons = table.querySelectorAll("th button");
-  buttons[1].click();
-  const descending = column(1);
-  buttons[1].click();
-  const ascending = column(1);
-  buttons[0].click(); buttons[0].click();
-  const names = column(0);
-  const images = [...document.images];
-  const broken = images.filter((i) => !i.naturalWidth).length;
-  const probe = document.createElement("pre");
-  probe.id = "probe";
-  probe.textContent = JSON.stringify(
-    {descending, ascending, names, broken, num_images: images.length,
-     overflow: document.documentElement.scrollWidth - innerWidth});
-  document.body.append(probe);
-});
-</script>
-"""
-
-
-def _chromium(tmp_path, page, *options) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [
-            _CHROMIUM,
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-background-networking",
-            "--disable-dev-shm-usage",
-            "--enable-logging=stderr",
-            "--window-size=500,900",
-            f"--user-data-dir={tmp_path / 'profile'}",
-            *options,
-            page.as_uri(),
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=120,
+def _keys(page, column: int) -> list[str]:
+    """Sort keys of a column of the table of classes, as it is shown."""
+    return page.evaluate(
+        """(column) => [...document.querySelector("#classes ~ .scroll table")
+        .tBodies[0].rows].map(row => row.cells[column].dataset.key ?? null)""",
+        column,
     )
 
 
-@needs_chromium
-def test_browser_shows_all_images_and_sorts(page, tmp_path):
-    # The page's own policy would, rightly, refuse the probe.
-    probed = tmp_path / "probed.html"
-    text = page.read_text("utf-8")
-    text = re.sub("<meta http-equiv[^>]*>", "", text)
-    probed.write_text(text.replace("</body>", f"{_PROBE}</body>"), "utf-8")
-    dom = _chromium(
-        tmp_path, probed, "--dump-dom", "--virtual-time-budget=5000"
-    ).stdout
-    found = json.loads(
-        html.unescape(re.search('<pre id="probe">(.*?)</pre>', dom).group(1))
-    )
-    assert found["broken"] == 0
-    assert found["num_images"] > 20
-    assert found["overflow"] <= 0  # Nothing hangs over a phone's edge.
-    numbers = [int(key) for key in found["descending"]]
-    assert numbers == sorted(numbers, reverse=True)
-    assert [int(key) for key in found["ascending"]] == sorted(numbers)
-    assert found["names"] == sorted(found["names"], key=str.lower)
+@browser.needed
+def test_browser_sorts(page):
+    with browser.opened(page) as shown:
+        heads = shown.locator("#classes ~ .scroll table").first.locator(
+            "th button"
+        )
+        heads.nth(1).click()
+        numbers = [int(key) for key in _keys(shown, 1)]
+        assert numbers == sorted(numbers, reverse=True)
+        heads.nth(1).click()
+        assert [int(key) for key in _keys(shown, 1)] == sorted(numbers)
+        heads.nth(0).click()
+        heads.nth(0).click()
+        names_shown = _keys(shown, 0)
+        assert names_shown == sorted(names_shown, key=str.lower)
 
 
-@needs_chromium
-def test_browser_has_nothing_to_complain_about(page, tmp_path):
-    process = _chromium(tmp_path, page, f"--screenshot={tmp_path / 'page.png'}")
-    assert (tmp_path / "page.png").stat().st_size > 10_000
-    assert "CONSOLE" not in process.stderr
+@browser.needed
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1400, 390])
+def test_page_is_accessible_and_fits(page, width, scheme):
+    with browser.opened(page, width=width, scheme=scheme) as shown:
+        assert browser.serious_faults(shown) == []
+        assert browser.overhang(shown) <= 0
+        assert (
+            shown.evaluate(
+                "[...document.images].filter(i => !i.naturalWidth).length"
+            )
+            == 0
+        )
+
+
+@browser.needed
+def test_charts_are_not_shrunk_on_a_telephone(page):
+    with browser.opened(page, width=390) as shown:
+        scales = shown.evaluate(
+            """() => [...document.querySelectorAll("picture img")]
+            // An SVG's text has its size at the picture's own.
+            .filter(i => i.currentSrc.startsWith("data:image/svg"))
+            .map(i => i.width / i.naturalWidth)"""
+        )
+    assert len(scales) == 5
+    assert min(scales) > 0.95
+
+
+@browser.needed
+def test_headings_stay_with_what_they_head_on_paper(page):
+    with browser.opened(page, media="print") as shown:
+        kept = shown.evaluate(
+            """() => [...document.querySelectorAll("main h2, main h3")]
+            .map(e => getComputedStyle(e).breakAfter)"""
+        )
+        whole = shown.evaluate(
+            """() => [...document.querySelectorAll("figure, tr, .patch")]
+            .map(e => getComputedStyle(e).breakInside)"""
+        )
+    assert set(kept) == {"avoid"}
+    assert set(whole) == {"avoid"}
+
+
+@browser.needed
+def test_browser_has_nothing_to_complain_about(page):
+    with browser.opened(page, bypass_policy=False) as shown:
+        complaints = []
+        shown.on("console", lambda message: complaints.append(message.text))
+        shown.on("pageerror", lambda error: complaints.append(str(error)))
+        shown.on("request", lambda request: complaints.append(request.url))
+        shown.reload()
+    outside = [
+        text
+        for text in complaints
+        if not text.startswith(("data:", page.as_uri()))
+    ]
+    assert outside == []
+
+
+def test_options_at_their_defaults_are_folded_away(page):
+    shown, folded = page.read_text("utf-8").split("<details>")
+    assert "--batch_size=8" in shown
+    assert "--optimizer" not in shown
+    assert "--optimizer=adam" in folded
 
 
 def test_everything_from_data_is_escaped(run, data_dir, tmp_path):
@@ -224,7 +205,7 @@ def test_everything_from_data_is_escaped(run, data_dir, tmp_path):
     config.write_text(json.dumps({attack: attack}))
     page = reports.write_report(workdir=hostile, data_dir=data_dir)
     assert "<script>alert" not in page.read_text("utf-8")
-    _parse(page)
+    html_page.read(page)
 
 
 def test_a_run_that_went_on_is_not_shown_with_scores_of_before(

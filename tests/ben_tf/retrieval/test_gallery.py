@@ -1,45 +1,23 @@
-import html.parser
-import shutil
-import subprocess
+"""The gallery: what it draws of queries and hits, and how a browser sees it."""
+
+import base64
+import io
+import re
 
 import numpy as np
 import pytest
+from PIL import Image
 from rasterio import warp
 
 from ben_tf import errors
+from ben_tf.plots import pictures
 from ben_tf.retrieval import gallery
 from ben_tf.retrieval import index
 from ben_tf.retrieval import patch_source
+from tests import browser
+from tests import html_page
 
 pytestmark = pytest.mark.slow
-
-_CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-
-
-class Page(html.parser.HTMLParser):
-    """Collects tags and checks that they nest."""
-
-    EMPTY = frozenset(
-        {"circle", "image", "img", "link", "meta", "input", "br", "!doctype"}
-    )
-
-    def __init__(self, text):
-        super().__init__()
-        self.tags, self.open = [], []
-        self.feed(text)
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        if tag not in self.EMPTY:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        if tag not in self.EMPTY:
-            assert self.open.pop() == tag
-
-    def all(self, tag):
-        return [attributes for name, attributes in self.tags if name == tag]
 
 
 @pytest.fixture(scope="module")
@@ -53,11 +31,9 @@ def page_file(sample_index, data_dir, tmp_path_factory):
     )
 
 
-def test_page_has_a_row_for_each_query(page_file, sample_index):
-    text = page_file.read_text()
-    page = Page(text)
-    assert len(page.all("section")) == 3
-    assert len(page.all("figure")) == 3 * (1 + 2) + 1  # The map.
+@pytest.fixture(scope="module")
+def first_hits(sample_index):
+    """Names and labels of the first query and of its hits, by class name."""
     opened = index.Index.open(sample_index)
     hits = opened.search(
         opened.embeddings[:1],
@@ -65,12 +41,72 @@ def test_page_has_a_row_for_each_query(page_file, sample_index):
         fingerprint=opened.manifest.fingerprint,
         exclude=opened.names[:1],
     )
-    alternatives = [image["alt"] for image in page.all("img")]
-    assert alternatives[:3] == [opened.names[0], *hits.names[0]]
-    shared = (opened.labels[0] & hits.labels[0]).sum()
-    first = text.split("<section")[1]
-    assert first.count('class="hit"') == shared
-    assert "what is found here says nothing about BigEarthNet" in text
+    rows = [0, *hits.rows[0]]
+    classes = np.array(opened.manifest.class_names)
+    return [
+        (str(opened.names[row]), set(classes[opened.labels[row].astype(bool)]))
+        for row in rows
+    ]
+
+
+def test_page_has_a_row_for_each_query(page_file):
+    page = html_page.read(page_file)
+    assert len(page.all("section")) == 3
+    assert len(page.all("figure")) == 3 * (1 + 2) + 1  # The map.
+    assert "what is found here says nothing about BigEarthNet" in page.text
+
+
+def test_each_patch_is_shown_by_both_sensors(page_file, first_hits, data_dir):
+    images = html_page.read(page_file).images
+    names = [name for name, _ in first_hits]
+    assert [image["alt"] for image in images[:6]] == [
+        f"{shown} of {name}"
+        for name in names
+        for shown in ("True colour", "Radar: VV, VH, VV - VH")
+    ]
+    grids = patch_source.from_dataset(
+        data_dir, names[:1], grids=("s1", "s2_10m")
+    )[names[0]]
+    for image, shown in zip(images, pictures.BOTH_SENSORS, strict=False):
+        content = base64.b64decode(image["src"].partition(",")[2])
+        np.testing.assert_array_equal(
+            np.asarray(Image.open(io.BytesIO(content))),
+            pictures.render(grids, shown),
+        )
+
+
+def _labels(element: str) -> set[tuple[str, str]]:
+    """(kind, text) of the labels in a piece of a page."""
+    items = re.findall(r'<li class="(\w+)">(.*?)</li>', element, re.DOTALL)
+    return {
+        (kind, " ".join(re.sub("<[^>]*>", "", text).split()))
+        for kind, text in items
+    }
+
+
+def test_labels_say_by_sign_and_word_what_is_shared(page_file, first_hits):
+    section = page_file.read_text().split("<section")[1]
+    figures = section.split("<figure")[1:]
+    (_, own), *hits = first_hits
+    assert _labels(figures[0]) == {("own", name) for name in own}
+    for figure, (_, labels) in zip(figures[1:], hits, strict=True):
+        assert _labels(figure) == {
+            *(("shared", f"✓ shared: {name}") for name in own & labels),
+            *(
+                ("lacking", f"\N{MINUS SIGN} missing: {name}")
+                for name in own - labels
+            ),
+            *(("extra", f"+ extra: {name}") for name in labels - own),
+        }
+
+
+def test_page_has_landmarks_and_a_link_to_each_query(page_file):
+    page = html_page.read(page_file)
+    for landmark in ("header", "nav", "main"):
+        assert len(page.all(landmark)) == 1
+    ids = {section["id"] for section in page.all("section")}
+    links = {link.get("href", "")[1:] for link in page.all("a")}
+    assert ids <= links
 
 
 def test_pictures_of_other_records_are_refused(
@@ -86,23 +122,22 @@ def test_pictures_of_other_records_are_refused(
 
 
 def test_page_needs_nothing_else(page_file):
-    page = Page(page_file.read_text())
-    for _, attributes in page.tags:
-        for name in ("src", "href"):
+    for _, attributes in html_page.read(page_file).tags:
+        for name in ("src", "srcset", "href"):
             value = attributes.get(name, "#")
             assert value.startswith(("#", "data:"))
 
 
 def test_map_links_lead_somewhere(page_file):
-    page = Page(page_file.read_text())
+    page = html_page.read(page_file)
     targets = {attributes.get("id") for _, attributes in page.tags}
     links = [link["href"] for link in page.all("a") if "href" in link]
-    assert len(links) == 9
+    assert len(links) == 9 + 3 + 1  # From pictures, to queries, to the map.
     assert {link[1:] for link in links} <= targets
 
 
 def test_filter_offers_the_labels_of_the_queries(page_file):
-    page = Page(page_file.read_text())
+    page = html_page.read(page_file)
     used = {
         label
         for section in page.all("section")
@@ -114,7 +149,10 @@ def test_filter_offers_the_labels_of_the_queries(page_file):
 def test_everything_is_escaped(write, monkeypatch, tmp_path):
     evil = [f"</figcaption><script>alert({n})</script>\"'" for n in range(120)]
     path = write(names=np.array(evil), splits=("<b>test</b>",))
-    picture = {"s2_10m": np.zeros((120, 120, 4), np.uint16)}
+    picture = {
+        "s1": np.zeros((120, 120, 2), np.float32),
+        "s2_10m": np.zeros((120, 120, 4), np.uint16),
+    }
     monkeypatch.setattr(
         patch_source,
         "from_dataset",
@@ -126,26 +164,7 @@ def test_everything_is_escaped(write, monkeypatch, tmp_path):
     text = file.read_text()
     assert "<script>alert" not in text
     assert "<b>test</b>" not in text
-    assert len(Page(text).all("script")) == 1
-
-
-def test_radar_queries_have_radar_pictures(write, monkeypatch, tmp_path):
-    asked = []
-
-    def from_dataset(data_dir, names, *, grids, splits, records):
-        asked.append(grids)
-        shape = {"s1": (120, 120, 2), "s2_10m": (120, 120, 4)}
-        arrays = {grid: np.ones(shape[grid], np.float32) for grid in grids}
-        return dict.fromkeys(names, arrays)
-
-    monkeypatch.setattr(patch_source, "from_dataset", from_dataset)
-    gallery.write_gallery(
-        index=write("archive", modality="S2"),
-        queries=write("queries", modality="S1"),
-        data_dir="nowhere",
-        output_file=tmp_path / "page.html",
-    )
-    assert asked == [("s1",), ("s2_10m",)]
+    assert len(html_page.Page(text).all("script")) == 1
 
 
 def test_unknown_query(sample_index, data_dir, tmp_path):
@@ -175,25 +194,24 @@ def test_map_marks_each_patch_once_at_its_place():
     assert south.latitude == pytest.approx(latitude)
 
 
-@pytest.mark.skipif(_CHROMIUM is None, reason="no Chromium found")
-def test_opens_in_a_browser(page_file, tmp_path):
-    process = subprocess.run(
-        [
-            _CHROMIUM,
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-background-networking",
-            f"--user-data-dir={tmp_path}",
-            "--virtual-time-budget=2000",
-            "--dump-dom",
-            page_file.as_uri(),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert process.returncode == 0, process.stderr
-    assert process.stdout.count("<figure") == 10
-    assert "</html>" in process.stdout
+@browser.needed
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1400, 390])
+def test_page_is_accessible_and_fits(page_file, width, scheme):
+    with browser.opened(page_file, width=width, scheme=scheme) as page:
+        assert browser.serious_faults(page) == []
+        assert browser.overhang(page) <= 0
+        assert browser.sideways_scrolled(page) == []
+
+
+@browser.needed
+def test_the_filter_hides_other_queries(page_file):
+    with browser.opened(page_file, bypass_policy=False) as page:
+        assert page.locator("section:visible").count() == 3
+        chosen = page.locator("option").nth(1).get_attribute("value")
+        page.locator("select").select_option(chosen)
+        shown = page.locator("section:visible")
+        assert 1 <= shown.count() <= 3
+        for number in range(shown.count()):
+            labels = shown.nth(number).get_attribute("data-labels")
+            assert chosen in labels.split()
