@@ -15,7 +15,6 @@ from ben_tf.exchange import tensorflow_serving
 from ben_tf.exchange import tflite
 from ben_tf.exchange import triton
 
-FORMATS = ("saved_model", "onnx", "tflite")
 # Server -> the formats that it runs.
 SERVERS = {
     "tensorflow_serving": ("saved_model",),
@@ -34,7 +33,7 @@ class Target:
 
     Attributes:
       folder: The folder to write; an export there is replaced at the end.
-      model_format: One of `FORMATS`.
+      model_format: "saved_model", "onnx" or "tflite".
       server: One of `SERVERS`, whose layout the folder gets; None: none.
     """
 

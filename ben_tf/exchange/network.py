@@ -57,7 +57,7 @@ def function_of(
         )
         for name in served.input_names
     }
-    return tf.function(compute, input_signature=[specs])
+    return tf.function(compute, input_signature=[specs], autograph=False)
 
 
 def random_patches(
@@ -105,8 +105,7 @@ def check_conversion(
       tolerance: The largest difference that is rounding.
 
     Returns:
-      The largest difference on random patches: of probabilities as it is, of
-      an embedding with values beyond 1 as a share of the largest.
+      The largest `difference` on random patches.
 
     Raises:
       UserError: It is larger, or outputs are missing.
@@ -117,21 +116,32 @@ def check_conversion(
         patches = random_patches(served, num_patches)
         received = convert(patches)
         for name, expected in function(patches).items():
-            difference = _difference(expected.numpy(), received.get(name))
+            found = difference(expected.numpy(), received.get(name))
             # Not max(), which would lose NaN.
-            if not difference <= tolerance:
+            if not found <= tolerance:
                 raise errors.UserError(
                     f"The model was not written as {what}: its `{name}` of "
                     f"{num_patches} random patches differs from the "
-                    f"SavedModel's by {difference:.2g}. Expected at most "
+                    f"SavedModel's by {found:.2g}. Expected at most "
                     f"{tolerance:g}. Export it with `format=saved_model`, and "
                     "report the versions of the installed packages."
                 )
-            largest = max(largest, difference)
+            largest = max(largest, found)
     return largest
 
 
-def _difference(expected: np.ndarray, received: np.ndarray | None) -> float:
+def difference(expected: np.ndarray, received: np.ndarray | None) -> float:
+    """How far an answer is from the expected one.
+
+    Args:
+      expected: (B, D) float32.
+      received: The same; None: no answer.
+
+    Returns:
+      The largest difference of two numbers; of embeddings with values beyond 1,
+      whose rounding grows with them, as a share of the largest value. Infinite
+      if the shapes differ.
+    """
     if received is None or received.shape != expected.shape:
         return np.inf
     scale = max(1.0, float(np.abs(expected).max()))
