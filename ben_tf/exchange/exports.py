@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import pathlib
+import re
 import shutil
 
 from ben_tf import errors
@@ -22,6 +23,8 @@ SERVERS = {
 }
 
 _CARD = "README.md"
+# It becomes the name of a folder, and what a client asks a server for.
+_NAME = re.compile(r"[A-Za-z0-9][\w-]*", re.ASCII)
 # A line of the card; by it a folder is known that an export may replace.
 _MARK = "| exported by | ben_tf "
 _MAX_CARD_BYTES = 1 << 20
@@ -108,11 +111,17 @@ def write(
       workdir: The run, whose scores the card shows.
 
     Raises:
-      UserError: See `Target.check`; or the converted model gives other
-        answers, or a file of scores is damaged.
+      UserError: See `Target.check`; or the model has a name that is none, the
+        converted model gives other answers, or a file of scores is damaged.
     """
     target.check()
     served = saved_model_lib.load(saved_model)
+    if not _NAME.fullmatch(served.model):
+        raise errors.UserError(
+            f"The SavedModel in {saved_model} calls its network "
+            f"{served.model[:80]!r}. Expected letters, digits, hyphens and "
+            "underscores. Export it again with python -m ben_tf.export."
+        )
     evaluations = model_card.evaluations_of(workdir, served)
     path = target.model_path(served.model)
     difference = None

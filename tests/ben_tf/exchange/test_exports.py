@@ -1,5 +1,6 @@
 """A folder is whole or as it was before, and nobody's files are replaced."""
 
+import msgspec
 import onnxruntime
 import pytest
 import tensorflow as tf
@@ -127,6 +128,17 @@ def test_an_empty_folder_is_taken(folder, tmp_path):
     (tmp_path / "x").mkdir()
     export = _write(folder, exports.Target(tmp_path / "x", "saved_model"))
     assert (export.path / "saved_model.pb").is_file()
+
+
+@pytest.mark.parametrize("name", ["../../x", "/etc", "", "a b", "x.y", "ü"])
+def test_a_name_that_leads_elsewhere_is_refused(
+    folder, served, tmp_path, monkeypatch, name
+):
+    hostile = msgspec.structs.replace(served, model=name)
+    monkeypatch.setattr(saved_model, "load", lambda path: hostile)
+    with pytest.raises(errors.UserError, match="calls its network"):
+        _write(folder, exports.Target(tmp_path / "x", "onnx", "triton"))
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_refused_conversion_leaves_the_older_export(

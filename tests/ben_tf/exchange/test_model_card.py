@@ -49,7 +49,7 @@ def test_the_front_matter_is_read_by_hugging_face(served):
     assert {"sentinel-1", "sentinel-2"} < set(card.data.tags)
     assert "synthetic" not in card.data.tags
     assert card.data.eval_results is None
-    assert "Not evaluated yet." in card.text
+    assert "None yet: no evaluation of these weights" in card.text
 
 
 def test_the_scores_are_those_of_the_evaluation(served, workdir):
@@ -120,6 +120,16 @@ def test_synthetic_training_stands_at_the_top(served, workdir):
     assert "synthetic" in card.data.tags
     assert card.data.eval_results is None
     assert "None: scores on synthetic data would say nothing" in card.text
+
+
+def test_a_model_of_radar_alone_says_nothing_of_reflectance(served):
+    radar = msgspec.structs.replace(
+        served, modality="S1", input_names=("s1",), embeddings=("S1",)
+    )
+    card = huggingface_hub.ModelCard(_render(radar))
+    assert "eflectance" not in card.text
+    assert "sentinel-1" in card.data.tags
+    assert "sentinel-2" not in card.data.tags
 
 
 @pytest.mark.parametrize(
