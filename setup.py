@@ -50,6 +50,7 @@ setuptools.setup(
     package_data={
         "ben_tf": [
             "py.typed",
+            "exchange/*.jinja",
             "experiments/*.flags",
             "pages/*.css",
             "pages/*.jinja",

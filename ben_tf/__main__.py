@@ -48,7 +48,7 @@ _COMMANDS = {
         "ben_tf.retrieval", "builds an index and finds similar patches"
     ),
     "export": _Command(
-        "ben_tf.export", "exports the best weights of a run again"
+        "ben_tf.export", "writes a run as SavedModel, ONNX, TFLite, for servers"
     ),
 }
 

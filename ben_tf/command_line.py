@@ -14,6 +14,7 @@ import os
 import re
 import select
 import sys
+import types
 import warnings
 from collections.abc import Callable
 from collections.abc import Collection
@@ -148,7 +149,10 @@ def _discard_output() -> None:
 
 
 def run_command(
-    commands: Mapping[str, Command], *, uses_tensorflow: bool = False
+    commands: Mapping[str, Command],
+    *,
+    uses_tensorflow: bool = False,
+    renamed: Mapping[str, str] = types.MappingProxyType({}),
 ) -> None:
     """Like `run`, for an entry point with commands: `COMMAND --name=value`.
 
@@ -156,9 +160,17 @@ def run_command(
       commands: Name -> command. The docstring of the function is the command's
         help; that of the entry point should list the commands.
       uses_tensorflow: As for `run`.
+      renamed: Former name of a command -> its name.
     """
     entry_point = sys.modules["__main__"]
     name = sys.argv[1] if len(sys.argv) > 1 else ""
+    if name in renamed:
+        print(
+            f"error: The command {name} is called {renamed[name]} now, with "
+            "the same flags.",
+            file=sys.stderr,
+        )
+        sys.exit(1)
     if name not in commands:
         asks_for_help = name in {*_HELP, "help"}
         print(inspect.cleandoc(entry_point.__doc__ or ""))
@@ -203,7 +215,7 @@ def _import_tensorflow_quietly() -> None:
     process"; they go where standard error points meanwhile.
     """
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    with _discarded_stderr():
+    with discarded_stderr():
         import tensorflow as tf
 
         if "TF_CONFIG" in os.environ:
@@ -213,7 +225,7 @@ def _import_tensorflow_quietly() -> None:
 
 
 @contextlib.contextmanager
-def _discarded_stderr() -> Iterator[None]:
+def discarded_stderr() -> Iterator[None]:
     """Drops what C++ code writes to file descriptor 2."""
     sys.stderr.flush()
     saved = os.dup(2)

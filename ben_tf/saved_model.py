@@ -9,8 +9,11 @@ whoever serves it needs TensorFlow alone and cannot forget a step. Endpoints:
   model maps both sensors into one space,
 - `describe()`: a JSON text with class names, inputs and fingerprint,
 
-where `inputs` is a dict of raw native grids. The first is also the signature
-"serving_default", the others are signatures of their names.
+where `inputs` is a dict of raw native grids. Servers call signatures, whose
+outputs have names: "serving_default" is the first and returns `probabilities`;
+"embed", "embed_s1" and "embed_s2" return `embedding`; "class_names" returns the
+names of the classes in the order of the probabilities. Exports of earlier
+versions lack that one and call every output `output_0`.
 """
 
 import hashlib
@@ -35,6 +38,11 @@ from ben_tf import finite
 from ben_tf import saved_model_check
 from ben_tf.data import layer_names
 from ben_tf.data import preprocessing as preprocessing_lib
+
+# What signatures call their outputs.
+PROBABILITIES = "probabilities"
+EMBEDDING = "embedding"
+CLASS_NAMES = "class_names"
 
 # For one batch; ResNet152 takes 8 s for 256 pairs on two cores.
 ANSWER_WITHIN_S = 600.0
@@ -83,6 +91,16 @@ class ServedModel(Description, frozen=True, kw_only=True):
     """
 
     loaded: tf.Module
+
+    @property
+    def description(self) -> Description:
+        """What it says of itself, without the model."""
+        return Description(
+            **{
+                name: getattr(self, name)
+                for name in Description.__struct_fields__
+            }
+        )
 
     @property
     def num_parameters(self) -> int:
@@ -254,11 +272,14 @@ def save(
     module = tf.Module()
     module.variables_of_model = model.variables
     module.serve = _endpoint(model, layer_names.PROBABILITIES, preprocessing)
-    signatures = {"serving_default": module.serve}
+    signatures = {
+        "serving_default": _named(PROBABILITIES, module.serve),
+        CLASS_NAMES: _names_of_classes(description.class_names),
+    }
     for embedded, layer in layers.items():
         name_of_endpoint = _embed_endpoint(embedded, modality)
         compute = _endpoint(model, layer, preprocessing.of(embedded))
-        signatures[name_of_endpoint] = compute
+        signatures[name_of_endpoint] = _named(EMBEDDING, compute)
         setattr(module, name_of_endpoint, compute)
     module.describe = tf.function(lambda: tf.constant(text), input_signature=[])
     write(module, path, signatures=signatures)
@@ -290,6 +311,35 @@ def _endpoint(
         return tf.cast(network(ready, training=False), tf.float32)
 
     return compute
+
+
+def _named(
+    name: str, endpoint: tf.types.experimental.GenericFunction
+) -> tf.types.experimental.GenericFunction:
+    """The same function with a name for what it returns."""
+    return tf.function(
+        lambda inputs: {name: endpoint(inputs)},
+        input_signature=endpoint.input_signature,
+    )
+
+
+def _names_of_classes(
+    names: tuple[str, ...],
+) -> tf.types.experimental.GenericFunction:
+    """A signature that returns the names of the classes.
+
+    Its argument has no effect: the REST interface of TensorFlow Serving
+    refuses a signature without inputs.
+    """
+
+    def name_classes(unused: tf.Tensor) -> dict[str, tf.Tensor]:
+        del unused
+        return {CLASS_NAMES: tf.constant(names)}
+
+    return tf.function(
+        name_classes,
+        input_signature=[tf.TensorSpec((), tf.float32, name="unused")],
+    )
 
 
 def write(

@@ -25,9 +25,9 @@ from ben_tf import errors
 # of them reaches outside the model, none repeats others.
 NETWORK_OPERATIONS = frozenset(
     "AddV2 BiasAdd Cast ConcatV2 Const Conv2D FusedBatchNormV3 Identity MatMul "
-    "Max MaxPool Maximum Mean Mul NoOp Pack Pad ReadVariableOp RealDiv Relu "
-    "Reshape Rsqrt Shape Sigmoid Square StatefulPartitionedCall StridedSlice "
-    "Sub Sum Tanh".split()
+    "Max MaxPool Maximum Mean Mul NoOp Pack Pad PartitionedCall ReadVariableOp "
+    "RealDiv Relu Reshape Rsqrt Shape Sigmoid Square StatefulPartitionedCall "
+    "StridedSlice Sub Sum Tanh".split()
 )
 # TensorFlow adds functions that read and write weights. It runs them for
 # graphs of its first version only, and never in ours: nothing may call them.

@@ -148,7 +148,11 @@ class Workdir:
     @property
     def saved_model(self) -> pathlib.Path:
         """The exported model."""
-        return self.path / "saved_model"
+        return self.export_folder("saved_model")
+
+    def export_folder(self, kind: str) -> pathlib.Path:
+        """An export of a kind: a format such as "onnx", or a server."""
+        return self.path / kind
 
     @property
     def index(self) -> pathlib.Path:

@@ -1,7 +1,7 @@
 """Kills commands, runs two at once, damages and denies what they read.
 
     python benchmarks/survival.py
-    python benchmarks/survival.py --modes=operations --commands=export,serve
+    python benchmarks/survival.py --modes=operations --commands=export,report
     python benchmarks/survival.py --match='train, operation 57$'
 
 Makes its own files, of a sample archive and a small network, and then, for each

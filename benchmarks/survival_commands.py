@@ -72,10 +72,10 @@ def _build_index(run: str, output: str, split: str) -> Command:
     )
 
 
-def _serve(index: str, output: str) -> Command:
+def _export_index(index: str, output: str) -> Command:
     return Command(
         "ben_tf.retrieval",
-        ["serve", f"--index={index}", f"--output_dir={output}"],
+        ["export", f"--index={index}", f"--output_dir={output}"],
     )
 
 
@@ -92,7 +92,7 @@ SETUP = (
         "ben_tf.report", ["--workdir={base}/run", "--data_dir={base}/data"]
     ),
     _build_index("{base}/run", "{base}/index", "validation"),
-    _serve("{base}/index", "{base}/serving"),
+    _export_index("{base}/index", "{base}/serving"),
 )
 
 COMMANDS: Mapping[str, Command] = {
@@ -129,8 +129,8 @@ COMMANDS: Mapping[str, Command] = {
         before={"index": "index"},
         replaces=["index"],
     ),
-    "serve": dataclasses.replace(
-        _serve("{base}/index", "{here}/serving"),
+    "retrieval_export": dataclasses.replace(
+        _export_index("{base}/index", "{here}/serving"),
         before={"serving": "serving"},
         replaces=["serving"],
     ),
@@ -172,10 +172,10 @@ READINGS: Mapping[str, Command] = {
         ],
         before={"data": "data"},
     ),
-    "index, served": Command(
+    "index, exported": Command(
         "ben_tf.retrieval",
         [
-            "serve",
+            "export",
             "--index={here}/index",
             "--saved_model={base}/run/saved_model",
             "--output_dir={here}/new",

@@ -38,6 +38,8 @@ ARROWS = {
     "models": {"data"},
     "saved_model": {"data", "finite", "saved_model_check"},
     "saved_model_check": set(),
+    # Loads the SavedModel, as evaluation does; the scores are for the card.
+    "exchange": {"data", "evaluation", "saved_model", "workdir"},
     "workdir": {"config"},
     "training": {
         "config",
@@ -79,7 +81,7 @@ ARROWS = {
     "evaluate": {"command_line", "evaluation"},
     "statistics": {"band_statistics", "command_line", "data"},
     "foreign_errors": set(),
-    "export": {"command_line", "training"},
+    "export": {"command_line", "exchange", "training", "workdir"},
     "import_checkpoint": {"command_line", "config", "training"},
     "quickstart": {
         "command_line",

@@ -107,11 +107,10 @@ def test_all_commands_are_shown():
         if 'if __name__ == "__main__":' in path.read_text()
     }
     by_make = {"ben_tf.quickstart"}
-    inline = {"ben_tf.export", "ben_tf"}
+    inline = {"ben_tf"}
     assert {
         name.split()[0] for name in shown
     } == entry_points - by_make - inline
-    assert inline - {"ben_tf"} <= set(COMMANDS)
 
 
 @pytest.mark.parametrize(("command", "arguments"), _command_lines())

@@ -4,7 +4,7 @@
     python -m ben_tf.retrieval query     prints the patches most like a query
     python -m ben_tf.retrieval evaluate  scores one index against another
     python -m ben_tf.retrieval gallery   draws queries and hits as a web page
-    python -m ben_tf.retrieval serve     exports one model that answers queries
+    python -m ben_tf.retrieval export    exports one model that answers queries
 
 `python -m ben_tf.retrieval build --help` shows the options of a command.
 """
@@ -265,7 +265,7 @@ def gallery() -> Callable[[], None]:
     return main
 
 
-def serve() -> Callable[[], None]:
+def export() -> Callable[[], None]:
     """Exports model and index as one SavedModel.
 
     It takes raw bands and k and returns names and scores, in a process that
@@ -292,7 +292,7 @@ def serve() -> Callable[[], None]:
 
 _COMMANDS = {
     command.__name__: command
-    for command in (build, query, evaluate, gallery, serve)
+    for command in (build, query, evaluate, gallery, export)
 }
 
 
@@ -328,4 +328,6 @@ def _define_model() -> flags.FlagHolder[str | None]:
 
 
 if __name__ == "__main__":
-    command_line.run_command(_COMMANDS, uses_tensorflow=True)
+    command_line.run_command(
+        _COMMANDS, uses_tensorflow=True, renamed={"serve": "export"}
+    )

@@ -33,7 +33,7 @@ def test_another_command_is_refused(arguments):
         ("evaluate", "--workdir=PATH"),
         ("report", "--runs="),
         ("predict", "--input="),
-        ("export", "--workdir=PATH"),
+        ("export", "--format=saved_model|onnx|tflite"),
     ],
 )
 def test_each_command_runs_its_module(command, flag):

@@ -135,6 +135,80 @@ def test_needs_only_tensorflow(folder, raw, tmp_path):
     assert tuple(description["class_names"]) == bigearthnet.CLASSES_19
 
 
+def _save_shared(path) -> pathlib.Path:
+    """An export with all the signatures that there can be."""
+    preprocessing = models.preprocessing_of("small_cnn")
+    return saved_model.save(
+        models.make_model(
+            "small_cnn", preprocessing=preprocessing, fusion="shared"
+        ),
+        path,
+        preprocessing=preprocessing,
+        name="small_cnn",
+        trained_on_synthetic=True,
+    )
+
+
+def test_signatures_name_what_they_return(tmp_path):
+    signatures = tf.saved_model.load(
+        str(_save_shared(tmp_path / "x"))
+    ).signatures
+    assert {
+        name: {
+            output: (spec.shape.as_list(), spec.dtype.name)
+            for output, spec in signature.structured_outputs.items()
+        }
+        for name, signature in signatures.items()
+    } == {
+        "serving_default": {"probabilities": ([None, 19], "float32")},
+        "embed": {"embedding": ([None, 128], "float32")},
+        "embed_s1": {"embedding": ([None, 128], "float32")},
+        "embed_s2": {"embedding": ([None, 128], "float32")},
+        "class_names": {"class_names": ([19], "string")},
+    }
+
+
+def test_class_names_are_served_in_the_order_of_the_probabilities(folder):
+    signature = tf.saved_model.load(str(folder)).signatures["class_names"]
+    (names,) = signature(unused=tf.constant(0.0)).values()
+    assert [x.decode() for x in names.numpy()] == list(bigearthnet.CLASSES_19)
+
+
+def test_an_export_of_before_is_loaded_and_answers(
+    raw, folder, tmp_path, monkeypatch
+):
+    """Its outputs have no names, and its classes no signature."""
+    write = saved_model.write
+
+    def write_as_before(module, path, *, signatures):
+        write(
+            module,
+            path,
+            signatures={
+                "serving_default": module.serve,
+                "embed": module.embed,
+            },
+        )
+
+    monkeypatch.setattr(saved_model, "write", write_as_before)
+    tf.keras.utils.set_random_seed(1)
+    _save(models.make_model("small_cnn", modality="S2"), tmp_path / "x")
+    before = saved_model.load(tmp_path / "x")
+    assert set(before.loaded.signatures) == {"serving_default", "embed"}
+    (output,) = before.loaded.signatures["embed"].structured_outputs
+    assert output == "output_0"
+    now = saved_model.load(folder)
+    np.testing.assert_allclose(before.serve(raw), now.serve(raw), atol=1e-6)
+    np.testing.assert_allclose(before.embed(raw), now.embed(raw), atol=1e-6)
+
+
+def test_the_description_alone_has_no_model(folder):
+    served = saved_model.load(folder)
+    assert type(served.description) is saved_model.Description
+    text = served.loaded.describe().numpy()
+    assert msgspec.json.encode(served.description) == text
+
+
 def test_a_failed_export_keeps_the_older_one(tmp_path):
     module = tf.Module()
     module.answer = tf.function(lambda: tf.constant(42), input_signature=[])

@@ -7,7 +7,7 @@ import pytest
 from ben_tf.retrieval import index
 from tests import in_process
 
-COMMANDS = ("build", "query", "evaluate", "gallery", "serve")
+COMMANDS = ("build", "query", "evaluate", "gallery", "export")
 
 
 def run(*arguments) -> in_process.Finished:
@@ -39,6 +39,25 @@ def test_unknown_command(arguments):
     process = run(*arguments)
     assert process.returncode == 1
     assert "Expected a command, one of build, query" in process.stderr
+
+
+@pytest.mark.parametrize("arguments", [(), ("--index=x",), ("--help",)])
+def test_a_command_that_was_renamed_names_the_new_one(arguments):
+    process = run("serve", *arguments)
+    assert process.returncode == 1
+    assert process.stdout == ""
+    (line,) = process.stderr.splitlines()
+    assert line.startswith("error: The command serve is called export now")
+
+
+@pytest.mark.slow
+def test_export_writes_a_model_that_answers(sample_index, tmp_path):
+    process = run(
+        "export", f"--index={sample_index}", f"--output_dir={tmp_path / 'x'}"
+    )
+    assert process.returncode == 0, process.stderr
+    assert process.stdout == f"Wrote the serving model {tmp_path / 'x'}\n"
+    assert (tmp_path / "x" / "saved_model.pb").is_file()
 
 
 def test_error_is_one_sentence(tmp_path):

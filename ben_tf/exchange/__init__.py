@@ -1,0 +1,1 @@
+"""What others serve and run: ONNX, TFLite, model repositories, model cards."""
