@@ -363,6 +363,8 @@ def test_writers_survive_any_name(tmp_path):
             "true_labels": f"{hostile}; c",
             "A, b": "0.75",
             hostile: "0.25",
+            "true_A, b": "false",
+            f"true_{hostile}": "true",
             "model": "x",
         }
     ]
@@ -370,6 +372,7 @@ def test_writers_survive_any_name(tmp_path):
     assert [f["properties"]["patch_name"] for f in features] == [hostile] * 2
     table = parquet.read_table(tmp_path / "labels.parquet")
     assert table.column(hostile).to_pylist() == [0.25, 0.25]
+    assert table.column(f"true_{hostile}").to_pylist() == [True, True]
 
 
 def test_geojson_holds_no_place_that_is_not_finite(tmp_path):
