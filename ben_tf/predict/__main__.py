@@ -5,6 +5,7 @@ r"""Labels for new images: patches, an archive, a split, or a whole scene.
     ... --input=ARCHIVE_FOLDER --output=labels.geojson
     ... --data_dir=... --split=test --output=labels.parquet
     ... --s2_scene=X.SAFE --s1_scene=vv_vh_db.tif --output=map.tif
+    ... --image=export.tif --output=map.tif
 
 A model of one sensor takes only that sensor. A broken patch is reported and
 left out; the others are predicted.
@@ -59,8 +60,15 @@ def command() -> Callable[[], None]:
     s2_offset = flags.DEFINE_float(
         "s2_offset",
         None,
-        "What to add to the numbers of --s2_scene, where there is no "
-        "MTD_MSIL2A.xml to say so: -1000 for products since 2022.",
+        "What to add to the numbers of --s2_scene or --image, where there is "
+        "no MTD_MSIL2A.xml to say so: -1000 for products since 2022.",
+    )
+    reflectance_scale = flags.DEFINE_float(
+        "reflectance_scale",
+        None,
+        "The number that --s2_scene or --image stores a reflectance of 1 as, "
+        "where no metadata say so: 1 for reflectance from 0 to 1. By default "
+        "10,000.",
     )
     s1_scene = path_flags.define_path(
         "s1_scene",
@@ -74,6 +82,18 @@ def command() -> Callable[[], None]:
         "What the bands of --s1_scene are, in order, where it does not say so "
         "itself: VV,VH or VH,VV.",
     )
+    image = path_flags.define_paths(
+        "image",
+        [],
+        "A whole scene as one GeoTIFF with many bands, as Earth Engine, openEO "
+        "and SNAP export it, or as some with commas between them.",
+    )
+    bands = flags.DEFINE_list(
+        "bands",
+        None,
+        "What the bands of --image are, in order, where they do not say so "
+        "themselves, such as B02,B03,B04,B08,VV,VH.",
+    )
     stride_m = flags.DEFINE_integer(
         "stride_m",
         bigearthnet.PATCH_SIZE_M,
@@ -86,17 +106,29 @@ def command() -> Callable[[], None]:
     )
 
     def main() -> None:
-        is_scene = bool(s2_scene.value or s1_scene.value)
-        if bool(inputs.value) + bool(data_dir.value) + is_scene != 1:
+        has_product = bool(s2_scene.value or s1_scene.value)
+        is_scene = has_product or bool(image.value)
+        given = (inputs.value, data_dir.value, image.value, has_product)
+        if sum(map(bool, given)) != 1:
             raise errors.UserError(
                 "Expected one thing to predict: --input, or --data_dir, or "
-                "--s2_scene and --s1_scene."
+                "--image, or --s2_scene and --s1_scene."
             )
-        if not is_scene and (s2_offset.present or s1_bands.present):
-            raise errors.UserError(
-                "`s2_offset` and `s1_bands` are of whole scenes. Expected "
-                "`s2_scene` or `s1_scene` with them."
-            )
+        for hint, is_of, expected in (
+            (s2_offset, s2_scene.value or image.value, "s2_scene` or `image"),
+            (
+                reflectance_scale,
+                s2_scene.value or image.value,
+                "s2_scene` or `image",
+            ),
+            (s1_bands, s1_scene.value, "s1_scene"),
+            (bands, image.value, "image"),
+        ):
+            if hint.present and not is_of:
+                raise errors.UserError(
+                    f"`{hint.name}` is of whole scenes. Expected `{expected}` "
+                    "with it."
+                )
         # Before TensorFlow and the model, which take seconds to load.
         files.check_writable(output.value)
         from ben_tf.predict import origin
@@ -104,16 +136,21 @@ def command() -> Callable[[], None]:
         if is_scene:
             from ben_tf import saved_model as saved_models
             from ben_tf.predict import scene
+            from ben_tf.scenes import layers
 
             predicted = scene.predict_scene(
                 saved_models.load(saved_model.value),
                 s2_scene=s2_scene.value,
                 s1_scene=s1_scene.value,
+                image_paths=image.value,
                 output=output.value,
                 stride_m=stride_m.value,
                 batch_size=batch_size.value,
-                hints=scene.Hints(
-                    s2_offset=s2_offset.value, s1_bands=s1_bands.value
+                hints=layers.Hints(
+                    s2_offset=s2_offset.value,
+                    reflectance_scale=reflectance_scale.value,
+                    s1_bands=s1_bands.value,
+                    bands=bands.value,
                 ),
             )
             print(

@@ -87,7 +87,8 @@ def query() -> Callable[[], None]:
     """Prints the k patches of an index that look most like each query.
 
     The query is a patch of the index or of the dataset (--patch), many of them
-    (--names_file), or a pair of folders of the extracted archive.
+    (--names_file), a pair of folders of the extracted archive, or the middle
+    of an image (--image).
     """
     index = _define_index()
     patch = flags.DEFINE_list(
@@ -103,6 +104,30 @@ def query() -> Callable[[], None]:
     )
     s2_folder = path_flags.define_path(
         "s2_folder", None, "Folder of an S2 patch of the extracted archive."
+    )
+    image = path_flags.define_paths(
+        "image",
+        [],
+        "GeoTIFF with many bands, as Earth Engine, openEO and SNAP export it, "
+        "or some with commas between them; its middle 1.2 km are a query.",
+    )
+    bands = flags.DEFINE_list(
+        "bands",
+        None,
+        "What the bands of --image are, in order, where they do not say so "
+        "themselves, such as B02,B03,B04,B08,VV,VH.",
+    )
+    s2_offset = flags.DEFINE_float(
+        "s2_offset",
+        None,
+        "What to add to the numbers of --image: -1000 for products since 2022 "
+        "that are not shifted back.",
+    )
+    reflectance_scale = flags.DEFINE_float(
+        "reflectance_scale",
+        None,
+        "The number that --image stores a reflectance of 1 as: 1 for "
+        "reflectance from 0 to 1. By default 10,000.",
     )
     data_dir = _define_data_dir(required=False)
     saved_model = _define_model()
@@ -128,6 +153,7 @@ def query() -> Callable[[], None]:
         from ben_tf.retrieval import answer_formats
         from ben_tf.retrieval import index as index_lib
         from ben_tf.retrieval import query as query_lib
+        from ben_tf.scenes import layers
 
         if output_file.value:
             files.check_writable(output_file.value)
@@ -137,6 +163,12 @@ def query() -> Callable[[], None]:
             names=[*patch.value, *query_lib.read_names(names_file.value)],
             s1_folder=s1_folder.value,
             s2_folder=s2_folder.value,
+            image_paths=image.value,
+            hints=layers.Hints(
+                s2_offset=s2_offset.value,
+                reflectance_scale=reflectance_scale.value,
+                bands=bands.value,
+            ),
             data_dir=data_dir.value,
             modality=modality.value,
             k=k.value,

@@ -1,4 +1,4 @@
-"""Answers a query given by names or folders."""
+"""Answers a query given by names, folders or an image."""
 
 import dataclasses
 import os
@@ -15,6 +15,7 @@ from ben_tf.retrieval import embedding
 from ben_tf.retrieval import index as index_lib
 from ben_tf.retrieval import patch_facts
 from ben_tf.retrieval import patch_source
+from ben_tf.scenes import layers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +56,8 @@ def query(
     names: Sequence[str] = (),
     s1_folder: str | os.PathLike | None = None,
     s2_folder: str | os.PathLike | None = None,
+    image_paths: Sequence[str | os.PathLike] = (),
+    hints: layers.Hints = layers.NO_HINTS,
     data_dir: str | os.PathLike | None = None,
     modality: str | None = None,
     k: int = 10,
@@ -66,6 +69,9 @@ def query(
       names: Patches of the index, or, with `data_dir`, of the dataset.
       s1_folder: Folder of an S1 patch of the extracted archive.
       s2_folder: Folder of an S2 patch; with `s1_folder` one query.
+      image_paths: GeoTIFFs with all that the model looks at; the patch in
+        their middle is one query. See `ben_tf.scenes.multiband`.
+      hints: What these do not say themselves.
       data_dir: Folder of the TFDS dataset, for names that the index lacks.
       modality: What of the queries to look at: "S1", "S2" or "MM"; that of the
         index by default. Another needs a model of a shared space.
@@ -81,10 +87,22 @@ def query(
     queries = _from_names(index, names, data_dir, modality) if names else []
     if s1_folder or s2_folder:
         queries.append(_from_folders(index, s1_folder, s2_folder, modality))
+    if image_paths:
+        found = patch_source.from_image(
+            image_paths,
+            grids=embedding.input_names(index.model, modality),
+            hints=hints,
+        )
+        queries.append(_embed(index, found, modality, is_synthetic=False))
+    elif hints != layers.NO_HINTS:
+        raise errors.UserError(
+            "`bands`, `s2_offset` and `reflectance_scale` are of images. "
+            "Expected `image` with them."
+        )
     if not queries:
         raise errors.UserError(
-            "No query. Expected names of patches, or the folders of one: "
-            "`s1_folder` and `s2_folder`."
+            "No query. Expected names of patches, the folders of one, "
+            "`s1_folder` and `s2_folder`, or an `image`."
         )
     return Answer(
         queries=tuple(query.patch for query in queries),

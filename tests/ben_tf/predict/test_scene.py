@@ -16,6 +16,7 @@ import ben_tf
 from ben_tf import bigearthnet
 from ben_tf import errors
 from ben_tf.predict import scene
+from ben_tf.scenes import layers
 
 _LEFT, _TOP = 600_000, 4_500_000
 _NUM_ROWS, _NUM_COLUMNS = 3, 4
@@ -280,8 +281,8 @@ def test_safe_folder_of_jpeg_2000(tmp_path):
 @pytest.mark.parametrize(
     ("grid", "hints"),
     [
-        ("s1", scene.Hints(s2_offset=0)),
-        ("s2_10m", scene.Hints(s1_bands=("VV", "VH"))),
+        ("s1", layers.Hints(s2_offset=0)),
+        ("s2_10m", layers.Hints(s1_bands=("VV", "VH"))),
     ],
 )
 def test_hints_of_what_is_not_looked_at_are_refused(tmp_path, grid, hints):

@@ -12,7 +12,8 @@ from rasterio import warp
 from rasterio import windows
 
 from ben_tf import errors
-from ben_tf.predict import images
+from ben_tf.scenes import frames
+from ben_tf.scenes import images
 from tests import rasters
 
 PIXELS = np.arange(120 * 120, dtype=np.uint16).reshape(120, 120) + 1
@@ -174,7 +175,7 @@ def test_ground_is_measured_as_geodesists_do(tmp_path, stack, epsg):
         top=top,
     )
     dataset = images.open_image(stack, path)
-    frame = images.frame_of(dataset, 10)
+    frame = frames.frame_of(dataset, 10)
     assert (frame.left, frame.top, frame.width_m) == (left, top, 1200)
     # Cartesian coordinates of neighbours on the ellipsoid.
     points = [(left + 600, top - 600), (left + 1600, top - 600)]
@@ -186,7 +187,7 @@ def test_ground_is_measured_as_geodesists_do(tmp_path, stack, epsg):
     )
     width = np.linalg.norm(np.diff([x, y, z], axis=1)) / 100
     np.testing.assert_allclose(
-        images.pixel_on_ground_m(dataset)[0], width, rtol=1e-4
+        frames.pixel_on_ground_m(dataset)[0], width, rtol=1e-4
     )
 
 
@@ -208,7 +209,7 @@ def test_other_grids_are_refused_with_a_remedy(
     )
     dataset = images.open_image(stack, path)
     with pytest.raises(errors.UserError, match=found) as error:
-        images.frame_of(dataset, 10)
+        frames.frame_of(dataset, 10)
     assert ("gdalwarp -t_srs EPSG:32" in str(error.value)) == bool(crs)
 
 
@@ -218,7 +219,7 @@ def test_the_remedy_that_is_named_helps(tmp_path, stack):
         top=69e5,
     )  # fmt: skip
     with pytest.raises(errors.UserError) as error:
-        images.frame_of(images.open_image(stack, path), 10)
+        frames.frame_of(images.open_image(stack, path), 10)
     crs = str(error.value).split("-t_srs ")[1].split()[0]
     with rasterio.open(path) as source:
         transform, width, height = warp.calculate_default_transform(
@@ -229,7 +230,7 @@ def test_the_remedy_that_is_named_helps(tmp_path, stack):
         tmp_path / "b.tif", pixels, pixel_m=10, crs=crs, left=transform.c,
         top=transform.f,
     )  # fmt: skip
-    images.frame_of(images.open_image(stack, warped), 10)
+    frames.frame_of(images.open_image(stack, warped), 10)
 
 
 def test_images_without_a_place_on_earth(tmp_path, stack):
@@ -237,13 +238,13 @@ def test_images_without_a_place_on_earth(tmp_path, stack):
         tmp_path / "a.tif", PIXELS, pixel_m=10, left=1e12, top=1e12
     )
     with pytest.raises(errors.UserError, match=r"on earth"):
-        images.frame_of(images.open_image(stack, path), 10)
+        frames.frame_of(images.open_image(stack, path), 10)
 
 
 def test_a_thousandth_of_a_pixel_is_no_difference(tmp_path, stack):
     def frame(left):
         path = rasters.write(tmp_path / "a.tif", PIXELS, pixel_m=10, left=left)
-        return images.frame_of(images.open_image(stack, path), 10)
+        return frames.frame_of(images.open_image(stack, path), 10)
 
     first = frame(rasters.LEFT)
     assert first.covers_as(frame(rasters.LEFT + 1e-9), 10)

@@ -8,7 +8,7 @@ import rasterio
 
 from ben_tf import bigearthnet
 from ben_tf import errors
-from ben_tf.predict import s2_layer
+from ben_tf.scenes import s2_layer
 from tests import rasters
 
 BANDS = bigearthnet.GRIDS["s2_10m"].bands

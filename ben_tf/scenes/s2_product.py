@@ -18,7 +18,7 @@ from typing import Protocol
 
 from ben_tf import errors
 from ben_tf import files
-from ben_tf.predict import s2_metadata
+from ben_tf.scenes import s2_metadata
 
 # File names such as T29SNB_20180517T112119_B02_10m.jp2 or B8A.tif.
 _BAND_FILE = re.compile(
@@ -75,6 +75,7 @@ def find(
     pixel_m: Mapping[str, int],
     *,
     offset: float | None = None,
+    reflectance_scale: float | None = None,
 ) -> Product:
     """Finds a file for each band, at the band's own resolution.
 
@@ -83,6 +84,7 @@ def find(
         or its MTD_MSIL2A.xml; or a folder of band files.
       pixel_m: Name of band -> metres of a pixel, of the bands to find.
       offset: What to add to digital numbers, where no metadata say so.
+      reflectance_scale: What a reflectance of 1 is stored as, likewise.
 
     Raises:
       errors.UserError: Nothing there, no band file, several images, another
@@ -109,6 +111,11 @@ def find(
     add: Mapping[str, float]
     if metadata:
         place = f"{tree.path}/{metadata[0]}"
+        if reflectance_scale is not None:
+            raise errors.UserError(
+                f"{place} says what its numbers mean. Leave out "
+                "`reflectance_scale`."
+            )
         add = s2_metadata.read_offsets(tree.read(metadata[0]), place, offset)
     elif offset is not None:
         add = dict.fromkeys(pixel_m, offset)
@@ -193,7 +200,7 @@ def _open(path: pathlib.Path) -> _Tree:
         raise errors.UserError(
             f"{path} is one file. Expected a Sentinel-2 Level-2A product: its "
             "SAFE folder, .zip or MTD_MSIL2A.xml, or a folder of band files "
-            "such as B02.tif."
+            "such as B02.tif; one GeoTIFF with all bands is an `image`."
         )
     raise errors.UserError(
         f"There is no {path}. Expected a Sentinel-2 Level-2A product: its SAFE "
