@@ -23,11 +23,11 @@ from ben_tf import errors
 from ben_tf import files
 from ben_tf import saved_model
 from ben_tf.predict import blending
-from ben_tf.scenes import images
 from ben_tf.predict import origin
-from ben_tf.scenes import layers as layers_lib
 from ben_tf.predict import scene_features
 from ben_tf.predict import scene_map
+from ben_tf.scenes import images
+from ben_tf.scenes import layers as layers_lib
 
 _CACHE_MB = 512
 
@@ -109,8 +109,8 @@ def predict_scene(
         or stride_m % layers_lib.WINDOW_UNIT_M
     ):
         raise errors.UserError(
-            f"Unusable stride. Expected a multiple of {layers_lib.WINDOW_UNIT_M} m. "
-            f"Received: `stride_m={stride_m}`."
+            "Unusable stride. Expected a multiple of "
+            f"{layers_lib.WINDOW_UNIT_M} m. Received: `stride_m={stride_m}`."
         )
     files.check_writable(output)
     size_m = bigearthnet.PATCH_SIZE_M

@@ -10,11 +10,13 @@ import contextlib
 import dataclasses
 import os
 import pathlib
+from typing import NamedTuple
 
 import numpy as np
 import rasterio
 import rasterio.errors
 from rasterio import windows
+from rasterio.enums import ColorInterp
 from rasterio.enums import MaskFlags
 
 from ben_tf import errors
@@ -26,6 +28,18 @@ _DRIVERS = {".jp2": "JP2OpenJPEG", ".tif": "GTiff", ".tiff": "GTiff"}
 GDAL_OPTIONS = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR"}
 
 
+class Mask(NamedTuple):
+    """A band that is 0 where others hold no data.
+
+    Attributes:
+      dataset: An open file.
+      number: Of the band, from 1.
+    """
+
+    dataset: rasterio.DatasetReader
+    number: int
+
+
 @dataclasses.dataclass(frozen=True)
 class Band:
     """One band of an open file.
@@ -35,7 +49,7 @@ class Band:
       number: Of the band, from 1.
       times: What to multiply its values with.
       add: What to add then, such as a product's offset.
-      mask: An open file that is 0 where the band holds no data.
+      mask: What is 0 where the band holds no data, besides what GDAL knows.
       is_positive: Whether 0 and less, as stored, are no data.
     """
 
@@ -43,7 +57,7 @@ class Band:
     number: int
     times: float = 1
     add: float = 0
-    mask: rasterio.DatasetReader | None = None
+    mask: Mask | None = None
     is_positive: bool = False
 
     def read(self, window: windows.Window) -> np.ndarray:
@@ -76,7 +90,8 @@ class Band:
         if self.is_positive:
             pixels[stored <= 0] = np.nan
         if self.mask is not None:
-            pixels[self.mask.read(1, window=window) == 0] = np.nan
+            mask = self.mask.dataset.read(self.mask.number, window=window)
+            pixels[mask == 0] = np.nan
         if self.times != 1:
             pixels *= np.float32(self.times)
         return pixels + np.float32(self.add) if self.add else pixels
@@ -107,22 +122,27 @@ def open_image(
 
 def open_mask(
     stack: contextlib.ExitStack, dataset: rasterio.DatasetReader
-) -> rasterio.DatasetReader | None:
-    """Opens X.tif.msk, where GDAL puts the mask of X.tif, if it is there.
+) -> Mask | None:
+    """Finds a mask that GDAL does not apply by itself.
+
+    It is in X.tif.msk, where GDAL puts the mask of X.tif, or the alpha band,
+    which GDAL heeds only beside one or three others.
 
     Raises:
-      errors.UserError: It is no image, or one of another size.
+      errors.UserError: X.tif.msk is no image, or one of another size.
     """
     path = f"{dataset.name}.msk"
-    if not os.path.exists(path):
-        return None
-    mask = open_image(stack, path)
-    if mask.shape != dataset.shape:
-        raise errors.UserError(
-            f"{path} has {mask.shape} pixels. Expected {dataset.shape}, those "
-            "of the file that it masks."
-        )
-    return mask
+    if os.path.exists(path):
+        mask = open_image(stack, path)
+        if mask.shape != dataset.shape:
+            raise errors.UserError(
+                f"{path} has {mask.shape} pixels. Expected {dataset.shape}, "
+                "those of the file that it masks."
+            )
+        return Mask(mask, 1)
+    if ColorInterp.alpha in dataset.colorinterp:
+        return Mask(dataset, dataset.colorinterp.index(ColorInterp.alpha) + 1)
+    return None
 
 
 def check_type(

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import rasterio
+from rasterio.enums import ColorInterp
 
 from ben_tf import bigearthnet
 from ben_tf import errors
@@ -159,7 +160,8 @@ def _find(
     places = [
         _Place(dataset, number)
         for dataset in datasets
-        for number in dataset.indexes
+        for number, meaning in enumerate(dataset.colorinterp, start=1)
+        if meaning != ColorInterp.alpha
     ]
     texts = [
         place.dataset.descriptions[place.number - 1] or "" for place in places

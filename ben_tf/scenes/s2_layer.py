@@ -164,7 +164,7 @@ def band_of(
     dataset: rasterio.DatasetReader,
     number: int,
     *,
-    mask: rasterio.DatasetReader | None,
+    mask: images.Mask | None,
     offset: float | None,
     reflectance_scale: float | None,
 ) -> images.Band:
