@@ -101,6 +101,18 @@ def command() -> Callable[[], None]:
         "windows overlap, and the map is finer: the mean of those that cover a "
         "pixel.",
     )
+    stac = flags.DEFINE_bool(
+        "stac",
+        False,
+        "Write X.stac.json next to the output X as well, a STAC item: which "
+        "files, where, when, by which model.",
+    )
+    datetime = flags.DEFINE_string(
+        "datetime",
+        None,
+        "When the images were taken, for --stac, where their names do not say "
+        "so: 2017-06-13T10:10:31Z.",
+    )
     batch_size = flags.DEFINE_integer(
         "batch_size", 128, "Patches predicted at once.", lower_bound=1
     )
@@ -129,10 +141,21 @@ def command() -> Callable[[], None]:
                     f"`{hint.name}` is of whole scenes. Expected `{expected}` "
                     "with it."
                 )
+        if datetime.value and not stac.value:
+            raise errors.UserError(
+                "`datetime` is for a STAC item. Expected `stac` with it."
+            )
         # Before TensorFlow and the model, which take seconds to load.
         files.check_writable(output.value)
         from ben_tf.predict import origin
+        from ben_tf.predict import stac as stac_lib
 
+        request = None
+        if stac.value:
+            request = stac_lib.Request(
+                saved_model.value,
+                stac_lib.parse_time(datetime.value) if datetime.value else None,
+            )
         if is_scene:
             from ben_tf import saved_model as saved_models
             from ben_tf.predict import scene
@@ -152,11 +175,14 @@ def command() -> Callable[[], None]:
                     s1_bands=s1_bands.value,
                     bands=bands.value,
                 ),
+                stac_request=request,
             )
             print(
                 f"The map is {predicted.path}; {predicted.nodata_share:.1%} of "
                 f"it holds no data\n{origin.line(predicted.tags)}"
             )
+            if request:
+                print(f"The STAC item is {stac_lib.item_path(output.value)}")
             return
         from ben_tf.predict import patches
 
@@ -167,6 +193,7 @@ def command() -> Callable[[], None]:
             data_dir=data_dir.value,
             split=split.value,
             batch_size=batch_size.value,
+            stac_request=request,
         )
         shown = faults[:_NUM_FAULTS_SHOWN]
         if len(faults) > len(shown):
@@ -177,6 +204,8 @@ def command() -> Callable[[], None]:
             f"Predicted {num_patches:,} patches, left out {len(faults):,}; "
             f"the labels are in {output.value}\n{origin.line(tags)}"
         )
+        if request:
+            print(f"The STAC item is {stac_lib.item_path(output.value)}")
 
     return main
 

@@ -83,6 +83,18 @@ def open_writer(
         yield write
 
 
+def columns(path: pathlib.Path, class_names: Sequence[str]) -> dict[str, str]:
+    """Name of each column of a table of predictions, and its type."""
+    types = {
+        field.name: "list" if pa.types.is_list(field.type) else str(field.type)
+        for field in _schema(class_names, {})
+    }
+    if path.suffix.lower() != ".parquet":
+        del types[geoparquet.COLUMN]
+        types |= dict.fromkeys(("labels", "true_labels"), "string")
+    return types
+
+
 def predicted_labels(
     probabilities: np.ndarray, class_names: Sequence[str]
 ) -> list[list[str]]:
@@ -165,11 +177,8 @@ def _write_csv(
         yield write
 
 
-@contextlib.contextmanager
-def _write_parquet(
-    path: pathlib.Path, class_names: Sequence[str], tags: Mapping[str, str]
-) -> Iterator[Write]:
-    schema = pa.schema(
+def _schema(class_names: Sequence[str], tags: Mapping[str, str]) -> pa.Schema:
+    return pa.schema(
         [
             ("patch_name", pa.string()),
             ("labels", pa.list_(pa.string())),
@@ -180,11 +189,18 @@ def _write_parquet(
         ],
         metadata=geoparquet.METADATA | dict(tags),
     )
+
+
+@contextlib.contextmanager
+def _write_parquet(
+    path: pathlib.Path, class_names: Sequence[str], tags: Mapping[str, str]
+) -> Iterator[Write]:
+    schema = _schema(class_names, tags)
     with parquet.ParquetWriter(path, schema) as writer:
 
         def write(patches: Patches, probabilities: np.ndarray) -> None:
             corners = geography.patch_corners(patches.epsg, patches.upper_left)
-            columns = [
+            values = [
                 list(patches.names),
                 predicted_labels(probabilities, class_names),
                 list(patches.true_labels),
@@ -192,7 +208,7 @@ def _write_parquet(
                 *zip(*_is_true(patches, class_names), strict=True),
                 geoparquet.polygons(corners),
             ]
-            writer.write_table(pa.table(columns, schema=schema))
+            writer.write_table(pa.table(values, schema=schema))
 
         yield write
 
@@ -221,6 +237,13 @@ def _write_geojson(
                         "true_labels": true,
                         **dict(
                             zip(class_names, polygons.rounded(row), strict=True)
+                        ),
+                        **dict(
+                            zip(
+                                map(true_column, class_names),
+                                is_true,
+                                strict=True,
+                            )
                         ),
                     }
                     for name, present, true, row, is_true in _rows(

@@ -13,6 +13,7 @@ import pathlib
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import rasterio
@@ -26,6 +27,8 @@ from ben_tf.predict import blending
 from ben_tf.predict import origin
 from ben_tf.predict import scene_features
 from ben_tf.predict import scene_map
+from ben_tf.predict import stac
+from ben_tf.scenes import acquisition
 from ben_tf.scenes import images
 from ben_tf.scenes import layers as layers_lib
 
@@ -64,6 +67,7 @@ def predict_scene(
     stride_m: int = bigearthnet.PATCH_SIZE_M,
     batch_size: int = 128,
     hints: layers_lib.Hints = layers_lib.NO_HINTS,
+    stac_request: stac.Request | None = None,
 ) -> Predicted:
     """Predicts a scene and writes a map.
 
@@ -88,6 +92,7 @@ def predict_scene(
       stride_m: Distance between windows, a multiple of 60.
       batch_size: Windows predicted at once.
       hints: What the files do not say themselves.
+      stac_request: Writes X.stac.json as well, see `stac`.
 
     Returns:
       The path, and how much of the map holds no data.
@@ -95,7 +100,8 @@ def predict_scene(
     Raises:
       UserError: A scene or band is missing, there are several, or their files
         are damaged, of another resolution, type or unit; scenes do not overlap,
-        hold no data or are smaller than a patch; `output` has another suffix.
+        hold no data or are smaller than a patch; `output` has another suffix;
+        or a STAC item is asked for, and nothing says when they were taken.
     """
     output = pathlib.Path(output)
     open_writer = _WRITERS.get(output.suffix)
@@ -113,6 +119,17 @@ def predict_scene(
             f"{layers_lib.WINDOW_UNIT_M} m. Received: `stride_m={stride_m}`."
         )
     files.check_writable(output)
+    sources: dict[str, Any] = {
+        "s2_scene": s2_scene,
+        "s1_scene": s1_scene,
+        "image_paths": image_paths,
+    }
+    if stac_request:
+        stac.import_pystac()
+        made_of = stac_request.origin(
+            [x for x in (s2_scene, s1_scene, *image_paths) if x],
+            acquisition.times_of(**sources),
+        )
     size_m = bigearthnet.PATCH_SIZE_M
     cell_m = math.gcd(size_m, stride_m)
     cells = {"stride": stride_m // cell_m, "size": size_m // cell_m}
@@ -123,10 +140,8 @@ def predict_scene(
         layers = layers_lib.open_layers(
             stack,
             model.input_names,
-            s2_scene=s2_scene,
-            s1_scene=s1_scene,
-            image_paths=image_paths,
             hints=hints,
+            **sources,
         )
         frame = next(iter(layers.values())).frame
         layers_lib.check_frame(frame)
@@ -162,6 +177,18 @@ def predict_scene(
                 f"pixel of {' or '.join(layers)}. Expected scenes that overlap "
                 "and hold data. No map was written."
             )
+    if stac_request:
+        is_raster = open_writer is scene_map.open_map
+        stac.write_map_item(
+            output,
+            scene_map.files_of(output, model.class_names)
+            if is_raster
+            else [output],
+            grid,
+            model=model,
+            tags=tags,
+            origin=made_of,
+        )
     return Predicted(
         output, 1 - num_predicted / (grid.height * grid.width), tags
     )

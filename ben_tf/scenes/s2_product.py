@@ -5,6 +5,7 @@ of band files; people name the product, a folder around it or one inside it, or
 its metadata. Whatever is named has to hold exactly one image, of Level-2A.
 """
 
+import datetime
 import os
 import pathlib
 import re
@@ -125,6 +126,24 @@ def find(
     return Product(
         {band: tree.gdal_name(name) for band, name in bands.items()}, add
     )
+
+
+def sensing_time(path: str | os.PathLike) -> datetime.datetime | None:
+    """When a product was taken (UTC), as its metadata say.
+
+    Args:
+      path: As `find` takes it.
+
+    Returns:
+      None where there are no metadata, or they hold no time.
+    """
+    tree = _open(pathlib.Path(path).expanduser())
+    for name in tree.names():
+        if _is_wanted(name) and _METADATA_FILE.fullmatch(_last(name)):
+            return s2_metadata.sensing_time(
+                tree.read(name), f"{tree.path}/{name}"
+            )
+    return None
 
 
 # --- Where to look ---------------------------------------------------------

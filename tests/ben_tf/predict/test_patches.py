@@ -5,7 +5,9 @@ import json
 import shutil
 import struct
 
+import geopandas
 import numpy as np
+import pandas
 import pytest
 import rasterio
 import tensorflow as tf
@@ -156,6 +158,70 @@ def test_split_becomes_geoparquet(
         saved_model.load(workdir / "saved_model").fingerprint
     )
     assert metadata[b"synthetic"] == b"true"
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "geojson", "csv"])
+def test_geopandas_and_pandas_read_columns_of_each_class(
+    sample_archive_dir, workdir, expected, true_labels, tmp_path, suffix
+):
+    """A column for each class, and one for whether it is true."""
+    path = tmp_path / f"labels.{suffix}"
+    patches.predict(
+        saved_model=workdir / "saved_model",
+        input_paths=[str(sample_archive_dir)],
+        output=path,
+    )
+    if suffix == "csv":
+        frame = pandas.read_csv(path)
+    elif suffix == "parquet":
+        frame = geopandas.read_parquet(path)
+        assert frame.crs.equals("OGC:CRS84")
+    else:
+        frame = geopandas.read_file(path)
+        assert frame.crs.equals("EPSG:4326")
+    names = list(bigearthnet.CLASSES_19)
+    truth = [f"true_{name}" for name in names]
+    assert list(frame.columns[3:41]) == names + truth
+    assert (frame[truth].dtypes.astype(str) == "bool").all()
+    for row in frame.to_dict("records"):
+        name = row["patch_name"]
+        np.testing.assert_allclose(
+            [row[c] for c in names], expected[name], atol=2e-5
+        )
+        assert [c for c in names if row[f"true_{c}"]] == [
+            c for c in names if c in true_labels[name]
+        ]
+    if suffix != "csv":
+        assert frame.geometry.is_valid.all()
+        # The archive reaches from Portugal to Finland.
+        left, bottom, right, top = frame.total_bounds
+        assert -10 < left < right < 33
+        assert 36 < bottom < top < 71
+
+
+def test_columns_are_those_of_the_file(tmp_path):
+    """What a STAC item says of a table."""
+    batch = output_files.Patches(
+        ["x"], np.array([32629]), np.array([[6e5, 4.5e6]]), [None]
+    )
+    for suffix in (".csv", ".parquet", ".geojson"):
+        path = tmp_path / f"labels{suffix}"
+        with output_files.open_writer(path, ["A", "B"], {}) as write:
+            write(batch, np.zeros((1, 2), np.float32))
+        columns = output_files.columns(path, ["A", "B"])
+        if suffix == ".csv":
+            (header, row) = csv.reader(path.open())
+            assert header == list(columns)
+            assert row[-2:] == ["", ""]
+        elif suffix == ".parquet":
+            schema = parquet.read_schema(path)
+            assert schema.names == list(columns)
+            types = [str(x).partition("<")[0] for x in schema.types]
+            assert types == list(columns.values())
+        else:
+            (feature,) = json.loads(path.read_text())["features"]
+            assert list(feature["properties"]) == list(columns)
+            assert feature["properties"]["true_A"] is None
 
 
 def test_a_nomenclature_that_a_dataset_lacks_has_no_truth(
