@@ -29,7 +29,6 @@ _NAME = re.compile(
     r"(?<![A-Z0-9])B(?P<number>8A|\d{1,2})(?![A-Z0-9])"
     r"|(?<![A-Z])(?P<polarisation>VV|VH|HH|HV)(?![A-Z])"
 )
-_NAMES_EXAMPLE = "B02,B03,B04,B08,B05,B06,B07,B8A,B11,B12,B01,B09"
 
 
 class _Place(NamedTuple):
@@ -195,8 +194,8 @@ def _find(
             raise errors.UserError(
                 f"{_listed(datasets)} has "
                 f"{'no' if band not in found else 'more than one'} band {band} "
-                f"but {there}. Expected each of {', '.join(wanted)} once; name "
-                f"the bands in order, such as `bands={_NAMES_EXAMPLE}`."
+                f"but {there}. Expected each band that the model takes once; "
+                f"name all in their order, such as `bands={','.join(wanted)}`."
             )
     return {band: places[found.index(band)] for band in wanted}
 
