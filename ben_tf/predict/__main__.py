@@ -126,20 +126,11 @@ def command() -> Callable[[], None]:
                 "Expected one thing to predict: --input, or --data_dir, or "
                 "--image, or --s2_scene and --s1_scene."
             )
-        for hint, is_of, expected in (
-            (s2_offset, s2_scene.value or image.value, "s2_scene` or `image"),
-            (
-                reflectance_scale,
-                s2_scene.value or image.value,
-                "s2_scene` or `image",
-            ),
-            (s1_bands, s1_scene.value, "s1_scene"),
-            (bands, image.value, "image"),
-        ):
-            if hint.present and not is_of:
+        for hint in (s2_offset, reflectance_scale, s1_bands, bands):
+            if hint.present and not is_scene:
                 raise errors.UserError(
-                    f"`{hint.name}` is of whole scenes. Expected `{expected}` "
-                    "with it."
+                    f"`{hint.name}` is of whole scenes. Expected `s2_scene`, "
+                    "`s1_scene` or `image` with it."
                 )
         if datetime.value and not stac.value:
             raise errors.UserError(

@@ -81,7 +81,7 @@ def predict(
         )
     files.check_writable(output)
     if stac_request:
-        stac.import_pystac()
+        stac.check(output)
     model = saved_models.load(saved_model)
     builder = None
     if data_dir is not None:

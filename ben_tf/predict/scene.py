@@ -125,7 +125,7 @@ def predict_scene(
         "image_paths": image_paths,
     }
     if stac_request:
-        stac.import_pystac()
+        stac.check(output)
         made_of = stac_request.origin(
             [x for x in (s2_scene, s1_scene, *image_paths) if x],
             acquisition.times_of(**sources),

@@ -9,9 +9,9 @@ has a place for is under names that begin with ben_tf.
 
 import dataclasses
 import datetime
+import importlib
 import os
 import pathlib
-import types
 from collections.abc import Mapping
 from collections.abc import Sequence
 
@@ -19,6 +19,7 @@ import numpy as np
 from rasterio import warp
 
 from ben_tf import errors
+from ben_tf import files
 from ben_tf import saved_model as saved_models
 from ben_tf.archive import patch_metadata
 from ben_tf.data import geography
@@ -69,21 +70,24 @@ class Request:
         return stac_item.Origin(self.saved_model, sources, times)
 
 
-def import_pystac() -> types.ModuleType:
-    """Returns the module pystac.
+def check(output: str | os.PathLike) -> None:
+    """Finds out whether an item can be written, before hours of prediction.
+
+    Args:
+      output: What is to be described.
 
     Raises:
-      errors.UserError: It is not installed, or too old.
+      errors.UserError: pystac is not installed, or too old.
+      OSError: The item cannot be written.
     """
     try:
-        import pystac
-        import pystac.extensions.mlm
+        importlib.import_module("pystac.extensions.mlm")
     except ImportError as error:
         raise errors.UserError(
             "pystac 1.13 or newer is not installed. Install it with pip "
             "install '.[stac]', or leave out `stac`."
         ) from error
-    return pystac
+    files.check_writable(item_path(output))
 
 
 def parse_time(text: str) -> datetime.datetime:

@@ -3,13 +3,10 @@
 import datetime
 import os
 import pathlib
-import re
 from collections.abc import Sequence
 
+from ben_tf.scenes import s2_metadata
 from ben_tf.scenes import s2_product
-
-# 20170613T101031 in the names of products, bands and exports.
-_TIME = re.compile(r"(?<!\d)(20\d{6}T\d{6})(?!\d)")
 
 
 def times_of(
@@ -21,8 +18,7 @@ def times_of(
     """The first and the last time (UTC), as far as files say them.
 
     Args:
-      s2_scene: A product or a folder of bands: what its metadata say, else
-        its name.
+      s2_scene: See `s2_product.sensing_time`.
       s1_scene: A file: what its name says.
       image_paths: Files, likewise.
 
@@ -31,20 +27,11 @@ def times_of(
     """
     found = []
     if s2_scene:
-        found.append(
-            s2_product.sensing_time(s2_scene) or time_in(pathlib.Path(s2_scene))
-        )
-    found += [time_in(pathlib.Path(x)) for x in (s1_scene, *image_paths) if x]
+        found.append(s2_product.sensing_time(s2_scene))
+    found += [
+        s2_metadata.time_in(pathlib.Path(path).name)
+        for path in (s1_scene, *image_paths)
+        if path
+    ]
     times = [time for time in found if time]
     return (min(times), max(times)) if times else None
-
-
-def time_in(path: pathlib.Path) -> datetime.datetime | None:
-    """The first time in a name, which is that of the acquisition."""
-    for text in _TIME.findall(path.name):
-        try:
-            time = datetime.datetime.strptime(text, "%Y%m%dT%H%M%S")
-        except ValueError:
-            continue
-        return time.replace(tzinfo=datetime.UTC)
-    return None

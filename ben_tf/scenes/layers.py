@@ -78,6 +78,20 @@ def open_layers(
       errors.UserError: A scene or band is missing, cannot be read or is of
         another kind; or a hint says nothing.
     """
+    if image_paths and (s2_scene or s1_scene):
+        raise errors.UserError(
+            "Expected `image` instead of scenes, `s2_scene` and `s1_scene`, or "
+            "these alone."
+        )
+    if hints.bands is not None and not image_paths:
+        raise errors.UserError(
+            "`bands` names the bands of `image`. Expected one, or no `bands`."
+        )
+    if hints.s1_bands is not None and image_paths:
+        raise errors.UserError(
+            "`s1_bands` names the bands of `s1_scene`. Expected `bands` for "
+            "those of `image`."
+        )
     scenes = {"S1": s1_scene, "S2": s2_scene}
     of_sensor = {
         sensor: [n for n in grids if bigearthnet.GRIDS[n].sensor == sensor]

@@ -147,7 +147,7 @@ def _shared_frame(
 
 def _find(
     datasets: Sequence[rasterio.DatasetReader],
-    wanted: Iterable[str],
+    wanted: Sequence[str],
     names: Sequence[str] | None,
 ) -> dict[str, _Place]:
     """Name of band -> where it is.
@@ -185,17 +185,23 @@ def _find(
                     f"is {text}, not {name or 'another'}. Correct its "
                     "description or `bands`."
                 )
+    ask = (
+        "Expected each band that the model takes once; name all in their "
+        f"order, such as `bands={','.join(wanted)}`."
+    )
     for band in wanted:
-        if found.count(band) != 1:
+        if band not in found:
             there = ", ".join(
                 (names[i] if names else text) or "no name"
                 for i, text in enumerate(texts)
             )
             raise errors.UserError(
-                f"{_listed(datasets)} has "
-                f"{'no' if band not in found else 'more than one'} band {band} "
-                f"but {there}. Expected each band that the model takes once; "
-                f"name all in their order, such as `bands={','.join(wanted)}`."
+                f"{_listed(datasets)} has no band {band} but {there}. {ask}"
+            )
+        if found.count(band) > 1:
+            raise errors.UserError(
+                f"{_listed(datasets)} has {found.count(band)} bands {band}. "
+                f"{ask}"
             )
     return {band: places[found.index(band)] for band in wanted}
 

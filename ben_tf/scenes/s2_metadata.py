@@ -19,6 +19,8 @@ _DATE = re.compile(
     r"(?<![0-9])(20\d\d)(\d\d)(\d\d)T\d{6}(?![0-9])"
     r"|/(20\d\d)/(\d\d?)/(\d\d?)(?=/|$)"
 )
+# 20170613T101031 in the names of products, bands and exports.
+_TIME = re.compile(r"(?<!\d)(20\d{6}T\d{6})(?!\d)")
 _TIME_TAGS = ("PRODUCT_START_TIME", "DATATAKE_SENSING_START")
 _FIRST_SHIFTED_DAY = datetime.date(2022, 1, 25)
 
@@ -148,6 +150,17 @@ def refuse_unknown_offset(
                 "bands, or set `s2_offset=-1000`; 0 if the shift has been "
                 "removed."
             )
+
+
+def time_in(name: str) -> datetime.datetime | None:
+    """The first time in a name (UTC), which is that of the acquisition."""
+    for text in _TIME.findall(name):
+        try:
+            time = datetime.datetime.strptime(text, "%Y%m%dT%H%M%S")
+        except ValueError:
+            continue
+        return time.replace(tzinfo=datetime.UTC)
+    return None
 
 
 def _day_in(name: str) -> datetime.date | None:

@@ -129,21 +129,29 @@ def find(
 
 
 def sensing_time(path: str | os.PathLike) -> datetime.datetime | None:
-    """When a product was taken (UTC), as its metadata say.
+    """When a product was taken (UTC): by its metadata, else by its names.
 
     Args:
       path: As `find` takes it.
 
     Returns:
-      None where there are no metadata, or they hold no time.
+      None where neither metadata nor the names of bands or product say it.
+
+    Raises:
+      errors.UserError: Nothing there, or metadata that are damaged.
     """
     tree = _open(pathlib.Path(path).expanduser())
-    for name in tree.names():
-        if _is_wanted(name) and _METADATA_FILE.fullmatch(_last(name)):
-            return s2_metadata.sensing_time(
+    names = [name for name in tree.names() if _is_wanted(name)]
+    for name in names:
+        if _METADATA_FILE.fullmatch(_last(name)):
+            time = s2_metadata.sensing_time(
                 tree.read(name), f"{tree.path}/{name}"
             )
-    return None
+            if time:
+                return time
+    bands = [x for x in map(_last, names) if _BAND_FILE.fullmatch(x)]
+    times = map(s2_metadata.time_in, (*bands, tree.path.absolute().name))
+    return next(filter(None, times), None)
 
 
 # --- Where to look ---------------------------------------------------------

@@ -228,7 +228,8 @@ def test_a_table_of_patches(
     table = TableExtension.ext(item.assets["data"])
     assert table.row_count == predicted.num_patches
     assert item.datetime is None
-    assert (link.href for link in item.get_links("derived_from"))
+    (link,) = item.get_links("derived_from")
+    assert (tmp_path / link.href).resolve() == data_dir.resolve()
     if suffix == "csv":
         assert item.assets["data"].media_type == "text/csv"
         return
@@ -274,6 +275,17 @@ def test_a_time_that_nobody_knows_is_asked_for(model, tmp_path):
             stac_request=stac.Request("x"),
         )
     assert not list(tmp_path.glob("map*"))
+
+
+def test_an_item_that_cannot_be_written_is_known_before(tmp_path):
+    (tmp_path / "labels.stac.json").mkdir()
+    with pytest.raises(IsADirectoryError, match=r"labels\.stac\.json"):
+        patches.predict(
+            saved_model="x",
+            input_paths=["x"],
+            output=tmp_path / "labels.csv",
+            stac_request=stac.Request("x"),
+        )
 
 
 @pytest.mark.parametrize("module", ["pystac", "pystac.extensions.mlm"])

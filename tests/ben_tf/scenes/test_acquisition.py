@@ -1,7 +1,6 @@
 """When scenes were taken: of their metadata, else of their names."""
 
 import datetime
-import pathlib
 
 import pytest
 
@@ -25,10 +24,7 @@ NAME = "S2B_MSIL2A_20170517T112119_N0205_R037_T29SNB_20170518T000000"
     ],
 )
 def test_names(name, expected):
-    assert acquisition.time_in(pathlib.Path("20200101T000000", name)) == (
-        expected
-    )
-    found = acquisition.times_of(s1_scene=name)
+    found = acquisition.times_of(s1_scene=f"20200101T000000/{name}")
     assert found == (expected and (expected, expected))
 
 
@@ -55,9 +51,15 @@ def test_metadata_come_before_names(tmp_path, tag, expected):
     )
     found = acquisition.times_of(s2_scene=folder)
     assert found == (expected, expected)
-    assert acquisition.times_of(s2_scene=folder / "MTD_MSIL2A.xml") == (
-        None if expected == TIME else (expected, expected)
-    )
+    found = acquisition.times_of(s2_scene=folder / "MTD_MSIL2A.xml")
+    assert found == (expected, expected)
+
+
+def test_a_folder_of_bands_has_the_time_of_their_names(tmp_path):
+    assert acquisition.times_of(s2_scene=tmp_path) is None
+    (tmp_path / "T29SNB_20170517T112119_B02_10m.tif").touch()
+    (tmp_path / "README_20200101T000000.txt").touch()
+    assert acquisition.times_of(s2_scene=tmp_path) == (TIME, TIME)
 
 
 @pytest.mark.parametrize(

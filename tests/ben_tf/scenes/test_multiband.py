@@ -338,10 +338,10 @@ def test_names_go_on_in_the_next_file(tmp_path, stack, product):
     ("descriptions", "bands", "match"),
     [
         (None, None, "has no band B02 but no name, no name.*bands=B02,B03"),
-        (("B02",) * 12, None, "has more than one band B02"),
+        (("B02",) * 12, None, "has 12 bands B02"),
         (("SCL", *S2_NAMES[1:]), None, "has no band B01 but SCL, B02"),
         (None, S2_NAMES[1:], "has 12 bands. Expected a name for each.*11:"),
-        (None, ["B02"] * 12, "has more than one band B02"),
+        (None, ["B02"] * 12, "has 12 bands B02"),
         (
             S2_NAMES,
             ("B02", "B01", *S2_NAMES[2:]),
@@ -367,6 +367,25 @@ def test_a_model_takes_only_what_it_looks_at(tmp_path, stack, product):
     assert_native(*read(stack, path, grids=("s2_10m",)), pixels)
     with pytest.raises(errors.UserError, match="has no band B05"):
         read(stack, path, grids=("s2_10m", "s2_20m"))
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"s2_scene": "x", "image_paths": ["x"]}, "instead of scenes"),
+        (
+            {"image_paths": ["x"], "hints": layers.Hints(s1_bands=["VV"])},
+            "`s1_bands` names the bands of `s1_scene`",
+        ),
+        (
+            {"s2_scene": "x", "hints": layers.Hints(bands=["B02"])},
+            "`bands` names the bands of `image`",
+        ),
+    ],
+)
+def test_nothing_is_ignored(stack, options, match):
+    with pytest.raises(errors.UserError, match=match):
+        layers.open_layers(stack, ["s2_10m"], **options)
 
 
 # --- Units -----------------------------------------------------------------
