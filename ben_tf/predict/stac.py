@@ -81,7 +81,8 @@ def check(output: str | os.PathLike) -> None:
       OSError: The item cannot be written.
     """
     try:
-        importlib.import_module("pystac.extensions.mlm")
+        for name in ("pystac", "pystac.extensions.mlm"):
+            importlib.import_module(name)
     except ImportError as error:
         raise errors.UserError(
             "pystac 1.13 or newer is not installed. Install it with pip "
