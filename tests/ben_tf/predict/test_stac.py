@@ -45,12 +45,14 @@ def model(workdir):
     return saved_model.load(workdir / "saved_model")
 
 
-def write_image(path):
+def write_image(path, **options):
     """2.4 km of noise, all bands at 10 m."""
     pixels = np.random.default_rng(0).integers(100, 5000, (14, 240, 240))
     pixels = pixels.astype(np.float32)
     pixels[-2:] = pixels[-2:] / 500 - [[[15]], [[22]]]
-    return rasters.write(path, pixels, pixel_m=10, descriptions=NAMES)
+    return rasters.write(
+        path, pixels, pixel_m=10, descriptions=NAMES, **options
+    )
 
 
 def read(path) -> pystac.Item:
@@ -209,6 +211,21 @@ def test_a_map_of_polygons(model, workdir, tmp_path):
     assert item.datetime == TIME
     assert item.assets["data"].media_type == "application/geo+json"
     assert set(item.assets) == {"data", "model"}
+
+
+def test_a_projection_without_a_number_is_written_out(model, workdir, tmp_path):
+    image = write_image(tmp_path / "x.tif", crs=rasters.NO_EPSG)
+    scene.predict_scene(
+        model,
+        image_paths=[image],
+        output=tmp_path / "map.tif",
+        stac_request=stac.Request(workdir / "saved_model", TIME),
+    )
+    projection = ProjectionExtension.ext(read(tmp_path / "map.stac.json"))
+    assert projection.code is None
+    with rasterio.open(tmp_path / "map.tif") as dataset:
+        found = rasterio.crs.CRS.from_wkt(projection.wkt2)
+        assert found == dataset.crs
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "csv"])
