@@ -14,7 +14,6 @@ import os
 import re
 import select
 import sys
-import types
 import warnings
 from collections.abc import Callable
 from collections.abc import Collection
@@ -152,7 +151,6 @@ def run_command(
     commands: Mapping[str, Command],
     *,
     uses_tensorflow: bool = False,
-    renamed: Mapping[str, str] = types.MappingProxyType({}),
 ) -> None:
     """Like `run`, for an entry point with commands: `COMMAND --name=value`.
 
@@ -160,17 +158,9 @@ def run_command(
       commands: Name -> command. The docstring of the function is the command's
         help; that of the entry point should list the commands.
       uses_tensorflow: As for `run`.
-      renamed: Former name of a command -> its name.
     """
     entry_point = sys.modules["__main__"]
     name = sys.argv[1] if len(sys.argv) > 1 else ""
-    if name in renamed:
-        print(
-            f"error: The command {name} is called {renamed[name]} now, with "
-            "the same flags.",
-            file=sys.stderr,
-        )
-        sys.exit(1)
     if name not in commands:
         asks_for_help = name in {*_HELP, "help"}
         print(inspect.cleandoc(entry_point.__doc__ or ""))

@@ -5,6 +5,8 @@ import rasterio
 from rasterio import transform as transforms
 
 LEFT, TOP = 600_000, 4_500_000
+# A projection of somebody's own, in metres.
+NO_EPSG = "+proj=tmerc +lat_0=0 +lon_0=-9.5 +k=1 +x_0=600000 +datum=WGS84"
 
 
 def write(

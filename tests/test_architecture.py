@@ -54,8 +54,9 @@ ARROWS = {
     "evaluation": {"data", "metrics", "saved_model", "workdir"},
     "plots": {"evaluation"},
     "pages": set(),
-    "predict": {"archive", "command_line", "data", "saved_model"},
-    # The pixels of a query may come from folders of an archive.
+    "scenes": {"archive"},
+    "predict": {"archive", "command_line", "data", "saved_model", "scenes"},
+    # The pixels of a query may come from folders of an archive or an image.
     "retrieval": {
         "archive",
         "command_line",
@@ -64,6 +65,7 @@ ARROWS = {
         "pages",
         "plots",
         "saved_model",
+        "scenes",
     },
     "report": {
         "command_line",

@@ -1,6 +1,7 @@
-"""Writes the table of all patches next to the records: Parquet, a row a patch.
+"""Writes the table of all patches next to the records, a row a patch.
 
-Readable with `pandas.read_parquet`; the official v1.0 has no such table.
+It is GeoParquet: GIS open it as a map, `pandas.read_parquet` as any table. The
+official v1.0 has no such table.
 """
 
 import os
@@ -11,8 +12,10 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
 
+from ben_tf import bigearthnet
 from ben_tf.archive import patch_pair
 from ben_tf.data import geography
+from ben_tf.data import geoparquet
 from tfrecords_builder import record
 
 FILE_NAME = "patches.parquet"
@@ -39,7 +42,12 @@ _SCHEMA = pa.schema(
         ("latitude", pa.float64()),
         ("s1_time", pa.string()),
         ("s2_time", pa.string()),
-    ]
+        # A GIS filters and colours by columns, not by members of lists.
+        *((name, pa.bool_()) for name in bigearthnet.CLASSES_19),
+        # The footprint, WGS 84, degrees.
+        (geoparquet.COLUMN, pa.binary()),
+    ],
+    metadata=geoparquet.METADATA,
 )
 
 
@@ -55,10 +63,10 @@ def write(
 
 
 def _rows(pairs: Sequence[patch_pair.PatchPair]) -> list[dict[str, object]]:
-    longitudes, latitudes = geography.patch_centres(
-        np.array([pair.footprint.epsg for pair in pairs]),
-        np.array([pair.footprint.upper_left for pair in pairs]),
-    )
+    epsg = np.array([pair.footprint.epsg for pair in pairs])
+    upper_left = np.array([pair.footprint.upper_left for pair in pairs])
+    longitudes, latitudes = geography.patch_centres(epsg, upper_left)
+    shapes = geoparquet.polygons(geography.patch_corners(epsg, upper_left))
     return [
         {
             **record.example(pair),
@@ -68,8 +76,13 @@ def _rows(pairs: Sequence[patch_pair.PatchPair]) -> list[dict[str, object]]:
             "northing": pair.footprint.upper_left[1],
             "longitude": longitude,
             "latitude": latitude,
+            **{
+                name: name in pair.metadata.labels_19
+                for name in bigearthnet.CLASSES_19
+            },
+            geoparquet.COLUMN: shape,
         }
-        for pair, longitude, latitude in zip(
-            pairs, longitudes, latitudes, strict=True
+        for pair, longitude, latitude, shape in zip(
+            pairs, longitudes, latitudes, shapes, strict=True
         )
     ]

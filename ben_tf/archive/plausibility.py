@@ -170,5 +170,5 @@ def check_units(pixels: np.ndarray, sensor: str, place: str) -> None:
         raise errors.UserError(
             f"The Sentinel-2 values of {place} are not surface reflectance "
             f"x 10,000: their median is {middle:.3g}. Expected about 0 to "
-            "10,000. Multiply reflectance from 0 to 1 by 10,000."
+            "10,000. For reflectance from 0 to 1 set `reflectance_scale=1`."
         )

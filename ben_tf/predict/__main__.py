@@ -5,6 +5,7 @@ r"""Labels for new images: patches, an archive, a split, or a whole scene.
     ... --input=ARCHIVE_FOLDER --output=labels.geojson
     ... --data_dir=... --split=test --output=labels.parquet
     ... --s2_scene=X.SAFE --s1_scene=vv_vh_db.tif --output=map.tif
+    ... --image=export.tif --output=map.tif
 
 A model of one sensor takes only that sensor. A broken patch is reported and
 left out; the others are predicted.
@@ -59,8 +60,15 @@ def command() -> Callable[[], None]:
     s2_offset = flags.DEFINE_float(
         "s2_offset",
         None,
-        "What to add to the numbers of --s2_scene, where there is no "
-        "MTD_MSIL2A.xml to say so: -1000 for products since 2022.",
+        "What to add to the numbers of --s2_scene or --image, where there is "
+        "no MTD_MSIL2A.xml to say so: -1000 for products since 2022.",
+    )
+    reflectance_scale = flags.DEFINE_float(
+        "reflectance_scale",
+        None,
+        "The number that --s2_scene or --image stores a reflectance of 1 as, "
+        "where no metadata say so: 1 for reflectance from 0 to 1. By default "
+        "10,000.",
     )
     s1_scene = path_flags.define_path(
         "s1_scene",
@@ -74,6 +82,18 @@ def command() -> Callable[[], None]:
         "What the bands of --s1_scene are, in order, where it does not say so "
         "itself: VV,VH or VH,VV.",
     )
+    image = path_flags.define_paths(
+        "image",
+        [],
+        "A whole scene as one GeoTIFF with many bands, as Earth Engine, openEO "
+        "and SNAP export it, or as some with commas between them.",
+    )
+    bands = flags.DEFINE_list(
+        "bands",
+        None,
+        "What the bands of --image are, in order, where they do not say so "
+        "themselves, such as B02,B03,B04,B08,VV,VH.",
+    )
     stride_m = flags.DEFINE_integer(
         "stride_m",
         bigearthnet.PATCH_SIZE_M,
@@ -81,45 +101,79 @@ def command() -> Callable[[], None]:
         "windows overlap, and the map is finer: the mean of those that cover a "
         "pixel.",
     )
+    stac = flags.DEFINE_bool(
+        "stac",
+        False,
+        "Write X.stac.json next to the output X as well, a STAC item: which "
+        "files, where, when, by which model.",
+    )
+    datetime = flags.DEFINE_string(
+        "datetime",
+        None,
+        "When the images were taken, for --stac, where their names do not say "
+        "so: 2017-06-13T10:10:31Z.",
+    )
     batch_size = flags.DEFINE_integer(
         "batch_size", 128, "Patches predicted at once.", lower_bound=1
     )
 
     def main() -> None:
-        is_scene = bool(s2_scene.value or s1_scene.value)
-        if bool(inputs.value) + bool(data_dir.value) + is_scene != 1:
+        has_product = bool(s2_scene.value or s1_scene.value)
+        is_scene = has_product or bool(image.value)
+        given = (inputs.value, data_dir.value, image.value, has_product)
+        if sum(map(bool, given)) != 1:
             raise errors.UserError(
                 "Expected one thing to predict: --input, or --data_dir, or "
-                "--s2_scene and --s1_scene."
+                "--image, or --s2_scene and --s1_scene."
             )
-        if not is_scene and (s2_offset.present or s1_bands.present):
+        for hint in (s2_offset, reflectance_scale, s1_bands, bands):
+            if hint.present and not is_scene:
+                raise errors.UserError(
+                    f"`{hint.name}` is of whole scenes. Expected `s2_scene`, "
+                    "`s1_scene` or `image` with it."
+                )
+        if datetime.value and not stac.value:
             raise errors.UserError(
-                "`s2_offset` and `s1_bands` are of whole scenes. Expected "
-                "`s2_scene` or `s1_scene` with them."
+                "`datetime` is for a STAC item. Expected `stac` with it."
             )
         # Before TensorFlow and the model, which take seconds to load.
         files.check_writable(output.value)
         from ben_tf.predict import origin
+        from ben_tf.predict import stac as stac_lib
 
+        request = None
+        if stac.value:
+            request = stac_lib.Request(
+                saved_model.value,
+                stac_lib.parse_time(datetime.value) if datetime.value else None,
+            )
         if is_scene:
             from ben_tf import saved_model as saved_models
             from ben_tf.predict import scene
+            from ben_tf.scenes import layers
 
             predicted = scene.predict_scene(
                 saved_models.load(saved_model.value),
                 s2_scene=s2_scene.value,
                 s1_scene=s1_scene.value,
+                image_paths=image.value,
                 output=output.value,
                 stride_m=stride_m.value,
                 batch_size=batch_size.value,
-                hints=scene.Hints(
-                    s2_offset=s2_offset.value, s1_bands=s1_bands.value
+                hints=layers.Hints(
+                    s2_offset=s2_offset.value,
+                    reflectance_scale=reflectance_scale.value,
+                    s1_bands=s1_bands.value,
+                    bands=bands.value,
                 ),
+                stac_request=request,
             )
             print(
                 f"The map is {predicted.path}; {predicted.nodata_share:.1%} of "
                 f"it holds no data\n{origin.line(predicted.tags)}"
             )
+            if request:
+                print(f"The STAC item is {stac_lib.item_path(output.value)}")
             return
         from ben_tf.predict import patches
 
@@ -130,6 +184,7 @@ def command() -> Callable[[], None]:
             data_dir=data_dir.value,
             split=split.value,
             batch_size=batch_size.value,
+            stac_request=request,
         )
         shown = faults[:_NUM_FAULTS_SHOWN]
         if len(faults) > len(shown):
@@ -140,6 +195,8 @@ def command() -> Callable[[], None]:
             f"Predicted {num_patches:,} patches, left out {len(faults):,}; "
             f"the labels are in {output.value}\n{origin.line(tags)}"
         )
+        if request:
+            print(f"The STAC item is {stac_lib.item_path(output.value)}")
 
     return main
 

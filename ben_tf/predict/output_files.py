@@ -40,6 +40,9 @@ class Patches(NamedTuple):
     true_labels: Sequence[Sequence[str] | None]
 
 
+# As GDAL and pandas read truth values.
+_CSV_WORDS = {True: "true", False: "false", None: None}
+
 # Takes the patches of a batch and their probabilities, (B, classes) float32.
 Write = Callable[[Patches, np.ndarray], None]
 
@@ -54,8 +57,9 @@ def open_writer(
 
     The suffix chooses the format: .csv, .parquet (GeoParquet) or .geojson, with
     a row for each patch: patch_name, labels with a probability of at least 0.5,
-    true_labels where they are known, the probability of each class. The last
-    two hold the footprints as well, in degrees (WGS84).
+    true_labels where they are known, the probability of each class under its
+    name, and under true_NAME whether the patch has it, empty where nobody
+    knows. The last two hold the footprints as well, in degrees (WGS84).
 
     Args:
       path: The file.
@@ -79,6 +83,18 @@ def open_writer(
         yield write
 
 
+def columns(path: pathlib.Path, class_names: Sequence[str]) -> dict[str, str]:
+    """Name of each column of a table of predictions, and its type."""
+    types = {
+        field.name: "list" if pa.types.is_list(field.type) else str(field.type)
+        for field in _schema(class_names, {})
+    }
+    if path.suffix.lower() != ".parquet":
+        del types[geoparquet.COLUMN]
+        types |= dict.fromkeys(("labels", "true_labels"), "string")
+    return types
+
+
 def predicted_labels(
     probabilities: np.ndarray, class_names: Sequence[str]
 ) -> list[list[str]]:
@@ -89,20 +105,40 @@ def predicted_labels(
     ]
 
 
+def true_column(class_name: str) -> str:
+    """Name of the column that says whether a patch has a class."""
+    return f"true_{class_name}"
+
+
+def _is_true(
+    patches: Patches, class_names: Sequence[str]
+) -> list[list[bool] | list[None]]:
+    """Whether each patch has each class; None where nobody knows."""
+    return [
+        [None] * len(class_names)
+        if labels is None
+        else [name in labels for name in class_names]
+        for labels in patches.true_labels
+    ]
+
+
 def _joined(labels: Sequence[str] | None) -> str | None:
     return None if labels is None else "; ".join(labels)
 
 
 def _rows(
     patches: Patches, probabilities: np.ndarray, class_names: Sequence[str]
-) -> Iterator[tuple[str, str | None, str | None, np.ndarray]]:
-    """Name, labels, true labels and probabilities of each patch."""
+) -> Iterator[
+    tuple[str, str | None, str | None, np.ndarray, list[bool] | list[None]]
+]:
+    """Name, labels, true labels, probabilities, truth of each class."""
     labels = predicted_labels(probabilities, class_names)
     return zip(
         patches.names,
         map(_joined, labels),
         map(_joined, patches.true_labels),
         probabilities,
+        _is_true(patches, class_names),
         strict=True,
     )
 
@@ -115,11 +151,16 @@ def _write_csv(
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(
-            ["patch_name", "labels", "true_labels", *class_names, *tags]
+            [
+                *("patch_name", "labels", "true_labels"),
+                *class_names,
+                *map(true_column, class_names),
+                *tags,
+            ]
         )
 
         def write(patches: Patches, probabilities: np.ndarray) -> None:
-            for name, present, true, row in _rows(
+            for name, present, true, row, is_true in _rows(
                 patches, probabilities, class_names
             ):
                 writer.writerow(
@@ -128,6 +169,7 @@ def _write_csv(
                         present,
                         true,
                         *(f"{value:.6g}" for value in row),
+                        *map(_CSV_WORDS.get, is_true),
                         *own,
                     ]
                 )
@@ -135,32 +177,38 @@ def _write_csv(
         yield write
 
 
-@contextlib.contextmanager
-def _write_parquet(
-    path: pathlib.Path, class_names: Sequence[str], tags: Mapping[str, str]
-) -> Iterator[Write]:
-    schema = pa.schema(
+def _schema(class_names: Sequence[str], tags: Mapping[str, str]) -> pa.Schema:
+    return pa.schema(
         [
             ("patch_name", pa.string()),
             ("labels", pa.list_(pa.string())),
             ("true_labels", pa.list_(pa.string())),
             *((name, pa.float32()) for name in class_names),
+            *((true_column(name), pa.bool_()) for name in class_names),
             (geoparquet.COLUMN, pa.binary()),
         ],
         metadata=geoparquet.METADATA | dict(tags),
     )
+
+
+@contextlib.contextmanager
+def _write_parquet(
+    path: pathlib.Path, class_names: Sequence[str], tags: Mapping[str, str]
+) -> Iterator[Write]:
+    schema = _schema(class_names, tags)
     with parquet.ParquetWriter(path, schema) as writer:
 
         def write(patches: Patches, probabilities: np.ndarray) -> None:
             corners = geography.patch_corners(patches.epsg, patches.upper_left)
-            columns = [
+            values = [
                 list(patches.names),
                 predicted_labels(probabilities, class_names),
                 list(patches.true_labels),
                 *probabilities.T,
+                *zip(*_is_true(patches, class_names), strict=True),
                 geoparquet.polygons(corners),
             ]
-            writer.write_table(pa.table(columns, schema=schema))
+            writer.write_table(pa.table(values, schema=schema))
 
         yield write
 
@@ -190,8 +238,15 @@ def _write_geojson(
                         **dict(
                             zip(class_names, polygons.rounded(row), strict=True)
                         ),
+                        **dict(
+                            zip(
+                                map(true_column, class_names),
+                                is_true,
+                                strict=True,
+                            )
+                        ),
                     }
-                    for name, present, true, row in _rows(
+                    for name, present, true, row, is_true in _rows(
                         patches, probabilities, class_names
                     )
                 ],

@@ -25,6 +25,7 @@ from ben_tf.data import built_dataset
 from ben_tf.data import input_pipeline
 from ben_tf.predict import origin
 from ben_tf.predict import output_files
+from ben_tf.predict import stac
 
 # The raw grids of some patches, by name of grid, and which patches they are.
 _Batch = tuple[Mapping[str, np.ndarray | tf.Tensor], output_files.Patches]
@@ -52,6 +53,7 @@ def predict(
     data_dir: str | os.PathLike | None = None,
     split: str = "test",
     batch_size: int = 128,
+    stac_request: stac.Request | None = None,
 ) -> Predicted:
     """Predicts patches and writes a table or a map of footprints.
 
@@ -63,6 +65,7 @@ def predict(
       data_dir: Folder of the TFDS dataset; None to predict `input_paths`.
       split: Split of the dataset.
       batch_size: Patches predicted at once.
+      stac_request: Writes X.stac.json as well, see `stac`.
 
     Returns:
       What was predicted.
@@ -77,6 +80,8 @@ def predict(
             "`input_paths`, or a dataset in `data_dir`."
         )
     files.check_writable(output)
+    if stac_request:
+        stac.check(output)
     model = saved_models.load(saved_model)
     builder = None
     if data_dir is not None:
@@ -88,7 +93,8 @@ def predict(
         else _lie_in_synthetic_archive(input_paths),
     )
     faults: list[str] = []
-    num_patches = 0
+    sources = input_paths if data_dir is None else [data_dir]
+    extent = stac.Extent()
     with (
         output_files.open_writer(output, model.class_names, tags) as write,
         files.scratch_folder() as scratch_dir,
@@ -106,15 +112,26 @@ def predict(
             total, batches = _from_dataset(builder, split, model, batch_size)
         with tqdm.tqdm(total=total, unit="patch", desc="predict") as progress:
             for inputs, patches in batches:
+                extent.add(patches)
+                if stac_request:
+                    # Raises with the first patches rather than after the last.
+                    made_of = stac_request.origin(sources, extent.times)
                 write(patches, model.serve(inputs).numpy())
-                num_patches += len(patches.names)
                 progress.update(len(patches.names))
-        if faults and not num_patches:
+        if faults and not extent.num_patches:
             raise errors.UserError(
                 f"None of the {len(faults)} patches could be read. The first: "
                 f"{faults[0]}"
             )
-    return Predicted(num_patches, faults, tags)
+    if stac_request and extent.num_patches:
+        stac.write_table_item(
+            pathlib.Path(output),
+            extent,
+            model=model,
+            tags=tags,
+            origin=made_of,
+        )
+    return Predicted(extent.num_patches, faults, tags)
 
 
 def _lie_in_synthetic_archive(input_paths: Sequence[str]) -> bool:

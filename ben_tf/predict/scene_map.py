@@ -102,7 +102,7 @@ def open_map(
     """
     path = pathlib.Path(path)
     sheets = _sheets(class_names)
-    paths = [path.with_stem(f"{path.stem}{sheet.suffix}") for sheet in sheets]
+    paths = _paths(path, sheets)
     texts = _texts(*paths, class_names=class_names)
     with contextlib.ExitStack() as stack:
         # What is entered first gets its name last.
@@ -133,6 +133,18 @@ def open_map(
                 _compare(source, part)
         for part, text in texts_of_parts.items():
             part.write_text(text, encoding="utf-8")
+
+
+def files_of(
+    path: pathlib.Path, class_names: Sequence[str]
+) -> list[pathlib.Path]:
+    """All files that `open_map` writes: the GeoTIFFs, then their styles."""
+    paths = _paths(path, _sheets(class_names))
+    return [*paths, *_texts(*paths, class_names=class_names)]
+
+
+def _paths(path: pathlib.Path, sheets: Sequence[_Sheet]) -> list[pathlib.Path]:
+    return [path.with_stem(f"{path.stem}{sheet.suffix}") for sheet in sheets]
 
 
 @contextlib.contextmanager

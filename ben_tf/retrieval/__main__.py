@@ -4,6 +4,7 @@
     python -m ben_tf.retrieval query     prints the patches most like a query
     python -m ben_tf.retrieval evaluate  scores one index against another
     python -m ben_tf.retrieval gallery   draws queries and hits as a web page
+    python -m ben_tf.retrieval serve     opens a search page in the browser
     python -m ben_tf.retrieval export    exports one model that answers queries
 
 `python -m ben_tf.retrieval build --help` shows the options of a command.
@@ -16,6 +17,7 @@ from absl import flags
 from ben_tf import command_line
 from ben_tf import path_flags
 from ben_tf.retrieval import where_flags
+from ben_tf.retrieval.server import command as server_command
 
 
 def build() -> Callable[[], None]:
@@ -88,8 +90,9 @@ def query() -> Callable[[], None]:
     """Prints the k patches of an index that look most like each query.
 
     The query is a patch of the index or of the dataset (--patch), many of them
-    (--names_file), a pair of folders of the extracted archive, or what several
-    patches have in common (--positives, --negatives).
+    (--names_file), a pair of folders of the extracted archive, the middle of an
+    image (--image), or what several patches have in common (--positives,
+    --negatives).
     """
     index = _define_index()
     patch = flags.DEFINE_list(
@@ -118,6 +121,30 @@ def query() -> Callable[[], None]:
         "Names of patches that the hits of --positives should not look like.",
     )
     where = where_flags.define()
+    image = path_flags.define_paths(
+        "image",
+        [],
+        "GeoTIFF with many bands, as Earth Engine, openEO and SNAP export it, "
+        "or some with commas between them; its middle 1.2 km are a query.",
+    )
+    bands = flags.DEFINE_list(
+        "bands",
+        None,
+        "What the bands of --image are, in order, where they do not say so "
+        "themselves, such as B02,B03,B04,B08,VV,VH.",
+    )
+    s2_offset = flags.DEFINE_float(
+        "s2_offset",
+        None,
+        "What to add to the numbers of --image: -1000 for products since 2022 "
+        "that are not shifted back.",
+    )
+    reflectance_scale = flags.DEFINE_float(
+        "reflectance_scale",
+        None,
+        "The number that --image stores a reflectance of 1 as: 1 for "
+        "reflectance from 0 to 1. By default 10,000.",
+    )
     data_dir = _define_data_dir(required=False)
     saved_model = _define_model()
     modality = _define_modality(
@@ -142,6 +169,7 @@ def query() -> Callable[[], None]:
         from ben_tf.retrieval import answer_formats
         from ben_tf.retrieval import index as index_lib
         from ben_tf.retrieval import query as query_lib
+        from ben_tf.scenes import layers
 
         if output_file.value:
             files.check_writable(output_file.value)
@@ -151,6 +179,12 @@ def query() -> Callable[[], None]:
             names=[*patch.value, *query_lib.read_names(names_file.value)],
             s1_folder=s1_folder.value,
             s2_folder=s2_folder.value,
+            image_paths=image.value,
+            hints=layers.Hints(
+                s2_offset=s2_offset.value,
+                reflectance_scale=reflectance_scale.value,
+                bands=bands.value,
+            ),
             data_dir=data_dir.value,
             modality=modality.value,
             k=k.value,
@@ -292,7 +326,10 @@ def export() -> Callable[[], None]:
 
 _COMMANDS = {
     command.__name__: command
-    for command in (build, query, evaluate, gallery, export)
+    for command in (
+        *(build, query, evaluate, gallery),
+        *(server_command.serve, export),
+    )
 }
 
 
@@ -328,6 +365,4 @@ def _define_model() -> flags.FlagHolder[str | None]:
 
 
 if __name__ == "__main__":
-    command_line.run_command(
-        _COMMANDS, uses_tensorflow=True, renamed={"serve": "export"}
-    )
+    command_line.run_command(_COMMANDS, uses_tensorflow=True)

@@ -1,4 +1,4 @@
-"""Where a query comes from: the dataset, or folders of an archive."""
+"""Where a query comes from: the dataset, folders of an archive, an image."""
 
 import dataclasses
 import os
@@ -22,6 +22,7 @@ from ben_tf.archive import patch_sources
 from ben_tf.data import built_dataset
 from ben_tf.data import input_pipeline
 from ben_tf.retrieval import patch_facts
+from ben_tf.scenes import layers
 
 Grids = dict[str, np.ndarray]
 
@@ -199,18 +200,8 @@ def from_folders(
     patch = patch_files.from_folders(paths, grids)
     if isinstance(patch, errors.UserError):
         raise patch
-    facts = {
-        **patch_facts.unknown(1),
-        "names": np.array([patch.name]),
-        "labels": np.zeros((1, 0), np.uint8),
-        "epsg": np.array([patch.footprint.epsg]),
-        "upper_left": np.array([patch.footprint.upper_left], np.float64),
-        "days": patch_facts.days_in_names([patch.name]),
-    }
-    (described,) = patch_facts.Patches(**facts).rows(
-        np.arange(1), class_names=(), split_names=()
-    )
-    known: dict[str, Any] = {"labels": None}
+    described = _unlabelled(patch.name, *patch.footprint)
+    known: dict[str, Any] = {}
     if json := _read_json(pathlib.Path(s2_folder or s1_folder or "")):
         known["labels"] = json.labels
         if num_classes == len(bigearthnet.CLASSES_19):
@@ -221,6 +212,58 @@ def from_folders(
             known["season"] = official.season
             known["split"] = official.split
     return Found(dataclasses.replace(described, **known), patch.grids)
+
+
+def from_image(
+    image_paths: Sequence[str | os.PathLike],
+    *,
+    grids: Sequence[str],
+    hints: layers.Hints = layers.NO_HINTS,
+) -> Found:
+    """Reads the patch in the middle of an image.
+
+    Args:
+      image_paths: GeoTIFFs; see `ben_tf.scenes.multiband`.
+      grids: Which arrays to read, keys of `bigearthnet.GRIDS`.
+      hints: What the files do not say themselves.
+
+    Returns:
+      The patch, called as the first file. Nobody knows its labels.
+
+    Raises:
+      UserError: A file cannot be read, lacks a band or data, or its coordinate
+        system has no EPSG code.
+    """
+    patch = layers.read_middle(image_paths, grids, hints)
+    path = pathlib.Path(image_paths[0])
+    epsg = patch.crs.to_epsg()
+    if epsg is None:
+        raise errors.UserError(
+            f"The coordinate system of {path} has no EPSG code, so that the "
+            "answer could not say where the query lies. Reproject the image to "
+            "UTM with gdalwarp."
+        )
+    return Found(
+        _unlabelled(path.stem, epsg, patch.upper_left), dict(patch.grids)
+    )
+
+
+def _unlabelled(
+    name: str, epsg: int, upper_left: tuple[float, float]
+) -> patch_facts.Patch:
+    """What is known of a patch from its place."""
+    facts = {
+        **patch_facts.unknown(1),
+        "names": np.array([name]),
+        "labels": np.zeros((1, 0), np.uint8),
+        "epsg": np.array([epsg]),
+        "upper_left": np.array([upper_left], np.float64),
+        "days": patch_facts.days_in_names([name]),
+    }
+    (described,) = patch_facts.Patches(**facts).rows(
+        np.arange(1), class_names=(), split_names=()
+    )
+    return dataclasses.replace(described, labels=None)
 
 
 def _read_json(folder: pathlib.Path) -> patch_json.PatchJson | None:

@@ -1,4 +1,4 @@
-"""Answers a query given by names or folders."""
+"""Answers a query given by names, folders or an image."""
 
 import dataclasses
 import os
@@ -17,6 +17,7 @@ from ben_tf.retrieval import patch_facts
 from ben_tf.retrieval import patch_source
 from ben_tf.retrieval import refinement
 from ben_tf.retrieval import where as where_lib
+from ben_tf.scenes import layers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,6 +66,8 @@ def query(
     names: Sequence[str] = (),
     s1_folder: str | os.PathLike | None = None,
     s2_folder: str | os.PathLike | None = None,
+    image_paths: Sequence[str | os.PathLike] = (),
+    hints: layers.Hints = layers.NO_HINTS,
     data_dir: str | os.PathLike | None = None,
     modality: str | None = None,
     k: int = 10,
@@ -79,6 +82,9 @@ def query(
       names: Patches of the index, or, with `data_dir`, of the dataset.
       s1_folder: Folder of an S1 patch of the extracted archive.
       s2_folder: Folder of an S2 patch; with `s1_folder` one query.
+      image_paths: GeoTIFFs with all that the model looks at; the patch in
+        their middle is one query. See `ben_tf.scenes.multiband`.
+      hints: What these do not say themselves.
       data_dir: Folder of the TFDS dataset, for names that the index lacks.
       modality: What of the queries to look at: "S1", "S2" or "MM"; that of the
         index by default. Another needs a model of a shared space.
@@ -109,10 +115,22 @@ def query(
                 non_negative=index.manifest.non_negative,
             )
         )
+    if image_paths:
+        found = patch_source.from_image(
+            image_paths,
+            grids=embedding.input_names(index.model, modality),
+            hints=hints,
+        )
+        queries.append(_embed(index, found, modality, is_synthetic=False))
+    elif hints != layers.NO_HINTS:
+        raise errors.UserError(
+            "`bands`, `s2_offset` and `reflectance_scale` are of images. "
+            "Expected `image` with them."
+        )
     if not queries:
         raise errors.UserError(
-            "No query. Expected names of patches, or the folders of one: "
-            "`s1_folder` and `s2_folder`."
+            "No query. Expected names of patches, the folders of one, "
+            "`s1_folder` and `s2_folder`, or an `image`."
         )
     return ask(index, queries, modality=modality, k=k, where=where)
 

@@ -1,5 +1,6 @@
 """The table of patches against rasterio and the records."""
 
+import geopandas
 import pandas
 import pytest
 import rasterio
@@ -55,3 +56,30 @@ def test_centres_are_those_of_the_files(real_archive, table):
         # The box around the turned square shares its centre nearly.
         assert row["longitude"] == pytest.approx((left + right) / 2, abs=1e-4)
         assert row["latitude"] == pytest.approx((bottom + top) / 2, abs=1e-4)
+
+
+def test_geopandas_opens_it_as_a_map(builder, real_archive, table):
+    frame = geopandas.read_parquet(builder.data_path / "patches.parquet")
+    assert frame.crs.equals("OGC:CRS84")
+    assert list(frame.columns) == list(table.columns)
+    for row in frame.itertuples():
+        path = next(real_archive.glob(f"*/{row.patch_name}/*_B01.tif"))
+        with rasterio.open(path) as source:
+            box = geopandas.GeoSeries.from_wkt(
+                [
+                    "POLYGON(({0} {1}, {2} {1}, {2} {3}, {0} {3}, {0} {1}))"
+                    .format(*source.bounds)
+                ],
+                crs=source.crs.to_wkt(),
+            )  # fmt: skip
+        (expected,) = box.to_crs("EPSG:4326")
+        assert row.geometry.equals_exact(expected, 1e-9)
+        assert row.geometry.exterior.is_ccw
+
+
+def test_a_column_for_each_class_says_what_the_list_says(table):
+    for row in table.to_dict("records"):
+        present = [name for name in bigearthnet.CLASSES_19 if row[name]]
+        assert sorted(row["labels_19"]) == sorted(present)
+    types = table[list(bigearthnet.CLASSES_19)].dtypes.astype(str)
+    assert (types == "bool").all()

@@ -5,7 +5,9 @@ import json
 import shutil
 import struct
 
+import geopandas
 import numpy as np
+import pandas
 import pytest
 import rasterio
 import tensorflow as tf
@@ -156,6 +158,70 @@ def test_split_becomes_geoparquet(
         saved_model.load(workdir / "saved_model").fingerprint
     )
     assert metadata[b"synthetic"] == b"true"
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "geojson", "csv"])
+def test_geopandas_and_pandas_read_columns_of_each_class(
+    sample_archive_dir, workdir, expected, true_labels, tmp_path, suffix
+):
+    """A column for each class, and one for whether it is true."""
+    path = tmp_path / f"labels.{suffix}"
+    patches.predict(
+        saved_model=workdir / "saved_model",
+        input_paths=[str(sample_archive_dir)],
+        output=path,
+    )
+    if suffix == "csv":
+        frame = pandas.read_csv(path)
+    elif suffix == "parquet":
+        frame = geopandas.read_parquet(path)
+        assert frame.crs.equals("OGC:CRS84")
+    else:
+        frame = geopandas.read_file(path)
+        assert frame.crs.equals("EPSG:4326")
+    names = list(bigearthnet.CLASSES_19)
+    truth = [f"true_{name}" for name in names]
+    assert list(frame.columns[3:41]) == names + truth
+    assert (frame[truth].dtypes.astype(str) == "bool").all()
+    for row in frame.to_dict("records"):
+        name = row["patch_name"]
+        np.testing.assert_allclose(
+            [row[c] for c in names], expected[name], atol=2e-5
+        )
+        assert [c for c in names if row[f"true_{c}"]] == [
+            c for c in names if c in true_labels[name]
+        ]
+    if suffix != "csv":
+        assert frame.geometry.is_valid.all()
+        # The archive reaches from Portugal to Finland.
+        left, bottom, right, top = frame.total_bounds
+        assert -10 < left < right < 33
+        assert 36 < bottom < top < 71
+
+
+def test_columns_are_those_of_the_file(tmp_path):
+    """What a STAC item says of a table."""
+    batch = output_files.Patches(
+        ["x"], np.array([32629]), np.array([[6e5, 4.5e6]]), [None]
+    )
+    for suffix in (".csv", ".parquet", ".geojson"):
+        path = tmp_path / f"labels{suffix}"
+        with output_files.open_writer(path, ["A", "B"], {}) as write:
+            write(batch, np.zeros((1, 2), np.float32))
+        columns = output_files.columns(path, ["A", "B"])
+        if suffix == ".csv":
+            (header, row) = csv.reader(path.open())
+            assert header == list(columns)
+            assert row[-2:] == ["", ""]
+        elif suffix == ".parquet":
+            schema = parquet.read_schema(path)
+            assert schema.names == list(columns)
+            types = [str(x).partition("<")[0] for x in schema.types]
+            assert types == list(columns.values())
+        else:
+            (feature,) = json.loads(path.read_text())["features"]
+            assert list(feature["properties"]) == list(columns)
+            assert feature["properties"]["true_A"] is None
 
 
 def test_a_nomenclature_that_a_dataset_lacks_has_no_truth(
@@ -363,6 +429,8 @@ def test_writers_survive_any_name(tmp_path):
             "true_labels": f"{hostile}; c",
             "A, b": "0.75",
             hostile: "0.25",
+            "true_A, b": "false",
+            f"true_{hostile}": "true",
             "model": "x",
         }
     ]
@@ -370,6 +438,7 @@ def test_writers_survive_any_name(tmp_path):
     assert [f["properties"]["patch_name"] for f in features] == [hostile] * 2
     table = parquet.read_table(tmp_path / "labels.parquet")
     assert table.column(hostile).to_pylist() == [0.25, 0.25]
+    assert table.column(f"true_{hostile}").to_pylist() == [True, True]
 
 
 def test_geojson_holds_no_place_that_is_not_finite(tmp_path):
@@ -399,7 +468,15 @@ def test_a_failed_run_leaves_no_file(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("hint", ["--s2_offset=0", "--s1_bands=VV,VH"])
+@pytest.mark.parametrize(
+    "hint",
+    [
+        "--s2_offset=0",
+        "--s1_bands=VV,VH",
+        "--bands=B02",
+        "--reflectance_scale=1",
+    ],
+)
 def test_hints_of_scenes_are_not_ignored(tmp_path, hint):
     finished = in_process.run(
         "ben_tf.predict",
@@ -407,7 +484,7 @@ def test_hints_of_scenes_are_not_ignored(tmp_path, hint):
         f"--output={tmp_path / 'labels.csv'}",
     )
     assert finished.returncode == 1
-    assert "are of whole scenes. Expected --s2_scene" in finished.stderr
+    assert "is of whole scenes. Expected --" in finished.stderr
 
 
 def test_command_wants_exactly_one_input(workdir):

@@ -16,6 +16,8 @@ import ben_tf
 from ben_tf import bigearthnet
 from ben_tf import errors
 from ben_tf.predict import scene
+from ben_tf.scenes import layers
+from tests import rasters
 
 _LEFT, _TOP = 600_000, 4_500_000
 _NUM_ROWS, _NUM_COLUMNS = 3, 4
@@ -280,8 +282,8 @@ def test_safe_folder_of_jpeg_2000(tmp_path):
 @pytest.mark.parametrize(
     ("grid", "hints"),
     [
-        ("s1", scene.Hints(s2_offset=0)),
-        ("s2_10m", scene.Hints(s1_bands=("VV", "VH"))),
+        ("s1", layers.Hints(s2_offset=0)),
+        ("s2_10m", layers.Hints(s1_bands=("VV", "VH"))),
     ],
 )
 def test_hints_of_what_is_not_looked_at_are_refused(tmp_path, grid, hints):
@@ -326,6 +328,41 @@ def test_a_scene_becomes_geojson(tmp_path):
         properties = feature["properties"]
         assert properties["class"] == bigearthnet.CLASSES_19[0]
         assert properties["confidence"] == pytest.approx(0.6, abs=1e-5)
+
+
+def test_an_image_with_many_bands(tmp_path):
+    """As Earth Engine exports it: one pixel later, all at 10 m."""
+    mosaics = {band: _mosaic(n) for n, band in enumerate(("B02", "B12", "B09"))}
+    names = [*bigearthnet.S2_BANDS, "VH", "VV"]
+    bands = [
+        np.kron(mosaics.get(name, _mosaic(1)), np.ones((120, 120)))
+        for name in bigearthnet.S2_BANDS
+    ]
+    vv = np.tile(np.where(np.arange(480) < 240, -10, -20), (360, 1))
+    path = rasters.write(
+        tmp_path / "x.tif",
+        np.pad(
+            np.stack([*bands, vv - 6, vv]).astype(np.float32),
+            ((0, 0), (5, 0), (5, 0)),
+            constant_values=-15,
+        ),
+        pixel_m=10,
+        left=_LEFT - 50,
+        top=_TOP + 50,
+    )
+    predicted = scene.predict_scene(
+        _BandMeans(),
+        image_paths=[path],
+        output=tmp_path / "map.tif",
+        hints=layers.Hints(bands=names),
+    )
+    classes, profile, _ = _read(predicted.path)
+    expected = np.stack(
+        [mosaics[band] / 1e4 for band in ("B02", "B12", "B09")]
+        + [np.tile([0.6, 0.6, 0.4, 0.4], (3, 1)) - drop for drop in (0, 0.12)]
+    )
+    np.testing.assert_allclose(classes[:5], expected, rtol=1e-5)
+    assert profile["transform"][:6] == (1200, 0, _LEFT, 0, -1200, _TOP)
 
 
 def test_a_stride_above_the_window_leaves_gaps(tmp_path):

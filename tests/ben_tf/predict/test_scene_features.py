@@ -2,6 +2,7 @@
 
 import json
 
+import geopandas
 import numpy as np
 import pytest
 import rasterio
@@ -55,6 +56,26 @@ def test_cells_with_data_become_polygons(tmp_path):
         np.testing.assert_allclose(
             ys, [top - 600, top - 600, top, top], atol=0.02
         )
+
+
+def test_geopandas_reads_it(tmp_path):
+    values = np.random.default_rng(0).random((19, 2, 3), np.float32)
+    path = tmp_path / "map.geojson"
+    with scene_features.open_features(path, _grid(), _NAMES, {}) as write:
+        write(values)
+    frame = geopandas.read_file(path)
+    assert frame.crs.equals("EPSG:4326")
+    assert list(frame.columns) == ["class", "confidence", *_NAMES, "geometry"]
+    assert frame.geometry.is_valid.all()
+    left, bottom, right, top = frame.to_crs("EPSG:32634").total_bounds
+    np.testing.assert_allclose(
+        [left, bottom, right, top],
+        [600_000, 4_500_000 - 1200, 601_800, 4_500_000],
+        atol=0.1,
+    )
+    np.testing.assert_allclose(
+        frame[list(_NAMES)], values.reshape(19, 6).T, atol=1e-6
+    )
 
 
 def _area(ring):

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import rasterio
 import rasterio.shutil
+from rio_cogeo.cogeo import cog_validate
 
 from ben_tf import bigearthnet
 from ben_tf import errors
@@ -158,6 +159,12 @@ def test_files_are_cloud_optimised(written, name):
     assert blocks == sorted(blocks, reverse=True)
     assert places[-1] < blocks[-1]
     assert all(322 in entries for _, entries in directories)
+
+
+@pytest.mark.parametrize("name", ["map", "map_class", "map_confidence"])
+def test_rio_cogeo_finds_nothing_to_say(written, name):
+    path = written[0] / f"{name}.tif"
+    assert cog_validate(path, strict=True, quiet=True) == (True, [], [])
 
 
 def test_overviews_know_no_data_from_0(written):

@@ -5,6 +5,7 @@ import types
 import msgspec
 import numpy as np
 import pytest
+import rasterio
 import tensorflow_datasets as tfds
 from pyarrow import parquet
 
@@ -20,6 +21,9 @@ from ben_tf.retrieval import index
 from ben_tf.retrieval import index_builder
 from ben_tf.retrieval import patch_source
 from ben_tf.retrieval import query
+from ben_tf.scenes import layers
+from tests import in_process
+from tests import rasters
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +126,109 @@ def test_finds_names_of_other_splits_in_the_dataset(opened, data_dir):
     text = answer_formats.write(answer, "table")
     assert f"{other[1]}: most similar patches (chi_square)" in text
     assert str(answer.hits.names[1, 1]) in text
+
+
+@pytest.fixture
+def image(tmp_path, test_batch, grids):
+    """The first patch as other tools export it, with 0.6 km around it."""
+    left, top = test_batch["upper_left"].numpy()[0]
+    names, bands = [], []
+    for name, values in grids.items():
+        repeats = 120 // values.shape[0]
+        for index_, band in enumerate(bigearthnet.GRIDS[name].bands):
+            pixels = values[..., index_].repeat(repeats, 0).repeat(repeats, 1)
+            names.append(band)
+            bands.append(np.pad(pixels, 60, mode="reflect"))
+    return rasters.write(
+        tmp_path / "around_here.tif",
+        np.stack(bands).astype(np.float32),
+        pixel_m=10,
+        crs=f"EPSG:{test_batch['epsg'].numpy()[0]}",
+        left=left - 600,
+        top=top + 600,
+        descriptions=names,
+    )
+
+
+def test_the_middle_of_an_image_is_a_query(opened, test_batch, image):
+    name = test_batch["patch_name"][0].numpy().decode()
+    answer = query.query(opened, image_paths=[image], k=4)
+    assert answer.hits.names[0, 0] == name
+    by_name = query.query(opened, names=[name], k=3)
+    np.testing.assert_array_equal(
+        answer.hits.names[0, 1:], by_name.hits.names[0]
+    )
+    (patch,), (expected,) = answer.queries, by_name.queries
+    assert patch == dataclasses.replace(
+        expected, name="around_here", labels=None, country=None
+    )
+
+
+def test_the_command_takes_images(sample_index, test_batch, image, tmp_path):
+    with rasterio.open(image) as source:
+        pixels, names = source.read(), source.descriptions
+        options = {"crs": source.crs, "left": source.bounds.left}
+        options["top"] = source.bounds.top
+    is_s1 = [name in bigearthnet.S1_BANDS for name in names]
+    pixels[~np.array(is_s1)] /= 10_000
+    paths = [
+        rasters.write(
+            tmp_path / f"{member}.tif",
+            pixels[np.array(is_s1) == member],
+            pixel_m=10,
+            **options,
+        )
+        for member in (False, True)
+    ]
+    order = [name for name in names if name not in bigearthnet.S1_BANDS]
+    finished = in_process.run(
+        *("ben_tf.retrieval", "query", f"--index={sample_index}", "--k=1"),
+        f"--image={paths[0]},{paths[1]}",
+        f"--bands={','.join((*order, *bigearthnet.S1_BANDS))}",
+        *("--reflectance_scale=1", "--format=geojson"),
+    )
+    assert finished.returncode == 0, finished.stderr
+    names = [
+        feature["properties"]["name"]
+        for feature in json.loads(finished.stdout)["features"]
+    ]
+    assert names == ["False", test_batch["patch_name"][0].numpy().decode()]
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"num": 100}, "covers 960 m x 960 m. Expected at least"),
+        ({"fill": np.nan}, "lacks data in the middle 1200 m"),
+        ({"crs": rasters.NO_EPSG}, "has no EPSG code"),
+    ],
+)
+def test_images_that_are_no_query(opened, tmp_path, change, match):
+    num = change.get("num", 240)
+    pixels = np.random.default_rng(0).normal(-12, 3, (14, num, num))
+    names = []
+    for name in ("s2_10m", "s2_20m", "s2_60m", "s1"):
+        names += bigearthnet.GRIDS[name].bands
+    pixels[:-2] = 1000
+    pixels[:, num // 2] = change.get("fill", pixels[:, num // 2])
+    path = rasters.write(
+        tmp_path / "x.tif",
+        pixels.astype(np.float32),
+        pixel_m=10,
+        crs=change.get("crs", "EPSG:32629"),
+        descriptions=names,
+    )
+    with pytest.raises(errors.UserError, match=match):
+        query.query(opened, image_paths=[path])
+
+
+def test_hints_of_no_image_are_not_ignored(opened):
+    with pytest.raises(errors.UserError, match="are of images"):
+        query.query(
+            opened,
+            names=[str(opened.names[0])],
+            hints=layers.Hints(reflectance_scale=1),
+        )
 
 
 def patch_names(data_dir, split):

@@ -8,7 +8,7 @@ import rasterio
 
 from ben_tf import bigearthnet
 from ben_tf import errors
-from ben_tf.predict import s2_layer
+from ben_tf.scenes import s2_layer
 from tests import rasters
 
 BANDS = bigearthnet.GRIDS["s2_10m"].bands
@@ -75,6 +75,23 @@ def test_two_offsets_are_refused(tmp_path, stack):
 def test_an_offset_by_hand(tmp_path, stack):
     write(tmp_path)
     assert (read(stack, tmp_path, offset=-1000) == 2000).all()
+
+
+def test_reflectance_from_0_to_1_by_hand(tmp_path, stack):
+    write(tmp_path, np.full((120, 120), 0.3, "float32"))
+    layers = s2_layer.open_layers(
+        stack, tmp_path, ["s2_10m"], offset=-1000, reflectance_scale=1
+    )
+    np.testing.assert_allclose(layers["s2_10m"].read(0), 2000, rtol=1e-6)
+
+
+def test_a_scale_by_hand_does_not_contradict_metadata(tmp_path, stack):
+    write(tmp_path)
+    (tmp_path / "MTD_MSIL2A.xml").write_text(XML)
+    with pytest.raises(errors.UserError, match="Leave out `reflectance_scale"):
+        s2_layer.open_layers(
+            stack, tmp_path, ["s2_10m"], offset=None, reflectance_scale=1
+        )
 
 
 def test_pictures_are_refused(tmp_path, stack):

@@ -12,7 +12,7 @@ import pytest
 
 from ben_tf import bigearthnet
 from ben_tf import errors
-from ben_tf.predict import s2_product
+from ben_tf.scenes import s2_product
 from tests import permissions
 
 PIXEL_M = {

@@ -9,8 +9,8 @@ from rasterio import crs
 from rasterio import warp
 
 from ben_tf import errors
-from ben_tf.predict import images
-from ben_tf.predict import s1_layer
+from ben_tf.scenes import frames
+from ben_tf.scenes import s1_layer
 from tests import rasters
 
 VV, VH = -10.0, -17.0
@@ -150,7 +150,7 @@ def test_filling_takes_no_part_in_resampling(stack, path, filling, epsg):
         left=left - 2003,
         top=top + 1003,
     )
-    frame = images.Frame(CRS, rasters.LEFT - 600, rasters.TOP, 1200, 1200)
+    frame = frames.Frame(CRS, rasters.LEFT - 600, rasters.TOP, 1200, 1200)
     found = read(stack, path, frame)
     valid = np.isfinite(found).all(axis=-1)
     assert 0.3 < valid.mean() < 0.7
@@ -189,7 +189,7 @@ def test_nothing_but_filling_is_an_error(stack, path):
 )
 def test_resolution_is_checked_beside_sentinel_2(stack, path, pixel_m, match):
     rasters.write(path, radar(), pixel_m=pixel_m)
-    frame = images.Frame(CRS, rasters.LEFT, rasters.TOP, 1200, 1200)
+    frame = frames.Frame(CRS, rasters.LEFT, rasters.TOP, 1200, 1200)
     fails(stack, path, match, frame=frame)
     fails(stack, path, "Expected squares of 10 m")
 
@@ -209,19 +209,19 @@ def test_degrees_are_resampled(stack, path):
         left=longitude - 0.005,
         top=latitude + 0.005,
     )
-    frame = images.Frame(CRS, rasters.LEFT, rasters.TOP, 1200, 1200)
+    frame = frames.Frame(CRS, rasters.LEFT, rasters.TOP, 1200, 1200)
     found = read(stack, path, frame)
     np.testing.assert_allclose(found, np.full((120, 120, 2), [-10, -17]))
 
 
 def test_images_without_a_place(stack, path):
     rasters.write(path, radar(), pixel_m=10, crs=None)
-    frame = images.Frame(CRS, rasters.LEFT, rasters.TOP, 1200, 1200)
+    frame = frames.Frame(CRS, rasters.LEFT, rasters.TOP, 1200, 1200)
     fails(stack, path, "does not say where on earth", frame=frame)
     fails(stack, path, "has no coordinate system")
 
 
 def test_images_of_elsewhere(stack, path):
     rasters.write(path, radar(), pixel_m=10, left=rasters.LEFT + 50_000)
-    frame = images.Frame(CRS, rasters.LEFT, rasters.TOP, 1200, 1200)
+    frame = frames.Frame(CRS, rasters.LEFT, rasters.TOP, 1200, 1200)
     fails(stack, path, "do not overlap", frame=frame)

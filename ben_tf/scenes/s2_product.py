@@ -5,6 +5,7 @@ of band files; people name the product, a folder around it or one inside it, or
 its metadata. Whatever is named has to hold exactly one image, of Level-2A.
 """
 
+import datetime
 import os
 import pathlib
 import re
@@ -18,7 +19,7 @@ from typing import Protocol
 
 from ben_tf import errors
 from ben_tf import files
-from ben_tf.predict import s2_metadata
+from ben_tf.scenes import s2_metadata
 
 # File names such as T29SNB_20180517T112119_B02_10m.jp2 or B8A.tif.
 _BAND_FILE = re.compile(
@@ -75,6 +76,7 @@ def find(
     pixel_m: Mapping[str, int],
     *,
     offset: float | None = None,
+    reflectance_scale: float | None = None,
 ) -> Product:
     """Finds a file for each band, at the band's own resolution.
 
@@ -83,6 +85,7 @@ def find(
         or its MTD_MSIL2A.xml; or a folder of band files.
       pixel_m: Name of band -> metres of a pixel, of the bands to find.
       offset: What to add to digital numbers, where no metadata say so.
+      reflectance_scale: What a reflectance of 1 is stored as, likewise.
 
     Raises:
       errors.UserError: Nothing there, no band file, several images, another
@@ -109,6 +112,11 @@ def find(
     add: Mapping[str, float]
     if metadata:
         place = f"{tree.path}/{metadata[0]}"
+        if reflectance_scale is not None:
+            raise errors.UserError(
+                f"{place} says what its numbers mean. Leave out "
+                "`reflectance_scale`."
+            )
         add = s2_metadata.read_offsets(tree.read(metadata[0]), place, offset)
     elif offset is not None:
         add = dict.fromkeys(pixel_m, offset)
@@ -118,6 +126,32 @@ def find(
     return Product(
         {band: tree.gdal_name(name) for band, name in bands.items()}, add
     )
+
+
+def sensing_time(path: str | os.PathLike) -> datetime.datetime | None:
+    """When a product was taken (UTC): by its metadata, else by its names.
+
+    Args:
+      path: As `find` takes it.
+
+    Returns:
+      None where neither metadata nor the names of bands or product say it.
+
+    Raises:
+      errors.UserError: Nothing there, or metadata that are damaged.
+    """
+    tree = _open(pathlib.Path(path).expanduser())
+    names = [name for name in tree.names() if _is_wanted(name)]
+    for name in names:
+        if _METADATA_FILE.fullmatch(_last(name)):
+            time = s2_metadata.sensing_time(
+                tree.read(name), f"{tree.path}/{name}"
+            )
+            if time:
+                return time
+    bands = [x for x in map(_last, names) if _BAND_FILE.fullmatch(x)]
+    times = map(s2_metadata.time_in, (*bands, tree.path.absolute().name))
+    return next(filter(None, times), None)
 
 
 # --- Where to look ---------------------------------------------------------
@@ -193,7 +227,7 @@ def _open(path: pathlib.Path) -> _Tree:
         raise errors.UserError(
             f"{path} is one file. Expected a Sentinel-2 Level-2A product: its "
             "SAFE folder, .zip or MTD_MSIL2A.xml, or a folder of band files "
-            "such as B02.tif."
+            "such as B02.tif; one GeoTIFF with all bands is an `image`."
         )
     raise errors.UserError(
         f"There is no {path}. Expected a Sentinel-2 Level-2A product: its SAFE "

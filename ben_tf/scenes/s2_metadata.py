@@ -5,6 +5,7 @@ import os
 import pathlib
 import re
 from collections.abc import Iterable
+from collections.abc import Iterator
 from xml.etree import ElementTree
 
 from ben_tf import errors
@@ -18,6 +19,9 @@ _DATE = re.compile(
     r"(?<![0-9])(20\d\d)(\d\d)(\d\d)T\d{6}(?![0-9])"
     r"|/(20\d\d)/(\d\d?)/(\d\d?)(?=/|$)"
 )
+# 20170613T101031 in the names of products, bands and exports.
+_TIME = re.compile(r"(?<!\d)(20\d{6}T\d{6})(?!\d)")
+_TIME_TAGS = ("PRODUCT_START_TIME", "DATATAKE_SENSING_START")
 _FIRST_SHIFTED_DAY = datetime.date(2022, 1, 25)
 
 
@@ -38,18 +42,11 @@ def read_offsets(
       errors.UserError: It is damaged, incomplete, of another scale, or says
         otherwise than expected.
     """
-    # They would define entities, which metadata have no use for.
-    if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
-        raise errors.UserError(
-            f"{place} defines entities. Expected the metadata of a Sentinel-2 "
-            "product as they were downloaded."
-        )
+    elements = list(_elements(data, place))
+    offsets: dict[str, float] = {}
+    baseline = scale = None
     try:
-        offsets: dict[str, float] = {}
-        baseline = scale = None
-        for element in ElementTree.fromstring(data).iter():
-            tag = element.tag.rpartition("}")[2]
-            text = (element.text or "").strip()
+        for element, tag, text in elements:
             if tag == "BOA_ADD_OFFSET":
                 band = _BAND_IDS[int(element.attrib["band_id"])]
                 offsets[band] = int(text)
@@ -59,11 +56,8 @@ def read_offsets(
                 baseline = float(text)
             elif tag == "BOA_QUANTIFICATION_VALUE":
                 scale = float(text)
-    except (ElementTree.ParseError, IndexError, KeyError, ValueError) as error:
-        raise errors.UserError(
-            f"{place} is damaged: {errors.first_line(error)}. Expected the "
-            "metadata of a Sentinel-2 product as they were downloaded."
-        ) from error
+    except (IndexError, KeyError, ValueError) as error:
+        raise _damaged(place, error) from error
     if scale not in (None, _QUANTIFICATION):
         raise errors.UserError(
             f"{place} has reflectance x {scale:g}. Expected x "
@@ -81,6 +75,56 @@ def read_offsets(
             f"`s2_offset={expected:g}`. Leave that out."
         )
     return offsets
+
+
+def sensing_time(data: bytes, place: str) -> datetime.datetime | None:
+    """When the image was taken (UTC); None where the metadata do not say.
+
+    Args:
+      data: Content of MTD_MSIL2A.xml.
+      place: Where it comes from, for messages.
+
+    Raises:
+      errors.UserError: It is damaged.
+    """
+    for _, tag, text in _elements(data, place):
+        if tag in _TIME_TAGS:
+            try:
+                time = datetime.datetime.fromisoformat(text)
+            except ValueError as error:
+                raise _damaged(place, error) from error
+            return time.replace(tzinfo=time.tzinfo or datetime.UTC)
+    return None
+
+
+def _elements(
+    data: bytes, place: str
+) -> Iterator[tuple[ElementTree.Element, str, str]]:
+    """Elements, their names without namespaces, and their texts.
+
+    Raises:
+      errors.UserError: It is no XML, or defines entities.
+    """
+    # They would define entities, which metadata have no use for.
+    if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
+        raise errors.UserError(
+            f"{place} defines entities. Expected the metadata of a Sentinel-2 "
+            "product as they were downloaded."
+        )
+    try:
+        root = ElementTree.fromstring(data)
+    except ElementTree.ParseError as error:
+        raise _damaged(place, error) from error
+    for element in root.iter():
+        tag = element.tag.rpartition("}")[2]
+        yield element, tag, (element.text or "").strip()
+
+
+def _damaged(place: str, error: Exception) -> errors.UserError:
+    return errors.UserError(
+        f"{place} is damaged: {errors.first_line(error)}. Expected the "
+        "metadata of a Sentinel-2 product as they were downloaded."
+    )
 
 
 def refuse_unknown_offset(
@@ -106,6 +150,17 @@ def refuse_unknown_offset(
                 "bands, or set `s2_offset=-1000`; 0 if the shift has been "
                 "removed."
             )
+
+
+def time_in(name: str) -> datetime.datetime | None:
+    """The first time in a name (UTC), which is that of the acquisition."""
+    for text in _TIME.findall(name):
+        try:
+            time = datetime.datetime.strptime(text, "%Y%m%dT%H%M%S")
+        except ValueError:
+            continue
+        return time.replace(tzinfo=datetime.UTC)
+    return None
 
 
 def _day_in(name: str) -> datetime.date | None:

@@ -1,36 +1,25 @@
-"""Opens the raster files of scenes, by the rules that both sensors share.
+"""The ground that an image covers, and which of its pixels are a part of it."""
 
-A scene comes from anywhere. GDAL reads many formats, some of which name other
-files or addresses to read; what a scene consists of are GeoTIFF and JPEG 2000
-alone, whatever a file is called. Files beside them are not looked at, but for
-masks.
-"""
-
-import contextlib
 import dataclasses
 import math
-import os
 import pathlib
+from collections.abc import Mapping
 
 import numpy as np
 import rasterio
-import rasterio.errors
 from rasterio import warp
 from rasterio import windows
-from rasterio.enums import MaskFlags
 
+from ben_tf import bigearthnet
 from ben_tf import errors
-from ben_tf import files
 
-# Suffix -> what reads it; a Cloud Optimized GeoTIFF is a GeoTIFF for readers.
-_DRIVERS = {".jp2": "JP2OpenJPEG", ".tif": "GTiff", ".tiff": "GTiff"}
-# Environment in which all files are read.
-GDAL_OPTIONS = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR"}
 # Map projections stretch: UTM by 0.1 %, national grids and LAEA by up to 1 %.
 _GROUND_TOLERANCE = 0.02
 _ORIGIN_TOLERANCE_PX = 1e-3
 _STEP_PX = 100
 _WGS84 = "EPSG:4326"
+# Pixels of 10, 20 and 60 m of Sentinel-2 begin together at multiples of it.
+_COMMON_PIXEL_M = 60
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,101 +56,6 @@ class Frame:
             and self.width_m == other.width_m
             and self.height_m == other.height_m
         )
-
-
-@dataclasses.dataclass(frozen=True)
-class Band:
-    """One band of an open file.
-
-    Attributes:
-      dataset: The open file.
-      number: Of the band, from 1.
-      add: What to add to its values, such as a product's offset.
-      mask: An open file that is 0 where the band holds no data.
-      is_positive: Whether 0 and less, as stored, are no data.
-    """
-
-    dataset: rasterio.DatasetReader
-    number: int
-    add: float = 0
-    mask: rasterio.DatasetReader | None = None
-    is_positive: bool = False
-
-    def read(self, window: windows.Window) -> np.ndarray:
-        """Reads a part: (height, width) float32, NaN where no data are.
-
-        Raises:
-          errors.UserError: The file is damaged there.
-        """
-        try:
-            return self._read(window)
-        except rasterio.errors.RasterioIOError as error:
-            reason = errors.first_line(error.__cause__ or error)
-            raise errors.UserError(
-                f"{self.dataset.name} is damaged in the rows from "
-                f"{window.row_off}: {reason}. Expected a whole GeoTIFF or JPEG "
-                "2000 file; fetch it again, to another place."
-            ) from error
-
-    def _read(self, window: windows.Window) -> np.ndarray:
-        stored = self.dataset.read(self.number, window=window)
-        pixels = stored.astype(np.float32)
-        flags = self.dataset.mask_flag_enums[self.number - 1]
-        if flags == [MaskFlags.nodata]:
-            # Compared as stored; float32 would round large whole numbers.
-            nodata = self.dataset.nodatavals[self.number - 1]
-            pixels[stored == nodata] = np.nan
-        elif flags != [MaskFlags.all_valid]:
-            masks = self.dataset.read_masks(self.number, window=window)
-            pixels[masks == 0] = np.nan
-        if self.is_positive:
-            pixels[stored <= 0] = np.nan
-        if self.mask is not None:
-            pixels[self.mask.read(1, window=window) == 0] = np.nan
-        return pixels + np.float32(self.add) if self.add else pixels
-
-
-def open_image(
-    stack: contextlib.ExitStack, path: str | os.PathLike
-) -> rasterio.DatasetReader:
-    """Opens a GeoTIFF or JPEG 2000 file until the stack is closed.
-
-    Raises:
-      errors.UserError: It is neither, or is damaged.
-    """
-    suffix = pathlib.Path(path).suffix.lower()
-    try:
-        # GDAL also opens what lies in a zip file.
-        if os.path.exists(path):
-            files.check_regular(path)
-        return stack.enter_context(
-            rasterio.open(path, driver=_DRIVERS.get(suffix, "GTiff"))
-        )
-    except OSError as error:  # Rasterio's errors are of that kind.
-        raise errors.UserError(
-            f"{path} cannot be read as an image ({errors.first_line(error)}). "
-            "Expected a GeoTIFF or JPEG 2000 file."
-        ) from error
-
-
-def open_mask(
-    stack: contextlib.ExitStack, dataset: rasterio.DatasetReader
-) -> rasterio.DatasetReader | None:
-    """Opens X.tif.msk, where GDAL puts the mask of X.tif, if it is there.
-
-    Raises:
-      errors.UserError: It is no image, or one of another size.
-    """
-    path = f"{dataset.name}.msk"
-    if not os.path.exists(path):
-        return None
-    mask = open_image(stack, path)
-    if mask.shape != dataset.shape:
-        raise errors.UserError(
-            f"{path} has {mask.shape} pixels. Expected {dataset.shape}, those "
-            "of the file that it masks."
-        )
-    return mask
 
 
 def frame_of(dataset: rasterio.DatasetReader, pixel_m: int) -> Frame:
@@ -205,6 +99,128 @@ def frame_of(dataset: rasterio.DatasetReader, pixel_m: int) -> Frame:
         dataset.width * pixel_m,
         dataset.height * pixel_m,
     )
+
+
+def window_of(
+    dataset: rasterio.DatasetReader, frame: Frame, top_m: int, height_m: int
+) -> windows.Window:
+    """The pixels of an image that are a strip across a frame.
+
+    Args:
+      dataset: The image; the frame `lies_on` its pixels.
+      frame: The ground.
+      top_m: Metres between the upper edges of frame and strip.
+      height_m: Height of the strip.
+    """
+    pixel_m = dataset.transform.a
+    return windows.Window(
+        round((frame.left - dataset.transform.c) / pixel_m),
+        round((dataset.transform.f - frame.top + top_m) / pixel_m),
+        round(frame.width_m / pixel_m),
+        round(height_m / pixel_m),
+    )
+
+
+def lies_on(frame: Frame, own: Frame, pixel_m: int) -> bool:
+    """Whether a frame lies in an image and begins at a corner of its pixels.
+
+    Args:
+      frame: The ground.
+      own: That of the image.
+      pixel_m: Size of its pixels.
+    """
+    columns = (frame.left - own.left) / pixel_m
+    rows = (own.top - frame.top) / pixel_m
+    return (
+        frame.crs == own.crs
+        and _is_whole(columns)
+        and _is_whole(rows)
+        and 0 <= round(columns) <= (own.width_m - frame.width_m) // pixel_m
+        and 0 <= round(rows) <= (own.height_m - frame.height_m) // pixel_m
+    )
+
+
+def _is_whole(number: float) -> bool:
+    return abs(number - round(number)) <= _ORIGIN_TOLERANCE_PX
+
+
+def shared(frames: Mapping[str, Frame], pixel_m: Mapping[str, int]) -> Frame:
+    """The ground that images have in common, on whole pixels of each.
+
+    It begins at the first multiple of 60 m, where pixels of 10, 20 and 60 m of
+    Sentinel-2 begin together, so that these come back from an image in which
+    they were repeated as finer ones. It begins at the corner of the images
+    instead where their pixels are no multiples, or nothing else leaves a patch.
+
+    Args:
+      frames: Name of each image, for messages, and its frame.
+      pixel_m: Name of each image, and the size of its pixels.
+
+    Raises:
+      errors.UserError: They lie in several coordinate systems, their pixels
+        begin at different places, or they do not overlap.
+    """
+    (first, frame), *others = frames.items()
+    for name, other in others:
+        if other.crs != frame.crs:
+            raise errors.UserError(
+                f"{name} is in {other.crs}, {first} in {frame.crs}. Expected "
+                "Sentinel-2 bands in one coordinate system; reproject one of "
+                "the files with gdalwarp."
+            )
+    left = max(x.left for x in frames.values())
+    right = min(x.left + x.width_m for x in frames.values())
+    top = min(x.top for x in frames.values())
+    bottom = max(x.top - x.height_m for x in frames.values())
+    if right <= left or top <= bottom:
+        raise errors.UserError(
+            f"{' and '.join(frames)} do not overlap. Expected images of the "
+            "same place."
+        )
+    own = Frame(
+        frame.crs, left, top, _whole(right - left), _whole(top - bottom)
+    )
+    first_left, first_top = _next_corner(left), -_next_corner(-top)
+    aligned = Frame(
+        frame.crs,
+        first_left,
+        first_top,
+        _whole(right - first_left),
+        _whole(first_top - bottom),
+    )
+
+    def fits(part: Frame) -> bool:
+        return all(
+            lies_on(part, other, pixel_m[name])
+            for name, other in frames.items()
+        )
+
+    has_patch = (
+        min(aligned.width_m, aligned.height_m) >= bigearthnet.PATCH_SIZE_M
+    )
+    if has_patch and fits(aligned):
+        return aligned
+    if not fits(own):
+        raise errors.UserError(
+            f"The pixels of {' and '.join(frames)} begin at different places. "
+            "Expected images on one grid; export them once more, with the same "
+            "origin."
+        )
+    return own
+
+
+def _next_corner(start: float) -> float:
+    """The first multiple of 60 m from there on."""
+    units = start / _COMMON_PIXEL_M
+    return _COMMON_PIXEL_M * (
+        round(units) if _is_whole(units) else math.ceil(units)
+    )
+
+
+def _whole(length: float) -> int:
+    """How much of a length pixels of every size fill."""
+    units = math.floor(length / _COMMON_PIXEL_M + _ORIGIN_TOLERANCE_PX)
+    return _COMMON_PIXEL_M * units
 
 
 def pixel_on_ground_m(dataset: rasterio.DatasetReader) -> tuple[float, float]:
@@ -277,25 +293,3 @@ def _wrong_grid(
             f"{pixel_m} -r bilinear {name} utm_{name}"
         )
     return errors.UserError(message)
-
-
-def check_type(
-    dataset: rasterio.DatasetReader, kinds: str, expected: str
-) -> None:
-    """Refuses files whose numbers are of another type.
-
-    Args:
-      dataset: The file.
-      kinds: NumPy's letters for kinds of numbers, such as "iuf".
-      expected: What they should be, for the message.
-
-    Raises:
-      errors.UserError: Another kind, or 8 bits only.
-    """
-    for name in dataset.dtypes:
-        dtype = np.dtype(name)
-        if dtype.kind not in kinds or dtype.itemsize < 2:
-            raise errors.UserError(
-                f"{dataset.name} holds {name}. Expected {expected}; an image "
-                "for the eye is stretched and cannot be used."
-            )

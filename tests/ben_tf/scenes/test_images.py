@@ -8,11 +8,10 @@ import threading
 import numpy as np
 import pytest
 import rasterio
-from rasterio import warp
 from rasterio import windows
 
 from ben_tf import errors
-from ben_tf.predict import images
+from ben_tf.scenes import images
 from tests import rasters
 
 PIXELS = np.arange(120 * 120, dtype=np.uint16).reshape(120, 120) + 1
@@ -152,103 +151,6 @@ def test_masks_of_another_size(tmp_path, stack):
     shutil.move(mask, tmp_path / "a.tif.msk")
     with pytest.raises(errors.UserError, match=r"Expected \(120, 120\)"):
         images.open_mask(stack, images.open_image(stack, path))
-
-
-@pytest.mark.parametrize("epsg", [32629, 32734, 3035, 27700, 2154])
-def test_ground_is_measured_as_geodesists_do(tmp_path, stack, epsg):
-    """Against the scale that PROJ itself has, by small steps."""
-    # A place in each system: its coordinates on the map.
-    left, top = {
-        32629: (600_000, 4_500_000),
-        32734: (400_000, 7_000_000),
-        3035: (4_000_000, 3_000_000),
-        27700: (400_000, 300_000),
-        2154: (700_000, 6_600_000),
-    }[epsg]
-    path = rasters.write(
-        tmp_path / "a.tif",
-        PIXELS,
-        pixel_m=10,
-        crs=f"EPSG:{epsg}",
-        left=left,
-        top=top,
-    )
-    dataset = images.open_image(stack, path)
-    frame = images.frame_of(dataset, 10)
-    assert (frame.left, frame.top, frame.width_m) == (left, top, 1200)
-    # Cartesian coordinates of neighbours on the ellipsoid.
-    points = [(left + 600, top - 600), (left + 1600, top - 600)]
-    longitudes, latitudes = warp.transform(
-        dataset.crs, "EPSG:4326", *zip(*points, strict=True)
-    )
-    x, y, z = warp.transform(
-        "EPSG:4979", "EPSG:4978", longitudes, latitudes, [0.0, 0.0]
-    )
-    width = np.linalg.norm(np.diff([x, y, z], axis=1)) / 100
-    np.testing.assert_allclose(
-        images.pixel_on_ground_m(dataset)[0], width, rtol=1e-4
-    )
-
-
-@pytest.mark.parametrize(
-    ("crs", "left", "top", "pixel_m", "found"),
-    [
-        ("EPSG:3857", 1e6, 69e5, 10, "6.08 m on the ground"),
-        ("EPSG:4326", 13.0, 52.0, 1e-4, "0.0001 x 0.0001 degrees"),
-        ("EPSG:2263", 980_000, 200_000, 10, "10 x 10 US survey foot"),
-        ("EPSG:32629", 6e5, 45e5, 20, "20 x 20 metre"),
-        (None, 0, 0, 10, "no coordinate system"),
-    ],
-)
-def test_other_grids_are_refused_with_a_remedy(
-    tmp_path, stack, crs, left, top, pixel_m, found
-):
-    path = rasters.write(
-        tmp_path / "a.tif", PIXELS, pixel_m=pixel_m, crs=crs, left=left, top=top
-    )
-    dataset = images.open_image(stack, path)
-    with pytest.raises(errors.UserError, match=found) as error:
-        images.frame_of(dataset, 10)
-    assert ("gdalwarp -t_srs EPSG:32" in str(error.value)) == bool(crs)
-
-
-def test_the_remedy_that_is_named_helps(tmp_path, stack):
-    path = rasters.write(
-        tmp_path / "a.tif", PIXELS, pixel_m=10, crs="EPSG:3857", left=1e6,
-        top=69e5,
-    )  # fmt: skip
-    with pytest.raises(errors.UserError) as error:
-        images.frame_of(images.open_image(stack, path), 10)
-    crs = str(error.value).split("-t_srs ")[1].split()[0]
-    with rasterio.open(path) as source:
-        transform, width, height = warp.calculate_default_transform(
-            source.crs, crs, *source.shape[::-1], *source.bounds, resolution=10
-        )
-    pixels = np.zeros((height, width), np.uint16)
-    warped = rasters.write(
-        tmp_path / "b.tif", pixels, pixel_m=10, crs=crs, left=transform.c,
-        top=transform.f,
-    )  # fmt: skip
-    images.frame_of(images.open_image(stack, warped), 10)
-
-
-def test_images_without_a_place_on_earth(tmp_path, stack):
-    path = rasters.write(
-        tmp_path / "a.tif", PIXELS, pixel_m=10, left=1e12, top=1e12
-    )
-    with pytest.raises(errors.UserError, match=r"on earth"):
-        images.frame_of(images.open_image(stack, path), 10)
-
-
-def test_a_thousandth_of_a_pixel_is_no_difference(tmp_path, stack):
-    def frame(left):
-        path = rasters.write(tmp_path / "a.tif", PIXELS, pixel_m=10, left=left)
-        return images.frame_of(images.open_image(stack, path), 10)
-
-    first = frame(rasters.LEFT)
-    assert first.covers_as(frame(rasters.LEFT + 1e-9), 10)
-    assert first.covers_as(frame(rasters.LEFT + 0.009), 10)
-    assert not first.covers_as(frame(rasters.LEFT + 0.011), 10)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int8", "complex64"])

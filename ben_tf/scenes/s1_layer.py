@@ -20,13 +20,15 @@ from rasterio.enums import Resampling
 from ben_tf import bigearthnet
 from ben_tf import errors
 from ben_tf.archive import plausibility
-from ben_tf.predict import images
+from ben_tf.scenes import frames
+from ben_tf.scenes import images
 
 _PIXEL_M = bigearthnet.GRIDS["s1"].pixel_size_m
 # What an image may have that is brought to the grid of Sentinel-2: nothing
 # coarser, which would be blurred, and degrees, which are narrow in the north.
 _FINEST_M, _COARSEST_M = 5.0, 11.0
 _MARGIN_PX = 3
+_EXPECTED = "float32 backscatter in dB"
 _POLARISATION = re.compile(r"(?<![A-Z])(VV|VH|HH|HV)(?![A-Z])")
 # VH lies 5 to 10 dB below VV, over land and over water.
 _LEAST_DIFFERENCE_DB = 2.0
@@ -40,15 +42,16 @@ class S1Layer:
 
     Attributes:
       grid: What the model takes.
-      bands: VV and VH, of one file.
+      bands: VV and VH.
       frame: The ground to read, perhaps that of a Sentinel-2 scene.
-      is_own_frame: Whether it is that of the file.
+      is_on_pixels: Whether it begins and ends at pixels of the file, so that
+        nothing is resampled.
     """
 
     grid: bigearthnet.Grid
     bands: Sequence[images.Band]
-    frame: images.Frame
-    is_own_frame: bool
+    frame: frames.Frame
+    is_on_pixels: bool
 
     def read(self, top_m: int) -> np.ndarray:
         """Reads a strip across the scene, as high as a patch.
@@ -60,9 +63,19 @@ class S1Layer:
           (size, width, bands) float32 dB; NaN where there are no data.
         """
         shape = (self.grid.size_px, self.frame.width_m // _PIXEL_M)
-        if self.is_own_frame:
-            window = windows.Window(0, top_m // _PIXEL_M, shape[1], shape[0])
-            bands = [_read(band, window) for band in self.bands]
+        if self.is_on_pixels:
+            bands = [
+                _read(
+                    band,
+                    frames.window_of(
+                        band.dataset,
+                        self.frame,
+                        top_m,
+                        bigearthnet.PATCH_SIZE_M,
+                    ),
+                )
+                for band in self.bands
+            ]
         else:
             bands = self._reproject(shape, top_m)
         return np.stack(bands, axis=-1)
@@ -76,16 +89,15 @@ class S1Layer:
             top=self.frame.top - top_m,
             height_m=shape[0] * _PIXEL_M,
         )
-        dataset = self.bands[0].dataset
-        window = _window_of(strip, dataset)
         results = [np.full(shape, np.nan, np.float32) for _ in self.bands]
-        if window is not None:
-            for band, result in zip(self.bands, results, strict=True):
+        for band, result in zip(self.bands, results, strict=True):
+            window = _window_of(strip, band.dataset)
+            if window is not None:
                 warp.reproject(
                     _read(band, window),
                     result,
-                    src_transform=dataset.window_transform(window),
-                    src_crs=dataset.crs,
+                    src_transform=band.dataset.window_transform(window),
+                    src_crs=band.dataset.crs,
                     src_nodata=np.nan,
                     dst_transform=strip.transform(_PIXEL_M),
                     dst_crs=strip.crs,
@@ -98,7 +110,7 @@ class S1Layer:
 def open_layer(
     stack: contextlib.ExitStack,
     path: str | os.PathLike,
-    frame: images.Frame | None,
+    frame: frames.Frame | None,
     *,
     bands: Sequence[str] | None,
 ) -> S1Layer:
@@ -114,27 +126,76 @@ def open_layer(
       errors.UserError: See `scene.predict_scene`.
     """
     dataset = images.open_image(stack, path)
-    images.check_type(dataset, "f", "float32 backscatter in dB")
-    if set(dataset.scales) != {1} or set(dataset.offsets) != {0}:
-        raise errors.UserError(
-            f"{path} says that its numbers have a scale or an offset. Expected "
-            "backscatter in dB as it is; gdal_translate -unscale -ot Float32."
-        )
+    images.check_type(dataset, "f", _EXPECTED)
     mask = images.open_mask(stack, dataset)
-    numbers = _find_bands(dataset, bands)
-    found = [images.Band(dataset, number, 0, mask) for number in numbers]
-    is_described = bands is not None or len(_described(dataset)) > 0
-    _check_values(found, dataset.name, is_described=is_described)
+    return layer_of(
+        [
+            images.Band(dataset, number, mask=mask)
+            for number in _find_bands(dataset, bands)
+        ],
+        frame,
+        is_described=bands is not None or len(_described(dataset)) > 0,
+    )
+
+
+def layer_of(
+    bands: Sequence[images.Band],
+    frame: frames.Frame | None,
+    *,
+    is_described: bool,
+) -> S1Layer:
+    """Makes a layer of VV and VH, in this order.
+
+    Args:
+      bands: Bands of open files, in dB.
+      frame: The ground to read; None: that of the files.
+      is_described: Whether somebody says which of them is which.
+
+    Raises:
+      errors.UserError: See `scene.predict_scene`.
+    """
+    datasets = {band.dataset.name: band.dataset for band in bands}
+    for dataset in datasets.values():
+        images.check_type(dataset, "f", _EXPECTED)
+    for band in bands:
+        scale = band.dataset.scales[band.number - 1]
+        offset = band.dataset.offsets[band.number - 1]
+        if (scale, offset) != (1, 0):
+            raise errors.UserError(
+                f"{band.dataset.name} says that its numbers have a scale or an "
+                "offset. Expected backscatter in dB as it is; gdal_translate "
+                "-unscale -ot Float32."
+            )
+    _check_values(bands, is_described=is_described)
+    grid = bigearthnet.GRIDS["s1"]
     if frame is None:
-        own = images.frame_of(dataset, _PIXEL_M)
-        return S1Layer(bigearthnet.GRIDS["s1"], found, own, is_own_frame=True)
-    _check_resolution(dataset)
-    if _window_of(frame, dataset) is None:
-        raise errors.UserError(
-            "The Sentinel-1 and Sentinel-2 scenes do not overlap. Expected "
-            f"scenes of the same place. Received: {dataset.name}"
-        )
-    return S1Layer(bigearthnet.GRIDS["s1"], found, frame, is_own_frame=False)
+        own = [frames.frame_of(x, _PIXEL_M) for x in datasets.values()]
+        if not own[-1].covers_as(own[0], _PIXEL_M):
+            raise errors.UserError(
+                f"{' and '.join(datasets)} do not cover the same ground. "
+                "Expected VV and VH of one image."
+            )
+        return S1Layer(grid, bands, own[0], is_on_pixels=True)
+    for dataset in datasets.values():
+        _check_resolution(dataset)
+        if _window_of(frame, dataset) is None:
+            raise errors.UserError(
+                "The Sentinel-1 and Sentinel-2 scenes do not overlap. Expected "
+                f"scenes of the same place. Received: {dataset.name}"
+            )
+    is_on_pixels = all(_has_pixels_of(x, frame) for x in datasets.values())
+    return S1Layer(grid, bands, frame, is_on_pixels=is_on_pixels)
+
+
+def _has_pixels_of(
+    dataset: rasterio.DatasetReader, frame: frames.Frame
+) -> bool:
+    """Whether a frame begins and ends at pixels of an image."""
+    try:
+        own = frames.frame_of(dataset, _PIXEL_M)
+    except errors.UserError:
+        return False  # Other pixels, or degrees: to be resampled.
+    return frames.lies_on(frame, own, _PIXEL_M)
 
 
 def _read(band: images.Band, window: windows.Window) -> np.ndarray:
@@ -151,7 +212,7 @@ def _read(band: images.Band, window: windows.Window) -> np.ndarray:
 
 
 def _window_of(
-    frame: images.Frame, dataset: rasterio.DatasetReader
+    frame: frames.Frame, dataset: rasterio.DatasetReader
 ) -> windows.Window | None:
     """The pixels of an image that lie in a frame, and some around them."""
     left, bottom, right, top = warp.transform_bounds(
@@ -233,9 +294,7 @@ def _find_bands(
     return [1, 2]
 
 
-def _check_values(
-    bands: Sequence[images.Band], place: str, *, is_described: bool
-) -> None:
+def _check_values(bands: Sequence[images.Band], *, is_described: bool) -> None:
     """Looks at a part of the values, spread over the scene.
 
     Raises:
@@ -244,6 +303,7 @@ def _check_values(
     """
     medians = []
     for band in bands:
+        place = band.dataset.name
         height, width = band.dataset.shape
         values = np.concatenate(
             [
@@ -270,7 +330,7 @@ def _check_values(
 
 
 def _check_resolution(dataset: rasterio.DatasetReader) -> None:
-    sizes = images.pixel_on_ground_m(dataset)
+    sizes = frames.pixel_on_ground_m(dataset)
     if not all(_FINEST_M <= size <= _COARSEST_M for size in sizes):
         raise errors.UserError(
             f"{dataset.name} has pixels that are "
