@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-_FILE = pathlib.Path(__file__).with_name("outlines.json")
+FILE = pathlib.Path(__file__).with_name("outlines.json")
 _PER_DEGREE = 100
 
 
@@ -30,7 +30,7 @@ def lines() -> Sequence[np.ndarray]:
     # hundredths of a degree: a third of the size of coordinates.
     return [
         np.cumsum(np.reshape(steps, (-1, 2)), axis=0) / _PER_DEGREE
-        for steps in json.loads(_FILE.read_text("utf-8"))
+        for steps in json.loads(FILE.read_text("utf-8"))
     ]
 
 

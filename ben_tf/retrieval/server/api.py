@@ -20,6 +20,7 @@ from fastapi import responses
 import ben_tf
 from ben_tf import bigearthnet
 from ben_tf import errors
+from ben_tf.plots import outlines as outlines_lib
 from ben_tf.retrieval import answer_formats
 from ben_tf.retrieval import embedding
 from ben_tf.retrieval import patch_facts
@@ -148,6 +149,17 @@ def add_routes(
             media_type="application/octet-stream",
         )
 
+    @router.get("/outlines", response_class=responses.Response)
+    def outlines() -> responses.Response:
+        """Coasts and borders of Europe: Natural Earth.
+
+        A list for each line, in hundredths of a degree: longitude and latitude
+        of its first point, then the steps to the next ones.
+        """
+        return responses.Response(
+            outlines_lib.FILE.read_bytes(), media_type="application/json"
+        )
+
     @router.get("/patches")
     def patches(
         index: Name | None = None,
@@ -221,9 +233,11 @@ def add_routes(
     async def upload(
         files: list[fastapi.UploadFile], index: Name | None = None
     ) -> dict[str, Any]:
-        """Takes the GeoTIFFs of a patch, to be a query.
+        """Takes a patch of one's own, to be a query.
 
-        Names end with that of the band: ..._B02.tif, ..._VV.tif. Kept in
+        Either its GeoTIFFs as in the archive, names ending with that of the
+        band (..._B02.tif, ..._VV.tif), or one GeoTIFF with many bands that say
+        in their descriptions what they are; its middle 1.2 km count. Kept in
         memory, the newest 256 of them.
         """
         if len(files) > _MOST_FILES:
@@ -234,7 +248,7 @@ def add_routes(
         # Loads the model at the first upload.
         model = await asyncio.to_thread(lambda: opened.model)
         found = await asyncio.to_thread(
-            uploads_lib.read_bands,
+            uploads_lib.read,
             content,
             grids=embedding.input_names(model, modality),
         )

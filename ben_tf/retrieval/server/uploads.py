@@ -77,46 +77,60 @@ class GoneError(errors.UserError):
     """There is no such upload."""
 
 
-def read_bands(
+def read(
     content: Sequence[tuple[str, bytes]], *, grids: Sequence[str]
 ) -> patch_source.Found:
-    """Reads the GeoTIFFs of a patch, as they lie in the folders of the archive.
+    """Reads a patch from the files that a client has sent.
 
     Args:
-      content: Name and bytes of each file; names end with that of the band,
-        as "S2A_MSIL2A_20170613T101031_0_45_B02.tif".
+      content: Name and bytes of each file: the GeoTIFFs of a patch, whose names
+        end with that of the band, as "S2A_MSIL2A_20170613T101031_0_45_B02.tif";
+        or one GeoTIFF with many bands.
       grids: What the model looks at, keys of `bigearthnet.GRIDS`.
 
     Raises:
       UserError: A file is not a band, or one is missing or damaged.
     """
+    # A name may come with a path, of which only its end counts.
+    named = [
+        (_BAND.fullmatch(name.replace("\\", "/").rpartition("/")[2]), data)
+        for name, data in content
+    ]
     with tempfile.TemporaryDirectory(prefix="ben_tf_upload_") as scratch:
-        folders: dict[str, pathlib.Path] = {}
-        for name, data in content:
-            # A name may come with a path; what it ends with must be a band.
-            match = _BAND.fullmatch(name.replace("\\", "/").rpartition("/")[2])
-            if match is None:
-                raise errors.UserError(
-                    "Expected GeoTIFFs whose names end with the band, such as "
-                    "..._B02.tif or ..._VV.tif. Received: a file of another "
-                    "name."
-                )
-            band = match["band"].upper()
-            sensor = "S1" if band in bigearthnet.S1_BANDS else "S2"
-            if sensor not in folders:
-                # Of one patch all files have the same name in front.
-                folders[sensor] = pathlib.Path(scratch, match["patch"])
-                folders[sensor].mkdir()
-            patch = folders[sensor].name
-            (folders[sensor] / f"{patch}_{band}.tif").write_bytes(data)
         try:
-            return patch_source.from_folders(
-                s1_folder=folders.get("S1"),
-                s2_folder=folders.get("S2"),
-                grids=grids,
-            )
+            if len(named) == 1 and named[0][0] is None:
+                image = pathlib.Path(scratch, "upload.tif")
+                image.write_bytes(named[0][1])
+                return patch_source.from_image([image], grids=grids)
+            return _read_bands(pathlib.Path(scratch), named, grids)
         except errors.UserError as error:
             # Where they lay for a moment is nobody's business.
             text = str(error).replace(f"{scratch}/", "")
             text = text.replace(pathlib.Path(scratch).name, "the upload")
             raise errors.UserError(text) from None
+
+
+def _read_bands(
+    scratch: pathlib.Path,
+    named: Sequence[tuple[re.Match[str] | None, bytes]],
+    grids: Sequence[str],
+) -> patch_source.Found:
+    folders: dict[str, pathlib.Path] = {}
+    for match, data in named:
+        if match is None:
+            raise errors.UserError(
+                "Expected GeoTIFFs whose names end with the band, such as "
+                "..._B02.tif or ..._VV.tif, or one GeoTIFF with many bands. "
+                "Received: a file of another name."
+            )
+        band = match["band"].upper()
+        sensor = "S1" if band in bigearthnet.S1_BANDS else "S2"
+        if sensor not in folders:
+            # Of one patch all files have the same name in front.
+            folders[sensor] = scratch / match["patch"]
+            folders[sensor].mkdir(exist_ok=True)
+        patch = folders[sensor].name
+        (folders[sensor] / f"{patch}_{band}.tif").write_bytes(data)
+    return patch_source.from_folders(
+        s1_folder=folders.get("S1"), s2_folder=folders.get("S2"), grids=grids
+    )

@@ -7,7 +7,7 @@ import pytest
 from ben_tf.retrieval import index
 from tests import in_process
 
-COMMANDS = ("build", "query", "evaluate", "gallery", "export")
+COMMANDS = ("build", "query", "evaluate", "gallery", "serve", "export")
 
 
 def run(*arguments) -> in_process.Finished:
@@ -39,15 +39,6 @@ def test_unknown_command(arguments):
     process = run(*arguments)
     assert process.returncode == 1
     assert "Expected a command, one of build, query" in process.stderr
-
-
-@pytest.mark.parametrize("arguments", [(), ("--index=x",), ("--help",)])
-def test_a_command_that_was_renamed_names_the_new_one(arguments):
-    process = run("serve", *arguments)
-    assert process.returncode == 1
-    assert process.stdout == ""
-    (line,) = process.stderr.splitlines()
-    assert line.startswith("error: The command serve is called export now")
 
 
 @pytest.mark.slow
