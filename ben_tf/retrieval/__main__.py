@@ -324,11 +324,22 @@ def export() -> Callable[[], None]:
     return main
 
 
+def serve() -> Callable[[], None]:
+    """Opens a search page on your own indexes, and an interface for programs.
+
+    A map of all patches: click one, or give a name or GeoTIFFs of your own,
+    and narrow what it finds by label, country, season, date and place. The
+    page is at http://127.0.0.1:8000/, for this machine alone; /docs there
+    describes the interface for programs.
+    """
+    return server_command.define()
+
+
 _COMMANDS = {
     command.__name__: command
     for command in (
         *(build, query, evaluate, gallery),
-        *(server_command.serve, export),
+        *(serve, export),
     )
 }
 

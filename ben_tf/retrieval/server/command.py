@@ -1,4 +1,4 @@
-"""The command that opens the search page; its flags."""
+"""The flags of the search page, and what they start."""
 
 from collections.abc import Callable
 
@@ -11,14 +11,8 @@ from ben_tf import path_flags
 flags.disclaim_key_flags()
 
 
-def serve() -> Callable[[], None]:
-    """Opens a search page on your own indexes, and an interface for programs.
-
-    A map of all patches: click one, or give a name or GeoTIFFs of your own,
-    and narrow what it finds by label, country, season, date and place. The
-    page is at http://127.0.0.1:8000/, for this machine alone; /docs there
-    describes the interface for programs.
-    """
+def define() -> Callable[[], None]:
+    """Defines the flags; returns what serves."""
     index = path_flags.define_paths(
         "index",
         None,
