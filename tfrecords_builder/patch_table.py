@@ -13,9 +13,10 @@ from pyarrow import parquet
 
 from ben_tf.archive import patch_pair
 from ben_tf.data import geography
+from ben_tf.data import subsets
 from tfrecords_builder import record
 
-FILE_NAME = "patches.parquet"
+FILE_NAME = subsets.TABLE_FILE
 
 _SCHEMA = pa.schema(
     [

@@ -12,6 +12,7 @@ import tensorflow_datasets as tfds
 from ben_tf import bigearthnet
 from ben_tf import errors
 from ben_tf import files
+from ben_tf.data import subsets
 from ben_tf.data import tfrecord_files
 
 # Name, inode, size and time of each file.
@@ -272,26 +273,9 @@ def check_num_classes(
 
 
 def num_examples(builder: tfds.core.DatasetBuilder, split: str) -> int:
-    """Number of patches of a split or sub-split such as "test[:100]".
+    """Number of patches of a split, or of a part such as "test[:100]".
 
     Raises:
-      UserError: The dataset has no such split.
+      UserError: As of `subsets.select`.
     """
-    return split_info(builder, split).num_examples
-
-
-def split_info(
-    builder: tfds.core.DatasetBuilder, split: str
-) -> tfds.core.SplitInfo:
-    """TFDS's description of a split or sub-split."""
-    try:
-        info = builder.info.splits[split]
-        if info.num_examples:
-            return info
-    except (KeyError, NotImplementedError, ValueError):
-        pass
-    sizes = {name: s.num_examples for name, s in builder.info.splits.items()}
-    raise errors.UserError(
-        f"The dataset in {builder.data_path} has no patch in split {split!r}. "
-        f"Expected one of {sizes} or a part of it such as 'test[:100]'."
-    )
+    return subsets.select(builder, split).num_examples

@@ -17,6 +17,7 @@ import tensorflow_datasets as tfds
 
 from ben_tf import bigearthnet
 from ben_tf import errors
+from ben_tf.data import subsets
 from ben_tf.data import tfrecord_files
 
 _SCALAR = {
@@ -104,6 +105,23 @@ def parse_batch(
     batch["inputs"] = inputs
     batch["labels"] = hot
     return batch
+
+
+def check_name(serialized: tf.Tensor, expected: tf.Tensor) -> tf.Tensor:
+    """Passes a record on that bears the name that the table of patches says.
+
+    Reading on fails as in `parse_batch` where the table is of other records.
+
+    Args:
+      serialized: () record.
+      expected: () name of its patch.
+    """
+    spec = {"patch_name": tf.io.FixedLenFeature((), tf.string)}
+    name = tf.io.parse_single_example(serialized, spec)["patch_name"]
+    fault = f"the place of another patch in {subsets.TABLE_FILE}"
+    check = _refuse(name[tf.newaxis], {fault: (name != expected)[tf.newaxis]})
+    with tf.control_dependencies([check]):
+        return tf.identity(serialized)
 
 
 def _decode(values: tf.Tensor, grid_name: str) -> tf.Tensor:

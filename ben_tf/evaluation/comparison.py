@@ -91,6 +91,9 @@ def reasons(
         "trained on synthetic data": (
             model.trained_on_synthetic and not data.synthetic
         ),
+        f"trained on a part of the data ({model.trained_on_part})": (
+            model.trained_on_part != ""
+        ),
         f"{num_classes} classes instead of {published.num_classes}": (
             num_classes != published.num_classes
         ),

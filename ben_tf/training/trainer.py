@@ -12,6 +12,7 @@ from ben_tf import files
 from ben_tf import folder_lock
 from ben_tf import workdir as workdir_lib
 from ben_tf.data import built_dataset
+from ben_tf.data import subsets
 from ben_tf.training import checkpoint_files
 from ben_tf.training import checkpoints as checkpoints_lib
 from ben_tf.training import class_weights
@@ -70,7 +71,7 @@ def _train(
     builder: tfds.core.DatasetBuilder,
     callbacks: Sequence[tf.keras.callbacks.Callback],
 ) -> pathlib.Path:
-    data = _describe(builder) if devices.is_chief else None
+    data = _describe(builder, config) if devices.is_chief else None
     if data is not None:
         workdir.check_same_run(config)
         workdir.check_same_data(data)
@@ -134,8 +135,13 @@ def dry_run(config: config_lib.Config) -> None:
     print(dry_run_lib.describe_time(run, dry_run_lib.measure(run)))
 
 
-def _describe(builder: tfds.core.DatasetBuilder) -> workdir_lib.DataDescription:
+def _describe(
+    builder: tfds.core.DatasetBuilder, config: config_lib.Config
+) -> workdir_lib.DataDescription:
     """What data.json keeps of a dataset."""
+    parts = [built_dataset.part(builder)]
+    if subsets.has_conditions(config.train_split):
+        parts.append(config.train_split)
     return workdir_lib.DataDescription(
         name=builder.info.full_name,
         synthetic=built_dataset.is_synthetic(builder),
@@ -144,5 +150,5 @@ def _describe(builder: tfds.core.DatasetBuilder) -> workdir_lib.DataDescription:
             for name, split in sorted(builder.info.splits.items())
         },
         fingerprint=built_dataset.fingerprint(builder),
-        part=built_dataset.part(builder),
+        part="; ".join(filter(None, parts)),
     )

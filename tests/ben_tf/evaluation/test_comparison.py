@@ -55,6 +55,22 @@ def _by_the_papers_protocol() -> results.Evaluation:
     )
 
 
+def test_parts_that_were_scored_or_trained_on_are_no_comparison():
+    ours = _by_the_papers_protocol()
+    assert not comparison.reasons(ours, _PAPER)
+    part = "train[country!=Finland]"
+    trained = msgspec.structs.replace(
+        ours, model=msgspec.structs.replace(ours.model, trained_on_part=part)
+    )
+    assert comparison.reasons(trained, _PAPER) == [
+        f"trained on a part of the data ({part})"
+    ]
+    scored = msgspec.structs.replace(ours, split="test[country!=Serbia]")
+    assert comparison.reasons(scored, _PAPER) == [
+        "split test[country!=Serbia] instead of test"
+    ]
+
+
 def test_text_says_that_the_scores_are_not_comparable():
     text = comparison.as_text(_evaluation(), published=_PAPER)
     title = text.splitlines()
