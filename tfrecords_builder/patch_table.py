@@ -65,6 +65,9 @@ def _rows(pairs: Sequence[patch_pair.PatchPair]) -> list[dict[str, object]]:
             **record.example(pair),
             "v1_name": pair.official.v1_name or pair.official.s2_name,
             "split": pair.official.split,
+            # Without a number that stands for unknown.
+            "country": pair.official.country or None,
+            "season": pair.official.season or None,
             "easting": pair.footprint.upper_left[0],
             "northing": pair.footprint.upper_left[1],
             "longitude": longitude,

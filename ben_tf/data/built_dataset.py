@@ -4,6 +4,7 @@ import hashlib
 import itertools
 import os
 import pathlib
+from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
@@ -250,7 +251,44 @@ def is_synthetic(builder: tfds.core.DatasetBuilder) -> bool:
 def nomenclatures(builder: tfds.core.DatasetBuilder) -> tuple[int, ...]:
     """Numbers of classes that the patches have labels of."""
     version = builder.info.config_name
-    return bigearthnet.NOMENCLATURES.get(version, tuple(bigearthnet.CLASSES))
+    known = bigearthnet.NOMENCLATURES.get(version, tuple(bigearthnet.CLASSES))
+    said = _words(builder, "nomenclatures")
+    return tuple(x for x in known if str(x) in said) or known
+
+
+def sensors(builder: tfds.core.DatasetBuilder) -> tuple[str, ...]:
+    """Sensors that the patches have pixels of; own data may lack one."""
+    known = tuple(bigearthnet.BANDS)
+    said = _words(builder, "sensors")
+    return tuple(x for x in known if x in said) or known
+
+
+def _words(builder: tfds.core.DatasetBuilder, key: str) -> list[str]:
+    """What metadata.json says; nothing of BigEarthNet, which has all."""
+    return str((builder.info.metadata or {}).get(key, "")).split()
+
+
+def check_grids(
+    builder: tfds.core.DatasetBuilder, grids: Iterable[str]
+) -> None:
+    """Refuses grids of a sensor that the patches have no pixels of.
+
+    Args:
+      builder: From `open_dataset`.
+      grids: Keys of `bigearthnet.GRIDS`.
+
+    Raises:
+      UserError: There are some among them.
+    """
+    found = sensors(builder)
+    wanted = {bigearthnet.GRIDS[name].sensor for name in grids}
+    if missing := wanted.difference(found):
+        raise errors.UserError(
+            f"The patches of the dataset in {builder.data_path} have no pixels "
+            f"of {' and '.join(sorted(missing))}. Expected what looks at "
+            f"{' or '.join(found)} alone: `modality={found[0]}`, and a model "
+            "that was trained with it."
+        )
 
 
 def check_num_classes(
@@ -261,13 +299,11 @@ def check_num_classes(
     Raises:
       UserError: They have none.
     """
-    version = builder.info.config_name
     expected = nomenclatures(builder)
     if num_classes not in expected:
         raise errors.UserError(
-            f"The dataset in {builder.data_path} is {version} of BigEarthNet, "
-            f"whose patches have no labels of the {num_classes}-class "
-            "nomenclature. Expected "
+            f"The patches of the dataset in {builder.data_path} have no labels "
+            f"of the {num_classes}-class nomenclature. Expected "
             f"`num_classes={' or '.join(map(str, expected))}`."
         )
 

@@ -97,9 +97,10 @@ def native_batches(
       multi-hot; and each of `metadata`, (B,), "upper_left" (B, 2) float64.
 
     Raises:
-      UserError: The dataset has no such split.
+      UserError: The dataset has no such split, labels or sensor.
     """
     built_dataset.check_num_classes(builder, num_classes)
+    built_dataset.check_grids(builder, grids)
     parse = functools.partial(
         records.parse_batch,
         grids=grids,
@@ -180,9 +181,10 @@ def training_batches(
       A dataset of (inputs, labels).
 
     Raises:
-      UserError: The dataset has no such split.
+      UserError: The dataset has no such split, labels or sensor.
     """
     built_dataset.check_num_classes(builder, spec.num_classes)
+    built_dataset.check_grids(builder, spec.preprocessing.raw_grids)
     steps = built_dataset.num_examples(builder, split) // spec.batch_size
     index, num_parts = part
     size = spec.batch_size // num_parts
@@ -298,7 +300,7 @@ def validation_batches(
       A dataset of (inputs, labels).
 
     Raises:
-      UserError: The dataset has no such split.
+      UserError: The dataset has no such split, labels or sensor.
     """
     compute = tf.function(spec.prepare, jit_compile=True)
     return (

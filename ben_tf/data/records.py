@@ -34,8 +34,8 @@ _SCALAR = {
 }
 # Smallest and largest value of what is looked up later.
 _RANGES = {
-    "country": (0, len(bigearthnet.COUNTRIES) - 1),
-    "season": (0, len(bigearthnet.SEASONS) - 1),
+    "country": (bigearthnet.UNKNOWN, len(bigearthnet.COUNTRIES) - 1),
+    "season": (bigearthnet.UNKNOWN, len(bigearthnet.SEASONS) - 1),
     "epsg": bigearthnet.UTM_EPSG,
 }
 _BEGIN, _END = "unusable records: ", " (end of records)"
@@ -77,7 +77,7 @@ def parse_batch(
         (labels.values < 0) | (labels.values >= num_classes), labels
     )
     faults["a name that is not one of a patch"] = ~tf.strings.regex_full_match(
-        features["patch_name"], r"\w+"
+        features["patch_name"], bigearthnet.PATCH_NAME
     )
     faults |= {
         f"an impossible {name}": (features[name] < low)

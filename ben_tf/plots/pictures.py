@@ -31,6 +31,11 @@ PICTURES = types.MappingProxyType(
 )
 
 
+def sensor_of(picture: str) -> str:
+    """The sensor whose bands one of `PICTURES` shows."""
+    return bigearthnet.grid_of_band(PICTURES[picture][0]).sensor
+
+
 def render(grids: dict[str, np.ndarray], picture: str) -> np.ndarray:
     """Draws one of `PICTURES`, stretched to 8 bits.
 
@@ -45,7 +50,7 @@ def render(grids: dict[str, np.ndarray], picture: str) -> np.ndarray:
     channels = PICTURES[picture]
     bands = bands_of(grids)
     pixels = np.stack([_channel(bands, name) for name in channels], axis=-1)
-    sensor = "S1" if "VV" in channels or "VH" in channels else "S2"
+    sensor = sensor_of(picture)
     # One range for all channels of S2 keeps colours as they are; the lower end
     # of each channel takes the haze away.
     stretched = _stretch(

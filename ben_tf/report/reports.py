@@ -12,6 +12,7 @@ import numpy as np
 from ben_tf import errors
 from ben_tf import files
 from ben_tf import workdir as workdir_lib
+from ben_tf.data import built_dataset
 from ben_tf.evaluation import comparison
 from ben_tf.evaluation import history
 from ben_tf.evaluation import predictions
@@ -84,6 +85,8 @@ def write_report(
             fingerprint=evaluation.model.fingerprint,
         )
     groups = shown_patches.groups(evaluation, predicted, sample_f2, num_patches)
+    data_dir = data_dir or run.read_config().data_dir
+    sensors = built_dataset.sensors(built_dataset.open_dataset(data_dir))
     published = comparison.published_for(evaluation)
     learned = history.History.read(run)
     _check_same_weights(run, evaluation, learned)
@@ -99,7 +102,9 @@ def write_report(
         lower_is_better=comparison.LOWER_IS_BETTER,
         published=published,
         published_model=comparison.published_model(evaluation, published),
-        published_table=tables.published(evaluation, published),
+        published_table=tables.published(evaluation, published)
+        if published.entries
+        else None,
         shows_classes=comparison.shows_classes(evaluation, published),
         charts=charts.draw(
             evaluation,
@@ -112,11 +117,16 @@ def write_report(
         groups=groups,
         nearest=nearest,
         draw=shown_patches.read_pictures(
-            data_dir or run.read_config().data_dir,
+            data_dir,
             evaluation,
             itertools.chain(nearest, *groups.values()),
+            sensors=sensors,
         ),
-        pictures=list(pictures.PICTURES),
+        pictures=[
+            name
+            for name in pictures.PICTURES
+            if pictures.sensor_of(name) in sensors
+        ],
         group_tables=tables.groups(evaluation),
         metric_table=tables.all_metrics(evaluation),
         facts=tables.facts(evaluation, _read_config(run), learned),
@@ -156,7 +166,7 @@ def write_comparison(
         for name, evaluation in evaluations.items()
     }
     # Each once, though runs of the same version share it.
-    sources = list({x.source: x for x in theirs.values()}.values())
+    sources = list({x.source: x for x in theirs.values() if x.entries}.values())
     content = page.render(
         "comparison",
         evaluations=evaluations,

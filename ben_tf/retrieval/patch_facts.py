@@ -11,8 +11,8 @@ from ben_tf import bigearthnet
 from ben_tf.archive import patch_metadata
 from ben_tf.data import geography
 
-# Stands where the number of a country does.
-UNKNOWN_COUNTRY = 255
+# Stands where the number of a country does, as uint8.
+UNKNOWN_COUNTRY = bigearthnet.UNKNOWN % 256
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -63,7 +63,7 @@ def describe(
       names: (N,) names.
       labels: (N, classes), multi-hot.
       class_names: Columns of `labels`.
-      countries: (N,) int, numbers in `bigearthnet.COUNTRIES`, or
+      countries: (N,) uint8, numbers in `bigearthnet.COUNTRIES`, or
         `UNKNOWN_COUNTRY`.
       epsg: (N,) int, UTM zones.
       upper_left: (N, 2) float64, metres.

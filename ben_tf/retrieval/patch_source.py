@@ -81,9 +81,7 @@ def find(
       UserError: No dataset there, or a name is in none of the splits.
     """
     builder = built_dataset.open_dataset(data_dir)
-    if num_classes not in bigearthnet.NOMENCLATURES.get(
-        builder.info.config_name, bigearthnet.CLASSES
-    ):
+    if num_classes not in built_dataset.nomenclatures(builder):
         num_classes = 19
     wanted = set(names)
     found: dict[str, Found] = {}
@@ -131,7 +129,7 @@ def _find_in_batches(
             names=[names[row] for row in rows],
             labels=batch["labels"].numpy()[rows],
             class_names=bigearthnet.CLASSES[num_classes],
-            countries=batch["country"].numpy()[rows],
+            countries=batch["country"].numpy()[rows].astype(np.uint8),
             epsg=batch["epsg"].numpy()[rows],
             upper_left=batch["upper_left"].numpy()[rows],
         )

@@ -16,6 +16,7 @@ from ben_tf.data import subsets
 from ben_tf.training import checkpoint_files
 from ben_tf.training import checkpoints as checkpoints_lib
 from ben_tf.training import class_weights
+from ben_tf.training import configured_model
 from ben_tf.training import devices as devices_lib
 from ben_tf.training import dry_run as dry_run_lib
 from ben_tf.training import exports
@@ -51,8 +52,7 @@ def train(
     devices = devices_lib.make_devices(
         config.strategy, worker_timeout_s=config.worker_timeout_s
     )
-    builder = built_dataset.open_dataset(config.data_dir)
-    built_dataset.check_num_classes(builder, config.num_classes)
+    builder = _open_dataset(config)
     if not devices.is_chief:
         return _train(config, workdir, devices, builder, callbacks)
     files.check_writable(workdir.path, is_folder=True)
@@ -123,7 +123,7 @@ def dry_run(config: config_lib.Config) -> None:
     """
     run = runs.make_run(
         config,
-        built_dataset.open_dataset(config.data_dir),
+        _open_dataset(config),
         devices_lib.make_devices(
             config.strategy, worker_timeout_s=config.worker_timeout_s
         ),
@@ -133,6 +133,16 @@ def dry_run(config: config_lib.Config) -> None:
     )
     print(dry_run_lib.describe(run), flush=True)
     print(dry_run_lib.describe_time(run, dry_run_lib.measure(run)))
+
+
+def _open_dataset(config: config_lib.Config) -> tfds.core.DatasetBuilder:
+    """Finds the dataset, which must have the labels and sensors asked for."""
+    builder = built_dataset.open_dataset(config.data_dir)
+    built_dataset.check_num_classes(builder, config.num_classes)
+    built_dataset.check_grids(
+        builder, configured_model.preprocessing_of(config).raw_grids
+    )
+    return builder
 
 
 def _describe(
