@@ -44,9 +44,9 @@ _OF_BIGEARTHNET = {
 }
 _OF_OWN_DATA = {
     "description": "Patches of somebody's own, not BigEarthNet, in its grids, "
-    "units and nomenclature. metadata.json says which sensors and nomenclatures "
-    "they have: pixels of another sensor are 0, labels of another are none. A "
-    "country or season of -1 is unknown.",
+    "units and nomenclatures. metadata.json says which sensors and "
+    "nomenclatures they have: pixels of another sensor are 0, and there are no "
+    "labels of another nomenclature. A country or season of -1 is unknown.",
     "license": "unknown",
 }
 

@@ -34,9 +34,9 @@ def command() -> Callable[[], None]:
         "table",
         None,
         "Instead of --archive_dir: a CSV or Parquet file that lists patches of "
-        "your own, with columns patch_name, labels, split; if you like country, "
-        "season, s1_date, s2_date; and where the files are: s1_folder, "
-        "s2_folder, or columns with the name of a grid or of a band.",
+        "your own, with columns patch_name, labels, split; if you like "
+        "country, season, s1_date, s2_date; and where the files are: "
+        "s1_folder, s2_folder, or columns with the name of a grid or a band.",
     )
     files_dir = path_flags.define_path(
         "files_dir",

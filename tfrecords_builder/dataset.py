@@ -78,7 +78,7 @@ def build(
     if archive_dir:
         layout.find_sensors(archive_dir, layout=layout.LAYOUTS[version])
         manual_dir = archive_dir
-    else:
+    elif table:
         version = layout.OWN.version
         # Wrong cells are found before anything is made.
         own_table.read(table, files_dir=files_dir)

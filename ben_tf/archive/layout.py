@@ -166,8 +166,7 @@ _NOWHERE = SensorLayout(
     scene_parts=0,
     largest_tar_bytes=0,
 )
-# Patches that somebody lists in a table of their own, `own_table`: it says where
-# the files are.
+# Patches that somebody lists in a table, `own_table`; it says where files are.
 OWN = Layout(
     version="own",
     title="own data",

@@ -8,10 +8,12 @@ import os
 import warnings
 from collections.abc import Mapping
 from collections.abc import Sequence
+from typing import Any
 
 from ben_tf import bigearthnet
 from ben_tf import errors
 from ben_tf.archive import layout
+from ben_tf.archive import own_paths
 from ben_tf.archive import own_table
 from ben_tf.archive import patch_sources
 
@@ -72,7 +74,7 @@ class TableSource:
         """Returns a GeoTIFF of one band; see `Source.read_file`."""
         band = self._band_of[file_name.removeprefix(patch_name)]
         place = f"{patch_name}/{file_name}"
-        folder, grid, own = own_table.columns_of_band(band)
+        folder, grid, own = own_paths.columns_of_band(band)
         for column in (folder, grid, own):
             if column in self._paths:
                 break
@@ -128,8 +130,8 @@ def _file_in(folder: str, band: str, place: str) -> str:
             place,
             f"is missing: no file in {folder} ends in {ending}."
             if not found
-            else f"is ambiguous: {folder} holds {' and '.join(found[:5])}. Keep "
-            "the right one.",
+            else f"is ambiguous: {folder} holds {' and '.join(found[:5])}. "
+            "Keep the right one.",
         )
     return os.path.join(folder, found[0])
 
@@ -180,6 +182,8 @@ def _split(data: bytes, grid: bigearthnet.Grid, place: str) -> list[bytes]:
                 _one_band(dataset, number + 1)
                 for number in range(dataset.count)
             ]
+    except errors.ArchiveError:
+        raise
     except (rasterio.errors.RasterioError, ValueError, OverflowError) as error:
         raise errors.ArchiveError(
             place, f"lies in a file that is no GeoTIFF. {expected}"
@@ -199,7 +203,7 @@ def _are_other_bands(
     )
 
 
-def _one_band(dataset, number: int) -> bytes:
+def _one_band(dataset: Any, number: int) -> bytes:
     """A band of an open dataset of rasterio as a file of its own."""
     import rasterio.io
 

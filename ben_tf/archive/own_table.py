@@ -1,8 +1,8 @@
 """Reads the table in which somebody lists patches of their own: CSV or Parquet.
 
 A row a patch. Columns: `patch_name`, `labels`, `split`; if you like `country`,
-`season`, `s1_date` and `s2_date`; and where the files are, `FILE_COLUMNS`. The
-table may come from anywhere: all of it is checked before a file is opened.
+`season`, `s1_date` and `s2_date`; and where the files are, `own_paths`.
+The table may come from anywhere: all of it is checked before a file is opened.
 """
 
 import csv
@@ -18,37 +18,18 @@ from collections.abc import Sequence
 
 from ben_tf import bigearthnet
 from ben_tf import errors
-from ben_tf import files
 from ben_tf.archive import layout
 from ben_tf.archive import official_lists
+from ben_tf.archive import own_paths
+from ben_tf.archive import table_rows
 
 # The copy without files that lies next to the records.
 LIST_FILE = layout.OWN.tables[0]
 NEEDED = ("patch_name", "labels", "split")
 OPTIONAL = ("country", "season", "s1_date", "s2_date")
-# Sensor -> columns of files: a folder with a GeoTIFF for each band, a GeoTIFF
-# with all bands of a grid, a GeoTIFF of one band.
-FILE_COLUMNS = types.MappingProxyType(
-    {
-        sensor: (
-            f"{sensor.lower()}_folder",
-            *(
-                name
-                for name, grid in bigearthnet.GRIDS.items()
-                if grid.sensor == sensor
-            ),
-            *bands,
-        )
-        for sensor, bands in bigearthnet.BANDS.items()
-    }
-)
 # What parts the labels of a patch; names of classes hold commas.
-LABEL_SEPARATOR = ";"
-_MOST_BYTES = 500_000_000
-_MOST_ROWS = 10_000_000
+LABEL_SEPARATOR = table_rows.LIST_SEPARATOR
 _LONGEST_NAME = 200
-
-_Row = Mapping[str, str]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,18 +65,19 @@ def read(
     """
     path = pathlib.Path(path)
     columns, rows = _read_rows(path)
-    sensors = _sensors(path, columns)
+    sensors = own_paths.columns_of_sensors(path, columns)
     if not sensors:
         raise errors.UserError(
             f"{path} does not say where the files of the patches are. Expected "
-            f"columns among {', '.join(x for y in FILE_COLUMNS.values() for x in y)}."
+            "a column s1_folder or s2_folder, or columns with the names of "
+            "grids or bands."
         )
     pairs, nomenclatures = _pairs(path, rows)
     root = os.path.abspath(files_dir or path.parent)
     paths = {
         sensor: {
             column: [
-                _inside(root, row[column], f"{path}, row {number}")
+                own_paths.inside(root, row[column], f"{path}, row {number}")
                 for number, row in enumerate(rows, start=1)
             ]
             for column in used
@@ -160,34 +142,19 @@ def is_synthetic(table: OwnTable, path: str | os.PathLike[str]) -> bool:
     return any(map(layout.is_synthetic, folders))
 
 
-# --- Rows --------------------------------------------------------------------
+# --- Columns -----------------------------------------------------------------
 
 
-def _read_rows(path: pathlib.Path) -> tuple[list[str], list[_Row]]:
+def _read_rows(path: pathlib.Path) -> tuple[list[str], list[table_rows.Row]]:
     """Names of the columns, and rows of text.
 
     Raises:
       errors.UserError: The file is missing, damaged or too large, or has not
         the columns of a table.
     """
-    try:
-        with open(path, "rb", opener=files.regular) as file:
-            data = file.read(_MOST_BYTES + 1)
-        if len(data) > _MOST_BYTES:
-            raise ValueError(f"it is larger than {_MOST_BYTES:,} bytes")
-        is_parquet = data.startswith(b"PAR1")
-        columns, rows = (_of_parquet if is_parquet else _of_csv)(data)
-    except FileNotFoundError as error:
-        raise errors.UserError(
-            f"There is no table {path}. Expected a CSV or Parquet file with a "
-            f"row for each patch and columns {', '.join(NEEDED)} and of files."
-        ) from error
-    except (OSError, ValueError, csv.Error) as error:
-        raise errors.UserError(
-            f"The table {path} cannot be read: {errors.first_line(error)}. "
-            "Expected CSV in UTF-8 with commas, or Parquet."
-        ) from error
-    known = (*NEEDED, *OPTIONAL, *(x for y in FILE_COLUMNS.values() for x in y))
+    columns, rows = table_rows.read(path)
+    files_of_all = [x for y in own_paths.COLUMNS.values() for x in y]
+    known = (*NEEDED, *OPTIONAL, *files_of_all)
     faults = {
         "lacks the columns": [x for x in NEEDED if x not in columns],
         "has twice the columns": sorted(
@@ -200,66 +167,19 @@ def _read_rows(path: pathlib.Path) -> tuple[list[str], list[_Row]]:
             raise errors.UserError(
                 f"{path} {fault} {', '.join(repr(x[:40]) for x in names[:5])}. "
                 f"Expected {', '.join(NEEDED)}; if you like "
-                f"{', '.join(OPTIONAL)}; and where the files are: s1_folder, "
-                "s2_folder, or columns with the name of a grid or a band."
+                f"{', '.join(OPTIONAL)}; and, of files, any of "
+                f"{', '.join(files_of_all)}."
             )
     if not rows:
         raise errors.UserError(f"{path} lists no patch.")
     return columns, rows
 
 
-def _of_csv(data: bytes) -> tuple[list[str], list[_Row]]:
-    # Spreadsheets put a mark in front of UTF-8.
-    lines = csv.reader(io.StringIO(data.decode("utf-8-sig")), strict=True)
-    columns = [name.strip() for name in next(lines, [])]
-    rows = []
-    for cells in lines:
-        if not cells:
-            continue
-        if len(cells) != len(columns):
-            raise ValueError(
-                f"line {lines.line_num} has {len(cells)} cells, the first line "
-                f"{len(columns)}"
-            )
-        rows.append(dict(zip(columns, map(str.strip, cells), strict=True)))
-    return columns, rows
-
-
-def _of_parquet(data: bytes) -> tuple[list[str], list[_Row]]:
-    # Here, because it takes a while to import.
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    try:
-        content = parquet.ParquetFile(pa.BufferReader(data))
-        if content.metadata.num_rows > _MOST_ROWS:
-            raise ValueError(f"it has more than {_MOST_ROWS:,} rows")
-        table = content.read()
-        columns = table.column_names
-        cells = [map(_text, column.to_pylist()) for column in table.columns]
-    except pa.ArrowException as error:
-        raise ValueError(errors.first_line(error)) from error
-    return columns, [
-        dict(zip(columns, row, strict=True)) for row in zip(*cells, strict=True)
-    ]
-
-
-def _text(value: object) -> str:
-    """A cell of Parquet as it would be in CSV."""
-    if value is None:
-        return ""
-    if isinstance(value, list):
-        return LABEL_SEPARATOR.join(map(_text, value))
-    if isinstance(value, datetime.datetime | datetime.date):
-        return value.isoformat()
-    return str(value).strip()
-
-
 # --- What is known of a patch ------------------------------------------------
 
 
 def _pairs(
-    path: pathlib.Path, rows: Sequence[_Row]
+    path: pathlib.Path, rows: Sequence[table_rows.Row]
 ) -> tuple[Mapping[str, official_lists.OfficialPatch], tuple[int, ...]]:
     """Name -> patch, and the nomenclatures of their labels.
 
@@ -321,7 +241,9 @@ def _pairs(
     return types.MappingProxyType(pairs), nomenclatures
 
 
-def _labels(row: _Row, path: pathlib.Path, number: int) -> frozenset[str]:
+def _labels(
+    row: table_rows.Row, path: pathlib.Path, number: int
+) -> frozenset[str]:
     """Names of the classes of a patch."""
     names = [name.strip() for name in row["labels"].split(LABEL_SEPARATOR)]
     found = frozenset(filter(None, names))
@@ -385,56 +307,3 @@ def _date(text: str, place: str) -> str:
             f"{place}: {text[:40]!r} is no date. Expected one such as "
             "2017-06-13 or 2017-06-13T10:10:31."
         ) from error
-
-
-# --- Where the files are -----------------------------------------------------
-
-
-def _sensors(
-    path: pathlib.Path, columns: Sequence[str]
-) -> dict[str, list[str]]:
-    """Sensors that there are files of -> their columns.
-
-    Raises:
-      errors.UserError: A band of such a sensor is in no column, or in several.
-    """
-    found = {
-        sensor: [name for name in names if name in columns]
-        for sensor, names in FILE_COLUMNS.items()
-    }
-    found = {sensor: names for sensor, names in found.items() if names}
-    for sensor, names in found.items():
-        for band in bigearthnet.BANDS[sensor]:
-            holders = [x for x in names if x in columns_of_band(band)]
-            if len(holders) != 1:
-                raise errors.UserError(
-                    f"{path} has {' and '.join(holders) or 'no column'} for "
-                    f"band {band} of {sensor}. Expected one of "
-                    f"{', '.join(columns_of_band(band))}."
-                )
-    return found
-
-
-def columns_of_band(band: str) -> tuple[str, str, str]:
-    """The columns that the file of a band may stand in: folder, grid, band."""
-    (name,) = (n for n, g in bigearthnet.GRIDS.items() if band in g.bands)
-    sensor = bigearthnet.GRIDS[name].sensor
-    return (f"{sensor.lower()}_folder", name, band)
-
-
-def _inside(root: str, cell: str, place: str) -> str:
-    """An absolute path below `root`; "" for an empty cell.
-
-    Raises:
-      errors.UserError: It leads elsewhere.
-    """
-    if not cell:
-        return ""
-    path = os.path.normpath(os.path.join(root, cell))
-    if "\0" in cell or os.path.commonpath([root, path]) != root:
-        raise errors.UserError(
-            f"{place}: {cell[:100]!r} leads out of the folder {root}. Expected "
-            "paths below it. To take files from another folder, pass that as "
-            "`files_dir`."
-        )
-    return path

@@ -276,9 +276,15 @@ def _shuffled_batches(
         places = tf.random.experimental.stateless_shuffle(
             tf.range(len(shards.paths)), seed=[spec.seed, epoch]
         )
-        *columns, names = shards
         return (
-            _records(_Shards(*(tf.gather(x, places) for x in columns), names))
+            _records(
+                shards._replace(
+                    paths=tf.gather(shards.paths, places),
+                    skip=tf.gather(shards.skip, places),
+                    take=tf.gather(shards.take, places),
+                    first=tf.gather(shards.first, places),
+                )
+            )
             .shuffle(spec.shuffle_buffer, seed=epoch + spec.seed)
             .batch(spec.batch_size, drop_remainder=True)
         )
