@@ -9,6 +9,7 @@ import csv
 import dataclasses
 import datetime
 import io
+import itertools
 import os
 import pathlib
 import re
@@ -30,6 +31,9 @@ OPTIONAL = ("country", "season", "s1_date", "s2_date")
 # What parts the labels of a patch; names of classes hold commas.
 LABEL_SEPARATOR = table_rows.LIST_SEPARATOR
 _LONGEST_NAME = 200
+# Folders from a file to that of its archive, in which scenes have folders, and
+# the file itself.
+_DEEPEST = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,14 +135,15 @@ def is_synthetic(table: OwnTable, path: str | os.PathLike[str]) -> bool:
       table: What it lists.
       path: The table.
     """
-    folders = {pathlib.Path(path).absolute().parent}
+    folders = {os.path.dirname(os.path.abspath(path))}
     for columns in table.paths.values():
-        for paths in columns.values():
-            for file in filter(None, paths):
-                # In an archive, a file lies at most four folders deep.
-                folders.update(
-                    [pathlib.Path(file), *pathlib.Path(file).parents[:4]]
-                )
+        for file in itertools.chain(*columns.values()):
+            folder = file
+            for _ in range(_DEEPEST):
+                if not folder or folder in folders:
+                    break
+                folders.add(folder)
+                folder = os.path.dirname(folder)
     return any(map(layout.is_synthetic, folders))
 
 

@@ -98,6 +98,7 @@ def reasons(
         "trained on synthetic data": (
             model.trained_on_synthetic and not data.synthetic
         ),
+        "trained on own data": published_lib.NOTHING.config in seen,
         f"trained on a part of the data ({model.trained_on_part})": (
             model.trained_on_part != ""
         ),

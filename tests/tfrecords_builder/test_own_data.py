@@ -418,3 +418,61 @@ def test_the_own_config_asks_for_a_table(tmp_path):
                 manual_dir=str(tmp_path)
             )
         )
+
+
+@pytest.mark.slow
+def test_the_other_commands_take_own_data(s2_dir, tmp_path):
+    """One epoch, scores without published ones, a page, an index."""
+    run, index = tmp_path / "run", tmp_path / "index"
+
+    def call(module, *arguments):
+        finished = in_process.run(module, *arguments)
+        assert finished.returncode == 0, finished.stderr
+        return finished.stdout
+
+    call(
+        "ben_tf.train",
+        f"--data_dir={s2_dir}",
+        f"--workdir={run}",
+        *("--model=small_cnn", "--modality=S2", "--batch_size=2"),
+        "--epochs=1",
+    )
+    assert json.loads((run / "data.json").read_text())["name"] == (
+        "bigearthnet_mm/own/1.0.0"
+    )
+    said = call("ben_tf.evaluate", f"--workdir={run}")
+    assert "small_cnn S2 on test, 2 patches" in said
+    for theirs in ("paper", "published", "SYNTHETIC"):
+        assert theirs not in said
+    content = json.loads((run / "metrics" / "test.json").read_text())
+    # One of the two patches has a country.
+    assert {
+        x["num_samples"] for x in content["groups"]["country"].values()
+    } == {1}
+    assert not content["groups"]["season"]
+    call(
+        "ben_tf.retrieval",
+        "build",
+        f"--saved_model={run / 'saved_model'}",
+        f"--data_dir={s2_dir}",
+        f"--output_dir={index}",
+        "--split=all",
+    )
+    hits = call(
+        "ben_tf.retrieval",
+        "query",
+        f"--index={index}",
+        "--patch=4-my.patch",
+        "--k=5",
+        "--format=json",
+    )
+    (answer,) = json.loads(hits)["queries"]
+    assert len(answer["hits"]) == 5
+    countries = {hit["name"]: hit["country"] for hit in answer["hits"]}
+    assert countries["1-my.patch"] == "Finland"
+    assert countries["0-my.patch"] is None
+    call("ben_tf.report", f"--workdir={run}", f"--index={index}")
+    page = (run / "report.html").read_text()
+    assert "True colour of 4-my.patch" in page
+    assert "Radar" not in page
+    assert "paper" not in re.sub("the paper's authors", "", page)
