@@ -264,6 +264,8 @@ def _read_table(
                     f"for each of {num_rows:,} records"
                 )
             table = content.read(columns=list(kinds))
+        # Also that text is text.
+        table.validate(full=True)
         columns = [table.column(name).cast(kinds[name]) for name in kinds]
         # A patch that is left out has the name "".
         if not pc.all(pc.greater(table.column("patch_name"), "")).as_py():

@@ -242,6 +242,16 @@ def test_a_table_that_is_none_is_refused(copied, content):
     assert built_dataset.num_examples(builder, "train") == 27
 
 
+def test_a_table_of_damaged_text_is_refused(copied):
+    builder, path = copied
+    data = path.read_bytes()
+    name = _names(builder, "test")[0].encode()
+    assert data.count(name[:-4])
+    path.write_bytes(data.replace(name[:-4], name[:-5] + b"\xff"))
+    with pytest.raises(errors.UserError, match="cannot be used"):
+        subsets.select(builder, SPLIT)
+
+
 def test_a_pipe_in_place_of_the_table_is_not_waited_for(copied):
     builder, path = copied
     path.unlink()
