@@ -168,7 +168,7 @@ _NOWHERE = SensorLayout(
 )
 # Patches that somebody lists in a table, `own_table`; it says where files are.
 OWN = Layout(
-    version="own",
+    version=bigearthnet.OWN,
     title="own data",
     sensors={
         sensor: dataclasses.replace(_NOWHERE, endings=_endings(sensor))

@@ -74,10 +74,8 @@ class TableSource:
         """Returns a GeoTIFF of one band; see `Source.read_file`."""
         band = self._band_of[file_name.removeprefix(patch_name)]
         place = f"{patch_name}/{file_name}"
-        folder, grid, own = own_paths.columns_of_band(band)
-        for column in (folder, grid, own):
-            if column in self._paths:
-                break
+        folder, grid, _ = columns = own_paths.columns_of_band(band)
+        column = next(name for name in columns if name in self._paths)
         path = self._paths[column][self._rows[patch_name]]
         if not path:
             raise errors.ArchiveError(
@@ -115,10 +113,12 @@ def _file_in(folder: str, band: str, place: str) -> str:
     ending = layout.band_name("", band)
     try:
         names = os.listdir(folder)
-    except OSError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise errors.ArchiveError(
-            place, f"is missing: {folder} is no folder that can be read."
+            place, f"is missing: there is no folder {folder}."
         ) from error
+    except OSError as error:
+        raise patch_sources.unreadable_file(place, error) from error
     found = sorted(
         name
         for name in names

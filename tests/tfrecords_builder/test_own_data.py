@@ -375,6 +375,23 @@ def test_finished_shards_are_taken_over(
     assert contents[0] == contents[1]
 
 
+@pytest.mark.slow
+def test_beam_writes_the_same_files(s2_dir, rows, tmp_path):
+    dataset.build(
+        table=_write_table(tmp_path / "t.csv", rows[0]),
+        files_dir=rows[1],
+        data_dir=tmp_path / "beam",
+        beam_runner="DirectRunner",
+        beam_pipeline_options="direct_num_workers=1",
+    )
+    beam, local = (
+        {x.name: x.read_bytes() for x in folder.rglob("*.tfrecord-*")}
+        for folder in (tmp_path / "beam", s2_dir)
+    )
+    assert len(local) == 3
+    assert beam == local
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [

@@ -138,5 +138,5 @@ def test_files_that_cannot_be_read_are_faults_of_their_patch(tmp_path):
     ):
         with pytest.raises(errors.ArchiveError, match=match):
             _source("B02", path).read_file("a", "a_B02.tif")
-    with pytest.raises(errors.ArchiveError, match="is no folder"):
+    with pytest.raises(errors.ArchiveError, match="there is no folder"):
         _source("s2_folder", tmp_path / "x").read_file("a", "a_B02.tif")
