@@ -83,6 +83,11 @@ def build(
         # Wrong cells are found before anything is made.
         own_table.read(table, files_dir=files_dir)
         manual_dir = files_dir or pathlib.Path(table).absolute().parent
+        if not os.path.isdir(manual_dir):
+            raise errors.UserError(
+                f"There is no folder {manual_dir}. Expected `files_dir` to be "
+                "the folder that the paths in the table start at."
+            )
     download_config = tfds.download.DownloadConfig(
         manual_dir=os.fspath(manual_dir),
         beam_runner=beam_runner,

@@ -85,14 +85,14 @@ def write_report(
             fingerprint=evaluation.model.fingerprint,
         )
     groups = shown_patches.groups(evaluation, predicted, sample_f2, num_patches)
-    data_dir = data_dir or run.read_config().data_dir
-    sensors = built_dataset.sensors(built_dataset.open_dataset(data_dir))
     published = comparison.published_for(evaluation)
     learned = history.History.read(run)
     _check_same_weights(run, evaluation, learned)
     missing = _missing(run, learned)
     for sentence in missing:
         print(sentence, file=sys.stderr)
+    data_dir = data_dir or run.read_config().data_dir
+    sensors = built_dataset.sensors(built_dataset.open_dataset(data_dir))
     content = page.render(
         "run",
         evaluation=evaluation,

@@ -410,6 +410,17 @@ def test_what_to_build_of_is_one_thing(tmp_path, flags, message):
     assert not (tmp_path / "data").exists()
 
 
+def test_the_folder_of_files_is_one(rows, tmp_path):
+    finished = _build(
+        f"--table={_write_table(tmp_path / 't.csv', rows[0])}",
+        f"--files_dir={tmp_path / 'nowhere'}",
+        f"--data_dir={tmp_path / 'data'}",
+    )
+    assert finished.returncode == 1
+    assert f"There is no folder {tmp_path / 'nowhere'}" in finished.stderr
+    assert not (tmp_path / "data").exists()
+
+
 def test_names_that_the_lists_do_not_know_lead_to_the_table(
     archive_dir, tmp_path
 ):
