@@ -92,12 +92,18 @@ def find(name: str) -> bigearthnet.Statistics:
         DatasetStatistics,
         remedy=f"{_REMEDY} Or pass one of: {known}.",
     )
+    name_of_all = read.name
+    mean = {band: values.mean for band, values in read.bands.items()}
+    std = {band: values.std for band, values in read.bands.items()}
+    # Own data may have one sensor; what looks at the other is refused then.
+    for sensor, bands in bigearthnet.BANDS.items():
+        if read.bands and not read.bands.keys() & bands:
+            name_of_all += f", {sensor} as in the paper"
+            paper = bigearthnet.PAPER_STATISTICS
+            mean |= {band: paper.mean[band] for band in bands}
+            std |= {band: paper.std[band] for band in bands}
     try:
-        return bigearthnet.Statistics(
-            read.name,
-            mean={band: values.mean for band, values in read.bands.items()},
-            std={band: values.std for band, values in read.bands.items()},
-        )
+        return bigearthnet.Statistics(name_of_all, mean=mean, std=std)
     except ValueError as error:
         raise errors.UserError(
             f"{name} cannot be used: {errors.first_line(error)}. {_REMEDY}"

@@ -407,6 +407,12 @@ CLASS_COLORS = types.MappingProxyType(
 
 # Version of BigEarthNet -> numbers of classes that its patches have labels of.
 NOMENCLATURES = types.MappingProxyType({"v1": (19, 43), "v2": (19,)})
+# Stands where the name of a version does: somebody's own patches.
+OWN = "own"
+# Names of patches, as a regular expression for ASCII text.
+PATCH_NAME = r"[0-9A-Za-z_][0-9A-Za-z_.-]*"
+# Stands where the number of a country or season does, of own patches.
+UNKNOWN = -1
 
 THRESHOLD = 0.5  # A class is predicted at p >= 0.5 (authors' code).
 

@@ -32,7 +32,7 @@ def command() -> Callable[[], None]:
         "split",
         "test",
         "What to score: train, validation, test, excluded, or a part of one "
-        "such as 'test[:1000]'.",
+        "such as 'test[:1000]' or 'test[country=Finland]'.",
     )
     batch_size = flags.DEFINE_integer(
         "batch_size",

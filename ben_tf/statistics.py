@@ -32,8 +32,8 @@ def command() -> Callable[[], None]:
         "split",
         "train",
         "What to read: train, validation, test, excluded, or a part of one "
-        "such as 'train[:10%]'. A model is trained with those of its training "
-        "split.",
+        "such as 'train[:10%]' or 'train[season=Summer]'. A model is trained "
+        "with those of its training split.",
     )
 
     def main() -> None:

@@ -50,6 +50,8 @@ _REMEDY = (
 )
 # The last column of history.csv.
 _CHECKSUM = "crc32"
+# Of a file about a split, whose conditions may name many labels.
+_LONGEST_NAME = 100
 
 
 class DataDescription(msgspec.Struct, frozen=True):
@@ -62,7 +64,7 @@ class DataDescription(msgspec.Struct, frozen=True):
       patches: Split -> number of patches; empty for imported weights, which
         saw none of ours.
       fingerprint: Of the dataset's records; "" where nobody knew it yet.
-      part: Which part of BigEarthNet the dataset holds; "" for all of it.
+      part: Which part of BigEarthNet the run saw; "" for all of it.
       origins: Names of other datasets that the initial weights were trained
         on.
     """
@@ -428,5 +430,8 @@ def _checked(row: dict[str, str]) -> dict[str, str]:
 
 def _file_name(split: str) -> str:
     """A name for files about a split: "test[:100]" becomes "test_100"."""
-    words = "".join(c if c.isalnum() else " " for c in split).split()
-    return "_".join(words)
+    text = split.replace("!=", " not ")
+    name = "_".join("".join(c if c.isalnum() else " " for c in text).split())
+    if len(name) > _LONGEST_NAME:
+        name = f"{name[:_LONGEST_NAME]}_{files.crc32(name.encode())}"
+    return name

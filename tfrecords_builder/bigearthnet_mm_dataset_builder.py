@@ -1,6 +1,7 @@
 """The TFDS builder of `bigearthnet_mm`: schema, splits, records."""
 
 import functools
+import os
 import pathlib
 import shutil
 import sys
@@ -9,16 +10,17 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import tensorflow_datasets as tfds
 from etils import epath
 
-from ben_tf import bigearthnet
+from ben_tf import errors
 from ben_tf import folder_lock
 from ben_tf.archive import known_pairs
 from ben_tf.archive import layout
 from ben_tf.archive import official_lists
 from ben_tf.archive import open_archive
+from ben_tf.archive import own_source
+from ben_tf.archive import own_table
 from ben_tf.archive import parts
 from ben_tf.archive import patch_pair
 from ben_tf.archive import patch_sources
@@ -29,25 +31,23 @@ from tfrecords_builder import kept_shards
 from tfrecords_builder import part_archive
 from tfrecords_builder import patch_pictures
 from tfrecords_builder import record
+from tfrecords_builder import schema
 from tfrecords_builder import tfds_internals
 from tfrecords_builder import unfinished
 from tfrecords_builder import workers
 
 tfds_internals.show_examples_with(patch_pictures.PairVisualizer())
 
-# Version of BigEarthNet -> features that the others have not.
-_MORE_FEATURES = {
-    layout.V1.version: {},
-    layout.V2.version: {
-        "v1_name": tfds.features.Text(doc="its Sentinel-2 patch in v1.0"),
-        "reference_map": tfds.features.Tensor(
-            shape=bigearthnet.REFERENCE_MAP.shape[:2],
-            dtype=np.dtype(bigearthnet.REFERENCE_MAP.dtype),
-            encoding="bytes",
-            doc="code of CORINE Land Cover of each pixel, 999: no class, 0: no "
-            "data; all 0 where the archive has no map",
-        ),
-    },
+_OF_BIGEARTHNET = {
+    "homepage": "https://bigearth.net",
+    "license": "CDLA-Permissive-1.0",
+}
+_OF_OWN_DATA = {
+    "description": "Patches of somebody's own, not BigEarthNet, in its grids, "
+    "units and nomenclatures. metadata.json says which sensors and "
+    "nomenclatures they have: pixels of another sensor are 0, and there are no "
+    "labels of another nomenclature. A country or season of -1 is unknown.",
+    "license": "unknown",
 }
 
 
@@ -63,7 +63,9 @@ class Builder(tfds_internals.SplitWriter):
         tfds.core.BuilderConfig(
             name=lies.version,
             version="1.0.0",
-            description=f"{lies.title} with its official splits.",
+            description="Somebody's own patches, not BigEarthNet."
+            if lies is layout.OWN
+            else f"{lies.title} with its official splits.",
             release_notes={"1.0.0": "Initial release."},
         )
         # The first one is what a name without a config means.
@@ -73,7 +75,8 @@ class Builder(tfds_internals.SplitWriter):
         "v1: Put BigEarthNet-S2-v1.0.tar.gz and BigEarthNet-S1-v1.0.tar.gz "
         "from https://zenodo.org/records/12687186 into the manual dir, or what "
         "they hold. v2: Put BigEarthNet-S2.tar.zst, BigEarthNet-S1.tar.zst and "
-        "the two tables from https://zenodo.org/records/10891137 there."
+        "the two tables from https://zenodo.org/records/10891137 there. own: "
+        "python -m tfrecords_builder.build --table=... builds it of a table."
     )
 
     def __init__(
@@ -82,6 +85,7 @@ class Builder(tfds_internals.SplitWriter):
         num_workers: int | None = None,
         on_error: str = "raise",
         part: parts.Part | None = None,
+        table: str | os.PathLike[str] | None = None,
         **kwargs: Any,
     ):
         """Prepares for building or reading; see `tfds.core.DatasetBuilder`.
@@ -91,10 +95,13 @@ class Builder(tfds_internals.SplitWriter):
           on_error: "raise" stops at the first damaged pair; "skip" leaves it
             out and lists it in `skipped.csv` next to the records.
           part: Which pairs to build; default: all.
+          table: Of the config "own", the file that lists the patches, whose
+            paths start at the manual dir.
           **kwargs: As in TFDS: data_dir, config, version.
         """
         self._num_workers = num_workers
         self._part = part or parts.Part()
+        self._table = table
         if on_error not in ("raise", "skip"):
             raise ValueError(
                 "Unknown `on_error`. Expected 'raise' or 'skip'. "
@@ -110,72 +117,20 @@ class Builder(tfds_internals.SplitWriter):
 
     def _info(self) -> tfds.core.DatasetInfo:
         """Returns the schema; everything downstream reads it from here."""
-        features = tfds.features
-        grids = {
-            name: features.Tensor(
-                shape=grid.shape,
-                dtype=np.dtype(grid.dtype),
-                encoding="bytes",
-                doc=f"{grid.unit}; bands {', '.join(grid.bands)}",
-            )
-            for name, grid in bigearthnet.GRIDS.items()
-        }
-        labels = {
-            f"labels_{num_classes}": features.Sequence(
-                features.ClassLabel(names=list(names)),
-                doc=f"labels of the {num_classes}-class nomenclature",
-            )
-            for num_classes, names in bigearthnet.CLASSES.items()
-        }
-        info = self.dataset_info_from_configs(
-            features=features.FeaturesDict(
-                {
-                    "patch_name": features.Text(
-                        doc="name of the Sentinel-2 patch, the key of the pair"
-                    ),
-                    "s1_name": features.Text(doc="its Sentinel-1 patch"),
-                    **_MORE_FEATURES[self.version_name],
-                    **grids,
-                    **labels,
-                    "country": features.ClassLabel(
-                        names=list(bigearthnet.COUNTRIES),
-                        doc=", ".join(bigearthnet.COUNTRIES),
-                    ),
-                    "season": features.ClassLabel(
-                        names=list(bigearthnet.SEASONS),
-                        doc=", ".join(bigearthnet.SEASONS),
-                    ),
-                    "seasonal_snow": features.Scalar(
-                        np.bool_, doc="on the official list of snowy patches"
-                    ),
-                    "cloud_or_shadow": features.Scalar(
-                        np.bool_,
-                        doc="on the official list of clouds and their shadows",
-                    ),
-                    "epsg": features.Scalar(
-                        np.int32, doc="projection: the patch's UTM zone"
-                    ),
-                    "upper_left": features.Tensor(
-                        shape=(2,),
-                        dtype=np.float64,
-                        doc="easting and northing of the outer corner, metres",
-                    ),
-                    "s1_time": features.Text(
-                        doc="acquisition of Sentinel-1, ISO 8601"
-                    ),
-                    "s2_time": features.Text(
-                        doc="acquisition of Sentinel-2, ISO 8601"
-                    ),
-                }
-            ),
-            homepage="https://bigearth.net",
-            license="CDLA-Permissive-1.0",
-            metadata=tfds.core.MetadataDict(
+        contents = {
+            "features": schema.features(self.version_name),
+            "metadata": tfds.core.MetadataDict(
                 synthetic=built_dataset.NO,
                 has_maps=built_dataset.NO,
                 part=self._part.description,
             ),
-        )
+        }
+        if self.version_name == layout.OWN.version:
+            info = tfds.core.DatasetInfo(
+                builder=self, **_OF_OWN_DATA, **contents
+            )
+        else:
+            info = self.dataset_info_from_configs(**_OF_BIGEARTHNET, **contents)
         return tfds_internals.described_here(info)
 
     def _split_generators(
@@ -296,6 +251,8 @@ class Builder(tfds_internals.SplitWriter):
         self, dl_manager: tfds.download.DownloadManager
     ) -> tuple[patch_sources.Archive, known_pairs.Pairs]:
         archive_dir = dl_manager.manual_dir
+        if self.version_name == layout.OWN.version:
+            return self._open_table(archive_dir)
         self.info.metadata["synthetic"] = _mark(
             layout.is_synthetic(archive_dir)
         )
@@ -326,6 +283,28 @@ class Builder(tfds_internals.SplitWriter):
         )
         self.info.metadata["has_maps"] = _mark(layout.MAPS in archive.sources)
         return archive, official
+
+    def _open_table(
+        self, files_dir: str | os.PathLike[str]
+    ) -> tuple[patch_sources.Archive, known_pairs.Pairs]:
+        if self._table is None:
+            raise errors.UserError(
+                "Own data are listed in a table. Expected `table`, a CSV or "
+                "Parquet file, as docs/building.md describes it."
+            )
+        table = own_table.read(self._table, files_dir=files_dir)
+        self.info.metadata["synthetic"] = _mark(
+            own_table.is_synthetic(table, self._table)
+        )
+        self.info.metadata["sensors"] = " ".join(table.paths)
+        self.info.metadata["nomenclatures"] = " ".join(
+            map(str, table.nomenclatures)
+        )
+        # Records are verified by it.
+        (self.data_path / own_table.LIST_FILE).write_text(
+            own_table.list_text(table)
+        )
+        return own_source.open_table(table), table.pairs
 
     @property
     def _kept_dir(self) -> pathlib.Path | None:

@@ -1,10 +1,12 @@
-"""Builds the TFRecords of `bigearthnet_mm` from the archive.
+"""Builds the TFRecords of `bigearthnet_mm` from the archive, or of own patches.
 
 python -m tfrecords_builder.build --archive_dir=... --data_dir=...
+python -m tfrecords_builder.build --table=... --data_dir=...
 
 --archive_dir holds the two tarballs of BigEarthNet v1.0 as downloaded (or
 --download fetches them), or the two folders extracted from them. For v2.0,
 pass --version=v2; its two metadata tables lie beside its tarballs or folders.
+--table lists patches of your own, a row a patch: docs/building.md.
 """
 
 from collections.abc import Callable
@@ -12,6 +14,7 @@ from collections.abc import Callable
 from absl import flags
 
 from ben_tf import command_line
+from ben_tf import errors
 from ben_tf import path_flags
 from ben_tf.archive import layout
 from tfrecords_builder import part_flags
@@ -26,20 +29,33 @@ def command() -> Callable[[], None]:
         "BigEarthNet-S1-v1.0.tar.gz (or .tar), or the folders BigEarthNet-v1.0 "
         "and BigEarthNet-S1-v1.0 extracted from them; of v2 "
         "BigEarthNet-S2.tar.zst and so on, and both tables.",
-        required=True,
+    )
+    table = path_flags.define_path(
+        "table",
+        None,
+        "Instead of --archive_dir: a CSV or Parquet file that lists patches of "
+        "your own, with columns patch_name, labels, split; if you like "
+        "country, season, s1_date, s2_date; and where the files are: "
+        "s1_folder, s2_folder, or columns with the name of a grid or a band.",
+    )
+    files_dir = path_flags.define_path(
+        "files_dir",
+        None,
+        "The folder that paths in --table start at; nothing outside of it is "
+        "read. Default: that of the table.",
     )
     data_dir = path_flags.define_path(
         "data_dir",
         None,
-        "Folder for TFDS datasets; the records go to bigearthnet_mm/v1 (or v2) "
-        "in it. The whole archive takes 163 GB there; 184 GB must be free at "
-        "the start if it comes as .tar.gz.",
+        "Folder for TFDS datasets; the records go to bigearthnet_mm/v1 (or v2, "
+        "or own) in it. The whole archive takes 163 GB there; 184 GB must be "
+        "free at the start if it comes as .tar.gz.",
         required=True,
     )
     version = flags.DEFINE_enum(
         "version",
         layout.V1.version,
-        list(layout.LAYOUTS),
+        layout.OFFICIAL,
         "Version of BigEarthNet: v1 as in the paper, or v2 (reBEN), whose two "
         "metadata tables lie in --archive_dir beside its folders or tarballs.",
     )
@@ -94,6 +110,17 @@ def command() -> Callable[[], None]:
         # Here, because TFDS takes long to import.
         from tfrecords_builder import dataset
 
+        dataset.check_one_source(archive_dir.value, table.value)
+        if table.value and (is_to_download.value or version.present):
+            raise errors.UserError(
+                "`download` and `version` are about BigEarthNet. Expected "
+                "neither with `table`."
+            )
+        if files_dir.value and not table.value:
+            raise errors.UserError(
+                "`files_dir` is where the paths in a table start. Expected "
+                "`table` with it."
+            )
         if is_to_download.value:
             from tfrecords_builder import download
 
@@ -101,10 +128,14 @@ def command() -> Callable[[], None]:
                 archive_dir.value, download.FILES[version.value]
             )
         builder = dataset.build(
-            archive_dir=archive_dir.value,
             data_dir=data_dir.value,
+            archive_dir=archive_dir.value,
+            table=table.value,
+            files_dir=files_dir.value,
             version=version.value,
-            part=make_part(version.value, archive_dir.value),
+            part=make_part(layout.OWN.version, table.value)
+            if table.value
+            else make_part(version.value, archive_dir.value),
             on_error=on_error.value,
             num_workers=num_workers.value,
             overwrite=overwrite.value,

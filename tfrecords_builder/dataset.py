@@ -15,6 +15,7 @@ from ben_tf import bigearthnet
 from ben_tf import errors
 from ben_tf import folder_lock
 from ben_tf.archive import layout
+from ben_tf.archive import own_table
 from ben_tf.archive import parts
 from ben_tf.archive import patch_sources
 from tfrecords_builder import beam_pipeline
@@ -29,8 +30,10 @@ FILE_FORMATS = ("tfrecord", "array_record")
 
 def build(
     *,
-    archive_dir: str | os.PathLike[str],
     data_dir: str | os.PathLike[str],
+    archive_dir: str | os.PathLike[str] | None = None,
+    table: str | os.PathLike[str] | None = None,
+    files_dir: str | os.PathLike[str] | None = None,
     version: str = layout.V1.version,
     part: parts.Part | None = None,
     on_error: str = "raise",
@@ -43,9 +46,12 @@ def build(
     """Builds the dataset and returns its TFDS builder, ready to read.
 
     Args:
-      archive_dir: Folder of the archive.
       data_dir: Folder for TFDS datasets.
-      version: "v1" or "v2" of BigEarthNet.
+      archive_dir: Folder of the archive; or else
+      table: File that lists own patches, see `own_table`.
+      files_dir: The folder that paths in `table` start at and stay in; None:
+        that of the table.
+      version: "v1" or "v2" of BigEarthNet in `archive_dir`.
       part: Which pairs to build; default: all.
       on_error: "raise" stops at the first damaged pair; "skip" leaves it out
         and lists it in `skipped.csv` next to the records.
@@ -68,20 +74,34 @@ def build(
             "`file_format=array_record` is written by a package that is not "
             "installed. Install it with pip install array_record."
         )
+    check_one_source(archive_dir, table)
+    if archive_dir:
+        layout.find_sensors(archive_dir, layout=layout.LAYOUTS[version])
+        manual_dir = archive_dir
+    elif table:
+        version = layout.OWN.version
+        # Wrong cells are found before anything is made.
+        own_table.read(table, files_dir=files_dir)
+        manual_dir = files_dir or pathlib.Path(table).absolute().parent
+        if not os.path.isdir(manual_dir):
+            raise errors.UserError(
+                f"There is no folder {manual_dir}. Expected `files_dir` to be "
+                "the folder that the paths in the table start at."
+            )
     download_config = tfds.download.DownloadConfig(
-        manual_dir=os.fspath(archive_dir),
+        manual_dir=os.fspath(manual_dir),
         beam_runner=beam_runner,
         beam_options=beam_pipeline.parse_options(beam_pipeline_options)
         if beam_runner or beam_pipeline_options
         else None,
     )
-    layout.find_sensors(archive_dir, layout=layout.LAYOUTS[version])
     make_builder = functools.partial(
         bigearthnet_mm_dataset_builder.Builder,
         config=version,
         on_error=on_error,
         num_workers=num_workers,
         part=part,
+        table=table,
     )
     dataset_dir = os.path.join(data_dir, bigearthnet.DATASET_NAME)
     with _mendable_errors(data_dir), contextlib.ExitStack() as stack:
@@ -113,6 +133,19 @@ def build(
     return make_builder(data_dir=os.fspath(data_dir))
 
 
+def check_one_source(
+    archive_dir: str | os.PathLike[str] | None,
+    table: str | os.PathLike[str] | None,
+) -> None:
+    """Raises UserError unless there is one thing to build of."""
+    if bool(archive_dir) == bool(table):
+        raise errors.UserError(
+            "Expected either `archive_dir`, with BigEarthNet, or `table`, "
+            "which lists patches of your own. Received: "
+            f"{'both' if table else 'neither'}."
+        )
+
+
 @contextlib.contextmanager
 def _mendable_errors(data_dir: str | os.PathLike[str]) -> Iterator[None]:
     """Says how to build in spite of a damaged pair, and that a disk is full."""
@@ -136,9 +169,11 @@ def _mendable_errors(data_dir: str | os.PathLike[str]) -> Iterator[None]:
 def summary(builder: tfds.core.DatasetBuilder) -> str:
     """Returns as text the sizes of the splits and where the dataset is."""
     part = builder.info.metadata["part"]
-    lines = [f"A part of BigEarthNet: {part}"] if part else []
+    is_own = builder.info.config_name == layout.OWN.version
+    whole = "the own data" if is_own else "BigEarthNet"
+    lines = [f"A part of {whole}: {part}"] if part else []
     lines += [
-        f"{name}: {split.num_examples:,} pairs"
+        f"{name}: {split.num_examples:,} {'patches' if is_own else 'pairs'}"
         for name, split in sorted(builder.info.splits.items())
     ]
     num_skipped = conversion.count_skipped(builder.data_path)

@@ -191,7 +191,8 @@ def _read_all(
     pair: official_lists.OfficialPatch, archive: patch_sources.Archive
 ) -> None:
     lies = layout.LAYOUTS[archive.version]
-    for sensor, names in lies.sensors.items():
+    for sensor in archive.sensors:
+        names = lies.sensors[sensor]
         patch_name = pair.s1_name if sensor == "S1" else pair.s2_name
         for file_name in names.file_names(patch_name):
             archive[sensor].read_file(patch_name, file_name)

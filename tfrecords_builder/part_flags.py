@@ -13,7 +13,10 @@ flags.disclaim_key_flags()
 
 
 def define() -> Callable[[str, str], parts.Part]:
-    """Defines the flags; returns (version, archive_dir) -> what they name."""
+    """Defines the flags; returns (version, place) -> what they name.
+
+    The place is the folder of the archive, or the table of own patches.
+    """
     countries = flags.DEFINE_list(
         "countries", [], f"Only these: {', '.join(bigearthnet.COUNTRIES)}."
     )

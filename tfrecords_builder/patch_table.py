@@ -16,9 +16,10 @@ from ben_tf import bigearthnet
 from ben_tf.archive import patch_pair
 from ben_tf.data import geography
 from ben_tf.data import geoparquet
+from ben_tf.data import subsets
 from tfrecords_builder import record
 
-FILE_NAME = "patches.parquet"
+FILE_NAME = subsets.TABLE_FILE
 
 _SCHEMA = pa.schema(
     [
@@ -72,6 +73,9 @@ def _rows(pairs: Sequence[patch_pair.PatchPair]) -> list[dict[str, object]]:
             **record.example(pair),
             "v1_name": pair.official.v1_name or pair.official.s2_name,
             "split": pair.official.split,
+            # Without a number that stands for unknown.
+            "country": pair.official.country or None,
+            "season": pair.official.season or None,
             "easting": pair.footprint.upper_left[0],
             "northing": pair.footprint.upper_left[1],
             "longitude": longitude,

@@ -23,9 +23,10 @@ from ben_tf.data import tfrecord_files
 # What a record takes besides its pixels.
 _NAMES_BYTES = 700
 
-# Feature -> name of a class -> its number.
+# Feature -> name of a class -> its number; one that is unknown has no name.
 _CLASS_INDEX = {
-    feature: {name: index for index, name in enumerate(names)}
+    feature: {bigearthnet.UNKNOWN: bigearthnet.UNKNOWN}
+    | {name: index for index, name in enumerate(names)}
     for feature, names in (
         ("labels_43", bigearthnet.CLASSES_43),
         ("labels_19", bigearthnet.CLASSES_19),
@@ -61,8 +62,8 @@ def example(pair: patch_pair.PatchPair) -> dict[str, Any]:
         ),
         "labels_43": list(metadata.labels_43),
         "labels_19": list(metadata.labels_19),
-        "country": official.country,
-        "season": official.season,
+        "country": official.country or bigearthnet.UNKNOWN,
+        "season": official.season or bigearthnet.UNKNOWN,
         "seasonal_snow": official.seasonal_snow,
         "cloud_or_shadow": official.cloud_or_shadow,
         "epsg": pair.footprint.epsg,
@@ -119,8 +120,9 @@ def _field(number: int, *parts: bytes | memoryview) -> _Parts:
 
 
 def _varint(value: int) -> bytes:
-    """Encodes a non-negative integer, seven bits a byte, lowest first."""
+    """Encodes an integer of 64 bits, seven bits a byte, lowest first."""
     encoded = bytearray()
+    value &= (1 << 64) - 1
     while value > 0x7F:
         encoded.append(value & 0x7F | 0x80)
         value >>= 7

@@ -54,10 +54,14 @@ class Dataset(NamedTuple):
     Attributes:
       version: Of BigEarthNet, a key of `layout.LAYOUTS`.
       has_maps: Whether its archive had reference maps.
+      nomenclatures: Numbers of classes that there are labels of.
+      sensors: Those that there are pixels of.
     """
 
     version: str
     has_maps: bool
+    nomenclatures: Sequence[int]
+    sensors: Sequence[str]
 
 
 class FoundRecord(NamedTuple):
@@ -168,14 +172,16 @@ def _faults_of(
             pixels = _pixels(values[name][0], grid, f"{place}/{name}")
             if name == _MAP:
                 _check_map(pixels, dataset.has_maps, f"{place}/{name}")
+            elif grid.sensor not in dataset.sensors:
+                _check_empty(pixels, f"{place}/{name}")
             else:
                 _check_grid(pixels, grid, f"{place}/{name}")
         except errors.ArchiveError as error:
             yield inventory.Fault("broken", error.place, error.reason)
     for reason in (
-        *_label_reasons(values, dataset.version),
-        *_range_reasons(values),
-        *_name_reasons(values, _TRUE_CHARACTERS[dataset.version]),
+        *_label_reasons(values, dataset),
+        *_range_reasons(values, dataset.version),
+        *_name_reasons(values, dataset.version),
     ):
         yield inventory.Fault("broken", place, reason)
 
@@ -201,6 +207,15 @@ def _check_map(codes: np.ndarray, has_maps: bool, place: str) -> None:
         )
 
 
+def _check_empty(pixels: np.ndarray, place: str) -> None:
+    if pixels.any():
+        raise errors.ArchiveError(
+            place,
+            "holds pixels of a sensor that the dataset says it lacks. Expected "
+            "nothing but 0.",
+        )
+
+
 def _check_grid(pixels: np.ndarray, grid: bigearthnet.Grid, place: str) -> None:
     bands = [pixels[..., index] for index in range(len(grid.bands))]
     for band, name in zip(bands, grid.bands, strict=True):
@@ -209,10 +224,10 @@ def _check_grid(pixels: np.ndarray, grid: bigearthnet.Grid, place: str) -> None:
 
 
 def _label_reasons(
-    values: Mapping[str, Sequence], version: str
+    values: Mapping[str, Sequence], dataset: Dataset
 ) -> Iterator[str]:
     labels_43, labels_19 = values["labels_43"], values["labels_19"]
-    nomenclatures = bigearthnet.NOMENCLATURES[version]
+    version, nomenclatures = dataset.version, dataset.nomenclatures
     for num_classes, labels in ((43, labels_43), (19, labels_19)):
         if labels and num_classes not in nomenclatures:
             yield (
@@ -246,7 +261,10 @@ def _label_reasons(
         )
 
 
-def _range_reasons(values: Mapping[str, Sequence]) -> Iterator[str]:
+def _range_reasons(
+    values: Mapping[str, Sequence], version: str
+) -> Iterator[str]:
+    may_be_unknown = version == layout.OWN.version
     for name, number in (
         ("country", len(bigearthnet.COUNTRIES)),
         ("season", len(bigearthnet.SEASONS)),
@@ -254,6 +272,12 @@ def _range_reasons(values: Mapping[str, Sequence]) -> Iterator[str]:
         ("cloud_or_shadow", 2),
     ):
         value = values[name][0]
+        if (
+            may_be_unknown
+            and name in ("country", "season")
+            and value == bigearthnet.UNKNOWN
+        ):
+            continue
         if value not in range(number):
             yield (
                 f"has a {name} out of range. Expected 0 to {number - 1}. "
@@ -262,14 +286,19 @@ def _range_reasons(values: Mapping[str, Sequence]) -> Iterator[str]:
 
 
 def _name_reasons(
-    values: Mapping[str, Sequence], num_characters: int
+    values: Mapping[str, Sequence], version: str
 ) -> Iterator[str]:
     """Compares place and times with those that the two names hold.
 
+    Names of own patches hold nothing.
+
     Args:
       values: From `record_features.parse`.
-      num_characters: How much of a time in a name is compared.
+      version: Key of `layout.LAYOUTS`.
     """
+    if version not in _TRUE_CHARACTERS:
+        return
+    num_characters = _TRUE_CHARACTERS[version]
     try:
         s1_name = values["s1_name"][0].decode()
         epsg, (left, top) = footprints.footprint_of(s1_name)
@@ -331,8 +360,8 @@ def _describe(
     return official_lists.OfficialPatch(
         s2_name=values["patch_name"][0].decode(),
         s1_name=values["s1_name"][0].decode(),
-        country=bigearthnet.COUNTRIES[values["country"][0]],
-        season=bigearthnet.SEASONS[values["season"][0]],
+        country=_name_of(values["country"][0], bigearthnet.COUNTRIES),
+        season=_name_of(values["season"][0], bigearthnet.SEASONS),
         split=split,
         seasonal_snow=bool(values["seasonal_snow"][0]),
         cloud_or_shadow=bool(values["cloud_or_shadow"][0]),
@@ -341,4 +370,14 @@ def _describe(
             for label in sorted(values["labels_19"])
         ),
         v1_name=values.get("v1_name", [b""])[0].decode(),
+        labels_43=tuple(
+            bigearthnet.CLASSES_43[label]
+            for label in sorted(values["labels_43"])
+        ),
+        s1_time=values["s1_time"][0].decode(errors="replace"),
+        s2_time=values["s2_time"][0].decode(errors="replace"),
     )
+
+
+def _name_of(number: int, names: Sequence[str]) -> str:
+    return "" if number == bigearthnet.UNKNOWN else names[number]

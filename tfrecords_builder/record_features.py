@@ -34,6 +34,7 @@ _FEATURES: Mapping[str, tuple[str, int | None]] = {
 # Version of BigEarthNet -> all features of its records.
 _OF_VERSION: Mapping[str, Mapping[str, tuple[str, int | None]]] = {
     layout.V1.version: _FEATURES,
+    layout.OWN.version: _FEATURES,
     layout.V2.version: {
         **_FEATURES,
         "v1_name": ("bytes_list", 1),

@@ -39,7 +39,7 @@ def command() -> Callable[[], None]:
     version = flags.DEFINE_enum(
         "version",
         layout.V1.version,
-        list(layout.LAYOUTS),
+        layout.OFFICIAL,
         "Version of BigEarthNet whose layout to write.",
     )
     seed = flags.DEFINE_integer("seed", 0, "Same seed, same archive.")

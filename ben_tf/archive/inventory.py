@@ -79,5 +79,6 @@ def _unknown(name: str, title: str) -> Fault:
         "surplus",
         name,
         f"is not a patch of {title}. Expected only names on the official "
-        "list; keep it in another folder.",
+        "list; keep it in another folder. Patches of your own are built of a "
+        "table: python -m tfrecords_builder.build --table=...",
     )

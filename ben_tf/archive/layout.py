@@ -158,7 +158,29 @@ V2 = Layout(
         "metadata_for_patches_with_snow_cloud_or_shadow.parquet",
     ),
 )
-LAYOUTS = types.MappingProxyType({x.version: x for x in (V1, V2)})
+_NOWHERE = SensorLayout(
+    folders=(),
+    tarball_stems=(),
+    entries=re.compile("(?!)"),
+    endings=(),
+    scene_parts=0,
+    largest_tar_bytes=0,
+)
+# Patches that somebody lists in a table, `own_table`; it says where files are.
+OWN = Layout(
+    version=bigearthnet.OWN,
+    title="own data",
+    sensors={
+        sensor: dataclasses.replace(_NOWHERE, endings=_endings(sensor))
+        for sensor in bigearthnet.BANDS
+    },
+    maps=None,
+    tar_suffixes=(),
+    tables=("own_patches.csv",),
+)
+LAYOUTS = types.MappingProxyType({x.version: x for x in (V1, V2, OWN)})
+# Those of BigEarthNet.
+OFFICIAL = (V1.version, V2.version)
 
 # A hint is not worth reading half a million names.
 _MOST_LOOKED_AT = 200

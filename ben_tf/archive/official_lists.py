@@ -27,19 +27,23 @@ _CLOUD_FILE = "patches_with_cloud_and_shadow.csv.bz2"
 
 
 class OfficialPatch(NamedTuple):
-    """What the official lists say about one pair of patches.
+    """What the official lists, or a table of own patches, say about a pair.
 
     Attributes:
       s2_name: Folder name of the Sentinel-2 patch; the key of the archive.
       s1_name: Folder name of the Sentinel-1 patch of the same footprint.
-      country: One of `bigearthnet.COUNTRIES`.
-      season: One of `bigearthnet.SEASONS`.
+      country: One of `bigearthnet.COUNTRIES`; "" if the table does not say.
+      season: One of `bigearthnet.SEASONS`; "" likewise.
       split: One of `bigearthnet.SPLIT_SIZES`; "excluded" if on no split list.
       seasonal_snow: On the list of patches with seasonal snow.
       cloud_or_shadow: On the list of patches with clouds or cloud shadows.
       labels_19: Names of the 19-class nomenclature, in the order of CLASSES_19,
         where the list gives them, as that of v2.0 does.
       v1_name: S2 name of the same patch in v1.0; "" if it is of v1.0.
+      labels_43: Names of the 43-class nomenclature, in the order of CLASSES_43,
+        where the list gives them, as that of own patches may.
+      s1_time: Acquisition of the S1 patch, ISO 8601, where the list gives it.
+      s2_time: Acquisition of the S2 patch, likewise.
     """
 
     s2_name: str
@@ -51,6 +55,9 @@ class OfficialPatch(NamedTuple):
     cloud_or_shadow: bool
     labels_19: tuple[str, ...] = ()
     v1_name: str = ""
+    labels_43: tuple[str, ...] = ()
+    s1_time: str = ""
+    s2_time: str = ""
 
 
 def data_file(name: str) -> importlib.resources.abc.Traversable:

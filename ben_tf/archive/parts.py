@@ -85,7 +85,10 @@ class Part:
             and (self.patches is None or pair.s2_name in self.patches)
             and (
                 not (self.labels and pair.labels_19)
-                or any(label in self.labels for label in pair.labels_19)
+                or any(
+                    label in self.labels
+                    for label in (*pair.labels_19, *pair.labels_43)
+                )
             )
         )
 

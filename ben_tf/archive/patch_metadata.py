@@ -28,8 +28,9 @@ class PatchMetadata(NamedTuple):
         empty in v2.0, which has none.
       labels_19: Names of the 19-class nomenclature, in the order of CLASSES_19.
       footprint: Where both patches lie; None if only their GeoTIFFs say so.
-      s1_time: Acquisition of the S1 patch in UTC, ISO 8601.
-      s2_time: Acquisition of the S2 patch in UTC, ISO 8601.
+      s1_time: Acquisition of the S1 patch in UTC, ISO 8601; "" if own data do
+        not say.
+      s2_time: Acquisition of the S2 patch in UTC, likewise.
     """
 
     labels_43: tuple[str, ...]
@@ -73,7 +74,7 @@ def _labels_of_list(
     archive: patch_sources.Archive, official: official_lists.OfficialPatch
 ) -> tuple[str, ...]:
     del archive
-    return official.labels_19
+    return (*official.labels_43, *official.labels_19)
 
 
 def _of_json(
@@ -104,11 +105,32 @@ def _of_list(
     )
 
 
+def _of_table(
+    archive: patch_sources.Archive, official: official_lists.OfficialPatch
+) -> PatchMetadata:
+    del archive
+    return PatchMetadata(
+        labels_43=official.labels_43,
+        labels_19=official.labels_19,
+        footprint=None,
+        s1_time=official.s1_time,
+        s2_time=official.s2_time,
+    )
+
+
 _READERS = types.MappingProxyType(
-    {layout.V1.version: _of_json, layout.V2.version: _of_list}
+    {
+        layout.V1.version: _of_json,
+        layout.V2.version: _of_list,
+        layout.OWN.version: _of_table,
+    }
 )
 _LABELS = types.MappingProxyType(
-    {layout.V1.version: _labels_of_json, layout.V2.version: _labels_of_list}
+    {
+        layout.V1.version: _labels_of_json,
+        layout.V2.version: _labels_of_list,
+        layout.OWN.version: _labels_of_list,
+    }
 )
 
 

@@ -22,7 +22,7 @@ class PatchPair(NamedTuple):
     Attributes:
       official: What the official lists say.
       grids: An array for each of `bigearthnet.GRIDS`, its shape and dtype;
-        values as in the files.
+        values as in the files, 0 of a sensor that own data lack.
       metadata: Labels and times.
       footprint: Where both lie.
       reference_map: (120, 120) uint16 codes of CORINE Land Cover, level 3; all
@@ -55,6 +55,9 @@ def read(
     grids = {}
     places: set[footprints.Footprint] = set()
     for name, grid in bigearthnet.GRIDS.items():
+        if grid.sensor not in archive.sensors:
+            grids[name] = np.zeros(grid.shape, grid.dtype)
+            continue
         grids[name], found = read_grid(
             archive[grid.sensor],
             names[grid.sensor],

@@ -8,8 +8,10 @@ import errno
 import os
 from collections.abc import Iterable
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Protocol
 
+from ben_tf import bigearthnet
 from ben_tf import errors
 from ben_tf import files
 from ben_tf.archive import layout
@@ -55,11 +57,13 @@ class Archive:
       sources: By sensor, "S1" and "S2"; of the reference maps, "maps", where
         the archive has them.
       scratch_bytes: How much disk is held for it.
+      sensors: Those whose patches have files; own data may have one alone.
     """
 
     version: str
     sources: Mapping[str, Source]
     scratch_bytes: int = 0
+    sensors: Sequence[str] = tuple(bigearthnet.BANDS)
 
     def __getitem__(self, sensor: str) -> Source:
         """The source of a sensor."""
@@ -148,27 +152,39 @@ class FolderSource:
         name = self._name_on_disk(patch_name, file_name)
         place = f"{self._layout.place_of(patch_name)}/{name}"
         try:
-            with open(
-                f"{self._folder}/{place}",
-                "rb",
-                buffering=0,
-                opener=files.regular,
-            ) as file:
-                data = file.read(MAX_FILE_BYTES + 1)
+            return read_whole(f"{self._folder}/{place}", place)
         except FileNotFoundError as error:
             raise missing_file(place, self._folder) from error
-        except OSError as error:
-            if error.errno in _OF_THE_FILE:
-                raise errors.ArchiveError(
-                    place, f"cannot be read: {error.strerror}. Check the file."
-                ) from error
-            raise unreadable_file(place, error) from error
-        if len(data) > MAX_FILE_BYTES:
-            raise too_large_file(place)
-        return data
 
     def drop_before(self, patch_name: str) -> None:
         """Does nothing: no disk is held for a folder."""
+
+
+def read_whole(path: str, place: str) -> bytes:
+    """Returns a file of a patch.
+
+    Args:
+      path: The file.
+      place: What messages call it.
+
+    Raises:
+      errors.ArchiveError: It cannot be read, or is too large.
+      FileNotFoundError: It is missing.
+    """
+    try:
+        with open(path, "rb", buffering=0, opener=files.regular) as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        if error.errno in _OF_THE_FILE:
+            raise errors.ArchiveError(
+                place, f"cannot be read: {error.strerror}. Check the file."
+            ) from error
+        raise unreadable_file(place, error) from error
+    if len(data) > MAX_FILE_BYTES:
+        raise too_large_file(place)
+    return data
 
 
 class UnreadableError(errors.ArchiveError):

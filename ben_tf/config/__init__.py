@@ -142,10 +142,14 @@ class Config:
         choices=("all", "head"),
     )
     train_split: str = fields.field(
-        "train", "TFDS split to train on; parts work."
+        "train",
+        "What to train on: a split or a part of one, such as 'train[:10%]', "
+        "'train[country!=Finland]' or 'train[:10%][label=Pastures & "
+        "season=Spring|Summer]'.",
     )
     validation_split: str = fields.field(
-        "validation", "TFDS split that chooses the best checkpoint."
+        "validation",
+        "What chooses the best checkpoint: a split or a part of one.",
     )
     batch_size: int = fields.field(
         500,

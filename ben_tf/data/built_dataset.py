@@ -4,6 +4,7 @@ import hashlib
 import itertools
 import os
 import pathlib
+from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
@@ -13,6 +14,7 @@ from ben_tf import bigearthnet
 from ben_tf import errors
 from ben_tf import files
 from ben_tf import origin
+from ben_tf.data import subsets
 from ben_tf.data import tfrecord_files
 
 # Name, inode, size and time of each file.
@@ -271,7 +273,44 @@ def is_synthetic(builder: tfds.core.DatasetBuilder) -> bool:
 def nomenclatures(builder: tfds.core.DatasetBuilder) -> tuple[int, ...]:
     """Numbers of classes that the patches have labels of."""
     version = builder.info.config_name
-    return bigearthnet.NOMENCLATURES.get(version, tuple(bigearthnet.CLASSES))
+    known = bigearthnet.NOMENCLATURES.get(version, tuple(bigearthnet.CLASSES))
+    said = _words(builder, "nomenclatures")
+    return tuple(x for x in known if str(x) in said) or known
+
+
+def sensors(builder: tfds.core.DatasetBuilder) -> tuple[str, ...]:
+    """Sensors that the patches have pixels of; own data may lack one."""
+    known = tuple(bigearthnet.BANDS)
+    said = _words(builder, "sensors")
+    return tuple(x for x in known if x in said) or known
+
+
+def _words(builder: tfds.core.DatasetBuilder, key: str) -> list[str]:
+    """What metadata.json says; nothing of BigEarthNet, which has all."""
+    return str((builder.info.metadata or {}).get(key, "")).split()
+
+
+def check_grids(
+    builder: tfds.core.DatasetBuilder, grids: Iterable[str]
+) -> None:
+    """Refuses grids of a sensor that the patches have no pixels of.
+
+    Args:
+      builder: From `open_dataset`.
+      grids: Keys of `bigearthnet.GRIDS`.
+
+    Raises:
+      UserError: There are some among them.
+    """
+    found = sensors(builder)
+    wanted = {bigearthnet.GRIDS[name].sensor for name in grids}
+    if missing := wanted.difference(found):
+        raise errors.UserError(
+            f"The patches of the dataset in {builder.data_path} have no pixels "
+            f"of {' and '.join(sorted(missing))}. Expected what looks at "
+            f"{' or '.join(found)} alone: `modality={found[0]}`, and a model "
+            "that was trained with it."
+        )
 
 
 def check_num_classes(
@@ -282,38 +321,19 @@ def check_num_classes(
     Raises:
       UserError: They have none.
     """
-    version = builder.info.config_name
     expected = nomenclatures(builder)
     if num_classes not in expected:
         raise errors.UserError(
-            f"The dataset in {builder.data_path} is {version} of BigEarthNet, "
-            f"whose patches have no labels of the {num_classes}-class "
-            "nomenclature. Expected "
+            f"The patches of the dataset in {builder.data_path} have no labels "
+            f"of the {num_classes}-class nomenclature. Expected "
             f"`num_classes={' or '.join(map(str, expected))}`."
         )
 
 
 def num_examples(builder: tfds.core.DatasetBuilder, split: str) -> int:
-    """Number of patches of a split or sub-split such as "test[:100]".
+    """Number of patches of a split, or of a part such as "test[:100]".
 
     Raises:
-      UserError: The dataset has no such split.
+      UserError: As of `subsets.select`.
     """
-    return split_info(builder, split).num_examples
-
-
-def split_info(
-    builder: tfds.core.DatasetBuilder, split: str
-) -> tfds.core.SplitInfo:
-    """TFDS's description of a split or sub-split."""
-    try:
-        info = builder.info.splits[split]
-        if info.num_examples:
-            return info
-    except (KeyError, NotImplementedError, ValueError):
-        pass
-    sizes = {name: s.num_examples for name, s in builder.info.splits.items()}
-    raise errors.UserError(
-        f"The dataset in {builder.data_path} has no patch in split {split!r}. "
-        f"Expected one of {sizes} or a part of it such as 'test[:100]'."
-    )
+    return subsets.select(builder, split).num_examples

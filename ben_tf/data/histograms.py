@@ -152,17 +152,19 @@ def of_split(
       errors.UserError: The dataset has no such split, its records are damaged,
         or it was changed meanwhile.
     """
+    sensors = built_dataset.sensors(builder)
+    grids = [n for n, x in bigearthnet.GRIDS.items() if x.sensor in sensors]
     histograms = {
         band: Histogram()
-        for grid in bigearthnet.GRIDS.values()
-        for band in grid.bands
+        for name in grids
+        for band in bigearthnet.GRIDS[name].bands
     }
     num_patches = 0
     for batch in input_pipeline.read_batches(
         builder,
         split,
         desc="statistics",
-        grids=tuple(bigearthnet.GRIDS),
+        grids=grids,
     ):
         num_patches += len(batch["labels"])
         for name, raw in batch["inputs"].items():

@@ -1,7 +1,8 @@
 """From a TFDS directory to tf.data batches.
 
-TensorFlow Datasets finds the files and resolves splits such as "train[:10%]";
-it does not decode: `records` parses whole batches.
+TensorFlow Datasets finds the files, `subsets` the records of splits such as
+"train[:10%]" or "train[season=Summer]". Neither decodes: `records` parses whole
+batches.
 """
 
 import dataclasses
@@ -10,6 +11,7 @@ import os
 from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import Any
+from typing import NamedTuple
 
 import tensorflow as tf
 import tensorflow_datasets as tfds
@@ -18,9 +20,26 @@ import tqdm
 from ben_tf.data import built_dataset
 from ben_tf.data import preprocessing as preprocessing_lib
 from ben_tf.data import records
+from ben_tf.data import subsets
 
-# File names, records to skip and records to take of a split's files.
-_Shards = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
+
+class _Shards(NamedTuple):
+    """What to read of a split.
+
+    Attributes:
+      paths: (files,) names.
+      skip: (files,) records to skip.
+      take: (files,) records to take.
+      first: (files,) where the taken records of each file begin in `names`.
+      names: (records,) names of the patches, "" for those to leave out; None
+        to leave out none.
+    """
+
+    paths: tf.Tensor
+    skip: tf.Tensor
+    take: tf.Tensor
+    first: tf.Tensor
+    names: tf.Tensor | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +85,7 @@ def native_batches(
 
     Args:
       builder: From `open_dataset`.
-      split: TFDS split, such as "test" or "train[:10%]".
+      split: As of `subsets.select`, such as "test" or "train[:10%]".
       grids: Which arrays to parse, keys of `bigearthnet.GRIDS`.
       num_classes: Nomenclature of the labels, 19 or 43.
       batch_size: Patches in a batch; the last batch may be smaller.
@@ -78,9 +97,10 @@ def native_batches(
       multi-hot; and each of `metadata`, (B,), "upper_left" (B, 2) float64.
 
     Raises:
-      UserError: The dataset has no such split.
+      UserError: The dataset has no such split, labels or sensor.
     """
     built_dataset.check_num_classes(builder, num_classes)
+    built_dataset.check_grids(builder, grids)
     parse = functools.partial(
         records.parse_batch,
         grids=grids,
@@ -106,7 +126,7 @@ def read_batches(
 
     Args:
       builder: From `open_dataset`.
-      split: TFDS split.
+      split: As of `subsets.select`.
       desc: What the bar says; None for no bar.
       **content: What a batch holds, as of `native_batches`.
 
@@ -149,7 +169,7 @@ def training_batches(
 
     Args:
       builder: From `open_dataset`.
-      split: TFDS split.
+      split: As of `subsets.select`.
       spec: What a batch holds, and how to visit the patches.
       epochs: Numbers of the epochs.
       first_step: Batches of the first epoch to leave out.
@@ -161,9 +181,10 @@ def training_batches(
       A dataset of (inputs, labels).
 
     Raises:
-      UserError: The dataset has no such split.
+      UserError: The dataset has no such split, labels or sensor.
     """
     built_dataset.check_num_classes(builder, spec.num_classes)
+    built_dataset.check_grids(builder, spec.preprocessing.raw_grids)
     steps = built_dataset.num_examples(builder, split) // spec.batch_size
     index, num_parts = part
     size = spec.batch_size // num_parts
@@ -222,7 +243,7 @@ def training_patch_names(
 
     Args:
       builder: From `open_dataset`.
-      split: TFDS split.
+      split: As of `subsets.select`.
       spec: That of the training.
       epoch: Number of the epoch, from 0.
       step: Number of the batch within the epoch, from 0.
@@ -253,11 +274,17 @@ def _shuffled_batches(
         # cannot be combined with a seed that is a tensor.
         tf.compat.v1.set_random_seed(1)
         places = tf.random.experimental.stateless_shuffle(
-            tf.range(len(shards[0])), seed=[spec.seed, epoch]
+            tf.range(len(shards.paths)), seed=[spec.seed, epoch]
         )
-        files, skip, take = (tf.gather(column, places) for column in shards)
         return (
-            _records((files, skip, take))
+            _records(
+                shards._replace(
+                    paths=tf.gather(shards.paths, places),
+                    skip=tf.gather(shards.skip, places),
+                    take=tf.gather(shards.take, places),
+                    first=tf.gather(shards.first, places),
+                )
+            )
             .shuffle(spec.shuffle_buffer, seed=epoch + spec.seed)
             .batch(spec.batch_size, drop_remainder=True)
         )
@@ -272,14 +299,14 @@ def validation_batches(
 
     Args:
       builder: From `open_dataset`.
-      split: TFDS split.
+      split: As of `subsets.select`.
       spec: What a batch holds; the last batch may be smaller.
 
     Returns:
       A dataset of (inputs, labels).
 
     Raises:
-      UserError: The dataset has no such split.
+      UserError: The dataset has no such split, labels or sensor.
     """
     compute = tf.function(spec.prepare, jit_compile=True)
     return (
@@ -299,24 +326,45 @@ def validation_batches(
 
 
 def _shards(builder: tfds.core.DatasetBuilder, split: str) -> _Shards:
-    parts = built_dataset.split_info(builder, split).file_instructions
-    return (
-        tf.constant([os.fspath(part.filename) for part in parts]),
-        tf.constant([part.skip for part in parts], tf.int64),
-        tf.constant([part.take for part in parts], tf.int64),
+    selection = subsets.select(builder, split)
+    parts, names = selection.files, selection.names
+    take = tf.constant([part.take for part in parts], tf.int64)
+    return _Shards(
+        paths=tf.constant([os.fspath(part.filename) for part in parts]),
+        skip=tf.constant([part.skip for part in parts], tf.int64),
+        take=take,
+        first=tf.cumsum(take, exclusive=True),
+        names=None if names is None else tf.constant(names, tf.string),
     )
 
 
 def _records(shards: _Shards) -> tf.data.Dataset:
     """Serialized records, several files interleaved, in a fixed order."""
-    return tf.data.Dataset.from_tensor_slices(shards).interleave(
-        lambda path, skip, take: (
+    *columns, names = shards
+
+    def read(
+        path: tf.Tensor, skip: tf.Tensor, take: tf.Tensor, first: tf.Tensor
+    ) -> tf.data.Dataset:
+        taken = (
             tf.data.TFRecordDataset(path)
             .skip(skip)
             .take(take)
             # A file that was cut between two records is read to its end.
             .apply(tf.data.experimental.assert_cardinality(take))
-        ),
+        )
+        if names is None:
+            return taken
+        expected = tf.data.Dataset.from_tensor_slices(
+            names[first : first + take]
+        )
+        return (
+            tf.data.Dataset.zip((taken, expected))
+            .filter(lambda _, name: name != "")
+            .map(records.check_name)
+        )
+
+    return tf.data.Dataset.from_tensor_slices(tuple(columns)).interleave(
+        read,
         cycle_length=16,
         block_length=16,
         num_parallel_calls=tf.data.AUTOTUNE,

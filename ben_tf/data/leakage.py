@@ -5,11 +5,11 @@ patches of v1.0: a model trained on one version has seen much of what the other
 one tests on.
 """
 
-import re
 from collections.abc import Iterable
 
 from ben_tf import bigearthnet
 from ben_tf import errors
+from ben_tf.data import subsets
 
 
 def version_of(dataset_name: str) -> str:
@@ -32,7 +32,7 @@ def num_shared(trained_on: str, scored_on: str, split: str) -> int:
       split: TFDS split; of a part of a split the number is that of the whole.
     """
     shared = bigearthnet.SHARED_PATCHES.get((trained_on, scored_on), {})
-    names = set(re.findall(r"[a-z]+", split))
+    names = subsets.base_names(split)
     # "all" is TFDS's word for every split.
     return sum(
         number for name, number in shared.items() if names & {name, "all"}

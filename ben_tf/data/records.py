@@ -17,6 +17,7 @@ import tensorflow_datasets as tfds
 
 from ben_tf import bigearthnet
 from ben_tf import errors
+from ben_tf.data import subsets
 from ben_tf.data import tfrecord_files
 
 _SCALAR = {
@@ -33,8 +34,8 @@ _SCALAR = {
 }
 # Smallest and largest value of what is looked up later.
 _RANGES = {
-    "country": (0, len(bigearthnet.COUNTRIES) - 1),
-    "season": (0, len(bigearthnet.SEASONS) - 1),
+    "country": (bigearthnet.UNKNOWN, len(bigearthnet.COUNTRIES) - 1),
+    "season": (bigearthnet.UNKNOWN, len(bigearthnet.SEASONS) - 1),
     "epsg": bigearthnet.UTM_EPSG,
 }
 _BEGIN, _END = "unusable records: ", " (end of records)"
@@ -76,7 +77,7 @@ def parse_batch(
         (labels.values < 0) | (labels.values >= num_classes), labels
     )
     faults["a name that is not one of a patch"] = ~tf.strings.regex_full_match(
-        features["patch_name"], r"\w+"
+        features["patch_name"], bigearthnet.PATCH_NAME
     )
     faults |= {
         f"an impossible {name}": (features[name] < low)
@@ -104,6 +105,23 @@ def parse_batch(
     batch["inputs"] = inputs
     batch["labels"] = hot
     return batch
+
+
+def check_name(serialized: tf.Tensor, expected: tf.Tensor) -> tf.Tensor:
+    """Passes a record on that bears the name that the table of patches says.
+
+    Reading on fails as in `parse_batch` where the table is of other records.
+
+    Args:
+      serialized: () record.
+      expected: () name of its patch.
+    """
+    spec = {"patch_name": tf.io.FixedLenFeature((), tf.string)}
+    name = tf.io.parse_single_example(serialized, spec)["patch_name"]
+    fault = f"the place of another patch in {subsets.TABLE_FILE}"
+    check = _refuse(name[tf.newaxis], {fault: (name != expected)[tf.newaxis]})
+    with tf.control_dependencies([check]):
+        return tf.identity(serialized)
 
 
 def _decode(values: tf.Tensor, grid_name: str) -> tf.Tensor:

@@ -61,9 +61,14 @@ class Row:
 
 
 def published_for(evaluation: results.Evaluation) -> published_lib.Published:
-    """The figures that suit the version of the dataset that was scored."""
-    key = published_lib.for_dataset(evaluation.data.name)
-    return published_lib.SOURCES[key]
+    """The figures that suit the version of the dataset that was scored.
+
+    None are published of own data.
+    """
+    name = evaluation.data.name
+    if published_lib.config_of(name) == published_lib.NOTHING.config:
+        return published_lib.NOTHING
+    return published_lib.SOURCES[published_lib.for_dataset(name)]
 
 
 def reasons(
@@ -75,6 +80,8 @@ def reasons(
       evaluation: Ours.
       published: Theirs.
     """
+    if not published.entries:
+        return ["own data"]
     model, data = evaluation.model, evaluation.data
     split, num_samples = evaluation.split, evaluation.num_samples
     num_classes = len(evaluation.class_names)
@@ -90,6 +97,10 @@ def reasons(
         "synthetic data": data.synthetic,
         "trained on synthetic data": (
             model.trained_on_synthetic and not data.synthetic
+        ),
+        "trained on own data": published_lib.NOTHING.config in seen,
+        f"trained on a part of the data ({model.trained_on_part})": (
+            model.trained_on_part != ""
         ),
         f"{num_classes} classes instead of {published.num_classes}": (
             num_classes != published.num_classes
@@ -130,9 +141,12 @@ def headline_rows(
       published: Theirs.
       entry: Name of a published model; by default `published_model`.
     """
-    theirs = published.entries[entry or published_model(evaluation, published)]
+    theirs = published.entries.get(
+        entry or published_model(evaluation, published)
+    )
     is_comparable = (
-        theirs.modality == evaluation.model.modality
+        theirs is not None
+        and theirs.modality == evaluation.model.modality
         and not reasons(evaluation, published)
     )
     return [
@@ -140,7 +154,7 @@ def headline_rows(
             name,
             evaluation.overall[name],
             both_ends(getattr(evaluation.intervals_95, name, None)),
-            theirs.figures.get(name),
+            theirs.figures.get(name) if theirs else None,
             is_comparable,
         )
         for name in HEADLINES
@@ -204,7 +218,7 @@ def as_text(
             "SYNTHETIC DATA: these scores say nothing about BigEarthNet"
         )
     tables = []
-    if published:
+    if published and published.entries:
         differences = reasons(evaluation, published)
         titles.append(
             f"NOT COMPARABLE with {published.whose}: " + ", ".join(differences)

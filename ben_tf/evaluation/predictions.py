@@ -37,8 +37,8 @@ _ARRAYS: Mapping[str, tuple[str, Sequence[int | None]]] = {
 _RANGES = {
     "labels": (0, 1),
     "probabilities": (0, 1),
-    "country": (0, len(bigearthnet.COUNTRIES) - 1),
-    "season": (0, len(bigearthnet.SEASONS) - 1),
+    "country": (bigearthnet.UNKNOWN, len(bigearthnet.COUNTRIES) - 1),
+    "season": (bigearthnet.UNKNOWN, len(bigearthnet.SEASONS) - 1),
     "epsg": bigearthnet.UTM_EPSG,
     "upper_left": (-bigearthnet.MOST_UTM_METRES, bigearthnet.MOST_UTM_METRES),
 }
@@ -57,8 +57,8 @@ class Predictions:
       patch_name: (N,) unicode.
       labels: (N, classes) uint8, 0 or 1.
       probabilities: (N, classes) float32.
-      country: (N,) int64, indices into `bigearthnet.COUNTRIES`.
-      season: (N,) int64, indices into `bigearthnet.SEASONS`.
+      country: (N,) int64, indices into `bigearthnet.COUNTRIES`, or `UNKNOWN`.
+      season: (N,) int64, indices into `bigearthnet.SEASONS`, or `UNKNOWN`.
       epsg: (N,) int64, coordinate system of `upper_left`.
       upper_left: (N, 2) float64, easting and northing in metres.
       model: Fingerprint of the weights that predicted; "" in files of before.

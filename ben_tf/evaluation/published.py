@@ -72,10 +72,13 @@ class Published:
         """The published model to hold a run against.
 
         The one of the same network and sensors; else the first one of the same
-        sensors; else the first one of the same network, or of all.
+        sensors; else the first one of the same network, or of all; "" where
+        none is published.
         """
         # The layout of timm, which publications do not name apart.
         model = model.removeprefix("timm_")
+        if not self.entries:
+            return ""
 
         def fit(name: str) -> tuple[bool, bool]:
             entry = self.entries[name]
@@ -128,6 +131,24 @@ SOURCES: Mapping[str, Published] = types.MappingProxyType(
             absent=model_cards.NOT_ON_THE_CARDS,
         ),
     }
+)
+
+
+# Of own data nobody has published anything.
+NOTHING = Published(
+    whose="published models",
+    label="",
+    source="",
+    tables="",
+    config=bigearthnet.OWN,
+    split="",
+    num_samples=0,
+    num_classes=0,
+    metrics=(),
+    entries={},
+    f2_of_class={},
+    f2_model="",
+    absent="",
 )
 
 

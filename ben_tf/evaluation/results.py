@@ -47,7 +47,7 @@ class Model(msgspec.Struct, frozen=True, omit_defaults=True):
       fingerprint: SHA-256 of its weights.
       trained_on_synthetic: Whether its training patches were synthetic.
       trained_on: Name of the dataset of its training; "" in files of before.
-      trained_on_part: Which part of BigEarthNet that held; "" for all of it.
+      trained_on_part: Which part of BigEarthNet it saw; "" for all of it.
       origins: Names of other datasets that its initial weights were trained
         on.
       epoch: Epoch of its weights; 0 where nobody knows.

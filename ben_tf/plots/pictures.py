@@ -30,9 +30,23 @@ PICTURES = types.MappingProxyType(
     }
 )
 
-# One of each sensor, and the grids that they take.
+# One of each sensor.
 BOTH_SENSORS = ("True colour", "Radar: VV, VH, VV - VH")
-BOTH_SENSORS_GRIDS = ("s1", "s2_10m")
+
+
+def sensor_of(picture: str) -> str:
+    """The sensor whose bands one of `PICTURES` shows."""
+    return bigearthnet.grid_of_band(PICTURES[picture][0]).sensor
+
+
+def grids_of(picture: str) -> list[str]:
+    """The grids that one of `PICTURES` takes, keys of `bigearthnet.GRIDS`."""
+    bands = {band for x in PICTURES[picture] for band in x.split(" - ")}
+    return [
+        name
+        for name, grid in bigearthnet.GRIDS.items()
+        if not bands.isdisjoint(grid.bands)
+    ]
 
 
 def render(grids: dict[str, np.ndarray], picture: str) -> np.ndarray:
@@ -49,7 +63,7 @@ def render(grids: dict[str, np.ndarray], picture: str) -> np.ndarray:
     channels = PICTURES[picture]
     bands = bands_of(grids)
     pixels = np.stack([_channel(bands, name) for name in channels], axis=-1)
-    sensor = "S1" if "VV" in channels or "VH" in channels else "S2"
+    sensor = sensor_of(picture)
     # One range for all channels of S2 keeps colours as they are; the lower end
     # of each channel takes the haze away.
     stretched = _stretch(

@@ -49,7 +49,11 @@ def command() -> Callable[[], None]:
     data_dir = path_flags.define_path(
         "data_dir", None, "Folder with TFRecords; --split of them is predicted."
     )
-    split = flags.DEFINE_string("split", "test", "Split of --data_dir.")
+    split = flags.DEFINE_string(
+        "split",
+        "test",
+        "Split of --data_dir, or a part of one such as 'test[season=Summer]'.",
+    )
     s2_scene = path_flags.define_path(
         "s2_scene",
         None,

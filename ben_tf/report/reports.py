@@ -6,6 +6,7 @@ import pathlib
 
 from ben_tf import files
 from ben_tf import workdir as workdir_lib
+from ben_tf.data import built_dataset
 from ben_tf.evaluation import comparison
 from ben_tf.evaluation import freshness
 from ben_tf.evaluation import history
@@ -76,6 +77,9 @@ def write_report(
     missing = learning.missing(run, learned)
     learning.say(missing)
     config = learning.read_config(run)
+    data_dir = data_dir or run.read_config().data_dir
+    sensors = built_dataset.sensors(built_dataset.open_dataset(data_dir))
+    shown = [x for x in pictures.PICTURES if pictures.sensor_of(x) in sensors]
     content = page.render(
         "run",
         evaluation=evaluation,
@@ -85,7 +89,9 @@ def write_report(
         lower_is_better=comparison.LOWER_IS_BETTER,
         published=published,
         published_model=comparison.published_model(evaluation, published),
-        published_table=tables.published(evaluation, published),
+        published_table=tables.published(evaluation, published)
+        if published.entries
+        else None,
         shows_classes=comparison.shows_classes(evaluation, published),
         training=learning.chart(
             learned, config, synthetic=evaluation.is_synthetic
@@ -100,12 +106,13 @@ def write_report(
         groups=groups,
         nearest=nearest,
         draw=shown_patches.read_pictures(
-            data_dir or run.read_config().data_dir,
+            data_dir,
             evaluation,
             itertools.chain(nearest, *groups.values()),
+            sensors=sensors,
         ),
-        pictures=list(pictures.PICTURES),
-        both_sensors=pictures.BOTH_SENSORS,
+        pictures=shown,
+        both_sensors=[x for x in pictures.BOTH_SENSORS if x in shown],
         group_tables=tables.groups(evaluation),
         metric_table=tables.all_metrics(evaluation),
         model_name=names.choice(evaluation.model.name),

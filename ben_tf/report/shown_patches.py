@@ -192,8 +192,16 @@ def read_pictures(
     data_dir: str | os.PathLike,
     evaluation: results.Evaluation,
     patches: Iterable[Patch],
+    *,
+    sensors: Sequence[str],
 ) -> Callable[[str, str], style.Picture]:
     """Reads the raw bands of patches, those of the evaluated split first.
+
+    Args:
+      data_dir: Folder of the TFDS dataset.
+      evaluation: Names the splits.
+      patches: What to read.
+      sensors: Those that the patches have pixels of.
 
     Returns:
       What draws them: (name of a patch, key of `pictures.PICTURES`) -> PNG.
@@ -206,7 +214,7 @@ def read_pictures(
     grids = patch_source.from_dataset(
         data_dir,
         sorted({patch.name for patch in patches}),
-        grids=tuple(bigearthnet.GRIDS),
+        grids=[n for n, x in bigearthnet.GRIDS.items() if x.sensor in sensors],
         splits=[split, *others],
         records=evaluation.data.records,
     )

@@ -39,7 +39,8 @@ def build() -> Callable[[], None]:
         "split",
         "test",
         "Splits to embed, comma-separated: train, validation, test, excluded, "
-        "or a part of one such as test[:1000].",
+        "or a part of one such as test[:1000] or 'test[country=Finland]'; a "
+        "part in double quotes if a label in it has a comma.",
     )
     distance = flags.DEFINE_enum(
         "distance",

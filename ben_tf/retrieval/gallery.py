@@ -13,6 +13,7 @@ import numpy as np
 from ben_tf import bigearthnet
 from ben_tf import errors
 from ben_tf import files
+from ben_tf.data import built_dataset
 from ben_tf.data import geography
 from ben_tf.pages import page
 from ben_tf.plots import pictures
@@ -159,17 +160,22 @@ def _draw(
 ) -> dict[str, dict[str, style.Picture]]:
     """Reads and draws rows of an index: name -> what is shown -> picture."""
     names = np.unique(opened.names[rows]).tolist()
+    # Data of one's own may lack a sensor.
+    sensors = built_dataset.sensors(built_dataset.open_dataset(data_dir))
+    shown = [
+        x for x in pictures.BOTH_SENSORS if pictures.sensor_of(x) in sensors
+    ]
     found = patch_source.from_dataset(
         data_dir,
         names,
-        grids=pictures.BOTH_SENSORS_GRIDS,
+        grids=[grid for x in shown for grid in pictures.grids_of(x)],
         splits=opened.manifest.splits,
         records=opened.manifest.records,
     )
     return {
         name: {
             picture: pictures.to_png(pictures.render(found[name], picture))
-            for picture in pictures.BOTH_SENSORS
+            for picture in shown
         }
         for name in names
     }

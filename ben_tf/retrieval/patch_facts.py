@@ -13,7 +13,7 @@ from ben_tf.archive import patch_metadata
 from ben_tf.data import geography
 
 # Stands where the number of a country, a season or a split does.
-UNKNOWN = 255
+UNKNOWN = bigearthnet.UNKNOWN % 256
 # Stands where a number of days does.
 UNKNOWN_DAY = int(np.iinfo(np.int32).min)
 _DAY_LENGTH = len("2017-06-13")

@@ -93,9 +93,7 @@ def find(
     builder = built_dataset.open_dataset(data_dir)
     if records:
         built_dataset.check_records(builder, records)
-    if num_classes not in bigearthnet.NOMENCLATURES.get(
-        builder.info.config_name, bigearthnet.CLASSES
-    ):
+    if num_classes not in built_dataset.nomenclatures(builder):
         num_classes = 19
     wanted = set(names)
     found: dict[str, Found] = {}
@@ -144,8 +142,8 @@ def _find_in_batches(
             labels=batch["labels"].numpy(),
             epsg=batch["epsg"].numpy(),
             upper_left=batch["upper_left"].numpy(),
-            countries=batch["country"].numpy(),
-            seasons=batch["season"].numpy(),
+            countries=batch["country"].numpy().astype(np.uint8),
+            seasons=batch["season"].numpy().astype(np.uint8),
             days=patch_facts.days_of_times(batch["s2_time"].numpy()),
             split_numbers=np.zeros(len(names), np.uint8),
         ).rows(

@@ -12,8 +12,8 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 import tqdm
 
-from ben_tf.data import built_dataset
 from ben_tf.data import records
+from ben_tf.data import subsets
 from ben_tf.training import devices
 from ben_tf.training import keras_internals
 from ben_tf.training import runs
@@ -206,7 +206,7 @@ def _bytes_read(builder: tfds.core.DatasetBuilder, split: str) -> int:
     """Bytes of the files of a split that are read, in its own share of each.
 
     TFRecord files have no index, so records that a part of a split leaves out
-    at the front of a file are read too.
+    at the front of a file, or by country, season or label, are read too.
 
     Raises:
       UserError: The dataset has no such split.
@@ -215,7 +215,7 @@ def _bytes_read(builder: tfds.core.DatasetBuilder, split: str) -> int:
         tf.io.gfile.stat(part.filename).length
         * (part.skip + part.take)
         // part.examples_in_shard
-        for part in built_dataset.split_info(builder, split).file_instructions
+        for part in subsets.select(builder, split).files
     )
 
 

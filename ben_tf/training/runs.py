@@ -148,7 +148,7 @@ def make_run(
     jit_compile = devices.jit_compile(config.jit_compile)
     steps_per_epoch = _steps_per_epoch(config, builder)
     # It is read after an epoch, which may take hours.
-    built_dataset.split_info(builder, config.validation_split)
+    built_dataset.num_examples(builder, config.validation_split)
     _make_repeatable(config.seed)
     tf.keras.mixed_precision.set_global_policy(config.precision)
     with devices.strategy.scope():

@@ -12,9 +12,11 @@ from ben_tf import files
 from ben_tf import folder_lock
 from ben_tf import workdir as workdir_lib
 from ben_tf.data import built_dataset
+from ben_tf.data import subsets
 from ben_tf.training import checkpoint_files
 from ben_tf.training import checkpoints as checkpoints_lib
 from ben_tf.training import class_weights
+from ben_tf.training import configured_model
 from ben_tf.training import devices as devices_lib
 from ben_tf.training import dry_run as dry_run_lib
 from ben_tf.training import exports
@@ -50,8 +52,7 @@ def train(
     devices = devices_lib.make_devices(
         config.strategy, worker_timeout_s=config.worker_timeout_s
     )
-    builder = built_dataset.open_dataset(config.data_dir)
-    built_dataset.check_num_classes(builder, config.num_classes)
+    builder = _open_dataset(config)
     if not devices.is_chief:
         return _train(config, workdir, devices, builder, callbacks)
     files.check_writable(workdir.path, is_folder=True)
@@ -70,7 +71,7 @@ def _train(
     builder: tfds.core.DatasetBuilder,
     callbacks: Sequence[tf.keras.callbacks.Callback],
 ) -> pathlib.Path:
-    data = _describe(builder) if devices.is_chief else None
+    data = _describe(builder, config) if devices.is_chief else None
     if data is not None:
         workdir.check_same_run(config)
         workdir.check_same_data(data)
@@ -122,7 +123,7 @@ def dry_run(config: config_lib.Config) -> None:
     """
     run = runs.make_run(
         config,
-        built_dataset.open_dataset(config.data_dir),
+        _open_dataset(config),
         devices_lib.make_devices(
             config.strategy, worker_timeout_s=config.worker_timeout_s
         ),
@@ -134,8 +135,23 @@ def dry_run(config: config_lib.Config) -> None:
     print(dry_run_lib.describe_time(run, dry_run_lib.measure(run)))
 
 
-def _describe(builder: tfds.core.DatasetBuilder) -> workdir_lib.DataDescription:
+def _open_dataset(config: config_lib.Config) -> tfds.core.DatasetBuilder:
+    """Finds the dataset, which must have the labels and sensors asked for."""
+    builder = built_dataset.open_dataset(config.data_dir)
+    built_dataset.check_num_classes(builder, config.num_classes)
+    built_dataset.check_grids(
+        builder, configured_model.preprocessing_of(config).raw_grids
+    )
+    return builder
+
+
+def _describe(
+    builder: tfds.core.DatasetBuilder, config: config_lib.Config
+) -> workdir_lib.DataDescription:
     """What data.json keeps of a dataset."""
+    parts = [built_dataset.part(builder)]
+    if subsets.has_conditions(config.train_split):
+        parts.append(config.train_split)
     return workdir_lib.DataDescription(
         name=builder.info.full_name,
         synthetic=built_dataset.is_synthetic(builder),
@@ -144,5 +160,5 @@ def _describe(builder: tfds.core.DatasetBuilder) -> workdir_lib.DataDescription:
             for name, split in sorted(builder.info.splits.items())
         },
         fingerprint=built_dataset.fingerprint(builder),
-        part=built_dataset.part(builder),
+        part="; ".join(filter(None, parts)),
     )

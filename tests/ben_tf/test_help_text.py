@@ -13,8 +13,8 @@ def test_help_ends_well_and_names_no_module(flag):
     assert text.startswith("Converts") or text.startswith("Builds")
     assert ".py" not in text
     required, others = text.split("\nflags:\n")
-    assert "required:\n  --archive_dir=PATH" in required
-    assert "--data_dir=PATH" in required
+    assert "required:\n  --data_dir=PATH" in required
+    assert others.startswith("  --archive_dir=PATH\n")
     assert "  --version=v1|v2\n" in others
     assert "<v1|v2>" not in others
     assert "  --overwrite\n" in others

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import zlib
 
 import msgspec
 import pytest
@@ -138,7 +139,14 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
 
 @pytest.mark.parametrize(
     ("split", "name"),
-    [("test", "test"), ("test[:10%]", "test_10"), ("../../x", "x")],
+    [
+        ("test", "test"),
+        ("test[:10%]", "test_10"),
+        ("../../x", "x"),
+        ("test[country=Serbia|Kosovo]", "test_country_Serbia_Kosovo"),
+        ("test[country!=Serbia|Kosovo]", "test_country_not_Serbia_Kosovo"),
+        ("a" * 300, "a" * 100 + f"_{zlib.crc32(b'a' * 300):08x}"),
+    ],
 )
 def test_files_about_a_split_stay_in_the_workdir(workdir, split, name):
     assert workdir.metrics_file(split).parts[-2:] == ("metrics", f"{name}.json")

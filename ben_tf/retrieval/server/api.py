@@ -129,9 +129,7 @@ def add_routes(
             ],
             "countries": bigearthnet.COUNTRIES,
             "seasons": bigearthnet.SEASONS,
-            "pictures": {
-                key: name for key, (name, _) in collection_lib.PICTURES.items()
-            },
+            "pictures": collection.pictures,
             "most_hits": MOST_HITS,
         }
 
@@ -195,6 +193,10 @@ def add_routes(
         name: Name, picture: Literal["true_colour", "false_colour", "radar"]
     ) -> responses.Response:
         """A patch as a PNG, stretched between percentiles of its own pixels."""
+        if picture not in collection.pictures:
+            raise collection_lib.UnknownPatchError(
+                "The dataset lacks that sensor."
+            )
         content = await _answer(collection.picture(name, picture))
         return responses.Response(
             content,
@@ -263,8 +265,8 @@ def add_routes(
             "upload": key,
             "pictures": [
                 picture
-                for picture, (_, needed) in collection_lib.PICTURES.items()
-                if set(needed) <= found.grids.keys()
+                for picture in collection_lib.PICTURES
+                if collection_lib.can_draw(found.grids, picture)
             ],
             **answer_formats.patch_members(found.patch),
         }
@@ -277,7 +279,7 @@ def add_routes(
     ) -> responses.Response:
         """A patch that was sent, as a PNG."""
         grids = uploads.get(key).grids
-        if not set(collection_lib.PICTURES[picture][1]) <= grids.keys():
+        if not collection_lib.can_draw(grids, picture):
             raise uploads_lib.GoneError("This upload lacks that sensor.")
         content = await asyncio.to_thread(collection_lib.draw, grids, picture)
         return responses.Response(content, media_type="image/png")

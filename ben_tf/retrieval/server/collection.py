@@ -10,6 +10,7 @@ import os
 import pathlib
 import threading
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -31,11 +32,11 @@ from ben_tf.retrieval.server import batcher
 
 Grids = Mapping[str, np.ndarray]
 
-# Key in addresses -> what is drawn, and the grids that it takes.
+# Key in addresses -> one of `pictures.PICTURES`.
 PICTURES = {
-    "true_colour": ("True colour", ("s2_10m",)),
-    "false_colour": ("False colour: B08, B04, B03", ("s2_10m",)),
-    "radar": ("Radar: VV, VH, VV - VH", ("s1",)),
+    "true_colour": "True colour",
+    "false_colour": "False colour: B08, B04, B03",
+    "radar": "Radar: VV, VH, VV - VH",
 }
 _MOST_WAITING = 256
 _MOST_AT_ONCE = 64
@@ -102,6 +103,13 @@ class Collection:
                     self._builder, index.manifest.records
                 )
         self._reader = patch_reader.PatchReader(self._builder)
+        sensors = built_dataset.sensors(self._builder)
+        # Data of one's own may lack a sensor.
+        self.pictures = {
+            key: name
+            for key, name in PICTURES.items()
+            if pictures.sensor_of(name) in sensors
+        }
         self.synthetic = built_dataset.is_synthetic(self._builder) or any(
             index.manifest.synthetic for index in opened
         )
@@ -326,7 +334,7 @@ class Collection:
         grids_of: dict[str, dict[str, None]] = {}
         for name, picture in wanted:
             grids_of.setdefault(name, {}).update(
-                dict.fromkeys(PICTURES[picture][1])
+                dict.fromkeys(pictures.grids_of(PICTURES[picture]))
             )
         grids = sorted({grid for some in grids_of.values() for grid in some})
         names = list(grids_of)
@@ -364,9 +372,14 @@ class UnknownPatchError(errors.UserError):
 
 def draw(grids: Grids, picture: str) -> bytes:
     """A PNG of raw grids; `picture` is a key of `PICTURES`."""
-    name, needed = PICTURES[picture]
-    pixels = pictures.render({grid: grids[grid] for grid in needed}, name)
-    return bytes(pictures.to_png(pixels))
+    name = PICTURES[picture]
+    needed = {grid: grids[grid] for grid in pictures.grids_of(name)}
+    return bytes(pictures.to_png(pictures.render(needed, name)))
+
+
+def can_draw(grids: Iterable[str], picture: str) -> bool:
+    """Whether these grids are enough for a key of `PICTURES`."""
+    return set(pictures.grids_of(PICTURES[picture])) <= set(grids)
 
 
 def _groups(

@@ -35,6 +35,8 @@ def test_versions_are_in_the_names_of_datasets(name, version):
         ("v1", "v2", "test+validation[5:]", 60_886 + 62_089),
         ("v1", "v2", "all", 125_699 + 62_089 + 60_886),
         ("v1", "v2", "excluded", 0),
+        ("v1", "v2", "excluded[label!=Pastures & season=Summer]", 0),
+        ("v1", "v2", "test[country=Finland]", 60_886),
         ("v2", "v1", "test", 56_532),
         ("v1", "v1", "test", 0),
         ("v2", "v2", "train", 0),

@@ -89,7 +89,7 @@ def _half(features):
         ),
         (_replace("epsg", "int64_list", 0), "an impossible epsg"),
         (_replace("country", "int64_list", 10), "an impossible country"),
-        (_replace("season", "int64_list", -1), "an impossible season"),
+        (_replace("season", "int64_list", -2), "an impossible season"),
         (
             _replace("upper_left", "float_list", np.nan),
             "NaN or infinite upper_left",

@@ -55,6 +55,22 @@ def _by_the_papers_protocol() -> results.Evaluation:
     )
 
 
+def test_parts_that_were_scored_or_trained_on_are_no_comparison():
+    ours = _by_the_papers_protocol()
+    assert not comparison.reasons(ours, _PAPER)
+    part = "train[country!=Finland]"
+    trained = msgspec.structs.replace(
+        ours, model=msgspec.structs.replace(ours.model, trained_on_part=part)
+    )
+    assert comparison.reasons(trained, _PAPER) == [
+        f"trained on a part of the data ({part})"
+    ]
+    scored = msgspec.structs.replace(ours, split="test[country!=Serbia]")
+    assert comparison.reasons(scored, _PAPER) == [
+        "split test[country!=Serbia] instead of test"
+    ]
+
+
 def test_text_says_that_the_scores_are_not_comparable():
     text = comparison.as_text(_evaluation(), published=_PAPER)
     title = text.splitlines()
@@ -207,3 +223,27 @@ def test_training_patches_of_the_other_version_are_named():
     assert comparison.reasons(seen, _V2) == [
         "trained on v1, with up to 60,886 of these patches"
     ]
+
+
+def test_nothing_is_published_of_own_data():
+    ours = msgspec.structs.replace(
+        _by_the_papers_protocol(),
+        data=results.Data("bigearthnet_mm/own/1.0.0", False, {}, "cd"),
+    )
+    nothing = comparison.published_for(ours)
+    assert comparison.reasons(ours, nothing) == ["own data"]
+    assert "dataset own instead of v1" in comparison.reasons(ours, _PAPER)
+    rows = comparison.headline_rows(ours, nothing)
+    assert all(row.ours is not None and row.published is None for row in rows)
+    text = comparison.as_text(ours, published=nothing)
+    assert text == comparison.as_text(ours, published=None)
+    assert "0.7873" not in text
+
+
+def test_a_model_of_own_data_is_no_comparison():
+    ours = _by_the_papers_protocol()
+    model = msgspec.structs.replace(
+        ours.model, trained_on="bigearthnet_mm/own/1.0.0"
+    )
+    ours = msgspec.structs.replace(ours, model=model)
+    assert comparison.reasons(ours, _PAPER) == ["trained on own data"]

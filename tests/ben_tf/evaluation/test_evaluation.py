@@ -171,3 +171,30 @@ def test_command_prints_the_tables_and_only_them(workdir, data_dir):
     # Progress bars, nothing else.
     for line in process.stderr.replace("\r", "\n").splitlines():
         assert not line.strip() or line.startswith("predict validation:")
+
+
+def test_a_part_is_scored_by_itself(workdir, data_dir, predicted):
+    split = "test[season!=Winter]"
+    finished = in_process.run(
+        "ben_tf.evaluate",
+        f"--workdir={workdir}",
+        f"--data_dir={data_dir}",
+        f"--split={split}",
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert f"split {split} instead of test" in finished.stdout
+    scored = predictions.load(
+        workdir / "predictions" / "test_season_not_Winter.npz"
+    )
+    # Those of the whole split that are of other seasons, as they were.
+    rows = np.flatnonzero(predicted.season != 0)
+    assert 0 < len(rows) < len(predicted)
+    for name, array in vars(scored).items():
+        whole = getattr(predicted, name)[rows]
+        if name == "probabilities":
+            np.testing.assert_allclose(array, whole, atol=1e-5)
+        else:
+            np.testing.assert_array_equal(array, whole)
+    stored = results.Evaluation.read(workdir_lib.Workdir(workdir), split)
+    assert stored.num_samples == len(rows)
+    assert stored.split == split

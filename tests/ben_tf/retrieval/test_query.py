@@ -268,6 +268,7 @@ def test_empty_splits_are_passed_over(monkeypatch):
     info = types.SimpleNamespace(
         splits={"train": types.SimpleNamespace(num_examples=0)},
         config_name="v1",
+        metadata={},
     )
     builder = types.SimpleNamespace(info=info)
     monkeypatch.setattr(built_dataset, "open_dataset", lambda path: builder)

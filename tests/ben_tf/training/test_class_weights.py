@@ -17,6 +17,23 @@ from ben_tf.training import class_weights
 from tests import json_files
 
 
+def test_labels_of_a_part_are_counted(data_dir, tiny_config):
+    builder = built_dataset.open_dataset(data_dir)
+    config = dataclasses.replace(
+        tiny_config, loss="class_weighted", train_split="train[season=Summer]"
+    )
+    weights = class_weights.of_run(config, builder, None)
+    counts, number = np.zeros(19), 0
+    for example in tfds.as_numpy(builder.as_dataset(split="train")):
+        if example["season"] == 2:
+            counts[example["labels_19"]] += 1
+            number += 1
+    present = counts > 0
+    np.testing.assert_allclose(
+        np.array(weights)[present], (number - counts[present]) / counts[present]
+    )
+
+
 def test_weights_of_a_run_are_counted_once(data_dir, tiny_config, tmp_path):
     builder = built_dataset.open_dataset(data_dir)
     workdir = workdir_lib.Workdir(tmp_path)

@@ -37,6 +37,19 @@ def test_the_workdir_holds_what_the_design_says(workdir, tiny_config):
     assert saved_model.load(workdir / "saved_model").modality == "MM"
 
 
+def test_a_run_on_a_part_says_which(tiny_config, tmp_path):
+    split = "train[country!=Finland & season!=Winter]"
+    config = dataclasses.replace(
+        tiny_config,
+        train_split=split,
+        validation_split="validation[country!=Finland]",
+        modality="S1",
+    )
+    trainer.train(config, tmp_path / "run")
+    assert workdir_lib.Workdir(tmp_path / "run").read_data().part == split
+    assert saved_model.load(tmp_path / "run" / "saved_model").modality == "S1"
+
+
 def test_same_seed_gives_the_same_numbers(workdir, tiny_config, tmp_path):
     trainer.train(tiny_config, tmp_path / "again")
     assert history.read(tmp_path / "again") == history.read(workdir)
