@@ -19,6 +19,7 @@ def command() -> Callable[[], None]:
     )
 
     def main() -> None:
+        command_line.import_tensorflow()
         from ben_tf.training import exports
 
         path = exports.export_best(workdir.value)
@@ -28,4 +29,4 @@ def command() -> Callable[[], None]:
 
 
 if __name__ == "__main__":
-    command_line.run(command, uses_tensorflow=True)
+    command_line.run(command)

@@ -43,18 +43,18 @@ def command() -> Callable[[], None]:
     flags.adopt_module_key_flags(config_flags)
 
     def main() -> None:
+        config = config_flags.from_flags()
+        command_line.import_tensorflow()
         from ben_tf.training import devices
         from ben_tf.training import interruption
         from ben_tf.training import trainer
 
         # The validator lets no other command do without a workdir.
         if is_dry_run.value or workdir.value is None:
-            trainer.dry_run(config_flags.from_flags())
+            trainer.dry_run(config)
             return
         try:
-            saved_model = trainer.train(
-                config_flags.from_flags(), workdir.value
-            )
+            saved_model = trainer.train(config, workdir.value)
         except interruption.Terminated as error:
             print(error)
             sys.exit(error.exit_code)
@@ -67,5 +67,10 @@ def command() -> Callable[[], None]:
 
 if __name__ == "__main__":
     command_line.run(
-        command, uses_tensorflow=True, rare=config_flags.rare_names()
+        command,
+        rare=config_flags.rare_names(),
+        groups={
+            "run": ("workdir", "dry_run", "experiment"),
+            **config_flags.groups(),
+        },
     )

@@ -22,6 +22,10 @@ from ben_tf import files
 from ben_tf import path_flags
 
 _NUM_FAULTS_SHOWN = 20
+_GROUPS = {
+    "patches": ("input", "data_dir", "split"),
+    "a scene": ("s2_scene", "s1_scene", "s2_offset", "s1_bands", "stride_m"),
+}
 
 
 def command() -> Callable[[], None]:
@@ -89,8 +93,8 @@ def command() -> Callable[[], None]:
         is_scene = bool(s2_scene.value or s1_scene.value)
         if bool(inputs.value) + bool(data_dir.value) + is_scene != 1:
             raise errors.UserError(
-                "Expected one thing to predict: --input, or --data_dir, or "
-                "--s2_scene and --s1_scene."
+                "Expected one thing to predict: `input`, or `data_dir`, or "
+                "`s2_scene` and `s1_scene`."
             )
         if not is_scene and (s2_offset.present or s1_bands.present):
             raise errors.UserError(
@@ -99,6 +103,7 @@ def command() -> Callable[[], None]:
             )
         # Before TensorFlow and the model, which take seconds to load.
         files.check_writable(output.value)
+        command_line.import_tensorflow()
         from ben_tf.predict import origin
 
         if is_scene:
@@ -145,4 +150,4 @@ def command() -> Callable[[], None]:
 
 
 if __name__ == "__main__":
-    command_line.run(command, uses_tensorflow=True)
+    command_line.run(command, groups=_GROUPS)

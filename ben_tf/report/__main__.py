@@ -51,13 +51,19 @@ def command() -> Callable[[], None]:
     )
 
     def main() -> None:
+        if not (runs.value or workdir.value):
+            raise errors.UserError(
+                "Nothing to report on. Expected --workdir for one run, or "
+                "--runs to compare several."
+            )
+        command_line.import_tensorflow()
         from ben_tf.report import reports
 
         if runs.value:
             path = reports.write_comparison(
                 runs=runs.value, split=split.value, output=output.value
             )
-        elif workdir.value:
+        else:
             path = reports.write_report(
                 workdir=workdir.value,
                 data_dir=data_dir.value,
@@ -65,15 +71,10 @@ def command() -> Callable[[], None]:
                 index=index.value,
                 output=output.value,
             )
-        else:
-            raise errors.UserError(
-                "Nothing to report on. Expected --workdir for one run, or "
-                "--runs to compare several."
-            )
         print(f"The report is {path}")
 
     return main
 
 
 if __name__ == "__main__":
-    command_line.run(command, uses_tensorflow=True)
+    command_line.run(command)

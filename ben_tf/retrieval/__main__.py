@@ -14,7 +14,30 @@ from collections.abc import Callable
 from absl import flags
 
 from ben_tf import command_line
+from ben_tf import files
 from ben_tf import path_flags
+
+_GROUPS = {
+    "build": {
+        "what to embed": ("split", "modality", "data_dir", "batch_size"),
+        "how to search": ("distance", "search", "bits"),
+    },
+    "query": {
+        "queries": (
+            "patch",
+            "names_file",
+            "s1_folder",
+            "s2_folder",
+            "data_dir",
+            "modality",
+        ),
+        "answer": ("k", "format", "output_file"),
+    },
+    "gallery": {
+        "queries": ("patch", "queries", "num_queries", "data_dir"),
+        "page": ("k", "output_file"),
+    },
+}
 
 
 def build() -> Callable[[], None]:
@@ -64,6 +87,7 @@ def build() -> Callable[[], None]:
     )
 
     def main() -> None:
+        command_line.import_tensorflow()
         from ben_tf.retrieval import index_builder
         from ben_tf.retrieval import index_writer
 
@@ -124,13 +148,12 @@ def query() -> Callable[[], None]:
     )
 
     def main() -> None:
-        from ben_tf import files
+        if output_file.value:
+            files.check_writable(output_file.value)
+        command_line.import_tensorflow()
         from ben_tf.retrieval import answer_formats
         from ben_tf.retrieval import index as index_lib
         from ben_tf.retrieval import query as query_lib
-
-        if output_file.value:
-            files.check_writable(output_file.value)
 
         answer = query_lib.query(
             index_lib.Index.open(index.value, saved_model=saved_model.value),
@@ -193,6 +216,7 @@ def evaluate() -> Callable[[], None]:
     )
 
     def main() -> None:
+        command_line.import_tensorflow()
         from ben_tf.retrieval import index_evaluation
 
         path = index_evaluation.write_scores(
@@ -231,6 +255,7 @@ def gallery() -> Callable[[], None]:
     )
 
     def main() -> None:
+        command_line.import_tensorflow()
         from ben_tf.retrieval import gallery as gallery_lib
 
         path = gallery_lib.write_gallery(
@@ -260,6 +285,7 @@ def serve() -> Callable[[], None]:
     )
 
     def main() -> None:
+        command_line.import_tensorflow()
         from ben_tf.retrieval import index as index_lib
         from ben_tf.retrieval import serving
 
@@ -310,4 +336,4 @@ def _define_model() -> flags.FlagHolder[str | None]:
 
 
 if __name__ == "__main__":
-    command_line.run_command(_COMMANDS, uses_tensorflow=True)
+    command_line.run_command(_COMMANDS, groups=_GROUPS)
