@@ -17,6 +17,7 @@ from ben_tf import saved_model
 from ben_tf import workdir as workdir_lib
 from ben_tf.data import built_dataset
 from ben_tf.data import leakage
+from ben_tf.data import run_data
 from ben_tf.evaluation import predictions
 from ben_tf.evaluation import results
 from ben_tf.metrics import calibration
@@ -60,7 +61,9 @@ def evaluate(
         )
     files.check_writable(run.metrics_file(split))
     files.check_writable(run.predictions_file(split))
-    builder = built_dataset.open_dataset(data_dir or run.read_config().data_dir)
+    if data_dir is None:
+        data_dir = run_data.check_there(run.read_config().data_dir, run)
+    builder = built_dataset.open_dataset(data_dir)
     model = saved_model.load(run.saved_model)
     seen = run.read_data()
     if not allow_leakage:

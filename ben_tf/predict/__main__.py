@@ -3,7 +3,7 @@ r"""Labels for new images: patches, an archive, a split, or a whole scene.
     python -m ben_tf.predict --saved_model=... --output=labels.csv \
         --input=S2_PATCH_FOLDER,S1_PATCH_FOLDER
     ... --input=ARCHIVE_FOLDER --output=labels.geojson
-    ... --data_dir=... --split=test --output=labels.parquet
+    ... --split=test --output=labels.parquet
     ... --s2_scene=X.SAFE --s1_scene=vv_vh_db.tif --output=map.tif
 
 A model of one sensor takes only that sensor. A broken patch is reported and
@@ -20,6 +20,7 @@ from ben_tf import command_line
 from ben_tf import errors
 from ben_tf import files
 from ben_tf import path_flags
+from ben_tf.data import run_data
 
 _NUM_FAULTS_SHOWN = 20
 _GROUPS = {
@@ -50,9 +51,14 @@ def command() -> Callable[[], None]:
         "them, or the folder of an archive.",
     )
     data_dir = path_flags.define_path(
-        "data_dir", None, "Folder with TFRecords; --split of them is predicted."
+        "data_dir",
+        None,
+        "Folder with TFRecords; --split of them is predicted. By default those "
+        "that the model was trained on, if it lies in its workdir.",
     )
-    split = flags.DEFINE_string("split", "test", "Split of --data_dir.")
+    split = flags.DEFINE_string(
+        "split", "test", "Split of the dataset to predict."
+    )
     s2_scene = path_flags.define_path(
         "s2_scene",
         None,
@@ -91,11 +97,15 @@ def command() -> Callable[[], None]:
 
     def main() -> None:
         is_scene = bool(s2_scene.value or s1_scene.value)
-        if bool(inputs.value) + bool(data_dir.value) + is_scene != 1:
+        is_dataset = bool(data_dir.value) or split.present > 0
+        if bool(inputs.value) + is_dataset + is_scene != 1:
             raise errors.UserError(
-                "Expected one thing to predict: `input`, or `data_dir`, or "
-                "`s2_scene` and `s1_scene`."
+                "Expected one thing to predict: `input`, or a `split` of "
+                "`data_dir`, or `s2_scene` and `s1_scene`."
             )
+        dataset = None
+        if is_dataset:
+            dataset = run_data.of_model(saved_model.value, data_dir.value)
         if not is_scene and (s2_offset.present or s1_bands.present):
             raise errors.UserError(
                 "`s2_offset` and `s1_bands` are of whole scenes. Expected "
@@ -132,7 +142,7 @@ def command() -> Callable[[], None]:
             saved_model=saved_model.value,
             output=output.value,
             input_paths=inputs.value,
-            data_dir=data_dir.value,
+            data_dir=dataset,
             split=split.value,
             batch_size=batch_size.value,
         )

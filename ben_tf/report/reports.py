@@ -12,6 +12,7 @@ import numpy as np
 from ben_tf import errors
 from ben_tf import files
 from ben_tf import workdir as workdir_lib
+from ben_tf.data import run_data
 from ben_tf.evaluation import comparison
 from ben_tf.evaluation import history
 from ben_tf.evaluation import predictions
@@ -76,6 +77,8 @@ def write_report(
             f"Metrics and predictions in {workdir} are not of the same "
             "evaluation. Run python -m ben_tf.evaluate again."
         )
+    if data_dir is None:
+        data_dir = run_data.check_there(run.read_config().data_dir, run)
     nearest = []
     if index or run.index.is_dir():
         nearest = shown_patches.nearest(
@@ -112,7 +115,7 @@ def write_report(
         groups=groups,
         nearest=nearest,
         draw=shown_patches.read_pictures(
-            data_dir or run.read_config().data_dir,
+            data_dir,
             evaluation,
             itertools.chain(nearest, *groups.values()),
         ),

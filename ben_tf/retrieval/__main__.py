@@ -48,7 +48,7 @@ def build() -> Callable[[], None]:
         "Folder of the exported model, such as WORKDIR/saved_model.",
         required=True,
     )
-    data_dir = _define_data_dir(required=True)
+    data_dir = _define_data_dir()
     output_dir = path_flags.define_path(
         "output_dir",
         None,
@@ -128,7 +128,7 @@ def query() -> Callable[[], None]:
     s2_folder = path_flags.define_path(
         "s2_folder", None, "Folder of an S2 patch of the extracted archive."
     )
-    data_dir = _define_data_dir(required=False)
+    data_dir = _define_data_dir()
     saved_model = _define_model()
     modality = _define_modality(
         "What of the queries to look at; by default that of the index. With a "
@@ -248,7 +248,7 @@ def gallery() -> Callable[[], None]:
     num_queries = flags.DEFINE_integer(
         "num_queries", 10, "How many queries to draw.", lower_bound=1
     )
-    data_dir = _define_data_dir(required=True)
+    data_dir = _define_data_dir()
     k = flags.DEFINE_integer("k", 5, "Number of hits.", lower_bound=1)
     output_file = path_flags.define_path(
         "output_file", "gallery.html", "The page to write."
@@ -313,12 +313,13 @@ def _define_index() -> flags.FlagHolder[str]:
     )
 
 
-def _define_data_dir(*, required: bool) -> flags.FlagHolder:
+def _define_data_dir() -> flags.FlagHolder[str | None]:
     return path_flags.define_path(
         "data_dir",
         None,
-        "Folder with the TFRecords that tfrecords_builder.build wrote.",
-        required=required,
+        "Folder with the TFRecords that tfrecords_builder.build wrote. By "
+        "default the one that the model was trained on, if it lies in its "
+        "workdir.",
     )
 
 

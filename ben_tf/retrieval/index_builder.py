@@ -13,6 +13,7 @@ from ben_tf import folder_lock
 from ben_tf import saved_model as saved_models
 from ben_tf.data import built_dataset
 from ben_tf.data import input_pipeline
+from ben_tf.data import run_data
 from ben_tf.retrieval import embedding
 from ben_tf.retrieval import index_writer
 from ben_tf.retrieval import store
@@ -23,7 +24,7 @@ _METADATA = ("patch_name", "epsg", "upper_left", "country")
 def build_index(
     *,
     saved_model: str | os.PathLike,
-    data_dir: str | os.PathLike,
+    data_dir: str | os.PathLike | None = None,
     output_dir: str | os.PathLike,
     splits: Sequence[str] = ("test",),
     modality: str | None = None,
@@ -34,7 +35,8 @@ def build_index(
 
     Args:
       saved_model: Folder of the exported model.
-      data_dir: Folder of the TFDS dataset.
+      data_dir: Folder of the TFDS dataset; None: the one that the model was
+        trained on, if it lies in its workdir.
       output_dir: The index folder; an index there is replaced at the end.
       splits: Splits of the dataset.
       modality: "S1", "S2", "MM", or None for the model's.
@@ -48,6 +50,7 @@ def build_index(
       UserError: No model, no dataset, or options that do not go together.
     """
     files.check_writable(output_dir, is_folder=True)
+    data_dir = run_data.of_model(saved_model, data_dir)
     model = saved_models.load(saved_model)
     modality = modality or model.modality
     embedding.check_modality(model, modality)

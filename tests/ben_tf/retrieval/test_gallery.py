@@ -136,11 +136,10 @@ def test_radar_queries_have_radar_pictures(write, monkeypatch, tmp_path):
     assert asked == [("s1",), ("s2_10m",)]
 
 
-def test_unknown_query(sample_index, data_dir, tmp_path):
+def test_unknown_query(sample_index, tmp_path):
     with pytest.raises(errors.UserError, match="nobody is not in"):
         gallery.write_gallery(
             index=sample_index,
-            data_dir=data_dir,
             output_file=tmp_path / "page.html",
             names=["nobody"],
         )

@@ -103,8 +103,6 @@ def test_arrays_names_and_folders_give_the_same_answer(
 
 def test_finds_names_of_other_splits_in_the_dataset(opened, data_dir):
     other = patch_names(data_dir, "train")[:2]
-    with pytest.raises(errors.UserError, match="Give `data_dir`"):
-        query.query(opened, names=other)
     answer = query.query(opened, names=other, data_dir=data_dir, k=2)
     assert answer.query_names == tuple(other)
     assert answer.hits.names.shape == (2, 2)
@@ -122,6 +120,23 @@ def test_finds_names_of_other_splits_in_the_dataset(opened, data_dir):
     text = answer_formats.write(answer, "table")
     assert f"{other[1]}: most similar patches (chi_square)" in text
     assert str(answer.hits.names[1, 1]) in text
+
+
+def test_the_dataset_is_by_default_that_of_the_model(opened, data_dir):
+    other = patch_names(data_dir, "train")[:2]
+    answer = query.query(opened, names=other, k=2)
+    named = query.query(opened, names=other, data_dir=data_dir, k=2)
+    np.testing.assert_array_equal(answer.hits.names, named.hits.names)
+    alone = dataclasses.replace(
+        opened,
+        provenance=msgspec.structs.replace(
+            opened.provenance, saved_model="elsewhere/saved_model"
+        ),
+    )
+    with pytest.raises(
+        errors.UserError, match="is not in the index: .* Expected `data_dir`"
+    ):
+        query.query(alone, names=other)
 
 
 def patch_names(data_dir, split):
