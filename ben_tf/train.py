@@ -30,7 +30,8 @@ def command() -> Callable[[], None]:
     is_dry_run = flags.DEFINE_bool(
         "dry_run",
         False,
-        "Print parameters, memory, steps, bytes to read and, after a few "
+        "Say in a minute what the run would take. Prints parameters, memory "
+        "and whether it suffices, steps, bytes to read and, after a few "
         "measured steps, an estimate of the time; needs no --workdir and "
         "writes nothing.",
     )

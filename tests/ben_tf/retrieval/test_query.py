@@ -134,7 +134,7 @@ def test_the_dataset_is_by_default_that_of_the_model(opened, data_dir):
         ),
     )
     with pytest.raises(
-        errors.UserError, match="is not in the index: .* Expected `data_dir`"
+        errors.UserError, match=r"is not in the index: .* Expected `data_dir`"
     ):
         query.query(alone, names=other)
 
