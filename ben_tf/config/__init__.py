@@ -293,6 +293,14 @@ class Config:
         minimum=1,
         group="data",
     )
+    tensorboard_patches: int = fields.field(
+        4,
+        "Patches of the validation split that TensorBoard shows, with their "
+        "true and predicted labels after each epoch; not with several workers.",
+        minimum=0,
+        may_change=True,
+        group="logging",
+    )
     preprocessing: str = fields.field(
         "host",
         "Where bands are standardised and upsampled: in the input pipeline "
