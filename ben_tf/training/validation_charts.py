@@ -15,8 +15,8 @@ from ben_tf.training import runs
 # In steps of 0.01. The running metric knows probabilities in steps of 0.001.
 _NUM_THRESHOLDS = 101
 # Red, green and blue. A channel is white two standard deviations above the mean
-# of the archive, and black as far below it or, of Sentinel-2, at 0: the same for
-# all patches, so that they can be compared.
+# of the archive, and black as far below it or, of Sentinel-2, at 0: the same
+# for all patches, so that they can be compared.
 _S2_BANDS = ("B04", "B03", "B02")
 _VV_MINUS_VH_DB = (0.0, 15.0)
 _DEVIATIONS = 2.0
