@@ -17,6 +17,7 @@ from absl import flags
 from ben_tf import command_line
 from ben_tf import path_flags
 from ben_tf.config import config_flags
+from ben_tf.training import record_packages
 
 
 def command() -> Callable[[], None]:
@@ -40,14 +41,29 @@ def command() -> Callable[[], None]:
         lambda values: values["workdir"] or values["dry_run"],
         message="Expected --workdir=FOLDER, or --dry_run.",
     )
+    log = flags.DEFINE_list(
+        "log",
+        [],
+        "Also record the run with wandb (Weights & Biases) or mlflow, or with "
+        "both, with a comma between them: packages to install first, which "
+        "take their settings from variables of their own.",
+    )
+    flags.register_validator(
+        log,
+        lambda names: set(names) <= set(record_packages.NAMES),
+        "Invalid --log. Expected wandb, mlflow, or both with a comma between.",
+    )
     config_flags.define_flags()
     flags.adopt_module_key_flags(config_flags)
 
     def main() -> None:
         config = config_flags.from_flags()
+        for name in log.value:
+            record_packages.check_installed(name)
         command_line.import_tensorflow()
         from ben_tf.training import devices
         from ben_tf.training import interruption
+        from ben_tf.training import run_logs
         from ben_tf.training import trainer
 
         # The validator lets no other command do without a workdir.
@@ -55,7 +71,14 @@ def command() -> Callable[[], None]:
             trainer.dry_run(config)
             return
         try:
-            saved_model = trainer.train(config, workdir.value)
+            saved_model = trainer.train(
+                config,
+                workdir.value,
+                callbacks=[
+                    run_logs.RunLog(name, config, workdir.value)
+                    for name in log.value
+                ],
+            )
         except interruption.Terminated as error:
             print(error)
             sys.exit(error.exit_code)
@@ -71,7 +94,7 @@ if __name__ == "__main__":
         command,
         rare=config_flags.rare_names(),
         groups={
-            "run": ("workdir", "dry_run", "experiment"),
+            "run": ("workdir", "dry_run", "experiment", "log"),
             **config_flags.groups(),
         },
     )

@@ -159,6 +159,10 @@ class Workdir:
         """The HTML page about the run."""
         return self.path / "report.html"
 
+    def run_log_file(self, program: str) -> pathlib.Path:
+        """What the run is called in a program that keeps records of runs."""
+        return self.path / f"{program}.json"
+
     def metrics_file(self, split: str) -> pathlib.Path:
         """Scores on a split."""
         return self.path / "metrics" / f"{_file_name(split)}.json"

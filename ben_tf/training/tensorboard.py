@@ -57,15 +57,15 @@ class TensorBoard(tf.keras.callbacks.Callback):
             for name in ("train", "validation")
         }
         with self._writers["train"].as_default(step=0):
-            settings = _settings(self._config)
+            values = settings(self._config)
             lines = [
-                f"| `--{name}` | {value} |" for name, value in settings.items()
+                f"| `--{name}` | {value} |" for name, value in values.items()
             ]
             tf.summary.text(
                 "configuration",
                 "\n".join(["| flag | value |", "|---|---|", *lines]),
             )
-            hyperparameters.hparams(settings)
+            hyperparameters.hparams(values)
 
     def on_epoch_begin(
         self, epoch: int, logs: Mapping[str, float] | None = None
@@ -115,8 +115,8 @@ class TensorBoard(tf.keras.callbacks.Callback):
             writer.close()
 
 
-def _settings(config: config_lib.Config) -> dict[str, bool | int | float | str]:
-    """Field -> value that TensorBoard can show."""
+def settings(config: config_lib.Config) -> dict[str, bool | int | float | str]:
+    """Field -> value that other programs can show."""
     values = {
         field.name: getattr(config, field.name)
         for field in dataclasses.fields(config)

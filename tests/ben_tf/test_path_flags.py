@@ -18,7 +18,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 # Flags of text that are no paths. A new flag of text belongs here, or is
 # defined by `path_flags`.
 NO_PATHS = {
-    *("split", "patch", "ks", "model", "s1_bands", "flagfile"),
+    *("split", "patch", "ks", "model", "s1_bands", "flagfile", "log"),
     *("beam_runner", "beam_pipeline_options"),
     *("train_split", "validation_split"),
     *("countries", "seasons", "splits", "labels"),
