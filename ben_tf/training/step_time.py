@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import itertools
+import math
 import signal
 import threading
 import time
@@ -52,8 +53,9 @@ def measure(
 
     On a CPU a small batch tells how long larger ones take; if there is time,
     the largest batch that can be measured follows. A GPU takes as long for a
-    small batch as for a large one, and several workers must do the same steps:
-    there all steps are of `most_patches`.
+    small batch as for a large one: there all steps are of `most_patches`.
+    Several workers must do the same, whatever their clocks and their memory
+    say: all steps of the run's batch.
 
     Changes the weights in memory, and writes nothing.
 
@@ -73,7 +75,7 @@ def measure(
     num_devices = run.devices.strategy.num_replicas_in_sync
     start = time.monotonic()
     if run.devices.num_workers > 1:
-        return _steps(run, most_patches)
+        return _steps(run, run.config.batch_size, enough_s=math.inf)
     if tf.config.list_logical_devices("GPU"):
         return _within(limit_s, run, most_patches)
     first = min(_FIRST_PATCHES * num_devices, most_patches)
@@ -98,8 +100,10 @@ def _within(limit_s: float, run: runs.Run, num_patches: int) -> StepTime | None:
         return None
 
 
-def _steps(run: runs.Run, num_patches: int) -> StepTime | None:
-    """Takes steps of so many patches."""
+def _steps(
+    run: runs.Run, num_patches: int, *, enough_s: float = _ENOUGH_S
+) -> StepTime | None:
+    """Takes steps of so many patches, few if they take `enough_s` seconds."""
     in_epoch = run.steps_per_epoch * run.config.batch_size // num_patches
     num_steps = min(_MOST_STEPS + 1, in_epoch)
     if num_steps <= FEWEST_STEPS:
@@ -114,7 +118,7 @@ def _steps(run: runs.Run, num_patches: int) -> StepTime | None:
             shuffle_buffer=min(run.config.shuffle_buffer, num_patches),
         ),
     )
-    clock = _Clock(num_steps)
+    clock = _Clock(num_steps, enough_s)
     start = time.perf_counter()
     try:
         with contextlib.closing(clock), records.explained_errors(run.builder):
@@ -133,8 +137,9 @@ def _steps(run: runs.Run, num_patches: int) -> StepTime | None:
 class _Clock(tf.keras.callbacks.Callback):
     """Records when each step ends, shows progress, and stops when it may."""
 
-    def __init__(self, num_steps: int):
+    def __init__(self, num_steps: int, enough_s: float):
         super().__init__()
+        self._enough_s = enough_s
         self.ends: list[float] = []
         self._bar = tqdm.tqdm(
             total=num_steps,
@@ -151,7 +156,7 @@ class _Clock(tf.keras.callbacks.Callback):
         self._bar.update()
         if (
             len(self.ends) > FEWEST_STEPS
-            and self.ends[-1] - self.ends[0] > _ENOUGH_S
+            and self.ends[-1] - self.ends[0] > self._enough_s
         ):
             self.model.stop_training = True
 

@@ -37,7 +37,7 @@ def asked(monkeypatch):
     """What `_steps` was asked for; answers as a step of 0.1 s a patch would."""
     asked = []
 
-    def steps(run, num_patches):
+    def steps(run, num_patches, **_):
         asked.append(num_patches)
         each = 0.1 * num_patches
         return step_time.StepTime(num_patches, 10.0, (each, each))
@@ -72,6 +72,14 @@ def test_the_batch_is_what_time_and_memory_allow(
     found = step_time.measure(run, most_patches=most, limit_s=limit_s)
     assert asked == expected
     assert found.patches == expected[-1]
+
+
+def test_several_workers_take_the_same_steps(run, asked, monkeypatch):
+    """Their memory and their clocks may differ."""
+    monkeypatch.setattr(devices.Devices, "num_workers", 2)
+    for limit_s, most in ((0, 1), (1000, 5)):
+        step_time.measure(run, most_patches=most, limit_s=limit_s)
+    assert asked == [_BATCH_SIZE, _BATCH_SIZE]
 
 
 def test_too_few_patches(run):
