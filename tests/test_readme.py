@@ -33,7 +33,7 @@ COMMANDS = sorted(
     )
 )
 # What every command has.
-COMMON_FLAGS = {"flagfile", "help", "verbose"}
+COMMON_FLAGS = {"flagfile", "help", "helpfull", "verbose"}
 
 
 def _section(page: str, title: str) -> str:
