@@ -11,6 +11,7 @@ import runpy
 import sys
 from typing import NamedTuple
 
+from ben_tf import flag_errors
 from ben_tf import help_text
 
 
@@ -63,8 +64,7 @@ def main() -> None:
         if name in {*help_text.SHORT, *help_text.FULL, "help"}:
             sys.exit(0)
         print(
-            f"error: Expected a command, one of {', '.join(_COMMANDS)}. "
-            f"Received: {name or 'none'}.",
+            f"error: {flag_errors.unknown_command(name, _COMMANDS)}",
             file=sys.stderr,
         )
         sys.exit(1)

@@ -3,8 +3,9 @@
 Standard library and absl only, so that `--help` answers at once. An entry
 point has a function `command` that defines the flags and returns the function
 to run, so that importing the module defines nothing: two entry points may have
-flags of the same name. It imports what is heavy after the flags are parsed, and
-ends with `command_line.run(command)`, which adds `--verbose`.
+flags of the same name. It ends with `command_line.run(command)`, which adds
+`--verbose`. What it returns checks the flags, calls `import_tensorflow` if it
+needs that, and imports what is heavy only then.
 """
 
 import contextlib
@@ -14,6 +15,7 @@ import os
 import re
 import select
 import sys
+import types
 import warnings
 from collections.abc import Callable
 from collections.abc import Collection
@@ -25,6 +27,7 @@ from absl import flags
 from absl import logging as absl_logging
 
 from ben_tf import errors
+from ben_tf import flag_errors
 from ben_tf import foreign_errors
 from ben_tf import help_text
 from ben_tf import plain_progress
@@ -36,15 +39,15 @@ Command = Callable[[], Callable[[], None]]
 def run(
     command: Command,
     *,
-    uses_tensorflow: bool = False,
     rare: Collection[str] = (),
+    groups: help_text.Groups | None = None,
 ) -> None:
     """Defines and parses the flags, runs the command and exits.
 
     Args:
       command: Defines the flags and returns what to run after parsing.
-      uses_tensorflow: Whether to import TensorFlow first, quietly.
       rare: Names of flags that only --helpfull describes.
+      groups: Title -> names of flags, as --help shows them.
 
     Exit codes: 0 success; 1 unusable flags, an error that the user can mend (in
     a sentence), or a defect of this program (with a traceback); 130 interrupted
@@ -68,26 +71,20 @@ def run(
                 sys.modules["__main__"].__doc__ or "",
                 is_full=bool(asked & help_text.FULL),
                 rare=rare,
+                groups=groups,
             )
         )
         sys.exit(0)
 
     def absl_main(argv: list[str]) -> None:
-        if len(argv) > 1:
-            raise app.UsageError(
-                f"Unexpected arguments {argv[1:]}. Every option is a flag: "
-                "--name=value."
-            )
         if not verbose.value:
             _silence_python()
-        if uses_tensorflow and not verbose.value:
-            _import_tensorflow_quietly()
         main()
         # Here, where an error is still explained.
         sys.stdout.flush()
 
     with _explained_errors():
-        app.run(absl_main)
+        app.run(absl_main, flags_parser=flag_errors.parse)
 
 
 @contextlib.contextmanager
@@ -150,14 +147,14 @@ def _discard_output() -> None:
 def run_command(
     commands: Mapping[str, Command],
     *,
-    uses_tensorflow: bool = False,
+    groups: Mapping[str, help_text.Groups] = types.MappingProxyType({}),
 ) -> None:
     """Like `run`, for an entry point with commands: `COMMAND --name=value`.
 
     Args:
       commands: Name -> command. The docstring of the function is the command's
         help; that of the entry point should list the commands.
-      uses_tensorflow: As for `run`.
+      groups: Name of a command -> as for `run`.
     """
     entry_point = sys.modules["__main__"]
     name = sys.argv[1] if len(sys.argv) > 1 else ""
@@ -166,14 +163,33 @@ def run_command(
         print(inspect.cleandoc(entry_point.__doc__ or ""))
         if not asks_for_help:
             print(
-                f"error: Expected a command, one of {', '.join(commands)}. "
-                f"Received: {name or 'none'}.",
+                f"error: {flag_errors.unknown_command(name, commands)}",
                 file=sys.stderr,
             )
         sys.exit(0 if asks_for_help else 1)
     del sys.argv[1]
     entry_point.__doc__ = inspect.getdoc(commands[name])
-    run(commands[name], uses_tensorflow=uses_tensorflow)
+    run(commands[name], groups=groups.get(name))
+
+
+def import_tensorflow() -> None:
+    """Imports TensorFlow, once the flags are checked: it takes seconds.
+
+    Unless --verbose is given, what its C++ parts say at the start is hidden.
+    The variable hides most of it. Some messages ignore it, at import and at
+    the first XLA compilation, "logged at most once for the lifetime of the
+    process"; they go where standard error points meanwhile.
+    """
+    if "tensorflow" in sys.modules or flags.FLAGS["verbose"].value:
+        return
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with discarded_stderr():
+        import tensorflow as tf
+
+        if "TF_CONFIG" in os.environ:
+            # Workers connect to each other before anything is computed.
+            return
+        tf.function(lambda: tf.constant(0) + 1, jit_compile=True)()
 
 
 def with_flags(message: str) -> str:
@@ -195,23 +211,6 @@ def _silence_python() -> None:
     absl_logging.set_verbosity(absl_logging.ERROR)
     for name in ("tensorflow", "tf_keras", "rasterio"):
         logging.getLogger(name).setLevel(logging.ERROR)
-
-
-def _import_tensorflow_quietly() -> None:
-    """Imports TensorFlow without what its C++ parts say at the start.
-
-    The variable hides most of it. Some messages ignore it, at import and at
-    the first XLA compilation, "logged at most once for the lifetime of the
-    process"; they go where standard error points meanwhile.
-    """
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    with discarded_stderr():
-        import tensorflow as tf
-
-        if "TF_CONFIG" in os.environ:
-            # Workers connect to each other before anything is computed.
-            return
-        tf.function(lambda: tf.constant(0) + 1, jit_compile=True)()
 
 
 @contextlib.contextmanager

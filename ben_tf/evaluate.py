@@ -13,6 +13,11 @@ from absl import flags
 from ben_tf import command_line
 from ben_tf import path_flags
 
+_GROUPS = {
+    "data": ("data_dir", "split", "batch_size"),
+    "scores": ("thresholds", "compare_to", "allow_leakage"),
+}
+
 
 def command() -> Callable[[], None]:
     """Defines the flags; returns what the command does."""
@@ -44,7 +49,7 @@ def command() -> Callable[[], None]:
         "thresholds",
         "paper",
         ["paper", "tuned"],
-        "paper: a class is predicted at p >= 0.5. tuned: scores with "
+        "When a class is predicted. paper: at p >= 0.5. tuned: scores with "
         "thresholds that give the highest F1 of each class on the validation "
         "split are shown next to those.",
     )
@@ -64,6 +69,7 @@ def command() -> Callable[[], None]:
     )
 
     def main() -> None:
+        command_line.import_tensorflow()
         from ben_tf.evaluation import comparison
         from ben_tf.evaluation import evaluation
         from ben_tf.evaluation import published
@@ -86,4 +92,4 @@ def command() -> Callable[[], None]:
 
 
 if __name__ == "__main__":
-    command_line.run(command, uses_tensorflow=True)
+    command_line.run(command, groups=_GROUPS)

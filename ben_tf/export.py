@@ -51,6 +51,7 @@ def command() -> Callable[[], None]:
     )
 
     def main() -> None:
+        command_line.import_tensorflow()
         from ben_tf import files
         from ben_tf import workdir as workdir_lib
         from ben_tf.exchange import exports as exchange
@@ -85,4 +86,4 @@ def command() -> Callable[[], None]:
 
 
 if __name__ == "__main__":
-    command_line.run(command, uses_tensorflow=True)
+    command_line.run(command)

@@ -1,4 +1,4 @@
-"""What --help prints: what a command does, then its flags, required ones first.
+"""What --help prints: what a command does, then its flags in named groups.
 
 absl lists all flags by the paths of the modules that define them, and ends with
 an exit code of failure.
@@ -6,21 +6,31 @@ an exit code of failure.
 
 import inspect
 import os
+import re
 import shutil
 import sys
 import textwrap
 from collections.abc import Collection
+from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import Any
 
 from absl import flags
 
-# The first two show what most people need, the other one all.
+# The first two show what most people need on a screen, the other one all.
 SHORT = frozenset({"--help", "-h", "-help", "--helpshort", "-helpshort"})
 FULL = frozenset({"--helpfull", "-helpfull"})
 
+# Title -> names of flags, both in the order in which they are shown.
+Groups = Mapping[str, Collection[str]]
+
 _INDENT = " " * 6
+# Where --help begins to say what a flag means.
+_COLUMN = 26
 _LONGEST_PLACEHOLDER = 50
+# Longer lists of choices are left to --helpfull.
+_LONGEST_CHOICES = 120
 # Type of a flag -> what stands for its value.
 _PLACEHOLDERS = {
     "int": "N",
@@ -30,39 +40,72 @@ _PLACEHOLDERS = {
 
 
 def render(
-    text: str, *, is_full: bool = True, rare: Collection[str] = ()
+    text: str,
+    *,
+    is_full: bool = True,
+    rare: Collection[str] = (),
+    groups: Groups | None = None,
 ) -> str:
     """Describes the command that was started.
 
     Args:
       text: What it does.
-      is_full: Whether to describe all its flags.
+      is_full: Whether to describe all its flags, and in full.
       rare: Names of flags that are described only if `is_full`.
+      groups: Title -> names of flags. Required flags have a group of their own
+        in front of these, and what is in none comes last.
     """
-    known = flags.FLAGS.get_key_flags_for_module(sys.argv[0])
-    ours = {flag.name: flag for flag in known if flag.help}
-    required = [flag for flag in ours.values() if _is_required(flag)]
-    others = [
-        flag
-        for flag in ours.values()
-        if flag not in required and (is_full or flag.name not in rare)
-    ]
+    ours = known_flags()
+    shown = {
+        name: flag
+        for name, flag in ours.items()
+        if is_full or name not in rare or is_required(flag)
+    }
     width = min(shutil.get_terminal_size().columns, 80)
+    describe = _describe if is_full else _describe_briefly
     lines = [inspect.cleandoc(text)]
-    for title, group in (("required:", required), ("flags:", others)):
-        if group:
-            lines += ["", title]
-            for flag in group:
-                lines += _describe(flag, width)
-    left_out = 0 if is_full else len(ours.keys() & set(rare))
+    for title, group in _grouped(shown, groups or {}):
+        lines += ["", f"{title}:"]
+        for flag in group:
+            lines += describe(flag, width)
     lines.append("")
-    if left_out:
-        lines.append(f"--helpfull describes {left_out} more.")
+    if not is_full:
+        more = len(ours) - len(shown)
+        lines.append(
+            "--helpfull describes them in full"
+            + (f", and {more} more." if more else ".")
+        )
     lines.append("--flagfile=FILE reads flags from a file, one a line.")
     return "\n".join(lines)
 
 
-def _is_required(flag: flags.Flag) -> bool:
+def known_flags() -> dict[str, flags.Flag]:
+    """Name -> flag of the command that was started."""
+    known = flags.FLAGS.get_key_flags_for_module(sys.argv[0])
+    return {flag.name: flag for flag in known if flag.help}
+
+
+def choices_of(flag: flags.Flag) -> list[str]:
+    """Values that it takes; empty if they cannot be listed."""
+    return list(map(str, getattr(flag.parser, "enum_values", ())))
+
+
+def _grouped(
+    shown: Mapping[str, flags.Flag], groups: Groups
+) -> Iterator[tuple[str, list[flags.Flag]]]:
+    """Yields titles with their flags, without empty groups."""
+    left = dict(shown)
+    required = [name for name, flag in left.items() if is_required(flag)]
+    titles: dict[str, Iterable[str]] = {"required": required, **groups}
+    for title, names in titles.items():
+        found = [left.pop(name) for name in names if name in left]
+        if found:
+            yield title, found
+    if left:
+        yield "others" if groups else "flags", list(left.values())
+
+
+def is_required(flag: flags.Flag) -> bool:
     """Relies on the message of absl's own validator, as a test checks."""
     return any(
         validator.message.endswith("must have a value other than None.")
@@ -71,35 +114,61 @@ def _is_required(flag: flags.Flag) -> bool:
 
 
 def _describe(flag: flags.Flag, width: int) -> Iterator[str]:
-    name = f"  --{flag.name}={_placeholder(flag)}"
-    if flag.boolean:
-        name = f"  --[no]{flag.name}" if flag.default else f"  --{flag.name}"
-    choices = _choices(flag)
-    # absl puts the choices first.
-    text = str(flag.help).removeprefix(f"<{choices}>: ")
-    if choices not in name:
-        text += f" One of: {choices.replace('|', ', ')}."
-    # What is not given has no value worth showing.
-    if flag.default not in (None, "", [], False, True):
-        value = str(flag.default_as_str).strip("'")
-        text += f" Default: {value.replace(os.path.expanduser('~'), '~')}."
-    yield name
-    yield from textwrap.wrap(
+    """The flag, and below it all that is to be said about it."""
+    text = _meaning(flag)
+    choices = choices_of(flag)
+    if "|".join(choices) not in _placeholder(flag):
+        text += f" One of: {', '.join(choices)}."
+    yield _name(flag)
+    yield from _wrapped(text + _default(flag), width, _INDENT)
+
+
+def _describe_briefly(flag: flags.Flag, width: int) -> Iterator[str]:
+    """The flag, and beside it what it is, without explanations."""
+    text = re.split(r"[.:;](?: |$)| \(", _meaning(flag), maxsplit=1)[0]
+    choices = ", ".join(choices_of(flag))
+    if len(choices) <= _LONGEST_CHOICES and _placeholder(flag) == "NAME":
+        text += f": {choices}"
+    name = _name(flag)
+    lines = _wrapped(f"{text}.{_default(flag)}", width, " " * _COLUMN)
+    if len(name) < _COLUMN:
+        lines[0] = name.ljust(_COLUMN) + lines[0].lstrip()
+    else:
+        lines.insert(0, name)
+    yield from lines
+
+
+def _wrapped(text: str, width: int, indent: str) -> list[str]:
+    return textwrap.wrap(
         text,
         width,
-        initial_indent=_INDENT,
-        subsequent_indent=_INDENT,
+        initial_indent=indent,
+        subsequent_indent=indent,
         break_on_hyphens=False,
     )
 
 
-def _choices(flag: flags.Flag) -> str:
-    """Values that it takes, or ""."""
-    return "|".join(map(str, getattr(flag.parser, "enum_values", ())))
+def _meaning(flag: flags.Flag) -> str:
+    """Its help, without the choices that absl puts in front."""
+    return str(flag.help).removeprefix(f"<{'|'.join(choices_of(flag))}>: ")
+
+
+def _default(flag: flags.Flag) -> str:
+    """A sentence; what is not given has no value worth showing."""
+    if flag.default in (None, "", [], False, True):
+        return ""
+    value = str(flag.default_as_str).strip("'")
+    return f" Default: {value.replace(os.path.expanduser('~'), '~')}."
+
+
+def _name(flag: flags.Flag) -> str:
+    if flag.boolean:
+        return f"  --[no]{flag.name}" if flag.default else f"  --{flag.name}"
+    return f"  --{flag.name}={_placeholder(flag)}"
 
 
 def _placeholder(flag: flags.Flag) -> str:
-    choices = _choices(flag)
+    choices = "|".join(choices_of(flag))
     if choices:
         return choices if len(choices) <= _LONGEST_PLACEHOLDER else "NAME"
     parser: Any = flag.parser

@@ -40,6 +40,16 @@ from ben_tf import path_flags
 MODALITIES = ("MM", "S2")
 # Those of `timm_checkpoint.BAND_ORDERS`, which takes TensorFlow to import.
 WEIGHTS_VERSIONS = ("0.2.0", "0.1.1")
+_GROUPS = {
+    "with --source=paper": (
+        "checkpoint",
+        "model",
+        "modality",
+        "num_classes",
+        "duplicate_vv",
+    ),
+    "with --source=reben": ("weights", "weights_version"),
+}
 
 
 def command() -> Callable[[], None]:
@@ -54,45 +64,42 @@ def command() -> Callable[[], None]:
     weights = path_flags.define_path(
         "weights",
         None,
-        "With --source=reben: folder with config.json and model.safetensors, "
+        "Folder with config.json and model.safetensors, "
         "or its name on Hugging Face.",
     )
     weights_version = flags.DEFINE_enum(
         "weights_version",
         None,
         WEIGHTS_VERSIONS,
-        "With --source=reben and a folder: the version at the end of its name "
-        "on Hugging Face. It decides the order of the bands.",
+        "Version at the end of the name on Hugging Face, for a folder. It "
+        "decides the order of the bands.",
     )
     checkpoint = path_flags.define_path(
         "checkpoint",
         None,
-        "With --source=paper: unpacked checkpoint, its prefix such as "
+        "Unpacked checkpoint, its prefix such as "
         ".../iteration-53900, one of its files, or a folder that holds no "
         "other one.",
     )
     workdir = path_flags.define_path(
         "workdir", None, "New folder for the model.", required=True
     )
-    model = flags.DEFINE_enum(
-        "model", None, config_lib.SLIM_MODELS, "With --source=paper: network."
-    )
+    model = flags.DEFINE_enum("model", None, config_lib.SLIM_MODELS, "Network.")
     modality = flags.DEFINE_enum(
         "modality",
         None,
         MODALITIES,
-        "With --source=paper: sensors that the model was trained on, both (MM) "
-        "or Sentinel-2.",
+        "Sensors that the model was trained on: both (MM) or Sentinel-2.",
     )
     num_classes = flags.DEFINE_integer(
         "num_classes",
         19,
-        "With --source=paper: classes that it was trained on, 19 or 43.",
+        "Classes that it was trained on, 19 or 43.",
     )
     duplicate_vv = flags.DEFINE_bool(
         "duplicate_vv",
         False,
-        "With --source=paper: give the model VV in place of VH, standardised "
+        "Give the model VV in place of VH, standardised "
         "as VH. The authors' reader (bigearthnet-models-tf 1.1.1) did so by "
         "mistake, and whether the released MM weights were trained that way "
         "cannot be told from their sources. Import both ways and keep what "
@@ -114,7 +121,7 @@ def command() -> Callable[[], None]:
             ],
             useless=[x.name for x in others if x.present],
         )
-        # After the flags were checked: it takes TensorFlow.
+        command_line.import_tensorflow()
         from ben_tf.training import released_weights
 
         # Each flag has the name of its argument.
@@ -144,4 +151,4 @@ def _check_flags(
 
 
 if __name__ == "__main__":
-    command_line.run(command, uses_tensorflow=True)
+    command_line.run(command, groups=_GROUPS)

@@ -152,6 +152,8 @@ def command() -> Callable[[], None]:
     )
 
     def main() -> None:
+        make_config(output_dir.value, model=model.value)  # Refuses others.
+        command_line.import_tensorflow()
         page = quickstart(output_dir.value, model=model.value)
         print(f"\nOpen the report in a browser: {page}")
 
@@ -159,4 +161,4 @@ def command() -> Callable[[], None]:
 
 
 if __name__ == "__main__":
-    command_line.run(command, uses_tensorflow=True)
+    command_line.run(command)

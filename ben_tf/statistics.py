@@ -37,12 +37,13 @@ def command() -> Callable[[], None]:
     )
 
     def main() -> None:
+        files.check_writable(output.value)
+        command_line.import_tensorflow()
         import tabulate
 
         from ben_tf.data import built_dataset
         from ben_tf.data import histograms
 
-        files.check_writable(output.value)
         builder = built_dataset.open_dataset(data_dir.value)
         found = histograms.of_split(builder, split.value)
         band_statistics.write(output.value, found)
@@ -78,4 +79,4 @@ def command() -> Callable[[], None]:
 
 
 if __name__ == "__main__":
-    command_line.run(command, uses_tensorflow=True)
+    command_line.run(command)

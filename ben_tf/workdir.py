@@ -166,6 +166,10 @@ class Workdir:
         """The HTML page about the run."""
         return self.path / "report.html"
 
+    def run_log_file(self, program: str) -> pathlib.Path:
+        """What the run is called in a program that keeps records of runs."""
+        return self.path / f"{program}.json"
+
     @property
     def marks(self) -> tuple[pathlib.Path, ...]:
         """Files of which a folder has at least one if a run was begun there."""

@@ -288,6 +288,7 @@ def command() -> Callable[[], None]:
     lmdb = flags.DEFINE_bool("lmdb", True, "Whether to measure the LMDB.")
 
     def main() -> None:
+        command_line.import_tensorflow()
         from ben_tf.data import built_dataset
         from tfrecords_builder import dataset
         from tfrecords_builder import sample_writer
@@ -376,4 +377,4 @@ def _print(rates: dict[str, list[float]], batch_size: int) -> None:
 
 
 if __name__ == "__main__":
-    command_line.run(command, uses_tensorflow=True)
+    command_line.run(command)

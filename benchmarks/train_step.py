@@ -145,6 +145,7 @@ def command() -> Callable[[], None]:
     pairs = flags.DEFINE_integer("pairs", 1000, "Pairs of the sample archive.")
 
     def main() -> None:
+        command_line.import_tensorflow()
         from ben_tf.data import built_dataset
         from tfrecords_builder import dataset
         from tfrecords_builder import sample_writer
@@ -202,4 +203,4 @@ def command() -> Callable[[], None]:
 
 
 if __name__ == "__main__":
-    command_line.run(command, uses_tensorflow=True)
+    command_line.run(command)

@@ -24,10 +24,16 @@ FOUNDATION = {
     "path_flags",
 }
 ARROWS = {
-    "command_line": {"foreign_errors", "help_text", "plain_progress"},
+    "command_line": {
+        "flag_errors",
+        "foreign_errors",
+        "help_text",
+        "plain_progress",
+    },
+    "flag_errors": {"help_text"},
     "plain_progress": set(),
     "help_text": set(),
-    "__main__": {"help_text"},
+    "__main__": {"flag_errors", "help_text"},
     "band_statistics": set(),
     "config": {"band_statistics"},
     "archive": set(),
@@ -105,7 +111,7 @@ COMMANDS = {
 ADDONS_HOME = "ben_tf.training.addons"
 
 
-def _module(path: pathlib.Path) -> str:
+def module_of(path: pathlib.Path) -> str:
     parts = path.relative_to(ROOT).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
@@ -122,7 +128,7 @@ def _imports(path: pathlib.Path) -> set[str]:
     return names
 
 
-IMPORTS = {_module(path): _imports(path) for path in FILES}
+IMPORTS = {module_of(path): _imports(path) for path in FILES}
 
 
 def _room(module: str) -> str:
@@ -139,7 +145,7 @@ def _rooms_of(module: str) -> set[str]:
     } - {_room(module)}
 
 
-def _reaches(module: str) -> set[str]:
+def reaches(module: str) -> set[str]:
     """`module` and all modules of this project that it may import."""
     seen, todo = {module}, [module]
     while todo:
@@ -189,7 +195,7 @@ def test_circles_are_found():
 
 @pytest.mark.parametrize("module", IMPORTS)
 def test_commands_are_leaves(module):
-    commands = {_module(path) for path in COMMANDS}
+    commands = {module_of(path) for path in COMMANDS}
     assert module == "ben_tf.quickstart" or not IMPORTS[module] & commands
 
 
@@ -204,17 +210,17 @@ def test_addons_are_imported_in_one_module_only(module):
 def test_libraries_know_no_flags(room):
     for module in IMPORTS:
         if _room(module) == room:
-            for reached in _reaches(module):
+            for reached in reaches(module):
                 assert reached == "ben_tf.config.config_flags" or not any(
                     name.startswith("absl") for name in IMPORTS[reached]
                 )
 
 
 def test_training_needs_no_rasterio():
-    for module in _reaches("ben_tf.training.trainer"):
+    for module in reaches("ben_tf.training.trainer"):
         assert not any(name.startswith("rasterio") for name in IMPORTS[module])
 
 
-@pytest.mark.parametrize("path", FILES, ids=_module)
+@pytest.mark.parametrize("path", FILES, ids=module_of)
 def test_files_say_their_purpose(path):
     assert ast.get_docstring(ast.parse(path.read_text()))

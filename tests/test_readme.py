@@ -6,17 +6,15 @@ lines of the documents are parsed with them.
 
 import ast
 import functools
-import importlib
-import importlib.util
 import pathlib
 import re
 import shlex
 
 import pytest
-from absl import flags
 
 from ben_tf import command_line
 from ben_tf.config import config_flags
+from tests import command_flags
 
 ROOT = pathlib.Path(__file__).parent.parent
 PAGES = {
@@ -35,7 +33,7 @@ COMMANDS = sorted(
     )
 )
 # What every command has.
-COMMON_FLAGS = {"flagfile", "help", "verbose"}
+COMMON_FLAGS = {"flagfile", "help", "helpfull", "verbose"}
 
 
 def _section(page: str, title: str) -> str:
@@ -65,28 +63,8 @@ def test_every_dependency_has_its_reason():
     assert len(explained) == len(set(explained))
 
 
-@functools.cache
-def _flags(command: str) -> flags.FlagValues:
-    """The flags of a command such as "ben_tf.retrieval build".
-
-    They are moved out of absl's global ones, where other tests would meet them.
-    """
-    module_name, _, function = command.partition(" ")
-    if importlib.util.find_spec(module_name).submodule_search_locations:
-        module_name += ".__main__"
-    module = importlib.import_module(module_name)
-    before = set(flags.FLAGS)
-    getattr(module, function or "command")()
-    found = flags.FlagValues()
-    for name in set(flags.FLAGS) - before:
-        found[name] = flags.FLAGS[name]
-        delattr(flags.FLAGS, name)
-    flags.DEFINE_string("flagfile", "", "", flag_values=found)
-    return found
-
-
 def _all_flags() -> set[str]:
-    return {name for command in COMMANDS for name in _flags(command)}
+    return {name for command in COMMANDS for name in command_flags.of(command)}
 
 
 def _command_lines() -> list[tuple[str, str]]:
@@ -116,7 +94,7 @@ def test_all_commands_are_shown():
 @pytest.mark.parametrize(("command", "arguments"), _command_lines())
 def test_command_lines_parse(command, arguments, monkeypatch):
     monkeypatch.chdir(ROOT)
-    values = _flags(command)
+    values = command_flags.of(command)
     assert values([command, *shlex.split(arguments)]) == [command]
     if command == "ben_tf.train":
         if values.statistics.endswith(".json"):

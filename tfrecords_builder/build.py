@@ -19,6 +19,20 @@ from ben_tf import path_flags
 from ben_tf.archive import layout
 from tfrecords_builder import part_flags
 
+_GROUPS = {
+    "part of the archive": part_flags.NAMES,
+    "how to build": (
+        "version",
+        "download",
+        "overwrite",
+        "on_error",
+        "num_workers",
+        "file_format",
+        "beam_runner",
+        "beam_pipeline_options",
+    ),
+}
+
 
 def command() -> Callable[[], None]:
     """Defines the flags; returns what the command does."""
@@ -89,9 +103,9 @@ def command() -> Callable[[], None]:
         "file_format",
         "tfrecord",
         ["tfrecord", "array_record"],
-        "tfrecord: for TensorFlow and the commands of this package. "
-        "array_record: read at random by tfds.data_source, for PyTorch and "
-        "JAX; needs pip install array_record.",
+        "Kind of files. tfrecord: for TensorFlow and the commands of this "
+        "package. array_record: read at random by tfds.data_source, for "
+        "PyTorch and JAX; needs pip install array_record.",
     )
     beam_runner = flags.DEFINE_string(
         "beam_runner",
@@ -149,4 +163,4 @@ def command() -> Callable[[], None]:
 
 
 if __name__ == "__main__":
-    command_line.run(command)
+    command_line.run(command, groups=_GROUPS)

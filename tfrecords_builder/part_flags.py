@@ -11,6 +11,8 @@ from ben_tf.archive import parts
 # --help lists them with the command that asks for them.
 flags.disclaim_key_flags()
 
+NAMES = ("countries", "seasons", "splits", "labels", "patches", "max_pairs")
+
 
 def define() -> Callable[[str, str], parts.Part]:
     """Defines the flags; returns (version, place) -> what they name.
@@ -18,13 +20,17 @@ def define() -> Callable[[str, str], parts.Part]:
     The place is the folder of the archive, or the table of own patches.
     """
     countries = flags.DEFINE_list(
-        "countries", [], f"Only these: {', '.join(bigearthnet.COUNTRIES)}."
+        "countries",
+        [],
+        f"Only these countries: {', '.join(bigearthnet.COUNTRIES)}.",
     )
     seasons = flags.DEFINE_list(
-        "seasons", [], f"Only these: {', '.join(bigearthnet.SEASONS)}."
+        "seasons", [], f"Only these seasons: {', '.join(bigearthnet.SEASONS)}."
     )
     splits = flags.DEFINE_list(
-        "splits", [], f"Only these: {', '.join(bigearthnet.SPLIT_SIZES)}."
+        "splits",
+        [],
+        f"Only these splits: {', '.join(bigearthnet.SPLIT_SIZES)}.",
     )
     # Names of classes hold commas.
     labels = flags.DEFINE_multi_string(

@@ -35,31 +35,35 @@ class Config:
         may_change=True,
         is_path=True,
         usual=True,
+        group="data",
     )
     model: str = fields.field(
         "resnet50",
-        "Network: the paper's (VGG, ResNet), the authors' K-Branch CNN, or "
+        "Network. The paper's (VGG, ResNet), the authors' K-Branch CNN, or "
         "small_cnn, a small one of ours for laptops and trials, not the "
         "paper's; timm_resnet50 and timm_resnet101 are those of BigEarthNet "
         "v2.0: as timm lays them out, coarse bands brought to 120 pixels by "
         "repeating pixels.",
         choices=("small_cnn", "k_branch_cnn", *SLIM_MODELS, *TIMM_MODELS),
         usual=True,
+        group="network",
     )
     modality: str = fields.field(
         "MM",
         "Sensors: Sentinel-1, Sentinel-2, or both (MM).",
         choices=tuple(bigearthnet.MODALITIES),
         usual=True,
+        group="network",
     )
     fusion: str = fields.field(
         "late",
-        "With both sensors: 'late' trains a branch for each and joins their "
-        "features; 'early' stacks the bands, as the paper does; 'shared' "
-        "trains a branch for each into one space, in which Sentinel-1 patches "
-        "find Sentinel-2 patches.",
+        "How both sensors are joined: 'late' trains a branch for each and "
+        "joins their features; 'early' stacks the bands, as the paper does; "
+        "'shared' trains a branch for each into one space, in which Sentinel-1 "
+        "patches find Sentinel-2 patches.",
         choices=("late", "early", "shared"),
         usual=True,
+        group="network",
     )
     embedding_loss: str = fields.field(
         "none",
@@ -69,24 +73,33 @@ class Config:
         "other fusions also 'triplet' (equal label sets). Those of other "
         "fusions need TensorFlow Addons.",
         choices=("none", "n_pairs", "contrastive", "triplet"),
+        group="training",
     )
     embedding_loss_weight: float = fields.field(
-        1.0, "Weight of --embedding_loss.", minimum=0.0
+        1.0,
+        "Weight of --embedding_loss.",
+        minimum=0.0,
+        group="training",
     )
     embedding_size: int = fields.field(
-        128, "With --fusion=shared: dimensions of the space.", minimum=2
+        128,
+        "With --fusion=shared: dimensions of the space.",
+        minimum=2,
+        group="network",
     )
     hash_bits: int = fields.field(
         0,
         "With --fusion=shared: train binary codes of this many bits instead of "
         "embeddings of --embedding_size numbers; 0: no codes.",
         minimum=0,
+        group="network",
     )
     num_classes: int = fields.field(
         19,
         "Nomenclature: 19 classes (the paper) or the 43 of CORINE.",
         choices=tuple(bigearthnet.CLASSES),
         usual=True,
+        group="data",
     )
     bands_60m: str = fields.field(
         "auto",
@@ -94,11 +107,13 @@ class Config:
         "small_cnn and k_branch_cnn and without them in the others, where "
         "'on' adds them to the stack, upsampled like the 20 m bands.",
         choices=("auto", "on", "off"),
+        group="data",
     )
     duplicate_vv: bool = fields.field(
         False,
         "Overwrite VH by VV, as the reader of bigearthnet-models-tf 1.1.1 did "
         "by mistake; only to compare with models trained that way.",
+        group="data",
     )
     statistics: bigearthnet.Statistics = fields.field(  # noqa: RUF009 # A field.
         bigearthnet.PAPER_STATISTICS,
@@ -106,14 +121,14 @@ class Config:
         "'paper', those of the authors' code; 'v2', those published for "
         "BigEarthNet v2.0; or a file that python -m ben_tf.statistics wrote, "
         "whose figures the run keeps.",
-        usual=True,
+        group="data",
     )
     initial_weights: str = fields.field(
         "random",
         "Weights to start from: 'random' (the paper, from scratch) or "
         "'imagenet' (VGG and ResNet only; the stem is adapted to the bands).",
         choices=("random", "imagenet"),
-        usual=True,
+        group="network",
     )
     imagenet_weights: str = fields.field(
         "",
@@ -121,12 +136,14 @@ class Config:
         "resnet_v1_50.ckpt. By default it is looked for in ~/.keras/models.",
         may_change=True,
         is_path=True,
+        group="network",
     )
     initial_workdir: str = fields.field(
         "",
         "Start from the best weights of this run, or of imported ones: the "
         "same network, bands, classes and statistics, on any data.",
         is_path=True,
+        group="network",
     )
     branch_workdirs: str = fields.field(
         "",
@@ -134,28 +151,33 @@ class Config:
         "Sentinel-1 and of Sentinel-2 with a comma between them. The joint "
         "classifier begins as the mean of their logits.",
         is_path=True,
+        group="network",
     )
     trainable: str = fields.field(
         "all",
         "What to train: 'all' weights, or only the 'head', the final layer, on "
         "frozen features.",
         choices=("all", "head"),
+        group="network",
     )
     train_split: str = fields.field(
         "train",
         "What to train on: a split or a part of one, such as 'train[:10%]', "
         "'train[country!=Finland]' or 'train[:10%][label=Pastures & "
         "season=Spring|Summer]'.",
+        group="data",
     )
     validation_split: str = fields.field(
         "validation",
         "What chooses the best checkpoint: a split or a part of one.",
+        group="data",
     )
     batch_size: int = fields.field(
         500,
         "Patches in a step, over all devices (paper: 500, ResNet152 256).",
         minimum=1,
         usual=True,
+        group="training",
     )
     epochs: int = fields.field(
         100,
@@ -163,6 +185,7 @@ class Config:
         minimum=1,
         may_change=True,
         usual=True,
+        group="training",
     )
     loss: str = fields.field(
         "sigmoid_cross_entropy",
@@ -171,47 +194,54 @@ class Config:
         "'class_weighted' weights the positives of a class by patches without "
         "it / patches with it, at most 100, so that rare classes weigh more.",
         choices=("sigmoid_cross_entropy", "focal", "class_weighted"),
-        usual=True,
+        group="training",
     )
     optimizer: str = fields.field(
         "adam",
         "Optimiser; lamb and lookahead_adam come from TensorFlow Addons.",
         choices=("adam", "adamw", "sgd", "lamb", "lookahead_adam"),
+        group="training",
     )
     learning_rate: float = fields.field(
         1e-3,
         "Learning rate, or its peak under a schedule.",
         minimum=0.0,
         usual=True,
+        group="training",
     )
     weight_decay: float = fields.field(
         1e-4,
         "With --optimizer=adamw: share of each weight that a step at a "
         "learning rate of 1 would take off; steps take it times the rate.",
         minimum=0.0,
+        group="training",
     )
     schedule: str = fields.field(
         "constant",
         "Learning rate over time: 'constant' (paper), or 'cosine': down to "
         "--schedule_end at the end of --epochs.",
         choices=("constant", "cosine"),
+        group="training",
     )
     schedule_end: float = fields.field(
         0.0,
         "With --schedule=cosine: where it ends, as a share of --learning_rate.",
         minimum=0.0,
+        group="training",
     )
     warmup_epochs: float = fields.field(
         0.0,
         "Epochs over which the learning rate rises, in a line, from "
         "--warmup_start to --learning_rate.",
         minimum=0.0,
+        group="training",
     )
     warmup_start: float = fields.field(
         0.0,
         "With --warmup_epochs: where the rise begins, as a share of "
         "--learning_rate.",
         minimum=0.0,
+        group="training",
     )
     head_dropout: float = fields.field(
         0.0,
@@ -219,12 +249,14 @@ class Config:
         "training; 0: as the network has it, half in VGG and K-Branch CNN, "
         "none in the others.",
         minimum=0.0,
+        group="network",
     )
     clip_norm: float = fields.field(
         0.0,
         "Scale gradients down so that their norm over all weights is at most "
         "this; 0: no clipping.",
         minimum=0.0,
+        group="training",
     )
     weight_averaging: float = fields.field(
         0.0,
@@ -232,6 +264,7 @@ class Config:
         "new = this x average + (1 - this) x weights, such as 0.999; 0 uses "
         "the weights themselves.",
         minimum=0.0,
+        group="training",
     )
     early_stopping_patience: int = fields.field(
         0,
@@ -239,6 +272,7 @@ class Config:
         "precision on the validation split; 0: train all --epochs.",
         minimum=0,
         may_change=True,
+        group="training",
     )
     checkpoint_every_steps: int = fields.field(
         250,
@@ -246,17 +280,28 @@ class Config:
         "interrupted run resumes; 0: only after each epoch.",
         minimum=0,
         may_change=True,
+        group="machine",
     )
     augment: bool = fields.field(
         False,
         "Flip and turn training patches (the paper does not).",
         usual=True,
+        group="data",
     )
     shuffle_buffer: int = fields.field(
         2000,
         "Records in the shuffle buffer, 275 kB each. The files are shuffled "
         "as well, and the builder has mixed the records.",
         minimum=1,
+        group="data",
+    )
+    tensorboard_patches: int = fields.field(
+        4,
+        "Patches of the validation split that TensorBoard shows, with their "
+        "true and predicted labels after each epoch; not with several workers.",
+        minimum=0,
+        may_change=True,
+        group="logging",
     )
     preprocessing: str = fields.field(
         "host",
@@ -264,6 +309,7 @@ class Config:
         "('host') or in front of the network on the accelerator ('device'). "
         "The result is the same.",
         choices=("host", "device"),
+        group="machine",
     )
     strategy: str = fields.field(
         "auto",
@@ -276,6 +322,7 @@ class Config:
         "'tpu'; 'auto' is mirrored where there are several GPUs.",
         choices=("auto", "one_device", "mirrored", "multi_worker", "tpu"),
         usual=True,
+        group="machine",
     )
     worker_timeout_s: float = fields.field(
         300.0,
@@ -283,12 +330,14 @@ class Config:
         "most, at the start and after one was lost.",
         minimum=0.0,
         may_change=True,
+        group="machine",
     )
     jit_compile: str = fields.field(
         "auto",
         "Compile the training step with XLA: 'auto' does so on a GPU; on a CPU "
         "it slows convolutions down.",
         choices=("auto", "on", "off"),
+        group="machine",
     )
     precision: str = fields.field(
         "float32",
@@ -296,9 +345,13 @@ class Config:
         "metrics stay float32.",
         choices=("float32", "mixed_bfloat16", "mixed_float16"),
         usual=True,
+        group="machine",
     )
     seed: int = fields.field(
-        42, "Same seed, same machine: same run.", minimum=0, usual=True
+        42,
+        "Same seed, same machine: same run.",
+        minimum=0,
+        group="training",
     )
 
     def __post_init__(self) -> None:

@@ -1,7 +1,9 @@
 """A configuration as command-line flags."""
 
 import dataclasses
+import functools
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 from absl import flags
@@ -30,16 +32,45 @@ def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
         bigearthnet.Statistics: path_flags.define_path,
     }
     for field in dataclasses.fields(config_lib.Config):
-        text = field.metadata["help"]
-        if choices := field.metadata["choices"]:
-            text += f" One of: {', '.join(map(str, choices))}."
         define_one = define[field.type]
         if field.metadata["is_path"]:
             define_one = path_flags.define_path
+        if choices := field.metadata["choices"]:
+            define_one = functools.partial(
+                flags.DEFINE,
+                _ChoiceParser(choices),
+                serializer=flags.ArgumentSerializer(),
+            )
         default = field.default
         if isinstance(default, bigearthnet.Statistics):
             default = default.name
-        define_one(field.name, default, text, flag_values=flag_values)
+        define_one(
+            field.name,
+            default,
+            field.metadata["help"],
+            flag_values=flag_values,
+        )
+
+
+class _ChoiceParser(flags.ArgumentParser):
+    """Knows the choices, for --help; `Config` refuses what is none."""
+
+    def __init__(self, choices: Sequence[int] | Sequence[str]):
+        super().__init__()
+        self.enum_values = choices
+        self._type = type(choices[0])
+
+    def parse(self, argument: str | int) -> str | int:
+        """Raises ValueError unless the argument is of the choices' type."""
+        return self._type(argument)
+
+
+def groups() -> dict[str, list[str]]:
+    """Title -> names of the flags that --help shows below it."""
+    found: dict[str, list[str]] = {}
+    for field in dataclasses.fields(config_lib.Config):
+        found.setdefault(field.metadata["group"], []).append(field.name)
+    return found
 
 
 def rare_names() -> frozenset[str]:

@@ -14,6 +14,7 @@ def field(
     default: Value,
     text: str,
     *,
+    group: str,
     choices: Sequence[Value] | None = None,
     minimum: Value | None = None,
     may_change: bool = False,
@@ -22,6 +23,7 @@ def field(
 ) -> Value:
     """A dataclass field with what its flag needs.
 
+    `group` is the title above it in --help.
     `may_change` marks fields that may differ when a run is resumed, `is_path`
     those in which ~ is the home folder, `usual` those that --help describes.
     """
@@ -29,6 +31,7 @@ def field(
         default=default,
         metadata={
             "help": text,
+            "group": group,
             "choices": choices,
             "minimum": minimum,
             "may_change": may_change,

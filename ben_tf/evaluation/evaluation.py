@@ -15,6 +15,7 @@ from ben_tf import saved_model
 from ben_tf import workdir as workdir_lib
 from ben_tf.data import built_dataset
 from ben_tf.data import leakage
+from ben_tf.data import run_data
 from ben_tf.evaluation import freshness
 from ben_tf.evaluation import history
 from ben_tf.evaluation import predictions
@@ -60,7 +61,9 @@ def evaluate(
         )
     files.check_writable(run.metrics_file(split))
     files.check_writable(run.predictions_file(split))
-    builder = built_dataset.open_dataset(data_dir or run.read_config().data_dir)
+    if data_dir is None:
+        data_dir = run_data.check_there(run.read_config().data_dir, run)
+    builder = built_dataset.open_dataset(data_dir)
     model = saved_model.load(run.saved_model)
     freshness.check_best(
         run,

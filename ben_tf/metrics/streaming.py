@@ -1,5 +1,6 @@
 """Keras metrics for `fit`: running sums of what `definitions` defines."""
 
+import numpy as np
 import tensorflow as tf
 
 from ben_tf.metrics import definitions
@@ -140,6 +141,18 @@ class StreamingAveragePrecision(_Streaming):
                 weights, cells, num_classes * num_bins
             )
             total.assign_add(tf.reshape(sums, total.shape))
+
+    def counts_by_score(self) -> tuple[np.ndarray, np.ndarray]:
+        """Samples so far by the score that they were given.
+
+        Returns:
+          Two arrays (num_classes, bins), highest scores first: samples with
+          the label, and all samples.
+        """
+        return (
+            tf.convert_to_tensor(self._positives).numpy(),
+            tf.convert_to_tensor(self._all).numpy(),
+        )
 
     def result(self) -> tf.Tensor:
         """Scalar float32."""

@@ -3,7 +3,7 @@ r"""Labels for new images: patches, an archive, a split, or a whole scene.
     python -m ben_tf.predict --saved_model=... --output=labels.csv \
         --input=S2_PATCH_FOLDER,S1_PATCH_FOLDER
     ... --input=ARCHIVE_FOLDER --output=labels.geojson
-    ... --data_dir=... --split=test --output=labels.parquet
+    ... --split=test --output=labels.parquet
     ... --s2_scene=X.SAFE --s1_scene=vv_vh_db.tif --output=map.tif
     ... --image=export.tif --output=map.tif
 
@@ -21,8 +21,13 @@ from ben_tf import command_line
 from ben_tf import errors
 from ben_tf import files
 from ben_tf import path_flags
+from ben_tf.data import run_data
 
 _NUM_FAULTS_SHOWN = 20
+_GROUPS = {
+    "patches": ("input", "data_dir", "split"),
+    "a scene": ("s2_scene", "s1_scene", "s2_offset", "s1_bands", "stride_m"),
+}
 
 
 def command() -> Callable[[], None]:
@@ -47,12 +52,13 @@ def command() -> Callable[[], None]:
         "them, or the folder of an archive.",
     )
     data_dir = path_flags.define_path(
-        "data_dir", None, "Folder with TFRecords; --split of them is predicted."
+        "data_dir",
+        None,
+        "Folder with TFRecords; --split of them is predicted. By default those "
+        "that the model was trained on, if it lies in its workdir.",
     )
     split = flags.DEFINE_string(
-        "split",
-        "test",
-        "Split of --data_dir, or a part of one such as 'test[season=Summer]'.",
+        "split", "test", "Split of the dataset to predict."
     )
     s2_scene = path_flags.define_path(
         "s2_scene",
@@ -124,12 +130,16 @@ def command() -> Callable[[], None]:
     def main() -> None:
         has_product = bool(s2_scene.value or s1_scene.value)
         is_scene = has_product or bool(image.value)
-        given = (inputs.value, data_dir.value, image.value, has_product)
+        is_dataset = bool(data_dir.value) or split.present > 0
+        given = (inputs.value, is_dataset, image.value, has_product)
         if sum(map(bool, given)) != 1:
             raise errors.UserError(
-                "Expected one thing to predict: --input, or --data_dir, or "
-                "--image, or --s2_scene and --s1_scene."
+                "Expected one thing to predict: --input, or a --split of "
+                "--data_dir, or --image, or --s2_scene and --s1_scene."
             )
+        dataset = None
+        if is_dataset:
+            dataset = run_data.of_model(saved_model.value, data_dir.value)
         for hint in (s2_offset, reflectance_scale, s1_bands, bands):
             if hint.present and not is_scene:
                 raise errors.UserError(
@@ -142,6 +152,7 @@ def command() -> Callable[[], None]:
             )
         # Before TensorFlow and the model, which take seconds to load.
         files.check_writable(output.value)
+        command_line.import_tensorflow()
         from ben_tf.predict import origin
         from ben_tf.predict import stac as stac_lib
 
@@ -185,7 +196,7 @@ def command() -> Callable[[], None]:
             saved_model=saved_model.value,
             output=output.value,
             input_paths=inputs.value,
-            data_dir=data_dir.value,
+            data_dir=dataset,
             split=split.value,
             batch_size=batch_size.value,
             stac_request=request,
@@ -206,4 +217,4 @@ def command() -> Callable[[], None]:
 
 
 if __name__ == "__main__":
-    command_line.run(command, uses_tensorflow=True)
+    command_line.run(command, groups=_GROUPS)

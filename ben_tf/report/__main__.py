@@ -73,6 +73,7 @@ def command() -> Callable[[], None]:
                 "runs": {"reference": reference.value},
             },
         )
+        command_line.import_tensorflow()
         if runs.value:
             from ben_tf.report import side_by_side
 
@@ -131,4 +132,4 @@ def _check_flags(
 
 
 if __name__ == "__main__":
-    command_line.run(command, uses_tensorflow=True)
+    command_line.run(command)

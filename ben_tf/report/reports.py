@@ -7,6 +7,7 @@ import pathlib
 from ben_tf import files
 from ben_tf import workdir as workdir_lib
 from ben_tf.data import built_dataset
+from ben_tf.data import run_data
 from ben_tf.evaluation import comparison
 from ben_tf.evaluation import freshness
 from ben_tf.evaluation import history
@@ -62,6 +63,8 @@ def write_report(
         predicted.labels.astype(bool), predicted.probabilities
     )
     sample_f2 = per_sample["sample_f2"]
+    if data_dir is None:
+        data_dir = run_data.check_there(run.read_config().data_dir, run)
     nearest = []
     if index or run.index.is_dir():
         nearest = shown_patches.nearest(
@@ -77,7 +80,6 @@ def write_report(
     missing = learning.missing(run, learned)
     learning.say(missing)
     config = learning.read_config(run)
-    data_dir = data_dir or run.read_config().data_dir
     sensors = built_dataset.sensors(built_dataset.open_dataset(data_dir))
     shown = [x for x in pictures.PICTURES if pictures.sensor_of(x) in sensors]
     content = page.render(

@@ -15,9 +15,32 @@ from collections.abc import Callable
 from absl import flags
 
 from ben_tf import command_line
+from ben_tf import files
 from ben_tf import path_flags
 from ben_tf.retrieval import where_flags
 from ben_tf.retrieval.server import command as server_command
+
+_GROUPS = {
+    "build": {
+        "what to embed": ("split", "modality", "data_dir", "batch_size"),
+        "how to search": ("distance", "search", "bits"),
+    },
+    "query": {
+        "queries": (
+            "patch",
+            "names_file",
+            "s1_folder",
+            "s2_folder",
+            "data_dir",
+            "modality",
+        ),
+        "answer": ("k", "format", "output_file"),
+    },
+    "gallery": {
+        "queries": ("patch", "queries", "num_queries", "data_dir"),
+        "page": ("k", "output_file"),
+    },
+}
 
 
 def build() -> Callable[[], None]:
@@ -28,7 +51,7 @@ def build() -> Callable[[], None]:
         "Folder of the exported model, such as WORKDIR/saved_model.",
         required=True,
     )
-    data_dir = _define_data_dir(required=True)
+    data_dir = _define_data_dir()
     output_dir = path_flags.define_path(
         "output_dir",
         None,
@@ -68,6 +91,7 @@ def build() -> Callable[[], None]:
     )
 
     def main() -> None:
+        command_line.import_tensorflow()
         from ben_tf.retrieval import index_builder
         from ben_tf.retrieval import index_writer
 
@@ -146,7 +170,7 @@ def query() -> Callable[[], None]:
         "The number that --image stores a reflectance of 1 as: 1 for "
         "reflectance from 0 to 1. By default 10,000.",
     )
-    data_dir = _define_data_dir(required=False)
+    data_dir = _define_data_dir()
     saved_model = _define_model()
     modality = _define_modality(
         "What of the queries to look at; by default that of the index. With a "
@@ -166,14 +190,13 @@ def query() -> Callable[[], None]:
     )
 
     def main() -> None:
-        from ben_tf import files
+        if output_file.value:
+            files.check_writable(output_file.value)
+        command_line.import_tensorflow()
         from ben_tf.retrieval import answer_formats
         from ben_tf.retrieval import index as index_lib
         from ben_tf.retrieval import query as query_lib
         from ben_tf.scenes import layers
-
-        if output_file.value:
-            files.check_writable(output_file.value)
 
         answer = query_lib.query(
             index_lib.Index.open(index.value, saved_model=saved_model.value),
@@ -246,6 +269,7 @@ def evaluate() -> Callable[[], None]:
     )
 
     def main() -> None:
+        command_line.import_tensorflow()
         from ben_tf.retrieval import index_evaluation
 
         path = index_evaluation.write_scores(
@@ -277,13 +301,14 @@ def gallery() -> Callable[[], None]:
     num_queries = flags.DEFINE_integer(
         "num_queries", 10, "How many queries to draw.", lower_bound=1
     )
-    data_dir = _define_data_dir(required=True)
+    data_dir = _define_data_dir()
     k = flags.DEFINE_integer("k", 5, "Number of hits.", lower_bound=1)
     output_file = path_flags.define_path(
         "output_file", "gallery.html", "The page to write."
     )
 
     def main() -> None:
+        command_line.import_tensorflow()
         from ben_tf.retrieval import gallery as gallery_lib
 
         path = gallery_lib.write_gallery(
@@ -313,6 +338,7 @@ def export() -> Callable[[], None]:
     )
 
     def main() -> None:
+        command_line.import_tensorflow()
         from ben_tf.retrieval import index as index_lib
         from ben_tf.retrieval import serving
 
@@ -354,12 +380,13 @@ def _define_index() -> flags.FlagHolder[str]:
     )
 
 
-def _define_data_dir(*, required: bool) -> flags.FlagHolder:
+def _define_data_dir() -> flags.FlagHolder[str | None]:
     return path_flags.define_path(
         "data_dir",
         None,
-        "Folder with the TFRecords that tfrecords_builder.build wrote.",
-        required=required,
+        "Folder with the TFRecords that tfrecords_builder.build wrote. By "
+        "default the one that the model was trained on, if it lies in its "
+        "workdir.",
     )
 
 
@@ -377,4 +404,4 @@ def _define_model() -> flags.FlagHolder[str | None]:
 
 
 if __name__ == "__main__":
-    command_line.run_command(_COMMANDS, uses_tensorflow=True)
+    command_line.run_command(_COMMANDS, groups=_GROUPS)

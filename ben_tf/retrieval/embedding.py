@@ -159,5 +159,6 @@ def check_modality(model: "saved_model.ServedModel", modality: str) -> None:
         raise errors.UserError(
             f"The model has no embedding of {modality}. Expected one of "
             f"{', '.join(model.embeddings)}. Change `modality` or use another "
-            "model; one trained with `fusion=shared` embeds each sensor alone."
+            "model; python -m ben_tf.train --fusion=shared trains one that "
+            "embeds each sensor alone."
         )

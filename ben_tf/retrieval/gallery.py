@@ -15,6 +15,7 @@ from ben_tf import errors
 from ben_tf import files
 from ben_tf.data import built_dataset
 from ben_tf.data import geography
+from ben_tf.data import run_data
 from ben_tf.pages import page
 from ben_tf.plots import pictures
 from ben_tf.plots import places
@@ -56,8 +57,8 @@ class _Place:
 def write_gallery(
     *,
     index: str | os.PathLike,
-    data_dir: str | os.PathLike,
     output_file: str | os.PathLike,
+    data_dir: str | os.PathLike | None = None,
     queries: str | os.PathLike | None = None,
     names: Sequence[str] = (),
     num_queries: int = 10,
@@ -69,8 +70,9 @@ def write_gallery(
 
     Args:
       index: Index folder that is searched.
-      data_dir: Folder of the TFDS dataset, where the pixels are.
       output_file: The page to write.
+      data_dir: Folder of the TFDS dataset, where the pixels are; None: the one
+        that the model of the index was trained on.
       queries: Index folder whose patches are the queries; None for `index`.
       names: The queries; by default `num_queries` patches, evenly spaced.
       num_queries: How many queries without `names`.
@@ -86,6 +88,7 @@ def write_gallery(
     files.check_writable(output_file)
     searched = index_lib.Index.open(index)
     asked = index_lib.Index.open(queries or index)
+    data_dir = run_data.of_model(searched.manifest.saved_model, data_dir)
     rows = _query_rows(asked, names, num_queries)
     hits = searched.search(
         asked.embeddings[rows],

@@ -15,6 +15,7 @@ from ben_tf import origin
 from ben_tf import saved_model as saved_models
 from ben_tf.data import built_dataset
 from ben_tf.data import input_pipeline
+from ben_tf.data import run_data
 from ben_tf.retrieval import embedding
 from ben_tf.retrieval import index_writer
 from ben_tf.retrieval import patch_facts
@@ -29,7 +30,7 @@ _METADATA = (
 def build_index(
     *,
     saved_model: str | os.PathLike,
-    data_dir: str | os.PathLike,
+    data_dir: str | os.PathLike | None = None,
     output_dir: str | os.PathLike,
     splits: Sequence[str] = ("test",),
     modality: str | None = None,
@@ -40,7 +41,8 @@ def build_index(
 
     Args:
       saved_model: Folder of the exported model.
-      data_dir: Folder of the TFDS dataset.
+      data_dir: Folder of the TFDS dataset; None: the one that the model was
+        trained on, if it lies in its workdir.
       output_dir: The index folder; an index there is replaced at the end.
       splits: Splits of the dataset.
       modality: "S1", "S2", "MM", or None for the model's.
@@ -59,6 +61,7 @@ def build_index(
             f"Expected at most {patch_facts.UNKNOWN} splits. Received: "
             f"{len(splits)}."
         )
+    data_dir = run_data.of_model(saved_model, data_dir)
     model = saved_models.load(saved_model)
     modality = modality or model.modality
     embedding.check_modality(model, modality)

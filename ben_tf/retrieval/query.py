@@ -11,6 +11,7 @@ import numpy as np
 from ben_tf import errors
 from ben_tf.archive import layout
 from ben_tf.data import built_dataset
+from ben_tf.data import run_data
 from ben_tf.retrieval import embedding
 from ben_tf.retrieval import index as index_lib
 from ben_tf.retrieval import patch_facts
@@ -79,13 +80,14 @@ def query(
 
     Args:
       index: The index to search.
-      names: Patches of the index, or, with `data_dir`, of the dataset.
+      names: Patches of the index or of the dataset.
       s1_folder: Folder of an S1 patch of the extracted archive.
       s2_folder: Folder of an S2 patch; with `s1_folder` one query.
       image_paths: GeoTIFFs with all that the model looks at; the patch in
         their middle is one query. See `ben_tf.scenes.multiband`.
       hints: What these do not say themselves.
-      data_dir: Folder of the TFDS dataset, for names that the index lacks.
+      data_dir: Folder of the TFDS dataset, for names that the index lacks;
+        None: the one that the model of the index was trained on.
       modality: What of the queries to look at: "S1", "S2" or "MM"; that of the
         index by default. Another needs a model of a shared space.
       k: Number of hits.
@@ -217,14 +219,16 @@ def _from_names(
     }
     unknown = [names[i] for i in np.flatnonzero(rows < 0)]
     if unknown:
-        if not data_dir:
+        try:
+            data_dir = run_data.of_model(index.manifest.saved_model, data_dir)
+        except errors.UserError as error:
             raise errors.UserError(
                 f"{modality} of {len(unknown)} of {len(names)} patches is not "
                 f"in the index: {unknown[0]}. Expected names of S2 patches of "
                 f"its splits {index.manifest.splits}, and its modality "
-                f"{index.manifest.modality}. Give `data_dir` to look in the "
-                "dataset."
-            )
+                f"{index.manifest.modality}; or the dataset, to look there: "
+                f"{error}"
+            ) from error
         found = patch_source.find(
             data_dir,
             unknown,

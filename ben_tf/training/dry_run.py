@@ -1,24 +1,24 @@
 """What a run will take: parameters, memory, steps, bytes read and time.
 
-Sizes come from the compiled run; the time from some measured steps.
+Sizes come from the compiled run; the time from steps that `step_time` takes.
 """
 
 import dataclasses
-import itertools
-import time
 from collections.abc import Iterable
 
 import tensorflow as tf
 import tensorflow_datasets as tfds
-import tqdm
 
-from ben_tf.data import records
+from ben_tf.data import built_dataset
 from ben_tf.data import subsets
-from ben_tf.training import devices
 from ben_tf.training import keras_internals
+from ben_tf.training import machine_memory
 from ben_tf.training import runs
+from ben_tf.training import step_time
 
-NUM_MEASURED_STEPS = 20
+# What the estimate may take of the memory; the rest is for scratch memory and
+# the other programs.
+_SHARE = 0.8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +34,7 @@ class Size:
       activation_bytes: Estimate: the outputs of all layers for the device's
         part of a batch, as if all were kept for the backward pass. Scratch
         memory of convolutions is extra; what XLA fuses is less.
+      buffer_bytes: Records in the shuffle buffer, in main memory.
       training_bytes: Read from files in an epoch for training.
       validation_bytes: Read from files in an epoch for validation.
     """
@@ -44,8 +45,14 @@ class Size:
     gradient_bytes: int
     slot_bytes: int
     activation_bytes: int
+    buffer_bytes: int
     training_bytes: int
     validation_bytes: int
+
+    @property
+    def fixed_bytes(self) -> int:
+        """What a batch of any size takes, on each device."""
+        return self.weight_bytes + self.gradient_bytes + self.slot_bytes
 
 
 def size_of(run: runs.Run) -> Size:
@@ -58,6 +65,9 @@ def size_of(run: runs.Run) -> Size:
     # With a loss on embeddings, `fitted` may hold weights of its own.
     trainable = run.fitted.trainable_variables
     patches = run.devices.patches_per_device(config.batch_size)
+    training_bytes = _bytes_read(run.builder, config.train_split)
+    num_patches = built_dataset.num_examples(run.builder, config.train_split)
+    in_buffer = min(config.shuffle_buffer, num_patches)
     return Size(
         trainable_parameters=_num_elements(trainable),
         other_parameters=_num_elements(run.fitted.non_trainable_variables),
@@ -65,67 +75,60 @@ def size_of(run: runs.Run) -> Size:
         gradient_bytes=_num_bytes(trainable),
         slot_bytes=_slot_bytes(run.optimizer),
         activation_bytes=_bytes_per_patch(run.model) * patches,
-        training_bytes=_bytes_read(run.builder, config.train_split),
+        buffer_bytes=training_bytes * in_buffer // num_patches,
+        training_bytes=training_bytes,
         validation_bytes=_bytes_read(run.builder, config.validation_split),
     )
 
 
-def measure(
-    run: runs.Run, *, num_steps: int = NUM_MEASURED_STEPS
-) -> list[float]:
-    """Takes training steps, reading included, and measures them.
-
-    Changes the weights in memory, and writes nothing.
+def largest_batch(
+    run: runs.Run, size: Size, memory: machine_memory.Memory
+) -> int:
+    """The largest batch that fits by the estimate, 0 if none does.
 
     Args:
-      run: A compiled run that is not used afterwards.
-      num_steps: Steps to measure; fewer if an epoch has fewer.
-
-    Returns:
-      Seconds of each step. The first one of the epoch, which compiles, is left
-      out, so nothing remains of an epoch with one step.
-
-    Raises:
-      UserError: Memory does not suffice.
+      run: What is to be trained.
+      size: From `size_of`, for the batch of the run.
+      memory: From `machine_memory.find`.
     """
-    num_steps = min(num_steps + 1, run.steps_per_epoch)
-    clock = _Clock(num_steps)
-    try:
-        with records.explained_errors(run.builder):
-            run.fitted.fit(
-                run.training_data(0),
-                steps_per_epoch=num_steps,
-                verbose=0,
-                callbacks=[clock],
-            )
-    except tf.errors.ResourceExhaustedError as error:
-        raise devices.out_of_memory(error, run.config.batch_size) from error
-    return [end - start for start, end in itertools.pairwise(clock.ends)]
+    num_devices = run.devices.strategy.num_replicas_in_sync
+    on_memory = num_devices if memory.is_shared else 1
+    free = _SHARE * memory.num_bytes - on_memory * size.fixed_bytes
+    if memory.is_shared:
+        free -= size.buffer_bytes
+    patches = run.devices.patches_per_device(run.config.batch_size)
+    of_patch = on_memory * size.activation_bytes / patches
+    return max(0, int(free / of_patch)) * num_devices
 
 
-def describe(run: runs.Run) -> str:
+def describe(run: runs.Run, size: Size, memory: machine_memory.Memory) -> str:
     """What a run takes, in lines to print.
 
-    Raises:
-      UserError: The dataset has no such validation split.
+    Args:
+      run: What is to be trained.
+      size: From `size_of`.
+      memory: From `machine_memory.find`.
     """
-    config, size = run.config, size_of(run)
-    memory = {
+    config = run.config
+    parts = {
         "weights": size.weight_bytes,
         "gradients": size.gradient_bytes,
         "optimiser": size.slot_bytes,
         "activations (estimate)": size.activation_bytes,
     }
+    total = size.fixed_bytes + size.activation_bytes
     rows = {
         "model": f"{config.model}, {config.modality}, {config.precision}",
         "parameters": f"{size.trainable_parameters:,} trainable, "
         f"{size.other_parameters:,} not",
         "memory": ", ".join(
-            f"{name} {_megabytes(part)}" for name, part in memory.items()
+            f"{name} {_megabytes(part)}" for name, part in parts.items()
         ),
-        "": f"about {_megabytes(sum(memory.values()))} on each of "
-        f"{run.devices.strategy.num_replicas_in_sync} device(s); an estimate, "
-        "without scratch memory",
+        "": f"about {_megabytes(total)} on each of "
+        f"{run.devices.strategy.num_replicas_in_sync} device(s), and "
+        f"{_megabytes(size.buffer_bytes)} to shuffle in main memory; an "
+        "estimate, without scratch memory",
+        "fits": _fits(run, size, memory),
         "steps": f"{run.steps_per_epoch:,} of {config.batch_size:,} patches an "
         f"epoch, {run.total_steps:,} in all {config.epochs:,} epochs",
         "reads": f"{_megabytes(size.training_bytes)} an epoch for training, "
@@ -134,45 +137,50 @@ def describe(run: runs.Run) -> str:
     return "\n".join(f"{name:<12}{text}" for name, text in rows.items())
 
 
-def describe_time(run: runs.Run, step_seconds: list[float]) -> str:
+def _fits(run: runs.Run, size: Size, memory: machine_memory.Memory) -> str:
+    """A sentence that compares what is needed with what is there."""
+    batch_size = run.config.batch_size
+    largest = largest_batch(run, size, memory)
+    there = f"the {memory.num_bytes / 1e9:,.1f} GB of {memory.name}"
+    if largest >= batch_size:
+        return (
+            f"yes: a batch of {batch_size:,} leaves at least "
+            f"{1 - _SHARE:.0%} of {there} free"
+        )
+    if not largest:
+        return f"no: {there} are too few for a batch of any size"
+    return (
+        f"no: a batch of {batch_size:,} does not fit into {_SHARE:.0%} of "
+        f"{there}; one of {largest:,} would"
+    )
+
+
+def describe_time(run: runs.Run, found: step_time.StepTime | None) -> str:
     """The estimate of the time as a line to print.
 
     Args:
       run: Says how many steps there are.
-      step_seconds: From `measure`.
+      found: From `step_time.measure`.
     """
-    if not step_seconds:
-        return f"{'time':<12}no estimate: the only step of an epoch compiles"
-    mean = sum(step_seconds) / len(step_seconds)
-    return (
-        f"{'time':<12}about {_duration(mean * run.total_steps)}; an estimate "
-        f"from the mean step, {mean:.3g} s with reading, of "
-        f"{len(step_seconds)} measured; validation and compilation come on top"
-    )
-
-
-class _Clock(tf.keras.callbacks.Callback):
-    """Records when each step ends, and shows progress."""
-
-    def __init__(self, num_steps: int):
-        super().__init__()
-        self.ends: list[float] = []
-        self._bar = tqdm.tqdm(
-            total=num_steps,
-            desc="measuring",
-            unit="step",
-            leave=False,
-            dynamic_ncols=True,
+    if found is None:
+        return (
+            f"{'time':<12}no estimate: there was no time, or there are too "
+            f"few patches, for {step_time.FEWEST_STEPS} steps after the first "
+            "one, which compiles"
         )
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
-        # Reading the loss waits for the step to end.
-        float(logs["loss"])
-        self.ends.append(time.perf_counter())
-        self._bar.update()
-
-    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
-        self._bar.close()
+    epoch_s = found.patch_s * run.config.batch_size * run.steps_per_epoch
+    scaled = (
+        f", scaled to {run.config.batch_size:,}"
+        if found.patches != run.config.batch_size
+        else ""
+    )
+    return (
+        f"{'time':<12}about {_duration(epoch_s)} an epoch, "
+        f"{_duration(epoch_s * run.config.epochs)} in all; an estimate from "
+        f"{len(found.step_s)} measured steps of {found.patches:,} patches, "
+        f"{found.patch_s * found.patches:.3g} s each with reading{scaled}; "
+        "validation and compilation come on top"
+    )
 
 
 def _num_elements(variables: Iterable[tf.Variable]) -> int:

@@ -18,6 +18,7 @@ from ben_tf.training import devices
 from ben_tf.training import interruption
 from ben_tf.training import runs
 from ben_tf.training import tensorboard
+from ben_tf.training import validation_charts
 from ben_tf.training import weight_averaging
 
 
@@ -130,6 +131,12 @@ def _fit(
             run.config,
             steps_per_epoch=run.steps_per_epoch,
             first_step=first_step,
+            # What is drawn is computed by one process.
+            validation=validation_charts.ValidationCharts(
+                run, num_patches=run.config.tensorboard_patches
+            )
+            if run.devices.num_workers == 1
+            else None,
         ),
         *more_callbacks,
     ]

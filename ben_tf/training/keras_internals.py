@@ -7,6 +7,7 @@ test_keras_internals.py fails where a version of Keras behaves otherwise.
 from collections.abc import Sequence
 
 import tensorflow as tf
+from tensorflow.python.client import device_lib
 
 
 def running_loss(model: tf.keras.Model) -> tf.keras.metrics.Metric:
@@ -113,3 +114,15 @@ def adam_moments(
     """
     place = optimizer._index_dict[optimizer._var_key(variable)]
     return optimizer._momentums[place], optimizer._velocities[place]
+
+
+def gpu_memory_bytes() -> list[int]:
+    """Bytes that TensorFlow may take of each GPU; empty without one.
+
+    Relies on `device_lib`, the only place where TensorFlow says so.
+    """
+    return [
+        device.memory_limit
+        for device in device_lib.list_local_devices()
+        if device.device_type == "GPU"
+    ]

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 import tensorflow_datasets as tfds
@@ -12,6 +13,8 @@ from ben_tf import errors
 from ben_tf import finite
 from ben_tf.data import built_dataset
 from ben_tf.data import input_pipeline
+from ben_tf.data import preprocessing as preprocessing_lib
+from ben_tf.data import records
 from ben_tf.metrics import streaming
 from ben_tf.training import configured_model
 from ben_tf.training import devices as devices_lib
@@ -104,12 +107,40 @@ class Run:
             self.builder, self.config.validation_split, self._batches
         ).with_options(options)
 
+    def first_validation_patches(self, num: int) -> dict[str, Any]:
+        """The first patches of the validation split, raw.
+
+        Args:
+          num: How many; fewer if the split has fewer.
+
+        Returns:
+          A batch of `input_pipeline.native_batches` with "patch_name".
+
+        Raises:
+          UserError: The records are damaged.
+        """
+        batches = input_pipeline.native_batches(
+            self.builder,
+            self.config.validation_split,
+            grids=self.preprocessing.raw_grids,
+            num_classes=self.config.num_classes,
+            batch_size=num,
+            metadata=("patch_name",),
+        )
+        with records.explained_errors(self.builder):
+            return next(iter(batches))
+
+    @property
+    def preprocessing(self) -> preprocessing_lib.Preprocessing:
+        """What makes raw patches ready for `model`."""
+        return configured_model.preprocessing_of(self.config)
+
     @property
     def _batches(self) -> input_pipeline.BatchSpec:
         """What a batch holds, in training as in validation."""
         config = self.config
         return input_pipeline.BatchSpec(
-            configured_model.preprocessing_of(config),
+            self.preprocessing,
             batch_size=config.batch_size,
             num_classes=config.num_classes,
             on_device=config.preprocessing == "device",

@@ -9,6 +9,7 @@ from tensorboard.plugins.hparams import api as hyperparameters
 from ben_tf import bigearthnet
 from ben_tf import config as config_lib
 from ben_tf import workdir as workdir_lib
+from ben_tf.training import validation_charts
 
 # Fewer points than pixels, and writing costs nothing beside a step.
 _EVERY_STEPS = 20
@@ -20,7 +21,8 @@ class TensorBoard(tf.keras.callbacks.Callback):
 
     `epoch/...` has a point for each epoch, numbered as in history.csv, training
     and validation in one chart. `step/loss` is the mean since the epoch began,
-    `step/learning_rate` what the optimiser uses; both every 20 steps.
+    `step/learning_rate` what the optimiser uses; both every 20 steps. The rest
+    is that of `ValidationCharts`.
     """
 
     def __init__(
@@ -30,6 +32,7 @@ class TensorBoard(tf.keras.callbacks.Callback):
         *,
         steps_per_epoch: int,
         first_step: int,
+        validation: validation_charts.ValidationCharts | None = None,
     ):
         """Names the files; they are opened when training begins.
 
@@ -38,12 +41,14 @@ class TensorBoard(tf.keras.callbacks.Callback):
           config: What is trained.
           steps_per_epoch: Batches of an epoch.
           first_step: Steps of the first epoch that are left out.
+          validation: What to draw after each validation.
         """
         super().__init__()
         self._logs = workdir.logs
         self._config = config
         self._steps_per_epoch = steps_per_epoch
         self._first_step = first_step
+        self._validation = validation
 
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
         """Writes the configuration, as a text and as hyperparameters."""
@@ -52,20 +57,24 @@ class TensorBoard(tf.keras.callbacks.Callback):
             for name in ("train", "validation")
         }
         with self._writers["train"].as_default(step=0):
-            settings = _settings(self._config)
+            values = settings(self._config)
             lines = [
-                f"| `--{name}` | {value} |" for name, value in settings.items()
+                f"| `--{name}` | {value} |" for name, value in values.items()
             ]
             tf.summary.text(
                 "configuration",
                 "\n".join(["| flag | value |", "|---|---|", *lines]),
             )
-            hyperparameters.hparams(settings)
+            hyperparameters.hparams(values)
 
     def on_epoch_begin(
         self, epoch: int, logs: Mapping[str, float] | None = None
     ) -> None:
         """Remembers the epoch; only the first one may begin midway."""
+        if not (epoch or self._first_step) and self._validation is not None:
+            with self._writers["validation"].as_default(step=0):
+                self._validation.write_pictures()
+        self._epoch = epoch
         self._steps_before = epoch * self._steps_per_epoch + self._first_step
         self._first_step = 0
 
@@ -80,6 +89,12 @@ class TensorBoard(tf.keras.callbacks.Callback):
                 "step/learning_rate",
                 tf.convert_to_tensor(self.model.optimizer.learning_rate),
             )
+
+    def on_test_end(self, logs: Mapping[str, float] | None = None) -> None:
+        """Draws while the weights are those that were validated."""
+        if self._validation is not None:
+            with self._writers["validation"].as_default(step=self._epoch + 1):
+                self._validation.write_epoch()
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float]) -> None:
         """Adds a point to the charts by epoch."""
@@ -100,8 +115,8 @@ class TensorBoard(tf.keras.callbacks.Callback):
             writer.close()
 
 
-def _settings(config: config_lib.Config) -> dict[str, bool | int | float | str]:
-    """Field -> value that TensorBoard can show."""
+def settings(config: config_lib.Config) -> dict[str, bool | int | float | str]:
+    """Field -> value that other programs can show."""
     values = {
         field.name: getattr(config, field.name)
         for field in dataclasses.fields(config)

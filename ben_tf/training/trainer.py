@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import time
 from collections.abc import Sequence
 
 import tensorflow as tf
@@ -22,7 +23,12 @@ from ben_tf.training import dry_run as dry_run_lib
 from ben_tf.training import exports
 from ben_tf.training import fitting
 from ben_tf.training import initial_weights
+from ben_tf.training import machine_memory
 from ben_tf.training import runs
+from ben_tf.training import step_time
+
+# A minute, with what Python and TensorFlow take to start.
+_DRY_RUN_S = 45
 
 
 def train(
@@ -121,6 +127,7 @@ def dry_run(config: config_lib.Config) -> None:
     Raises:
       UserError: As `train`, except about the workdir; not enough memory.
     """
+    start = time.monotonic()
     run = runs.make_run(
         config,
         _open_dataset(config),
@@ -131,8 +138,18 @@ def dry_run(config: config_lib.Config) -> None:
         positive_weights=[1.0] * config.num_classes,
         load_weights=True,
     )
-    print(dry_run_lib.describe(run), flush=True)
-    print(dry_run_lib.describe_time(run, dry_run_lib.measure(run)))
+    size, memory = dry_run_lib.size_of(run), machine_memory.find()
+    print(dry_run_lib.describe(run, size, memory), flush=True)
+    found = step_time.measure(
+        run,
+        most_patches=min(
+            config.batch_size,
+            dry_run_lib.largest_batch(run, size, memory)
+            or run.devices.strategy.num_replicas_in_sync,
+        ),
+        limit_s=_DRY_RUN_S - (time.monotonic() - start),
+    )
+    print(dry_run_lib.describe_time(run, found))
 
 
 def _open_dataset(config: config_lib.Config) -> tfds.core.DatasetBuilder:

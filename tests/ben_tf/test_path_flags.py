@@ -27,6 +27,7 @@ NO_PATHS = {
         "bands",
         "datetime",
         "flagfile",
+        "log",
     ),
     *("beam_runner", "beam_pipeline_options"),
     *("train_split", "validation_split"),

@@ -22,6 +22,7 @@ from ben_tf import errors
 from ben_tf.data import built_dataset
 from ben_tf.data import geography
 from ben_tf.data import patch_reader
+from ben_tf.data import run_data
 from ben_tf.plots import pictures
 from ben_tf.retrieval import embedding
 from ben_tf.retrieval import index as index_lib
@@ -65,14 +66,15 @@ class Collection:
         self,
         indexes: Sequence[str | os.PathLike],
         *,
-        data_dir: str | os.PathLike,
+        data_dir: str | os.PathLike | None = None,
         saved_model: str | os.PathLike | None = None,
     ):
         """Opens everything, and looks at the model only when it is asked for.
 
         Args:
           indexes: Index folders; the name of the folder is that of the index.
-          data_dir: Folder of the TFDS dataset that they were built of.
+          data_dir: Folder of the TFDS dataset that they were built of; None:
+            the one that their model was trained on.
           saved_model: As for `Index.open`.
 
         Raises:
@@ -96,7 +98,9 @@ class Collection:
                 "The indexes come from different models. Expected those of "
                 "one, as a query is embedded once."
             )
-        self._builder = built_dataset.open_dataset(data_dir)
+        self._builder = built_dataset.open_dataset(
+            run_data.of_model(opened[0].manifest.saved_model, data_dir)
+        )
         for index in opened:
             if index.manifest.records:
                 built_dataset.check_records(

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from absl import flags
 
+from ben_tf import command_line
 from ben_tf import errors
 from ben_tf import path_flags
 
@@ -23,8 +24,8 @@ def define() -> Callable[[], None]:
     data_dir = path_flags.define_path(
         "data_dir",
         None,
-        "Folder with the TFRecords that the indexes were built of.",
-        required=True,
+        "Folder with the TFRecords that the indexes were built of; by default "
+        "the one that their model was trained on.",
     )
     saved_model = path_flags.define_path(
         "saved_model",
@@ -58,6 +59,7 @@ def define() -> Callable[[], None]:
     )
 
     def main() -> None:
+        command_line.import_tensorflow()
         try:
             from ben_tf.retrieval.server import server
         except ImportError as error:

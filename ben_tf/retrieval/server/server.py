@@ -82,7 +82,7 @@ def make_app(collection: collection_lib.Collection) -> fastapi.FastAPI:
 def serve(
     *,
     indexes: Sequence[str | os.PathLike],
-    data_dir: str | os.PathLike,
+    data_dir: str | os.PathLike | None = None,
     saved_model: str | os.PathLike | None = None,
     host: str = LOOPBACK,
     port: int = 8000,

@@ -8,6 +8,7 @@ import pytest
 import sklearn.metrics
 import tensorflow_datasets as tfds
 
+from ben_tf import config as config_lib
 from ben_tf import errors
 from ben_tf import saved_model
 from ben_tf import workdir as workdir_lib
@@ -155,6 +156,13 @@ def test_missing_things_are_named(tmp_path, workdir, data_dir):
         evaluation.evaluate(workdir=tmp_path, data_dir=data_dir)
     with pytest.raises(errors.UserError, match="no patch in split"):
         evaluation.evaluate(workdir=workdir, data_dir=data_dir, split="tset")
+
+
+def test_a_dataset_that_is_gone(tmp_path):
+    run = workdir_lib.Workdir(tmp_path / "run")
+    run.write_config(config_lib.Config(data_dir=str(tmp_path / "gone")))
+    with pytest.raises(errors.UserError, match="is not where it was in train"):
+        evaluation.evaluate(workdir=run.path)
 
 
 def test_command_prints_the_tables_and_only_them(workdir, data_dir):

@@ -487,6 +487,26 @@ def test_hints_of_scenes_are_not_ignored(tmp_path, hint):
     assert "is of whole scenes. Expected --" in finished.stderr
 
 
+def test_the_dataset_is_by_default_that_of_the_model(workdir, tmp_path):
+    output = tmp_path / "labels.csv"
+    model = f"--saved_model={workdir / 'saved_model'}"
+    split = "--split=test[:3]"
+    finished = in_process.run(
+        "ben_tf.predict", model, split, f"--output={output}"
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert len(output.read_text().splitlines()) == 1 + 3
+    for arguments, expected in (
+        (["--saved_model=x", split], "does not lie in the workdir of a run"),
+        ([model, split, "--input=x"], "Expected one thing to predict"),
+    ):
+        finished = in_process.run(
+            "ben_tf.predict", *arguments, f"--output={output}"
+        )
+        assert finished.returncode == 1
+        assert expected in finished.stderr
+
+
 def test_command_wants_exactly_one_input(workdir):
     process = in_process.run(
         "ben_tf.predict",

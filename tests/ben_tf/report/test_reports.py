@@ -351,3 +351,15 @@ def test_missing_and_damaged_files_are_named(run, data_dir, tmp_path, capsys):
             match=r"test\.json cannot be read: .*ben_tf\.evaluate",
         ):
             write()
+
+
+def test_a_dataset_that_is_gone(run, tmp_path):
+    copy = workdir_lib.Workdir(
+        shutil.copytree(run, tmp_path / "run", ignore=_HEAVY)
+    )
+    config = dataclasses.replace(
+        copy.read_config(), data_dir=str(tmp_path / "gone")
+    )
+    copy.write_config(config)
+    with pytest.raises(errors.UserError, match="Bring it back, or say by"):
+        reports.write_report(workdir=copy.path)

@@ -167,11 +167,10 @@ def test_everything_is_escaped(write, monkeypatch, tmp_path):
     assert len(html_page.Page(text).all("script")) == 1
 
 
-def test_unknown_query(sample_index, data_dir, tmp_path):
+def test_unknown_query(sample_index, tmp_path):
     with pytest.raises(errors.UserError, match="nobody is not in"):
         gallery.write_gallery(
             index=sample_index,
-            data_dir=data_dir,
             output_file=tmp_path / "page.html",
             names=["nobody"],
         )

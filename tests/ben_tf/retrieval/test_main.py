@@ -166,3 +166,14 @@ def test_evaluate_writes_scores(sample_index, tmp_path):
     )
     assert process.returncode == 1
     assert "Expected whole numbers" in process.stderr
+
+
+def test_build_finds_the_dataset_of_the_model(workdir, tmp_path):
+    process = run(
+        "build",
+        f"--saved_model={workdir / 'saved_model'}",
+        f"--output_dir={tmp_path / 'index'}",
+        "--split=test[:4]",
+    )
+    assert process.returncode == 0, process.stderr
+    assert len(index.Index.open(tmp_path / "index").names) == 4

@@ -107,8 +107,6 @@ def test_arrays_names_and_folders_give_the_same_answer(
 
 def test_finds_names_of_other_splits_in_the_dataset(opened, data_dir):
     other = patch_names(data_dir, "train")[:2]
-    with pytest.raises(errors.UserError, match="Give `data_dir`"):
-        query.query(opened, names=other)
     answer = query.query(opened, names=other, data_dir=data_dir, k=2)
     assert answer.query_names == tuple(other)
     assert answer.hits.names.shape == (2, 2)
@@ -160,7 +158,9 @@ def test_the_middle_of_an_image_is_a_query(opened, test_batch, image):
     )
     (patch,), (expected,) = answer.queries, by_name.queries
     assert patch == dataclasses.replace(
-        expected, name="around_here", labels=None, country=None
+        expected,
+        name="around_here",
+        **dict.fromkeys(("labels", "country", "season", "date", "split")),
     )
 
 
@@ -229,6 +229,23 @@ def test_hints_of_no_image_are_not_ignored(opened):
             names=[str(opened.names[0])],
             hints=layers.Hints(reflectance_scale=1),
         )
+
+
+def test_the_dataset_is_by_default_that_of_the_model(opened, data_dir):
+    other = patch_names(data_dir, "train")[:2]
+    answer = query.query(opened, names=other, k=2)
+    named = query.query(opened, names=other, data_dir=data_dir, k=2)
+    np.testing.assert_array_equal(answer.hits.names, named.hits.names)
+    alone = dataclasses.replace(
+        opened,
+        provenance=msgspec.structs.replace(
+            opened.provenance, saved_model="elsewhere/saved_model"
+        ),
+    )
+    with pytest.raises(
+        errors.UserError, match=r"is not in the index: .* Expected `data_dir`"
+    ):
+        query.query(alone, names=other)
 
 
 def patch_names(data_dir, split):

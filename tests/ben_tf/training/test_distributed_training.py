@@ -104,7 +104,7 @@ def test_two_devices_train_as_one_and_foresee_it(config, one_device, tmp_path):
     (output,) = _end(_start(config, tmp_path, "--num_devices=2", "--dry_run"))
     _assert_same_curves(tmp_path, one_device)
     assert "4 of 4 patches an epoch, 8 in all 2 epochs" in output
-    assert re.search(r"time +about .* of 3 measured", output)
+    assert re.search(r"time +about .* 3 measured steps of 4 patches", output)
 
 
 def _clusters() -> list[str]:

@@ -11,7 +11,9 @@ from ben_tf import errors
 from ben_tf.data import built_dataset
 from ben_tf.training import devices
 from ben_tf.training import dry_run
+from ben_tf.training import machine_memory
 from ben_tf.training import runs
+from ben_tf.training import step_time
 from tests import in_process
 
 _BATCH_SIZE = 5
@@ -84,6 +86,8 @@ def test_activations_of_a_network_counted_by_hand():
 
 def test_steps_and_bytes_read(run):
     size = dry_run.size_of(run)
+    # The buffer takes the whole split.
+    assert size.buffer_bytes == size.training_bytes
     (folder,) = built_dataset.built_versions(run.config.data_dir)
     splits = run.builder.info.splits
     num_patches = splits["train"].num_examples
@@ -108,36 +112,72 @@ def test_steps_and_bytes_read(run):
     )
 
 
-@pytest.mark.slow
-def test_measured_steps_leave_out_the_first(run):
-    seconds = dry_run.measure(run, num_steps=2)
-    assert len(seconds) == 2
-    # Fewer where the split has fewer.
-    seconds = dry_run.measure(run)
-    assert len(seconds) == run.steps_per_epoch - 1
-    assert min(seconds) > 0
+def _memory(num_bytes, *, is_shared=True):
+    return machine_memory.Memory("this machine", num_bytes, is_shared)
 
 
-def test_time_is_the_mean_step_times_the_steps(run):
-    config = dataclasses.replace(run.config, epochs=36)
+def _size(**changes):
+    """Sizes to calculate with by hand: 100 bytes, and 10 for each patch."""
+    numbers = dict.fromkeys(
+        [field.name for field in dataclasses.fields(dry_run.Size)], 0
+    )
+    return dry_run.Size(
+        **numbers
+        | {
+            "weight_bytes": 20,
+            "gradient_bytes": 20,
+            "slot_bytes": 60,
+            "activation_bytes": 10 * _BATCH_SIZE,
+        }
+        | changes
+    )
+
+
+@pytest.mark.parametrize(
+    ("num_bytes", "buffer_bytes", "expected"),
+    [
+        (1000, 0, 70),  # (800 - 100) / 10
+        (1000, 600, 10),
+        (200, 0, 6),
+        (125, 0, 0),
+        (10, 0, 0),
+    ],
+)
+def test_the_largest_batch_that_fits(run, num_bytes, buffer_bytes, expected):
+    size = _size(buffer_bytes=buffer_bytes)
+    assert dry_run.largest_batch(run, size, _memory(num_bytes)) == expected
+
+
+def test_whether_it_fits_is_a_sentence(run):
+    for num_bytes, expected in (
+        (
+            2e9,
+            "fits        yes: a batch of 5 leaves at least 20% of the 2.0 GB",
+        ),
+        (
+            180,
+            "fits        no: a batch of 5 does not fit into 80% of the 0.0 GB",
+        ),
+        (1, "are too few for a batch of any size"),
+    ):
+        text = dry_run.describe(run, _size(), _memory(num_bytes))
+        assert expected in text
+    text = dry_run.describe(run, _size(), _memory(180))
+    assert "of this machine; one of 4 would" in text  # (144 - 100) / 10
+
+
+def test_time_is_that_of_a_patch_times_the_patches(run):
+    config = dataclasses.replace(run.config, epochs=36, batch_size=500)
     run = dataclasses.replace(run, steps_per_epoch=100, config=config)
     # 3,600 steps of 2 s are 2 hours.
-    line = dry_run.describe_time(run, [1.0, 3.0])
-    assert "about 2.0 h; an estimate" in line
-    assert "2 s with reading, of 2 measured" in line
-    assert "about 6 min" in dry_run.describe_time(run, [0.1])
-    assert "no estimate" in dry_run.describe_time(run, [])
-
-
-def test_too_little_memory_is_one_sentence(run, monkeypatch):
-    def fail(*args, **kwargs):
-        raise tf.errors.ResourceExhaustedError(None, None, "OOM: 1 TB\nmore")
-
-    monkeypatch.setattr(run.fitted, "fit", fail)
-    with pytest.raises(
-        errors.UserError, match=r"step of 5 patches: OOM: 1 TB\. Lower"
-    ):
-        dry_run.measure(run)
+    line = dry_run.describe_time(run, step_time.StepTime(500, 9.0, (1.0, 3.0)))
+    assert "about 3.33 min an epoch, 2.0 h in all; an estimate" in line
+    assert "2 measured steps of 500 patches, 2 s each with reading;" in line
+    # The same, seen in a tenth of the batch.
+    line = dry_run.describe_time(run, step_time.StepTime(50, 9.0, (0.1, 0.3)))
+    assert "about 3.33 min an epoch, 2.0 h in all; an estimate" in line
+    assert "0.2 s each with reading, scaled to 500;" in line
+    assert "no estimate" in dry_run.describe_time(run, None)
 
 
 def test_unknown_validation_split(run):
@@ -164,7 +204,10 @@ def test_the_command_prints_the_plan_and_leaves_nothing(tiny_config, tmp_path):
     assert process.returncode == 0, process.stderr
     assert "2 of 8 patches an epoch, 14 in all 7 epochs" in process.stdout
     assert re.search(
-        r"time +about [\d.]+ (s|min); .* of 1 measured", process.stdout
+        r"time +about [\d.]+ (s|min) an epoch, [\d.]+ (s|min) in all; "
+        r"an estimate from \d+ measured steps of [4-8] patches",
+        process.stdout,
     )
+    assert re.search(r"fits +yes: ", process.stdout)
     assert "measuring" in process.stderr
     assert not list(tmp_path.iterdir())

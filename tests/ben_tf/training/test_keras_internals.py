@@ -165,3 +165,9 @@ def test_adam_moments_belong_to_the_variable():
         momentum, velocity = keras_internals.adam_moments(optimizer, variable)
         np.testing.assert_allclose(momentum, 0.1 * gradient, rtol=1e-5)
         np.testing.assert_allclose(velocity, 0.001 * gradient**2, rtol=1e-4)
+
+
+def test_memory_of_gpus_is_known_where_there_are_some():
+    found = keras_internals.gpu_memory_bytes()
+    assert len(found) == len(tf.config.list_physical_devices("GPU"))
+    assert all(num_bytes > 1 << 30 for num_bytes in found)
