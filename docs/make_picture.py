@@ -109,12 +109,8 @@ def draw(quickstart_dir: pathlib.Path) -> bytes:
     found = [str(name) for name in hits.names[0]]
     pixels = {
         name: patch
-        for names, splits in (
-            (real, tuple(bigearthnet.SPLIT_SIZES)),
-            ([query, *found], index.manifest.splits),
-        )
         for name, patch in patch_source.from_dataset(
-            data_dir, names, grids=("s1", "s2_10m"), splits=splits
+            data_dir, [*real, query, *found], grids=("s1", "s2_10m")
         ).items()
     }
     labels = _labels_of(

@@ -16,10 +16,10 @@ from ben_tf import bigearthnet
 from ben_tf.archive import patch_pair
 from ben_tf.data import geography
 from ben_tf.data import geoparquet
-from ben_tf.data import subsets
+from ben_tf.data import patch_table
 from tfrecords_builder import record
 
-FILE_NAME = subsets.TABLE_FILE
+FILE_NAME = patch_table.FILE_NAME
 
 _SCHEMA = pa.schema(
     [

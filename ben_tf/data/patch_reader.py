@@ -6,8 +6,6 @@ found by walking over the frames of one file, twelve bytes a record.
 """
 
 import collections
-import os
-import pathlib
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -17,14 +15,13 @@ import pyarrow as pa
 import tensorflow as tf
 import tensorflow_datasets as tfds
 from pyarrow import compute
-from pyarrow import parquet
 
 from ben_tf import errors
 from ben_tf import files
+from ben_tf.data import patch_table
 from ben_tf.data import records
 from ben_tf.data import tfrecord_files
 
-TABLE_NAME = "patches.parquet"
 # Files whose frames are remembered, a few kB each.
 _MOST_FILES = 4096
 
@@ -33,45 +30,33 @@ class PatchReader:
     """Finds records by the name of their patch. Threads may share it."""
 
     def __init__(self, builder: tfds.core.DatasetBuilder):
-        """Reads names and splits of all patches: 40 MB for 590,326.
+        """Reads the names of all patches, and where their records are.
 
         Args:
           builder: From `built_dataset.open_dataset`.
 
         Raises:
-          UserError: The dataset has no table of patches, or it is damaged.
+          UserError: As `patch_table.read`.
         """
+        table = patch_table.read(builder)
         self._builder = builder
-        self._path = pathlib.Path(builder.data_path) / TABLE_NAME
-        try:
-            table = parquet.read_table(
-                self._path, columns=["patch_name", "split"]
-            )
-            self._names = table["patch_name"].cast(pa.string()).combine_chunks()
-            splits = table["split"].cast(pa.string()).combine_chunks()
-            encoded = splits.dictionary_encode()
-            self._split_names = encoded.dictionary.to_pylist()
-            # The last of them, None, for rows without a split.
-            self._split_names.append(None)
-            numbers = compute.fill_null(encoded.indices, -1)
-            self._split_numbers = numbers.to_numpy(zero_copy_only=False)
-        except (OSError, KeyError, pa.ArrowException) as error:
-            raise errors.UserError(
-                f"The table of patches {self._path} cannot be read: "
-                f"{errors.first_line(error)}. Expected the file that python -m "
-                "tfrecords_builder.build wrote."
-            ) from error
+        self._names = table["patch_name"].combine_chunks()
+        # Of each row: which file, and which record in it.
+        self._files: list[str] = []
+        self._file_numbers = np.zeros(len(self._names), np.int32)
+        self._record_numbers = np.zeros(len(self._names), np.int32)
+        for path, rows in patch_table.rows_of_files(builder, table).items():
+            self._file_numbers[rows] = len(self._files)
+            self._record_numbers[rows] = np.arange(len(rows))
+            self._files.append(path)
         self._frames: collections.OrderedDict[str, list[tuple[int, int]]] = (
             collections.OrderedDict()
         )
         self._lock = threading.Lock()
 
-    def splits_of(self, names: Sequence[str]) -> list[str | None]:
-        """The split of each patch; None for a name that is not there."""
-        return [
-            None if row < 0 else self._split_names[self._split_numbers[row]]
-            for row in self._rows(names)
-        ]
+    def has(self, names: Sequence[str]) -> list[bool]:
+        """Whether each of these patches is in the dataset."""
+        return [row >= 0 for row in self._rows(names)]
 
     def read(
         self,
@@ -111,10 +96,10 @@ class PatchReader:
         for name, found in zip(names, batch["patch_name"].numpy(), strict=True):
             if name != found.decode():
                 raise errors.UserError(
-                    f"The table of patches {self._path} does not belong to the "
-                    f"records next to it: where it names {name}, they hold "
-                    f"{found.decode()}. Build the dataset again with python -m "
-                    "tfrecords_builder.build --overwrite."
+                    f"{patch_table.FILE_NAME} in {self._builder.data_path} "
+                    f"does not belong to the records: where it names {name}, "
+                    f"they hold {found.decode()}. Build the dataset again with "
+                    "python -m tfrecords_builder.build --overwrite."
                 )
         return batch
 
@@ -131,22 +116,13 @@ class PatchReader:
                 f"Patch {name} is not in the dataset in "
                 f"{self._builder.data_path}. Correct the name or `data_dir`."
             )
-        split_number = self._split_numbers[row]
-        split = self._split_names[split_number]
-        number = int((self._split_numbers[:row] == split_number).sum())
-        info = self._builder.info.splits.get(split)
-        for part in info.file_instructions if info else ():
-            if number < part.examples_in_shard:
-                return self._record(part.filename, number)
-            number -= part.examples_in_shard
-        raise errors.UserError(
-            f"The table of patches {self._path} does not belong to the records "
-            f"next to it: it has more patches of split {split!r}."
+        return self._record(
+            self._files[self._file_numbers[row]],
+            int(self._record_numbers[row]),
         )
 
-    def _record(self, path: str | os.PathLike, number: int) -> bytes:
+    def _record(self, path: str, number: int) -> bytes:
         """The data of one record of a file."""
-        path = os.fspath(path)
         with self._lock:
             frames = self._frames.get(path)
         if frames is None:

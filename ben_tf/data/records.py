@@ -17,7 +17,7 @@ import tensorflow_datasets as tfds
 
 from ben_tf import bigearthnet
 from ben_tf import errors
-from ben_tf.data import subsets
+from ben_tf.data import patch_table
 from ben_tf.data import tfrecord_files
 
 _SCALAR = {
@@ -118,7 +118,7 @@ def check_name(serialized: tf.Tensor, expected: tf.Tensor) -> tf.Tensor:
     """
     spec = {"patch_name": tf.io.FixedLenFeature((), tf.string)}
     name = tf.io.parse_single_example(serialized, spec)["patch_name"]
-    fault = f"the place of another patch in {subsets.TABLE_FILE}"
+    fault = f"the place of another patch in {patch_table.FILE_NAME}"
     check = _refuse(name[tf.newaxis], {fault: (name != expected)[tf.newaxis]})
     with tf.control_dependencies([check]):
         return tf.identity(serialized)

@@ -7,9 +7,7 @@ patches is exact before a record is read, and the others are never parsed.
 """
 
 import dataclasses
-import functools
 import os
-import pathlib
 import re
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -19,15 +17,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import tensorflow_datasets as tfds
-from pyarrow import parquet
 
 from ben_tf import bigearthnet
 from ben_tf import errors
-from ben_tf import files
-
-# Written by the builder: a row for each record, splits in one piece and rows
-# in the order of their records.
-TABLE_FILE = "patches.parquet"
+from ben_tf.data import patch_table
 
 # What conditions are about -> columns of the table.
 _COLUMNS = {
@@ -117,8 +110,8 @@ def select(builder: tfds.core.DatasetBuilder, split: str) -> Selection:
         found = _resolve(builder, split, split)
         return Selection(found.file_instructions, found.num_examples)
     terms = _parse(split)
-    table = _table_of(builder)
-    positions = _positions(builder, table)
+    table = patch_table.read(builder)
+    positions = patch_table.rows_of_files(builder, table)
     instructions: list[Any] = []
     names: list[np.ndarray] = []
     for tfds_split, conditions in terms:
@@ -220,91 +213,4 @@ def _unreadable(split: str) -> errors.UserError:
         f"{', '.join(_COLUMNS)}, such as "
         "'train[country=Portugal|Ireland & season!=Winter]' or "
         "'train[:10%][label=Pastures]'."
-    )
-
-
-# --- The table ---------------------------------------------------------------
-
-
-def _table_of(builder: tfds.core.DatasetBuilder) -> pa.Table:
-    path = pathlib.Path(builder.data_path) / TABLE_FILE
-    try:
-        state = path.stat()
-    except OSError as error:
-        raise _bad_table(path, error.strerror or str(error)) from error
-    sizes = [info.num_examples for info in builder.info.splits.values()]
-    return _read_table(path, (state.st_size, state.st_mtime_ns), sum(sizes))
-
-
-# One command asks several times; the table of v1.0 has 590,326 rows.
-@functools.lru_cache(maxsize=1)
-def _read_table(
-    path: pathlib.Path, state: tuple[int, int], num_rows: int
-) -> pa.Table:
-    """Reads the columns that conditions are about.
-
-    Raises:
-      UserError: The table is damaged, or not one of so many records.
-    """
-    del state  # Tells one table from the next under the same name.
-    kinds = {
-        "patch_name": pa.string(),
-        "split": pa.string(),
-        "country": pa.string(),
-        "season": pa.string(),
-        "labels_19": pa.list_(pa.string()),
-        "labels_43": pa.list_(pa.string()),
-    }
-    try:
-        with open(path, "rb", opener=files.regular) as file:
-            content = parquet.ParquetFile(file)
-            if content.metadata.num_rows != num_rows:
-                raise ValueError(
-                    f"it has {content.metadata.num_rows:,} rows. Expected one "
-                    f"for each of {num_rows:,} records"
-                )
-            table = content.read(columns=list(kinds))
-        # Also that text is text.
-        table.validate(full=True)
-        columns = [table.column(name).cast(kinds[name]) for name in kinds]
-        # A patch that is left out has the name "".
-        if not pc.all(pc.greater(table.column("patch_name"), "")).as_py():
-            raise ValueError("it has rows without a name")
-        return pa.table(columns, names=list(kinds))
-    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
-        raise _bad_table(path, errors.first_line(error)) from error
-
-
-def _positions(
-    builder: tfds.core.DatasetBuilder, table: pa.Table
-) -> dict[str, np.ndarray]:
-    """File of records -> the row of each of its records.
-
-    Raises:
-      UserError: The table has not as many rows of a split as the records say.
-    """
-    splits = table.column("split").to_numpy()
-    positions = {}
-    for name, info in builder.info.splits.items():
-        rows = np.flatnonzero(splits == name)
-        if len(rows) != info.num_examples:
-            raise _bad_table(
-                pathlib.Path(builder.data_path) / TABLE_FILE,
-                f"it has {len(rows):,} rows of split {name!r}. Expected "
-                f"{info.num_examples:,}",
-            )
-        ends = np.cumsum(info.shard_lengths)
-        for path, part in zip(
-            info.filepaths, np.split(rows, ends[:-1]), strict=True
-        ):
-            positions[os.fspath(path)] = part
-    return positions
-
-
-def _bad_table(path: pathlib.Path, fault: str) -> errors.UserError:
-    return errors.UserError(
-        f"The table of patches {path}, in which country, season and label are "
-        f"looked up, cannot be used: {fault}. Bring it back from a copy, or "
-        "build the dataset again with python -m tfrecords_builder.build "
-        "--overwrite."
     )

@@ -195,11 +195,11 @@ def read_pictures(
     *,
     sensors: Sequence[str],
 ) -> Callable[[str, str], style.Picture]:
-    """Reads the raw bands of patches, those of the evaluated split first.
+    """Reads the raw bands of patches.
 
     Args:
       data_dir: Folder of the TFDS dataset.
-      evaluation: Names the splits.
+      evaluation: Names the records.
       patches: What to read.
       sensors: Those that the patches have pixels of.
 
@@ -209,13 +209,10 @@ def read_pictures(
     Raises:
       UserError: The dataset holds other records than those that were scored.
     """
-    split = evaluation.split
-    others = [name for name in evaluation.data.split_sizes if name != split]
     grids = patch_source.from_dataset(
         data_dir,
         sorted({patch.name for patch in patches}),
         grids=[n for n, x in bigearthnet.GRIDS.items() if x.sensor in sensors],
-        splits=[split, *others],
         records=evaluation.data.records,
     )
     return lambda name, picture: pictures.to_png(

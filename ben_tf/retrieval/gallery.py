@@ -172,7 +172,6 @@ def _draw(
         data_dir,
         names,
         grids=[grid for x in shown for grid in pictures.grids_of(x)],
-        splits=opened.manifest.splits,
         records=opened.manifest.records,
     )
     return {

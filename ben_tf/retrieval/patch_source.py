@@ -1,9 +1,11 @@
 """Where a query comes from: the dataset, folders of an archive, an image."""
 
 import dataclasses
+import itertools
 import os
 import pathlib
 from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 from typing import NamedTuple
@@ -21,12 +23,15 @@ from ben_tf.archive import patch_metadata
 from ben_tf.archive import patch_sources
 from ben_tf.data import built_dataset
 from ben_tf.data import input_pipeline
+from ben_tf.data import patch_reader
+from ben_tf.data import patch_table
 from ben_tf.retrieval import patch_facts
 from ben_tf.scenes import layers
 
 Grids = dict[str, np.ndarray]
 
 _NAMES_SHOWN = 3
+_PATCHES_AT_ONCE = 64
 _METADATA = (
     *("patch_name", "epsg", "upper_left"),
     *("country", "season", "s2_time"),
@@ -50,7 +55,6 @@ def from_dataset(
     names: Sequence[str],
     *,
     grids: Sequence[str],
-    splits: Sequence[str] | None = None,
     records: str = "",
 ) -> dict[str, Grids]:
     """Finds the pixels of patches by name; see `find`.
@@ -58,7 +62,7 @@ def from_dataset(
     Returns:
       Name -> arrays (size, size, bands) by name of grid.
     """
-    found = find(data_dir, names, grids=grids, splits=splits, records=records)
+    found = find(data_dir, names, grids=grids, records=records)
     return {name: patch.grids for name, patch in found.items()}
 
 
@@ -68,10 +72,12 @@ def find(
     *,
     grids: Sequence[str],
     num_classes: int = 19,
-    splits: Sequence[str] | None = None,
     records: str = "",
 ) -> dict[str, Found]:
-    """Finds patches by name. Reads the splits one after the other.
+    """Finds patches by name.
+
+    Reads their records alone, or, in a dataset without a table of patches, all
+    records up to the last one that is wanted.
 
     Args:
       data_dir: Folder of the TFDS dataset.
@@ -79,7 +85,6 @@ def find(
       grids: Which arrays to read, keys of `bigearthnet.GRIDS`.
       num_classes: Nomenclature of the labels, 19 or 43; 19 where the dataset
         has no other.
-      splits: Splits to look into, or None for all.
       records: Fingerprint that the dataset must have, that of what the names
         come from; "" for any.
 
@@ -93,20 +98,15 @@ def find(
     builder = built_dataset.open_dataset(data_dir)
     if records:
         built_dataset.check_records(builder, records)
+    built_dataset.check_grids(builder, grids)
     if num_classes not in built_dataset.nomenclatures(builder):
         num_classes = 19
     wanted = set(names)
     found: dict[str, Found] = {}
-    sizes = {n: info.num_examples for n, info in builder.info.splits.items()}
-    for split in splits or sizes:
-        if sizes.get(split) == 0 or len(found) == len(wanted):
-            continue
-        for part in _find_in_batches(
-            builder, split, grids, num_classes, wanted
-        ):
-            found |= part
-            if len(found) == len(wanted):
-                break
+    for batch in _batches(builder, sorted(wanted), grids, num_classes):
+        found |= _found_in(batch, wanted, bigearthnet.CLASSES[num_classes])
+        if len(found) == len(wanted):
+            break
     missing = sorted(wanted - set(found))
     if missing:
         raise errors.UserError(
@@ -118,47 +118,63 @@ def find(
     return found
 
 
-def _find_in_batches(
+def _batches(
     builder: tfds.core.DatasetBuilder,
-    split: str,
+    names: Sequence[str],
     grids: Sequence[str],
     num_classes: int,
-    wanted: set[str],
-) -> Iterator[dict[str, Found]]:
-    """What is wanted of each batch of a split, with a progress bar."""
-    batches = input_pipeline.read_batches(
-        builder,
-        split,
-        desc=f"looking for patches in {split}",
-        grids=grids,
-        num_classes=num_classes,
-        metadata=_METADATA,
-    )
-    for batch in batches:
-        names = [name.decode() for name in batch["patch_name"].numpy()]
-        rows = [row for row, name in enumerate(names) if name in wanted]
-        patches = patch_facts.Patches(
-            names=np.array(names),
-            labels=batch["labels"].numpy(),
-            epsg=batch["epsg"].numpy(),
-            upper_left=batch["upper_left"].numpy(),
-            countries=batch["country"].numpy().astype(np.uint8),
-            seasons=batch["season"].numpy().astype(np.uint8),
-            days=patch_facts.days_of_times(batch["s2_time"].numpy()),
-            split_numbers=np.zeros(len(names), np.uint8),
-        ).rows(
-            np.array(rows, int),
-            class_names=bigearthnet.CLASSES[num_classes],
-            split_names=(split,),
-        )
-        yield {
-            patch.name: Found(
-                patch,
-                # A view would keep the whole batch in memory.
-                {g: batch["inputs"][g][row].numpy().copy() for g in grids},
+) -> Iterator[dict[str, Any]]:
+    """Batches that hold these patches, if the dataset does."""
+    if patch_table.exists(builder):
+        reader = patch_reader.PatchReader(builder)
+        known = list(itertools.compress(names, reader.has(names)))
+        for start in range(0, len(known), _PATCHES_AT_ONCE):
+            yield reader.read(
+                known[start : start + _PATCHES_AT_ONCE],
+                grids=grids,
+                num_classes=num_classes,
+                metadata=_METADATA,
             )
-            for row, patch in zip(rows, patches, strict=True)
-        }
+        return
+    for split, info in builder.info.splits.items():
+        if info.num_examples:
+            yield from input_pipeline.read_batches(
+                builder,
+                split,
+                desc=f"looking for patches in {split}",
+                grids=grids,
+                num_classes=num_classes,
+                metadata=_METADATA,
+            )
+
+
+def _found_in(
+    batch: Mapping[str, Any], wanted: set[str], class_names: Sequence[str]
+) -> dict[str, Found]:
+    """What is wanted of a batch."""
+    names = [name.decode() for name in batch["patch_name"].numpy()]
+    rows = [row for row, name in enumerate(names) if name in wanted]
+    patches = patch_facts.Patches(
+        names=np.array(names),
+        labels=batch["labels"].numpy(),
+        epsg=batch["epsg"].numpy(),
+        upper_left=batch["upper_left"].numpy(),
+        countries=batch["country"].numpy().astype(np.uint8),
+        seasons=batch["season"].numpy().astype(np.uint8),
+        days=patch_facts.days_of_times(batch["s2_time"].numpy()),
+        split_numbers=np.full(len(names), patch_facts.UNKNOWN, np.uint8),
+    ).rows(np.array(rows, int), class_names=class_names, split_names=())
+    return {
+        patch.name: Found(
+            patch,
+            # A view would keep the whole batch in memory.
+            {
+                name: values[row].numpy().copy()
+                for name, values in batch["inputs"].items()
+            },
+        )
+        for row, patch in zip(rows, patches, strict=True)
+    }
 
 
 def from_folders(

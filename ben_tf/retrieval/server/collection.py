@@ -6,6 +6,7 @@ read together.
 
 import collections
 import concurrent.futures
+import itertools
 import os
 import pathlib
 import threading
@@ -342,12 +343,7 @@ class Collection:
             )
         grids = sorted({grid for some in grids_of.values() for grid in some})
         names = list(grids_of)
-        known = self._reader.splits_of(names)
-        found = [
-            name
-            for name, split in zip(names, known, strict=True)
-            if split is not None
-        ]
+        found = list(itertools.compress(names, self._reader.has(names)))
         pixels: dict[str, Grids] = {}
         if found:
             batch = self._reader.read(found, grids=grids)

@@ -13,6 +13,7 @@ from ben_tf import bigearthnet
 from ben_tf import errors
 from ben_tf.data import built_dataset
 from ben_tf.data import input_pipeline
+from ben_tf.data import patch_table
 from ben_tf.data import preprocessing
 from ben_tf.data import subsets
 from ben_tf.training import dry_run
@@ -187,7 +188,7 @@ def test_what_cannot_be_selected_is_refused(builder, split, match):
 def copied(sharded, tmp_path):
     """A dataset to damage, and the path of its table."""
     copy = shutil.copytree(sharded, tmp_path / "data")
-    (path,) = copy.rglob(subsets.TABLE_FILE)
+    (path,) = copy.rglob(patch_table.FILE_NAME)
     return built_dataset.open_dataset(copy), path
 
 
@@ -236,7 +237,7 @@ def test_a_table_that_is_none_is_refused(copied, content):
         path.unlink()
     else:
         path.write_bytes(content)
-    with pytest.raises(errors.UserError, match=f"{path}, in which country"):
+    with pytest.raises(errors.UserError, match=f"{path} cannot be used"):
         subsets.select(builder, SPLIT)
     # Nothing is looked up there without conditions.
     assert built_dataset.num_examples(builder, "train") == 27

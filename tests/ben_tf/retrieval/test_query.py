@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import shutil
 import types
 
 import msgspec
@@ -281,16 +282,22 @@ def test_unknown_name(opened, data_dir):
         query.query(opened, names=["nobody"], data_dir=data_dir)
 
 
-def test_empty_splits_are_passed_over(monkeypatch):
-    info = types.SimpleNamespace(
-        splits={"train": types.SimpleNamespace(num_examples=0)},
-        config_name="v1",
-        metadata={},
-    )
-    builder = types.SimpleNamespace(info=info)
-    monkeypatch.setattr(built_dataset, "open_dataset", lambda path: builder)
-    with pytest.raises(errors.UserError, match="1 of 1 patches are not"):
-        patch_source.from_dataset("data", ["nobody"], grids=("s1",))
+@pytest.mark.slow
+def test_a_dataset_without_a_table_is_read_through(opened, data_dir, tmp_path):
+    folder = shutil.copytree(data_dir, tmp_path / "data")
+    (table,) = folder.rglob("patches.parquet")
+    table.unlink()
+    names = patch_names(data_dir, "validation")[:3]
+    expected = patch_source.find(data_dir, names, grids=("s1",))
+    found = patch_source.find(folder, names, grids=("s1",))
+    assert found.keys() == expected.keys()
+    for name, patch in expected.items():
+        assert found[name].patch == patch.patch
+        np.testing.assert_array_equal(
+            found[name].grids["s1"], patch.grids["s1"]
+        )
+    with pytest.raises(errors.UserError, match="1 of 4 patches are not"):
+        patch_source.find(folder, [*names, "nobody"], grids=("s1",))
 
 
 def test_no_query(opened):
