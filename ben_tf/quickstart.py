@@ -171,7 +171,7 @@ def open_trial(*, version: str = "v1", num_pairs: int | None = None) -> Trial:
     print(
         f"{sum(split.num_examples for split in splits):,} pairs of BigEarthNet "
         f"{builder.info.config_name}"
-        + (", SYNTHETIC but for six at most" if synthetic else "")
+        + (", of a SYNTHETIC sample archive" if synthetic else "")
     )
     return Trial(
         data_dir=pathlib.Path(data_dir),

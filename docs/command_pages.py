@@ -70,22 +70,29 @@ class Command:
 
 def read_all() -> list[Command]:
     """Asks every command for its help."""
-    found = [
-        words
-        for name in _listed()
-        for words in ([[name, sub] for sub in _listed(name)] or [[name]])
-    ]
+    names = _listed()
+    found = dict(zip(names, _helps([[name] for name in names]), strict=True))
+    pages = {}
+    for name, text in found.items():
+        if _split(text)[1]:
+            pages[name] = text
+        else:  # It has commands instead of flags.
+            words = [[name, command] for command in _listed(name)]
+            pages |= zip(map(" ".join, words), _helps(words), strict=True)
+    return [parse(name, text) for name, text in pages.items()]
+
+
+def _helps(commands: list[list[str]]) -> list[str]:
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        helps = pool.map(lambda words: _output(*words, "--helpfull"), found)
-        return [
-            parse(" ".join(words), text)
-            for words, text in zip(found, helps, strict=True)
-        ]
+        return list(pool.map(lambda x: _output(*x, "--helpfull"), commands))
 
 
 def _listed(*words: str) -> list[str]:
-    """The commands that one has; [] for one that has flags instead."""
-    match = _COMMANDS.search(_output(*words))
+    """The commands of what has commands, which it names if asked for another.
+
+    What has none refuses the word before it begins with anything.
+    """
+    match = _COMMANDS.search(_output(*words, "?"))
     return match[1].split(", ") if match else []
 
 

@@ -32,27 +32,28 @@ PAGES = {
     for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 }
 # Beginning of a command -> why it is not run.
+_TRAIN = "python -m ben_tf.train --data_dir=data --workdir=runs/"
 NOT_RUN = {
-    "make ": "sets up an environment; tests/ben_tf/test_quickstart.py runs the "
-    "quickstart",
+    "make ": "sets up an environment; test_quickstart.py runs the quickstart",
     ".venv/bin/python notebooks/execute.py": "make check-notebooks runs all",
-    "python benchmarks/": "measures speed, which takes minutes and a quiet "
-    "machine",
-    "tfds build": "tests/tfrecords_builder/test_tfds_command.py runs it",
-    "python -m tfrecords_builder.build --archive_dir=/shared/archive": "needs a "
-    "Flink cluster; tests/tfrecords_builder/test_beam_pipeline.py runs Beam "
-    "without one",
-    "python -m ben_tf.import_checkpoint": "needs weights that others released; "
-    "tests/ben_tf/test_import_checkpoint.py imports some of the same form",
-    "python -m ben_tf.evaluate --data_dir=data "
-    "--workdir=runs/released_resnet50": "needs those weights",
-    "python -m ben_tf.train --data_dir=data --workdir=runs/tuned": "needs those "
-    "weights",
-    "python -m ben_tf.train --data_dir=data --workdir=runs/imagenet": "needs "
-    "weights of ImageNet; tests/ben_tf/training/test_initial_weights.py loads "
-    "some of the same form",
-    "python -m ben_tf.train --data_dir=data --workdir=runs/table1_imagenet": "needs "
-    "them as well",
+    "python benchmarks/": "measures speed: minutes, on a quiet machine",
+    "tfds build": "test_tfds_command.py runs it",
+    "python -m tfrecords_builder.build --archive_dir=/shared": (
+        "needs a Flink cluster; test_beam_pipeline.py runs Beam without one"
+    ),
+    "python -m ben_tf.import_checkpoint": (
+        "needs weights that others released; test_import_checkpoint.py imports "
+        "some of the same form"
+    ),
+    "python -m ben_tf.evaluate --data_dir=data --workdir=runs/released": (
+        "needs what was imported"
+    ),
+    f"{_TRAIN}tuned": "needs what was imported",
+    f"{_TRAIN}imagenet": (
+        "needs the weights of ImageNet; test_initial_weights.py loads some of "
+        "the same form"
+    ),
+    f"{_TRAIN}table1_imagenet": "needs the weights of ImageNet",
 }
 # What the sample needs no more, or is too small for.
 _LEFT_OUT = ("--download",)

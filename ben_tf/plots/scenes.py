@@ -9,6 +9,7 @@ from matplotlib import patches
 from ben_tf.plots import style
 
 _SIDE = 3.0  # Inches that a picture takes.
+_TITLE = 0.45
 _LEGEND = 2.6
 
 
@@ -39,7 +40,7 @@ def land_cover(
         shown[style.shorten(name, 34)] = color
     with style.chart(
         2 * (_SIDE + 0.1) + _LEGEND,
-        _SIDE + 0.3,
+        _SIDE + _TITLE,
         synthetic=synthetic,
         file_format="jpeg",
         dots_per_inch=110,
