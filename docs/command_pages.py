@@ -150,7 +150,7 @@ def _flag(
         default, text = match[1], text[: match.start()]
     if not value:
         return _Flag(group, name, "switch", "on" if is_on else "off", text)
-    takes = _TYPES.get(value, value.replace("|", ", "))
+    takes = _TYPES.get(value, " or ".join(value.split("|")))
     return _Flag(group, name, takes, default, text)
 
 
@@ -170,7 +170,7 @@ def write(folder: str | os.PathLike, commands: list[Command]) -> None:
 
 def _render(command: Command) -> str:
     return "\n".join(
-        [f"# {command.name}", "", _prose(command.text), "", *_tables(command)]
+        [f"# {command.name}", "", _prose(command.text), "", *_lists(command)]
     )
 
 
@@ -182,20 +182,16 @@ def _prose(text: str) -> str:
     )
 
 
-def _tables(command: Command) -> Iterator[str]:
+def _lists(command: Command) -> Iterator[str]:
+    """A list of definitions for each group: tables are too wide for phones."""
     for group in dict.fromkeys(flag.group for flag in command.flags):
         yield from (f"## {group.capitalize()}", "")
-        yield "| flag | type | default | what it does |"
-        yield "|---|---|---|---|"
         for flag in command.flags:
             if flag.group == group:
-                default = f"`{flag.default}`" if flag.default else ""
-                yield (
-                    f"| `--{flag.name}` | {markdown(flag.takes)} | "
-                    f"{default.replace('|', chr(92) + '|')} | "
-                    f"{markdown(flag.text)} |"
-                )
-        yield ""
+                term = f"`--{flag.name}` · {markdown(flag.takes)}"
+                if flag.default:
+                    term += f" · default `{flag.default}`"
+                yield from (term, f": {markdown(flag.text)}", "")
 
 
 def markdown(text: str) -> str:

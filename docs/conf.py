@@ -77,11 +77,13 @@ nitpick_ignore_regex = [
 ]
 # "--" starts an option here more often than it is a dash.
 smartquotes = False
-myst_enable_extensions = ["substitution"]
+myst_enable_extensions = ["deflist", "substitution"]
 myst_heading_anchors = 3
 
 # The notebooks are stored with what they show.
 nb_execution_mode = "off"
+# What a cell prints line by line is one text.
+nb_merge_streams = True
 
 # The lines of a docstring, which are changed in place.
 Lines = list[str]

@@ -10,9 +10,11 @@ import pathlib
 import re
 import shlex
 import shutil
+import subprocess
 
 import pytest
 
+from ben_tf.archive import official_lists
 from ben_tf.evaluation import evaluation
 from ben_tf.training import trainer
 from tests import in_process
@@ -169,22 +171,19 @@ def world(
     return tmp_path
 
 
+# What people bring themselves, and the stand-in for the clone.
+_BROUGHT = {"X.SAFE", "vv_vh_db.tif", "names.txt", "archive_v3", "ben_tf"}
 _REAL_PAIR = "S2A_MSIL2A_20170613T101031_87_48"
 
 
 def _on_the_sample(world: pathlib.Path, command: str) -> list[str]:
     """The words of a command, for the sample in place of the whole archive."""
-    s2_folder, s1_folder = (
-        next((world / "archive" / name).glob(f"{sensor}*"))
-        for sensor, name in (
-            ("S2", "BigEarthNet-v1.0"),
-            ("S1", "BigEarthNet-S1-v1.0"),
-        )
-    )
+    pair = official_lists.official_patches()[_REAL_PAIR]
+    archive = world / "archive"
     placeholders = {
-        "S2_PATCH_FOLDER": s2_folder,
-        "S1_PATCH_FOLDER": s1_folder,
-        "ARCHIVE_FOLDER": world / "archive",
+        "S2_PATCH_FOLDER": archive / "BigEarthNet-v1.0" / pair.s2_name,
+        "S1_PATCH_FOLDER": archive / "BigEarthNet-S1-v1.0" / pair.s1_name,
+        "ARCHIVE_FOLDER": archive,
     }
     for placeholder, value in placeholders.items():
         command = command.replace(placeholder, str(value))
@@ -209,6 +208,22 @@ def test_commands_run(world, page):
         done = in_process.run(*_on_the_sample(world, command))
         assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
         assert "Traceback" not in done.stderr, command
+    assert _not_ignored(world) <= _BROUGHT
+
+
+def _not_ignored(folder: pathlib.Path) -> set[str]:
+    """What `git status` would show of it in a clone."""
+    shutil.copy(ROOT / ".gitignore", folder)
+    git = ["git", "-C", folder]
+    subprocess.run([*git, "init", "--quiet"], check=True)
+    shown = subprocess.run(
+        [*git, "status", "--porcelain", "--untracked-files=normal"],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    names = {line[3:].strip('"/') for line in shown.splitlines()}
+    return names - {".gitignore"}
 
 
 @pytest.mark.slow

@@ -59,7 +59,7 @@ def test_a_help_is_read_with_its_groups(command_pages):
     }
     assert flags == {
         "path": ("required", "path", "", "Where it lies, or what <is> there."),
-        "mode": ("paper and other settings", "a, b", "a", "How."),
+        "mode": ("paper and other settings", "a or b", "a", "How."),
         "check": (
             *("paper and other settings", "switch", "on"),
             "Whether to look.",
