@@ -21,14 +21,6 @@ from tests import in_process
 from tfrecords_builder import sample_scene
 
 ROOT = pathlib.Path(__file__).parent.parent
-# In the order in which people read them; what is not named comes at the end.
-_FIRST = [
-    "README.md",
-    *(
-        f"docs/{name}.md"
-        for name in ("building", "data", "training", "evaluation")
-    ),
-]
 PAGES = {
     path.relative_to(ROOT).as_posix(): path.read_text()
     for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
@@ -94,9 +86,12 @@ def _reason(command: str) -> str | None:
 
 
 def _runs() -> dict[str, list[str]]:
-    """Page -> the commands that are run there: those of no earlier page."""
+    """Page -> the commands that are run there: those of no earlier page.
+
+    README.md comes last: it repeats what the pages begin with.
+    """
     seen, runs = set(), {}
-    for page in sorted(PAGES, key=lambda p: (p not in _FIRST, p)):
+    for page in sorted(PAGES, key=lambda page: page == "README.md"):
         commands = [c for c in _commands(page) if c not in seen]
         seen.update(commands)
         runs[page] = [c for c in commands if not _reason(c)]
@@ -204,11 +199,22 @@ def _on_the_sample(world: pathlib.Path, command: str) -> list[str]:
     ("world", "page"), [(p, p) for p in RUNS], indirect=["world"], ids=[*RUNS]
 )
 def test_commands_run(world, page):
+    """And what a page shows of their output is what they print."""
+    printed = set()
     for command in RUNS[page]:
         done = in_process.run(*_on_the_sample(world, command))
         assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
         assert "Traceback" not in done.stderr, command
+        printed |= {_shape(line) for line in done.stdout.splitlines()}
+    for block in _blocks(page, "text"):
+        for line in block.splitlines():
+            assert line == "..." or _shape(line) in printed, line
     assert _not_ignored(world) <= _BROUGHT
+
+
+def _shape(line: str) -> str:
+    """A line whatever its numbers, and the columns that they make."""
+    return re.sub(r"[\d.,%-]+", "0", "".join(line.split()))
 
 
 def _not_ignored(folder: pathlib.Path) -> set[str]:

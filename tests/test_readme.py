@@ -1,7 +1,8 @@
 """What README.md and the pages of docs/ say about the code is true of the code.
 
-No command is run: each one's flags are defined in this process and the command
-lines of the documents are parsed with them.
+No command is run here (test_documented_commands.py does that): each one's flags
+are defined in this process and the command lines of the documents are parsed with
+them.
 """
 
 import ast
@@ -35,7 +36,7 @@ COMMANDS = sorted(
     )
 )
 # What every command has.
-COMMON_FLAGS = {"flagfile", "help", "verbose"}
+COMMON_FLAGS = {"flagfile", "help", "helpfull", "verbose"}
 
 
 def _section(page: str, title: str) -> str:
