@@ -16,6 +16,7 @@ import pytest
 
 from ben_tf.archive import official_lists
 from ben_tf.evaluation import evaluation
+from ben_tf.retrieval import index_builder
 from ben_tf.training import trainer
 from tests import in_process
 from tfrecords_builder import sample_scene
@@ -103,13 +104,19 @@ RUNS = _runs()
 
 @pytest.fixture(scope="module")
 def finished(workdir, data_dir, make_once) -> pathlib.Path:
-    """A folder with a run that was trained and evaluated."""
+    """A folder with an evaluated run, and with an index of its model."""
 
-    def evaluate(folder) -> None:
-        shutil.copytree(workdir, folder)
-        evaluation.evaluate(workdir=folder, data_dir=data_dir)
+    def make(folder) -> None:
+        run = folder / "runs" / "resnet50"
+        shutil.copytree(workdir, run)
+        evaluation.evaluate(workdir=run, data_dir=data_dir)
+        index_builder.build_index(
+            saved_model=run / "saved_model",
+            data_dir=data_dir,
+            output_dir=folder / "index",
+        )
 
-    return make_once("evaluated_run", evaluate)
+    return make_once("documented", make)
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +139,6 @@ def world(
     request,
     finished,
     scene,
-    sample_index,
     sample_archive_dir,
     v2_archive_dir,
     data_dir,
@@ -152,13 +158,15 @@ def world(
         folder = tmp_path / "archive_v3" / f"BigEarthNet-{sensor}"
         folder.rename(folder.with_name(f"BEN-v3-{sensor}"))
     shutil.copytree(data_dir, tmp_path / "data")
-    for name in ("resnet50", "s1", "s2", "mm"):
-        shutil.copytree(finished, tmp_path / "runs" / name)
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
+    for name in ("s1", "s2", "mm"):
+        shutil.copytree(
+            finished / "runs" / "resnet50", tmp_path / "runs" / name
+        )
     page = getattr(request, "param", None)
     if page and "runs/shared" in PAGES[page]:
         shared = request.getfixturevalue("shared_run")
         shutil.copytree(shared, tmp_path / "runs" / "shared")
-    shutil.copytree(sample_index, tmp_path / "index")
     shutil.copytree(scene / "S2", tmp_path / "X.SAFE")
     shutil.copy(scene / "vv_vh_db.tif", tmp_path)
     (tmp_path / "names.txt").write_text(f"{_REAL_PAIR}\n")
