@@ -221,7 +221,8 @@ def test_commands_run(world, page):
 
 
 def _shape(line: str) -> str:
-    """A line whatever its numbers, and the columns that they make."""
+    """A line whatever its numbers and columns, and the model's fingerprint."""
+    line = re.sub(r"\([0-9a-f]{12}\)", "", line)
     return re.sub(r"[\d.,%-]+", "0", "".join(line.split()))
 
 
