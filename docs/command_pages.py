@@ -221,6 +221,7 @@ def overview(commands: list[Command]) -> str:
 
 def _first_sentence(text: str) -> str:
     paragraph = " ".join(text.split("\n\n")[0].split())
-    return textwrap.shorten(
-        re.split(r"(?<=[.:])\s", paragraph)[0], 200, placeholder=" ..."
-    )
+    sentence = re.split(r"(?<=\.)\s", paragraph)[0]
+    if sentence.endswith(":"):  # Commands follow it.
+        sentence = sentence[:-1] + "."
+    return textwrap.shorten(sentence, 200, placeholder=" ...")
