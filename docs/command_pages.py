@@ -74,11 +74,12 @@ def read_all() -> list[Command]:
     found = dict(zip(names, _helps([[name] for name in names]), strict=True))
     pages = {}
     for name, text in found.items():
-        if _split(text)[1]:
+        # What has no flags has commands instead.
+        commands = [] if _split(text)[1] else _listed(name)
+        words = [[name, command] for command in commands]
+        pages |= zip(map(" ".join, words), _helps(words), strict=True)
+        if not words:
             pages[name] = text
-        else:  # It has commands instead of flags.
-            words = [[name, command] for command in _listed(name)]
-            pages |= zip(map(" ".join, words), _helps(words), strict=True)
     return [parse(name, text) for name, text in pages.items()]
 
 
@@ -125,15 +126,15 @@ def _split(text: str) -> tuple[str, list[_Flag]]:
     head: list[str] = []
     # (group, name, whether [no] is in front, what stands for its value, lines).
     blocks: list[tuple[str, str, bool, str, list[str]]] = []
-    group = ""
+    group = "flags"
     lines = text.splitlines()
     for number, line in enumerate(lines):
         follows = lines[number + 1] if number + 1 < len(lines) else ""
         if (title := _TITLE.match(line)) and _FLAG.match(follows):
             group = title[1]
         elif match := _FLAG.match(line):
-            is_off, flag, value = match.groups()
-            blocks.append((group, flag, bool(is_off), value or "", []))
+            is_on, flag, value = match.groups()
+            blocks.append((group, flag, bool(is_on), value or "", []))
         elif blocks and line.startswith("    "):
             blocks[-1][-1].append(line.strip())
         elif not blocks:

@@ -260,7 +260,7 @@ def _generate(app: Sphinx) -> None:
     folder = HERE / "notebooks"
     folder.mkdir(exist_ok=True)
     notebooks = {path.name: path for path in NOTEBOOKS.glob("*.ipynb")}
-    for path in folder.iterdir():
+    for path in folder.glob("*.ipynb"):
         if path.name not in notebooks:
             path.unlink()
     for name, path in notebooks.items():

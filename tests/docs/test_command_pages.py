@@ -84,13 +84,9 @@ def test_a_page_is_markdown(command_pages, tmp_path):
     assert "\n    python -m ben_tf.some --path=x|y\n" in text
     assert "More about `--path`." in text
     assert text.count("\n## ") == 2
-    assert (
-        "| `--path` | path |  | Where it lies, or what \\<is\\> there. |"
-        in text
-    )
-    assert (
-        "| `--count` | whole number | `1.5` | How many of `--path=x`." in text
-    )
+    assert "`--path` · path\n: Where it lies, or what \\<is\\> there.\n" in text
+    assert "`--mode` · a or b · default `a`\n: How.\n" in text
+    assert "· default `1.5`\n: How many of `--path=x`. One of: 1, 2.\n" in text
 
 
 def test_pages_of_commands_that_went_go_too(command_pages, tmp_path):
