@@ -173,12 +173,12 @@ def test_imagenet_on_real_data(
     assert {x.data_dir for x in trained.values()} == {str(tmp_path / "data")}
     if has_weights:
         scratch, s1, s2, fused = trained
-        assert fused == "runs/archive/table1_imagenet_late_fusion"
+        assert fused == "runs/table1_imagenet_late_fusion"
         assert trained[fused].branch_workdirs == f"{s1},{s2}"
-        assert scratch == "runs/archive/table2_resnet50"
+        assert scratch == "runs/table2_resnet50"
         assert "is left out" not in shown
     else:
-        assert list(trained) == ["runs/archive/table2_resnet50"]
+        assert list(trained) == ["runs/table2_resnet50"]
         assert "ImageNet (ours) is left out. No ImageNet weights." in shown
 
 
