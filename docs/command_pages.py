@@ -72,7 +72,7 @@ def read_all() -> list[Command]:
     """Asks every command for its help."""
     names = _listed()
     found = dict(zip(names, _helps([[name] for name in names]), strict=True))
-    pages = {}
+    pages: dict[str, str] = {}
     for name, text in found.items():
         # What has no flags has commands instead.
         commands = [] if _split(text)[1] else _listed(name)
