@@ -52,7 +52,15 @@ lint: install
 types: install
 	$(BIN)/mypy
 
-docs: install
+# The report in it is made again when what draws it has changed.
+EXAMPLE := build/example/pages/example_report.html
+$(EXAMPLE): $(shell find ben_tf/report ben_tf/pages ben_tf/plots -name '*.*') \
+    | install
+	@echo "Trains on a small sample and makes the example report, once:"
+	$(BIN)/python docs/make_example.py > build/example.log 2>&1 \
+	    || { cat build/example.log; exit 1; }
+
+docs: install $(EXAMPLE)
 	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet docs build/docs
 	@echo "The documentation is in build/docs/index.html"
 

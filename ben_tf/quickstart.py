@@ -16,6 +16,7 @@ import pathlib
 import time
 from collections.abc import Callable
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from absl import flags
 
@@ -25,7 +26,12 @@ from ben_tf import path_flags
 from ben_tf import workdir as workdir_lib
 from ben_tf.config import config_flags
 
+if TYPE_CHECKING:
+    import tensorflow_datasets as tfds
+
 MODEL = "small_cnn"
+# The environment variable that leads the notebooks to the real archive.
+DATA_DIR_VARIABLE = "BEN_DATA_DIR"
 
 
 def quickstart(
@@ -113,6 +119,68 @@ def make_config(
         return config
     return dataclasses.replace(
         config, model=model, epochs=9, learning_rate=2e-3
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Trial:
+    """A dataset to try things on, and what suits it.
+
+    Attributes:
+      data_dir: Folder with the built dataset.
+      builder: The dataset, opened.
+      synthetic: Whether its records come from the sample archive.
+      runs: Folder for what is trained on it, below the current one.
+      settings: A run for it: a small network of ours on the sample, the paper's
+        ResNet50 on real data.
+    """
+
+    data_dir: pathlib.Path
+    builder: "tfds.core.DatasetBuilder"
+    synthetic: bool
+    runs: pathlib.Path
+    settings: config_lib.Config
+
+
+def open_trial(*, version: str = "v1", num_pairs: int | None = None) -> Trial:
+    """Opens the dataset that BEN_DATA_DIR names, or else a small sample.
+
+    The sample is made in the current folder, once; that takes 15 seconds on two
+    cores. Prints what was opened.
+
+    Args:
+      version: Of BigEarthNet, "v1" or "v2", if it is a sample.
+      num_pairs: Size of the sample; None: that of the quickstart.
+
+    Raises:
+      UserError: BEN_DATA_DIR is set and holds no dataset.
+    """
+    from ben_tf.data import built_dataset
+    from tfrecords_builder import sample_data
+
+    data_dir = os.environ.get(
+        DATA_DIR_VARIABLE
+    ) or sample_data.make_sample_data(
+        "sample" if version == "v1" else f"sample/{version}",
+        num_pairs=num_pairs or sample_data.NUM_PAIRS,
+        version=version,
+    )
+    builder = built_dataset.open_dataset(data_dir)
+    synthetic = built_dataset.is_synthetic(builder)
+    splits = builder.info.splits.values()
+    print(
+        f"{sum(split.num_examples for split in splits):,} pairs of BigEarthNet "
+        f"{builder.info.config_name}"
+        + (", of a SYNTHETIC sample archive" if synthetic else "")
+    )
+    return Trial(
+        data_dir=pathlib.Path(data_dir),
+        builder=builder,
+        synthetic=synthetic,
+        runs=pathlib.Path("runs", "sample" if synthetic else "archive"),
+        settings=make_config(data_dir)
+        if synthetic
+        else config_lib.Config(data_dir=os.fspath(data_dir)),
     )
 
 

@@ -2,7 +2,10 @@
 
 import dataclasses
 import os
+import pathlib
 import re
+import shutil
+import sys
 from collections.abc import Iterable
 from collections.abc import Sequence
 
@@ -17,6 +20,12 @@ from ben_tf import bigearthnet
 from ben_tf import config as config_lib
 from tfrecords_builder import bigearthnet_mm_dataset_builder
 
+HERE = pathlib.Path(__file__).parent
+NOTEBOOKS = HERE.parent / "notebooks"
+EXAMPLE = HERE.parent / "build" / "example" / "pages"
+sys.path.insert(0, os.fspath(HERE))
+import command_pages  # noqa: E402
+
 project = "BigEarthNet-MM in TensorFlow"
 author = "The ben_tf contributors"
 release = ben_tf.__version__
@@ -24,11 +33,12 @@ html_title = project
 html_theme = "furo"
 html_static_path = ["static"]
 html_css_files = ["pages.css"]
+html_extra_path = [os.fspath(EXAMPLE)] if EXAMPLE.is_dir() else []
 html_copy_source = False
 html_show_copyright = False
 
 extensions = [
-    "myst_parser",
+    "myst_nb",  # Markdown, and notebooks as they were run.
     "sphinx.ext.apidoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
@@ -67,8 +77,13 @@ nitpick_ignore_regex = [
 ]
 # "--" starts an option here more often than it is a dash.
 smartquotes = False
-myst_enable_extensions = ["substitution"]
+myst_enable_extensions = ["deflist", "substitution"]
 myst_heading_anchors = 3
+
+# The notebooks are stored with what they show.
+nb_execution_mode = "off"
+# What a cell prints line by line is one text.
+nb_merge_streams = True
 
 # The lines of a docstring, which are changed in place.
 Lines = list[str]
@@ -112,10 +127,23 @@ def _help(field: dataclasses.Field) -> str:
     return text
 
 
+def _example_report() -> str:
+    """A link to the page that docs/make_example.py has made."""
+    if (EXAMPLE / "example_report.html").is_file():
+        return '<a href="example_report.html">Open the report</a>'
+    return (
+        "It was not made for this build of the documentation: `make docs` does "
+        "so, and `python docs/make_example.py` alone."
+    )
+
+
+_commands = command_pages.read_all()
 _info = bigearthnet_mm_dataset_builder.Builder(data_dir=os.devnull).info
 myst_substitutions = {
     "dataset": f"`{_info.full_name}`",
+    "commands": command_pages.overview(_commands),
     "description": _info.description,
+    "example_report": _example_report(),
     "features": _features_table(_info),
     "splits": _table(
         ["split", "pairs"],
@@ -137,17 +165,6 @@ myst_substitutions = {
             ]
             for name, grid in bigearthnet.GRIDS.items()
             for band in grid.bands
-        ],
-    ),
-    "config_flags": _table(
-        ["flag", "default", "what it does"],
-        [
-            [
-                f"`--{field.name}`",
-                f"`{field.default}`" if field.default != "" else "",
-                _help(field),
-            ]
-            for field in dataclasses.fields(config_lib.Config)
         ],
     ),
     "classes": _table(
@@ -236,7 +253,24 @@ def _escape(line: str) -> str:
     return "`".join(parts)
 
 
+def _generate(app: Sphinx) -> None:
+    """Writes the pages that git ignores: of the commands, of the notebooks."""
+    del app
+    command_pages.write(HERE / "commands", _commands)
+    folder = HERE / "notebooks"
+    folder.mkdir(exist_ok=True)
+    notebooks = {path.name: path for path in NOTEBOOKS.glob("*.ipynb")}
+    for path in folder.glob("*.ipynb"):
+        if path.name not in notebooks:
+            path.unlink()
+    for name, path in notebooks.items():
+        copy = folder / name
+        if not copy.exists() or copy.read_bytes() != path.read_bytes():
+            shutil.copyfile(path, copy)
+
+
 def setup(app: Sphinx) -> None:
-    """Connects both before napoleon, which reads a docstring's sections."""
+    """Connects all; those of docstrings before napoleon, which reads them."""
+    app.connect("builder-inited", _generate)
     app.connect("autodoc-process-docstring", _mark_literal_blocks, priority=400)
     app.connect("autodoc-process-docstring", _describe_fields, priority=450)

@@ -1,7 +1,8 @@
 """What README.md and the pages of docs/ say about the code is true of the code.
 
-No command is run: each one's flags are defined in this process and the command
-lines of the documents are parsed with them.
+No command is run here; test_documented_commands.py does that. Each one's flags
+are defined in this process and the command lines of the documents are parsed
+with them.
 """
 
 import ast

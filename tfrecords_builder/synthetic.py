@@ -44,7 +44,7 @@ def draw_pixels(
       `bigearthnet.CLC_UNLABELLED` for the background.
     """
     size_px = bigearthnet.GRIDS["s1"].size_px
-    regions = _draw_regions(len(labels) + 1, size_px=size_px, random=random)
+    regions = draw_regions(len(labels) + 1, size_px=size_px, random=random)
     # Illumination and moisture: all bands of a sensor vary together.
     common = {
         sensor: random.normal(0.0, 0.15) for sensor in bigearthnet.MODALITIES
@@ -91,7 +91,7 @@ def _codes(labels: list[str], regions: np.ndarray) -> np.ndarray:
     ]
 
 
-def _draw_regions(
+def draw_regions(
     num_regions: int, *, size_px: int, random: np.random.Generator
 ) -> np.ndarray:
     """Draws a smooth partition of a patch: (regions, size, size) bool.

@@ -6,9 +6,12 @@ import shutil
 import pytest
 
 from ben_tf import bigearthnet
+from ben_tf import config as config_lib
+from ben_tf import errors
 from ben_tf import quickstart
 from ben_tf.evaluation import evaluation
 from ben_tf.training import trainer
+from tfrecords_builder import dataset
 from tfrecords_builder import signatures
 
 
@@ -77,3 +80,41 @@ def test_another_network_has_settings_of_its_own(data_dir):
     assert config.model == "k_branch_cnn"
     assert (config.batch_size, config.epochs) == (16, 9)
     assert config.learning_rate == 2e-3
+
+
+def test_a_trial_makes_a_small_sample_once(tmp_path, monkeypatch, capsys):
+    monkeypatch.delenv("BEN_DATA_DIR", raising=False)
+    monkeypatch.chdir(tmp_path)
+    trial = quickstart.open_trial(num_pairs=8)
+    assert capsys.readouterr().out == (
+        "8 pairs of BigEarthNet v1, of a SYNTHETIC sample archive\n"
+    )
+    assert trial.synthetic
+    assert trial.settings == quickstart.make_config(trial.data_dir)
+    assert str(trial.runs) == "runs/sample"
+    (made,) = trial.data_dir.rglob("dataset_info.json")
+    before = made.stat().st_mtime_ns
+    assert quickstart.open_trial(num_pairs=8).data_dir == trial.data_dir
+    assert made.stat().st_mtime_ns == before
+    assert list(tmp_path.iterdir()) == [tmp_path / "sample"]
+
+
+def test_a_trial_on_real_data_is_the_paper_s(
+    real_archive, tmp_path, monkeypatch, capsys
+):
+    """The six real pairs stand for the archive."""
+    dataset.build(archive_dir=real_archive, data_dir=tmp_path / "data")
+    monkeypatch.setenv("BEN_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.chdir(tmp_path)
+    trial = quickstart.open_trial()
+    assert "6 pairs of BigEarthNet v1\n" in capsys.readouterr().out
+    assert not trial.synthetic
+    assert trial.settings == config_lib.Config(data_dir=str(tmp_path / "data"))
+    assert str(trial.runs) == "runs/archive"
+    assert not (tmp_path / "sample").exists()
+
+
+def test_a_trial_on_nothing_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("BEN_DATA_DIR", str(tmp_path))
+    with pytest.raises(errors.UserError, match="No dataset found"):
+        quickstart.open_trial()
