@@ -21,6 +21,7 @@ import ben_tf
 from ben_tf import bigearthnet
 from ben_tf import errors
 from ben_tf.plots import outlines as outlines_lib
+from ben_tf.retrieval import answer_facts
 from ben_tf.retrieval import answer_formats
 from ben_tf.retrieval import embedding
 from ben_tf.retrieval import patch_facts
@@ -175,7 +176,7 @@ def add_routes(
             rows = np.arange(start, min(start + limit, len(opened.names)))
         return {
             "patches": [
-                answer_formats.patch_members(patch)
+                answer_facts.patch_members(patch)
                 for patch in opened.describe(rows)
                 if patch.name.startswith(prefix)
             ]
@@ -184,7 +185,7 @@ def add_routes(
     @router.get("/patches/{name}")
     def patch(name: Name, index: Name | None = None) -> dict[str, Any]:
         """What is known of a patch."""
-        return answer_formats.patch_members(collection.named(index, name))
+        return answer_facts.patch_members(collection.named(index, name))
 
     @router.get(
         "/patches/{name}/{picture}.png", response_class=responses.Response
@@ -268,7 +269,7 @@ def add_routes(
                 for picture in collection_lib.PICTURES
                 if collection_lib.can_draw(found.grids, picture)
             ],
-            **answer_formats.patch_members(found.patch),
+            **answer_facts.patch_members(found.patch),
         }
 
     @router.get(
