@@ -13,15 +13,22 @@ import shutil
 import subprocess
 from unittest import mock
 
+import numpy as np
 import pytest
+import requests
+from fastapi import testclient
 
+from ben_tf import bigearthnet
 from ben_tf import models
 from ben_tf.archive import official_lists
 from ben_tf.evaluation import evaluation
 from ben_tf.retrieval import index_builder
+from ben_tf.retrieval.server import collection
+from ben_tf.retrieval.server import server
 from ben_tf.training import losses
 from ben_tf.training import trainer
 from tests import in_process
+from tests import rasters
 from tfrecords_builder import sample_scene
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -52,6 +59,20 @@ NOT_RUN = {
         "the same form"
     ),
     f"{_TRAIN}table1_imagenet": "needs the weights of ImageNet",
+    "docker ": "no Docker where tests run",
+    "curl ": "needs a server in Docker",
+    "pip install": "what it installs, tests have",
+    "python -m ben_tf.retrieval serve": (
+        "does not end by itself; tests/ben_tf/retrieval/server asks it"
+    ),
+    "python -m tfrecords_builder.build --table": (
+        "needs a table of one's own; test_own_data.py builds that of the page"
+    ),
+}
+# Page -> why its Python is not run.
+PYTHON_NOT_RUN = {
+    "docs/building.md": "test_own_data.py runs it",
+    "docs/serving.md": "needs servers; tests/ben_tf/exchange asks the files",
 }
 # The archive is there; the real one has 125 GB.
 _LEFT_OUT = ("--download",)
@@ -172,13 +193,30 @@ def world(
         shutil.copytree(shared, tmp_path / "runs" / "shared")
     shutil.copytree(scene / "S2", tmp_path / "X.SAFE")
     shutil.copy(scene / "vv_vh_db.tif", tmp_path)
+    _write_images(tmp_path)
     (tmp_path / "names.txt").write_text(f"{_REAL_PAIR}\n")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
+def _write_images(folder: pathlib.Path) -> None:
+    """What other tools export: all bands in one file, or a file a sensor."""
+    random = np.random.default_rng(0)
+    s2 = random.integers(1, 4000, (len(bigearthnet.S2_BANDS), 240, 240))
+    s1 = random.normal(-12, 3, (len(bigearthnet.S1_BANDS), 240, 240))
+    grids = ("s2_10m", "s2_20m", "s2_60m", "s1")
+    names = [b for grid in grids for b in bigearthnet.GRIDS[grid].bands]
+    both = np.concatenate([s2, s1]).astype(np.float32)
+    rasters.write(folder / "export.tif", both, pixel_m=10, descriptions=names)
+    rasters.write(folder / "s2.tif", s2.astype(np.uint16), pixel_m=10)
+    rasters.write(folder / "s1.tif", s1.astype(np.float32), pixel_m=10)
+
+
 # What people bring themselves, and the stand-in for the clone.
-_BROUGHT = {"X.SAFE", "vv_vh_db.tif", "names.txt", "archive_v3", "ben_tf"}
+_BROUGHT = {
+    *("X.SAFE", "vv_vh_db.tif", "export.tif", "s2.tif", "s1.tif"),
+    *("names.txt", "archive_v3", "ben_tf"),
+}
 _REAL_PAIR = "S2A_MSIL2A_20170613T101031_87_48"
 
 
@@ -246,7 +284,12 @@ def _not_ignored(folder: pathlib.Path) -> set[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "page", [page for page in PAGES if _blocks(page, "python")]
+    "page",
+    [
+        page
+        for page in PAGES
+        if _blocks(page, "python") and page not in PYTHON_NOT_RUN
+    ],
 )
 def test_python_runs_as_it_stands(world, page, monkeypatch):
     """The blocks of a page one after the other, in one namespace."""
@@ -256,6 +299,8 @@ def test_python_runs_as_it_stands(world, page, monkeypatch):
         return train(dataclasses.replace(config, **_TWO_STEPS), path)
 
     monkeypatch.setattr(trainer, "train", train_briefly)
+    if page == "docs/retrieval.md":
+        _answer_requests(world, monkeypatch)
     namespace = {"__name__": page}
     with (
         # Other tests do not know what a page adds.
@@ -264,6 +309,22 @@ def test_python_runs_as_it_stands(world, page, monkeypatch):
     ):
         for block in _blocks(page, "python"):
             exec(compile(block, page, "exec"), namespace)
+
+
+def _answer_requests(world, monkeypatch) -> None:
+    """Answers what would go to a search server on this machine."""
+    served = testclient.TestClient(
+        server.make_app(
+            collection.Collection([world / "index"], data_dir=world / "data")
+        )
+    )
+
+    def post(url, *, headers, timeout, **body):
+        path = url.removeprefix("http://127.0.0.1:8000")
+        answer = served.post(path, headers=headers, **body)
+        return mock.Mock(ok=answer.is_success, json=answer.json)
+
+    monkeypatch.setattr(requests, "post", post)
 
 
 def test_what_is_not_run_is_still_shown():

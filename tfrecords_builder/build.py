@@ -20,6 +20,7 @@ from ben_tf.archive import layout
 from tfrecords_builder import part_flags
 
 _GROUPS = {
+    "what to convert": ("archive_dir", "table", "files_dir"),
     "part of the archive": part_flags.NAMES,
     "how to build": (
         "version",

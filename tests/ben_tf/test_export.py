@@ -74,7 +74,7 @@ def test_the_folder_for_a_server_is_named_after_it(run_folder):
             ("--serving=triton", "--format=tflite"),
             "--serving=triton does not run --format=tflite.",
         ),
-        (("--format=keras",), "value should be one of"),
+        (("--format=keras",), "Expected one of saved_model"),
         (("--output={run}/config.json",), "Choose another --output."),
     ],
 )

@@ -25,8 +25,11 @@ def test_help_ends_well_and_names_no_module(flag):
     text = finished.stdout
     assert text.startswith("Converts") or text.startswith("Builds")
     assert ".py" not in text
-    required, others = text.split("\n\npart of the archive:\n")
+    first, others = text.split("\n\npart of the archive:\n")
+    required, source = first.split("\n\nwhat to convert:\n")
     assert "required:\n  --data_dir=PATH" in required
+    assert "--archive_dir=PATH" in source
+    assert "--table=PATH" in source
     part, others = others.split("\n\nhow to build:\n")
     assert "--countries=A,B" in part
     assert "  --version=v1|v2" in others

@@ -34,6 +34,7 @@ NO_PATHS = {
     *("countries", "seasons", "splits", "labels"),
     *("labels_any", "labels_all", "labels_none", "dates", "bbox"),
     *("positives", "negatives"),
+    *("host", "host_names", "token"),
 }
 
 

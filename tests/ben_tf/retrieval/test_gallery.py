@@ -146,7 +146,7 @@ def test_filter_offers_the_labels_of_the_queries(page_file):
     assert {option["value"] for option in page.all("option")} == used | {""}
 
 
-def test_everything_is_escaped(write, monkeypatch, tmp_path):
+def test_everything_is_escaped(write, data_dir, monkeypatch, tmp_path):
     evil = [f"</figcaption><script>alert({n})</script>\"'" for n in range(120)]
     path = write(names=np.array(evil), splits=("<b>test</b>",))
     picture = {
@@ -159,7 +159,7 @@ def test_everything_is_escaped(write, monkeypatch, tmp_path):
         lambda data_dir, names, **_: dict.fromkeys(names, picture),
     )
     file = gallery.write_gallery(
-        index=path, data_dir="nowhere", output_file=tmp_path / "page.html"
+        index=path, data_dir=data_dir, output_file=tmp_path / "page.html"
     )
     text = file.read_text()
     assert "<script>alert" not in text

@@ -9,6 +9,7 @@ from hypothesis import strategies
 
 from ben_tf import bigearthnet
 from ben_tf import errors
+from ben_tf.retrieval import distances
 from ben_tf.retrieval import index
 from ben_tf.retrieval import patch_facts
 from ben_tf.retrieval import where
@@ -138,20 +139,44 @@ def test_answers_are_those_of_filtering_afterwards(opened, kind, conditions, k):
         if _meets(patch, conditions)
     ]
     assert found.rows.shape == (3, min(k, len(allowed)))
-    for query, (rows, distances) in enumerate(
+    for query, (rows, distant) in enumerate(
         zip(everything.rows, everything.distances, strict=True)
     ):
         expected = np.isin(rows, allowed)
         if is_exact:
             np.testing.assert_array_equal(found.rows[query], rows[expected][:k])
             np.testing.assert_array_equal(
-                found.distances[query], distances[expected][:k]
+                found.distances[query], distant[expected][:k]
             )
         else:
             hits = found.rows[query][found.rows[query] != index.EMPTY]
             assert set(hits) <= set(allowed)
-            shared = set(rows[expected][:k]) & set(hits)
-            assert len(shared) >= 0.8 * len(rows[expected][:k])
+            assert len(set(hits)) == len(hits)
+
+
+@pytest.mark.parametrize(
+    "kind", [kind for kind in KINDS if kind[0] in ("ivf", "hnsw", "pq")]
+)
+@pytest.mark.parametrize("num_left", [2, 12, 60, 119])
+def test_approximate_searches_keep_their_recall(opened, kind, num_left):
+    searched = opened[kind]
+    queries = searched.embeddings
+    names = NAMES[:num_left]
+    exact = distances.distance(
+        kind[1], queries[:, None], searched.embeddings[:num_left]
+    )
+    expected = np.argsort(exact, axis=1, kind="stable")[:, :10]
+    found = searched.search(
+        queries,
+        k=10,
+        fingerprint=conftest.FINGERPRINT,
+        where=where.Where(names=names),
+    )
+    recall = [
+        len(set(a) & set(b)) / len(b)
+        for a, b in zip(found.rows, expected, strict=True)
+    ]
+    assert np.mean(recall) > 0.9
 
 
 def test_no_condition_is_all(opened):
