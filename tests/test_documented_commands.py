@@ -59,6 +59,7 @@ NOT_RUN = {
         "the same form"
     ),
     f"{_TRAIN}table1_imagenet": "needs the weights of ImageNet",
+    f"{_TRAIN}own --model": "needs the table above it",
     "docker ": "no Docker where tests run",
     "curl ": "needs a server in Docker",
     "pip install": "what it installs, tests have",
