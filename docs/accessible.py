@@ -1,4 +1,4 @@
-"""Sphinx extension: mends what pages of Sphinx and its theme shut readers out of.
+"""Sphinx extension: ends what shuts readers out of the pages of a theme.
 
 Each rule below ends a fault that axe-core finds. Regions that scroll are the
 business of static/scrolled.js: only a browser knows which of them do.

@@ -206,7 +206,7 @@ def _patch(
 def _made_of(
     asked: embedding.Provenance, searched: embedding.Provenance
 ) -> dict[str, dict[str, str]]:
-    """What the indexes were computed with and of; what is the same stands once."""
+    """What the indexes were computed with and of; once if it is the same."""
     of_queries, of_hits = _facts(asked), _facts(searched)
     if of_queries == of_hits:
         return {"Queries and hits": of_hits}
