@@ -360,7 +360,7 @@ def made_of(evaluations: Mapping[str, results.Evaluation]) -> page.Table:
             ]
             for name, run in evaluations.items()
         ],
-        texts=("scored", "dataset"),
+        texts=("scored",),
     )
 
 
