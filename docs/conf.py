@@ -38,6 +38,7 @@ html_copy_source = False
 html_show_copyright = False
 
 extensions = [
+    "accessible",  # Ours: what axe-core finds fault with on pages of Sphinx.
     "myst_nb",  # Markdown, and notebooks as they were run.
     "sphinx.ext.apidoc",
     "sphinx.ext.autodoc",
@@ -73,7 +74,7 @@ napoleon_use_ivar = True
 nitpicky = True
 nitpick_ignore_regex = [
     (r"py:(class|exc|obj)", r"(?!(ben_tf|tfrecords_builder)\b).*"),
-    (r"py:class", r".*\.(_\w+|Content|Task|Result|Value)"),
+    (r"py:(class|obj)", r".*\.(_\w+|Content|Item|Task|Result|Value)"),
 ]
 # "--" starts an option here more often than it is a dash.
 smartquotes = False

@@ -158,6 +158,9 @@ def write_comparison(
         ),
         why_apart=kinds.reasons(groups),
         sections=sections,
+        made_of=tables.made_of(
+            {name: run.evaluation for name, run in compared.items()}
+        ),
     )
     return files.write(path, content)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from ben_tf import bigearthnet
 from ben_tf import files
+from ben_tf import origin as origin_lib
 from ben_tf import workdir as workdir_lib
 from ben_tf.evaluation import comparison
 from ben_tf.evaluation import differences as differences_lib
@@ -338,6 +339,28 @@ def runs(
             *("epochs", "best epoch", "training time", "scored on"),
         ],
         rows,
+    )
+
+
+def made_of(evaluations: Mapping[str, results.Evaluation]) -> page.Table:
+    """What scores were computed with and of; "unknown" in files of before."""
+    return page.Table(
+        [
+            *("run", "scored", "weights", "dataset", "records"),
+            "names and labels scored",
+        ],
+        [
+            [
+                name,
+                str(run.origin or "unknown"),
+                origin_lib.short(run.model.fingerprint),
+                run.data.name + _of_part(run.data.part),
+                origin_lib.short(run.data.records) or "unknown",
+                origin_lib.short(run.data.fingerprint),
+            ]
+            for name, run in evaluations.items()
+        ],
+        texts=("scored",),
     )
 
 

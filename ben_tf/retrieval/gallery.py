@@ -20,6 +20,7 @@ from ben_tf.pages import page
 from ben_tf.plots import pictures
 from ben_tf.plots import places
 from ben_tf.plots import style
+from ben_tf.retrieval import embedding
 from ben_tf.retrieval import index as index_lib
 from ben_tf.retrieval import patch_source
 
@@ -138,6 +139,7 @@ def write_gallery(
         anchor=_anchor,
         map=base_map,
         places=marks,
+        made_of=_made_of(asked.manifest, searched.manifest),
     )
     return files.write(output_file, content)
 
@@ -199,6 +201,29 @@ def _patch(
             itertools.compress(opened.manifest.class_names, opened.labels[row])
         ),
     )
+
+
+def _made_of(
+    asked: embedding.Provenance, searched: embedding.Provenance
+) -> dict[str, dict[str, str]]:
+    """What the indexes were computed with and of; once if it is the same."""
+    of_queries, of_hits = _facts(asked), _facts(searched)
+    if of_queries == of_hits:
+        return {"Queries and hits": of_hits}
+    return {"Queries": of_queries, "Hits": of_hits}
+
+
+def _facts(made: embedding.Provenance) -> dict[str, str]:
+    """What is known of an index; those of before know less."""
+    return {
+        "Embedded": str(made.origin or "unknown"),
+        "Model": f"{made.model or 'unknown'}, {made.modality}",
+        "Weights, SHA-256": made.fingerprint,
+        "Trained on": ", ".join(made.trained_on) or "unknown",
+        "Dataset": f"{made.dataset or 'unknown'}, {', '.join(made.splits)}",
+        "Synthetic": "yes" if made.synthetic else "no",
+        "Records, SHA-256": made.records or "unknown",
+    }
 
 
 def _map(

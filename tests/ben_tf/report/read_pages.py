@@ -9,6 +9,7 @@ import shutil
 import subprocess
 
 import pytest
+from playwright import sync_api
 
 _CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None
@@ -80,6 +81,44 @@ class Page(html.parser.HTMLParser):
         if {"td", "th"} & set(self._open):
             cells = self.tables[self._heading.strip()][-1]
             cells[-1] = " ".join(f"{cells[-1]} {data}".split())
+
+
+def bar_contrasts(page: sync_api.Page) -> list[float]:
+    """Contrasts of the text of cells with a bar to what lies behind it.
+
+    Axe does not look through the drawing. The formula is that of WCAG 2.2,
+    "contrast ratio".
+    """
+    colours = page.evaluate(
+        """() => [...document.querySelectorAll("td.bar")].flatMap((cell) => {
+          const back = [
+            getComputedStyle(cell.querySelector("svg")).backgroundColor,
+            getComputedStyle(cell.querySelector("rect")).fill,
+          ];
+          return [...cell.querySelectorAll("span, small")].flatMap((text) =>
+            back.map((colour) => [getComputedStyle(text).color, colour]));
+        })"""
+    )
+    return [_contrast(*pair) for pair in colours]
+
+
+def _contrast(first: str, second: str) -> float:
+    darker, lighter = sorted(map(_luminance, (first, second)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    """Relative luminance of an opaque colour, as a browser says it."""
+    match = re.fullmatch(r"rgb\((\d+), (\d+), (\d+)\)", colour)
+    assert match, colour
+    linear = [
+        c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4
+        for c in (int(number) / 255 for number in match.groups())
+    ]
+    return sum(
+        weight * c
+        for weight, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True)
+    )
 
 
 def measured(page: pathlib.Path, folder: pathlib.Path, script: str) -> dict:

@@ -12,6 +12,7 @@ from ben_tf import bigearthnet
 from ben_tf import errors
 from ben_tf import workdir as workdir_lib
 from ben_tf.report import run_list
+from tests import browser
 from tests import json_files
 from tests.ben_tf.evaluation import made_runs
 from tests.ben_tf.report import read_pages
@@ -261,6 +262,24 @@ def test_folders_without_runs_are_refused(tmp_path):
     with pytest.raises(errors.UserError, match=r"No run in .*`runs_dir`"):
         run_list.write_list(runs_dir=tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+@browser.needed
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1400, 390])
+def test_page_is_accessible_and_fits(tmp_path, width, scheme):
+    made_runs.write(tmp_path / "a").report.write_text("")
+    made_runs.write(tmp_path / "b", patches=1)
+    made_runs.write(tmp_path / "of 43", num_classes=43)
+    made_runs.write(tmp_path / "damaged").data_file.write_text("")
+    page = run_list.write_list(runs_dir=tmp_path)
+    with browser.opened(page, width=width, scheme=scheme) as shown:
+        assert browser.serious_faults(shown) == []
+        assert browser.overhang(shown) <= 0
+        contrasts = read_pages.bar_contrasts(shown)
+    assert contrasts
+    assert min(contrasts) >= 4.5
 
 
 @read_pages.needs_chromium

@@ -4,12 +4,14 @@ import base64
 import json
 import re
 
+import msgspec
 import pytest
 
 from ben_tf import errors
 from ben_tf.evaluation import predictions
 from ben_tf.evaluation import results
 from ben_tf.report import side_by_side
+from tests import browser
 from tests import json_files
 from tests.ben_tf.evaluation import made_runs
 from tests.ben_tf.report import read_pages
@@ -286,6 +288,51 @@ def test_landmarks_and_headings(page):
     assert all(read.alts)
     ids = set(re.findall(r'id="([^"]+)"', page.read_text("utf-8")))
     assert {link.removeprefix("#") for link in read.links} <= ids
+
+
+@browser.needed
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1400, 390])
+def test_page_is_accessible_and_fits(page, width, scheme):
+    with browser.opened(page, width=width, scheme=scheme) as shown:
+        shown.locator("summary").click()
+        assert browser.serious_faults(shown) == []
+        assert browser.overhang(shown) <= 0
+        contrasts = read_pages.bar_contrasts(shown)
+    assert len(contrasts) > 100
+    assert min(contrasts) >= 4.5
+
+
+def test_what_was_scored_is_named_and_pages_do_not_differ(tmp_path):
+    new, old = (made_runs.write(tmp_path / x, quality=0.5) for x in "ab")
+    data = results.Evaluation.read(new, "test").data
+    made_runs.change_scores(
+        new,
+        model=results.Model(
+            "small_cnn", "S2", "0123456789abcdef", True, made_runs.V1
+        ),
+        data=msgspec.structs.replace(
+            data, records="fedcba9876543210", part="countries Finland"
+        ),
+    )
+    made_runs.change_scores(old, origin=None)
+    for run in (new, old):
+        run.history_file.unlink()
+    page = side_by_side.write_comparison(
+        runs=[str(new), str(old)], output=tmp_path / "page.html"
+    )
+    (*_, first, second) = read_pages.Page(page).tables[
+        "What each run was scored with and on"
+    ]
+    assert first == [
+        *("a", "2026-01-02 by ben_tf 1, TensorFlow 2.15.1, 1 x a GPU"),
+        *("0123456789ab", f"{made_runs.V1}, a part: countries Finland"),
+        *("fedcba987654", data.fingerprint[:12]),
+    ]
+    assert second[1:5] == ["unknown", "weights 0.5", made_runs.V1, "unknown"]
+    content = page.read_bytes()
+    side_by_side.write_comparison(runs=[str(new), str(old)], output=page)
+    assert page.read_bytes() == content
 
 
 @read_pages.needs_chromium

@@ -10,6 +10,7 @@ from PIL import Image
 from rasterio import warp
 
 from ben_tf import errors
+from ben_tf.data import built_dataset
 from ben_tf.plots import pictures
 from ben_tf.retrieval import gallery
 from ben_tf.retrieval import index
@@ -29,6 +30,22 @@ def page_file(sample_index, data_dir, tmp_path_factory):
         num_queries=3,
         k=2,
     )
+
+
+@pytest.fixture
+def no_pixels(monkeypatch):
+    """A dataset of both sensors with any patch, each of them black."""
+    picture = {
+        "s1": np.zeros((120, 120, 2), np.float32),
+        "s2_10m": np.zeros((120, 120, 4), np.uint16),
+    }
+    monkeypatch.setattr(
+        patch_source,
+        "from_dataset",
+        lambda data_dir, names, **_: dict.fromkeys(names, picture),
+    )
+    monkeypatch.setattr(built_dataset, "open_dataset", lambda data_dir: None)
+    monkeypatch.setattr(built_dataset, "sensors", lambda built: ("S1", "S2"))
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +145,66 @@ def test_page_needs_nothing_else(page_file):
             assert value.startswith(("#", "data:"))
 
 
+def _made_of(path):
+    """What is folded away at the foot: index -> what -> value."""
+    text = path.read_text().partition("<details>")[2]
+    return {
+        heading: dict(
+            re.findall(
+                r'<th scope="row">(.*?)</th><td><code>(.*?)</code></td>', rows
+            )
+        )
+        for heading, rows in re.findall(
+            r"<h2>(.*?)</h2>(.*?)</table>", text, re.DOTALL
+        )
+    }
+
+
+def test_page_says_what_it_was_made_of(page_file, sample_index):
+    made = index.Index.open(sample_index).manifest
+    assert _made_of(page_file) == {
+        "Queries and hits": {
+            "Embedded": f"{made.origin.date} by ben_tf {made.origin.version}, "
+            f"TensorFlow {made.origin.tensorflow}, {made.origin.device}",
+            "Model": "small_cnn, MM",
+            "Weights, SHA-256": made.fingerprint,
+            "Trained on": "bigearthnet_mm/v1/1.0.0",
+            "Dataset": "bigearthnet_mm/v1/1.0.0, test",
+            "Synthetic": "yes",
+            "Records, SHA-256": made.records,
+        }
+    }
+    assert len(made.records) == 64
+
+
+def test_indexes_of_other_kinds_are_told_apart(write, no_pixels, tmp_path):
+    def gallery_of(name):
+        return gallery.write_gallery(
+            index=write("hits"),
+            queries=write("queries", splits=("train",), records="ab"),
+            data_dir="nowhere",
+            output_file=tmp_path / name,
+        )
+
+    made = _made_of(gallery_of("page.html"))
+    assert made["Queries"]["Dataset"] == "unknown, train"
+    assert made["Queries"]["Records, SHA-256"] == "ab"
+    assert made["Hits"]["Dataset"] == "unknown, test"
+    for what in ("Embedded", "Trained on", "Records, SHA-256"):
+        assert made["Hits"][what] == "unknown"
+
+
+def test_equal_input_gives_an_equal_page(write, no_pixels, tmp_path):
+    path = write()
+    first, second = (
+        gallery.write_gallery(
+            index=path, data_dir="nowhere", output_file=tmp_path / name
+        )
+        for name in ("first.html", "second.html")
+    )
+    assert first.read_bytes() == second.read_bytes()
+
+
 def test_map_links_lead_somewhere(page_file):
     page = html_page.read(page_file)
     targets = {attributes.get("id") for _, attributes in page.tags}
@@ -146,20 +223,11 @@ def test_filter_offers_the_labels_of_the_queries(page_file):
     assert {option["value"] for option in page.all("option")} == used | {""}
 
 
-def test_everything_is_escaped(write, data_dir, monkeypatch, tmp_path):
+def test_everything_is_escaped(write, no_pixels, tmp_path):
     evil = [f"</figcaption><script>alert({n})</script>\"'" for n in range(120)]
     path = write(names=np.array(evil), splits=("<b>test</b>",))
-    picture = {
-        "s1": np.zeros((120, 120, 2), np.float32),
-        "s2_10m": np.zeros((120, 120, 4), np.uint16),
-    }
-    monkeypatch.setattr(
-        patch_source,
-        "from_dataset",
-        lambda data_dir, names, **_: dict.fromkeys(names, picture),
-    )
     file = gallery.write_gallery(
-        index=path, data_dir=data_dir, output_file=tmp_path / "page.html"
+        index=path, data_dir="nowhere", output_file=tmp_path / "page.html"
     )
     text = file.read_text()
     assert "<script>alert" not in text
@@ -198,6 +266,7 @@ def test_map_marks_each_patch_once_at_its_place():
 @pytest.mark.parametrize("width", [1400, 390])
 def test_page_is_accessible_and_fits(page_file, width, scheme):
     with browser.opened(page_file, width=width, scheme=scheme) as page:
+        page.locator("summary").click()
         assert browser.serious_faults(page) == []
         assert browser.overhang(page) <= 0
         assert browser.sideways_scrolled(page) == []
