@@ -4,7 +4,7 @@
     python -m ben_tf.retrieval query     prints the patches most like a query
     python -m ben_tf.retrieval evaluate  scores one index against another
     python -m ben_tf.retrieval gallery   draws queries and hits as a web page
-    python -m ben_tf.retrieval projector shows embeddings in TensorBoard
+    python -m ben_tf.retrieval projector writes an index for TensorBoard
     python -m ben_tf.retrieval serve     opens a search page in the browser
     python -m ben_tf.retrieval export    exports one model that answers queries
 
@@ -329,8 +329,8 @@ def gallery() -> Callable[[], None]:
 def projector() -> Callable[[], None]:
     """Writes embeddings of an index for TensorBoard's Embedding Projector.
 
-    The folder holds them as a table, with name, place in time, labels and a
-    small picture of each patch: true colour, or radar if the index is of S1.
+    Each patch has its name, country, season, split, date and labels, and a
+    small picture: true colour, or radar if the index is of S1.
     """
     index = _define_index()
     output_dir = path_flags.define_path(

@@ -25,8 +25,6 @@ from ben_tf.plots import pictures
 from ben_tf.retrieval import index as index_lib
 from ben_tf.retrieval import patch_source
 
-# The page asks for no more.
-MOST_PATCHES = 100_000
 # The page refuses larger images.
 _MOST_PIXELS = 8192
 # Larger than the page shows them at first, small enough to load quickly.
@@ -66,7 +64,7 @@ def write(
       data_dir: Folder of the TFDS dataset, where the pixels are; None: the one
         that the model of the index was trained on.
       num_patches: How many patches to show at most, evenly spaced among the
-        rows of the index; up to `MOST_PATCHES`.
+        rows of the index; the page asks for the first 100,000.
 
     Returns:
       How many patches it shows, of how many.
@@ -80,7 +78,7 @@ def write(
     files.check_writable(output_dir.absolute().parent, is_folder=True)
     opened = index_lib.Index.open(index)
     data_dir = run_data.of_model(opened.manifest.saved_model, data_dir)
-    rows = opened.evenly_spaced(min(num_patches, MOST_PATCHES))
+    rows = opened.evenly_spaced(num_patches)
     sprite = _sprite(opened, rows, data_dir)
     size = _picture_size(len(rows))
     config = projector.ProjectorConfig()
@@ -180,12 +178,8 @@ def _sprite(
 
     Radar where the embeddings have seen nothing else, true colour otherwise.
     """
-    (shown,) = (
-        picture
-        for picture in pictures.BOTH_SENSORS
-        if pictures.sensor_of(picture)
-        == ("S1" if opened.manifest.modality == "S1" else "S2")
-    )
+    optical, radar = pictures.BOTH_SENSORS
+    shown = radar if opened.manifest.modality == "S1" else optical
     names = opened.names[rows].tolist()
     places = {name: place for place, name in enumerate(names)}
     size, width = _picture_size(len(rows)), _pictures_a_row(len(rows))
