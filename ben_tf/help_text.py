@@ -31,6 +31,8 @@ _COLUMN = 26
 _LONGEST_PLACEHOLDER = 50
 # Longer lists of choices are left to --helpfull.
 _LONGEST_CHOICES = 120
+# What absl puts behind the help of a flag that collects its values.
+_REPEATED = ";\n    repeat this option to specify a list of values"
 # Type of a flag -> what stands for its value.
 _PLACEHOLDERS = {
     "int": "N",
@@ -119,6 +121,8 @@ def _describe(flag: flags.Flag, width: int) -> Iterator[str]:
     choices = choices_of(flag)
     if "|".join(choices) not in _placeholder(flag):
         text += f" One of: {', '.join(choices)}."
+    if isinstance(flag, flags.MultiFlag):
+        text += " It may be given several times."
     yield _name(flag)
     yield from _wrapped(text + _default(flag), width, _INDENT)
 
@@ -149,8 +153,9 @@ def _wrapped(text: str, width: int, indent: str) -> list[str]:
 
 
 def _meaning(flag: flags.Flag) -> str:
-    """Its help, without the choices that absl puts in front."""
-    return str(flag.help).removeprefix(f"<{'|'.join(choices_of(flag))}>: ")
+    """Its help, without what absl puts in front of it and behind it."""
+    text = str(flag.help).removesuffix(_REPEATED)
+    return text.removeprefix(f"<{'|'.join(choices_of(flag))}>: ")
 
 
 def _default(flag: flags.Flag) -> str:

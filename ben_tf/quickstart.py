@@ -102,7 +102,13 @@ def quickstart(
         "Report",
         f"ben_tf.report --workdir={workdir} --data_dir={data_dir}",
     ):
-        return reports.write_report(workdir=workdir, data_dir=data_dir)
+        page = reports.write_report(workdir=workdir, data_dir=data_dir)
+    print(
+        f"\nOpen the report in a browser: {page}\n"
+        "Search in a browser, after pip install '.[search]':\n"
+        f"   python -m ben_tf.retrieval serve --index={run.index}"
+    )
+    return page
 
 
 def make_config(
@@ -222,8 +228,7 @@ def command() -> Callable[[], None]:
     def main() -> None:
         make_config(output_dir.value, model=model.value)  # Refuses others.
         command_line.import_tensorflow()
-        page = quickstart(output_dir.value, model=model.value)
-        print(f"\nOpen the report in a browser: {page}")
+        quickstart(output_dir.value, model=model.value)
 
     return main
 

@@ -4,6 +4,7 @@
     python -m ben_tf.retrieval query     prints the patches most like a query
     python -m ben_tf.retrieval evaluate  scores one index against another
     python -m ben_tf.retrieval gallery   draws queries and hits as a web page
+    python -m ben_tf.retrieval projector writes an index for TensorBoard
     python -m ben_tf.retrieval serve     opens a search page in the browser
     python -m ben_tf.retrieval export    exports one model that answers queries
 
@@ -325,6 +326,47 @@ def gallery() -> Callable[[], None]:
     return main
 
 
+def projector() -> Callable[[], None]:
+    """Writes embeddings of an index for TensorBoard's Embedding Projector.
+
+    Each patch has its name, country, season, split, date and labels, and a
+    small picture: true colour, or radar if the index is of S1.
+    """
+    index = _define_index()
+    output_dir = path_flags.define_path(
+        "output_dir",
+        None,
+        "The folder to write, for tensorboard --logdir.",
+        required=True,
+    )
+    data_dir = _define_data_dir()
+    num_patches = flags.DEFINE_integer(
+        "num_patches",
+        10_000,
+        "How many patches to show at most, evenly spaced in the index. The "
+        "page is slow with more, and takes no more than 100,000.",
+        lower_bound=1,
+        upper_bound=100_000,
+    )
+
+    def main() -> None:
+        command_line.import_tensorflow()
+        from ben_tf.retrieval import projector as projector_lib
+
+        written = projector_lib.write(
+            index=index.value,
+            output_dir=output_dir.value,
+            data_dir=data_dir.value,
+            num_patches=num_patches.value,
+        )
+        print(
+            f"Wrote {written.num_shown:,} of {written.num_patches:,} patches. "
+            f"Show them with tensorboard --logdir={output_dir.value}"
+        )
+
+    return main
+
+
 def export() -> Callable[[], None]:
     """Exports model and index as one SavedModel.
 
@@ -366,7 +408,7 @@ _COMMANDS = {
     command.__name__: command
     for command in (
         *(build, query, evaluate, gallery),
-        *(serve, export),
+        *(projector, serve, export),
     )
 }
 

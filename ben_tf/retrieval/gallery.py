@@ -148,8 +148,7 @@ def _query_rows(
     asked: index_lib.Index, names: Sequence[str], num_queries: int
 ) -> np.ndarray:
     if not len(names):
-        count = min(num_queries, len(asked.names))
-        return np.linspace(0, len(asked.names) - 1, count).astype(np.int64)
+        return asked.evenly_spaced(num_queries)
     rows = asked.rows_of(names)
     if (rows < 0).any():
         missing = names[int(np.flatnonzero(rows < 0)[0])]

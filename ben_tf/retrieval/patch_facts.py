@@ -76,6 +76,11 @@ class Patches:
     days: np.ndarray
     split_numbers: np.ndarray
 
+    def evenly_spaced(self, most: int) -> np.ndarray:
+        """(M,) int64 numbers of rows, all of them if they are not too many."""
+        count = min(most, len(self.names))
+        return np.linspace(0, len(self.names) - 1, count).astype(np.int64)
+
     def rows(
         self,
         rows: np.ndarray,

@@ -57,7 +57,7 @@ def from_dataset(
     grids: Sequence[str],
     records: str = "",
 ) -> dict[str, Grids]:
-    """Finds the pixels of patches by name; see `find`.
+    """Finds the pixels of patches by name; see `each`.
 
     Returns:
       Name -> arrays (size, size, bands) by name of grid.
@@ -74,7 +74,26 @@ def find(
     num_classes: int = 19,
     records: str = "",
 ) -> dict[str, Found]:
-    """Finds patches by name.
+    """Finds patches by name; as `each`, all at once.
+
+    Returns:
+      Name -> patch.
+    """
+    found = each(
+        data_dir, names, grids=grids, num_classes=num_classes, records=records
+    )
+    return {one.patch.name: one for one in found}
+
+
+def each(
+    data_dir: str | os.PathLike,
+    names: Sequence[str],
+    *,
+    grids: Sequence[str],
+    num_classes: int = 19,
+    records: str = "",
+) -> Iterator[Found]:
+    """Yields patches by name, in any order, and keeps a batch of them.
 
     Reads their records alone, or, in a dataset without a table of patches, all
     records up to the last one that is wanted.
@@ -88,9 +107,6 @@ def find(
       records: Fingerprint that the dataset must have, that of what the names
         come from; "" for any.
 
-    Returns:
-      Name -> patch.
-
     Raises:
       UserError: No dataset there, or a name is in none of the splits, or it
         holds other records.
@@ -101,21 +117,22 @@ def find(
     built_dataset.check_grids(builder, grids)
     if num_classes not in built_dataset.nomenclatures(builder):
         num_classes = 19
-    wanted = set(names)
-    found: dict[str, Found] = {}
-    for batch in _batches(builder, sorted(wanted), grids, num_classes):
-        found |= _found_in(batch, wanted, bigearthnet.CLASSES[num_classes])
-        if len(found) == len(wanted):
+    missing = set(names)
+    num_wanted = len(missing)
+    for batch in _batches(builder, sorted(missing), grids, num_classes):
+        found = _found_in(batch, missing, bigearthnet.CLASSES[num_classes])
+        missing -= found.keys()
+        yield from found.values()
+        if not missing:
             break
-    missing = sorted(wanted - set(found))
     if missing:
+        shown = sorted(missing)[:_NAMES_SHOWN]
         raise errors.UserError(
-            f"{len(missing)} of {len(wanted)} patches are not in the dataset "
-            f"in {data_dir}: {', '.join(missing[:_NAMES_SHOWN])}. Expected "
-            "names of S2 patches such as "
-            "S2A_MSIL2A_20170613T101031_0_45. Correct the names or `data_dir`."
+            f"{len(missing)} of {num_wanted} patches are not in the dataset "
+            f"in {data_dir}: {', '.join(shown)}. Expected names of S2 patches "
+            "such as S2A_MSIL2A_20170613T101031_0_45. Correct the names or "
+            "`data_dir`."
         )
-    return found
 
 
 def _batches(

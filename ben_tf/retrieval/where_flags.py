@@ -21,7 +21,7 @@ def define() -> "Callable[[], where.Where]":
     labels_any = flags.DEFINE_multi_string(
         "labels_any",
         [],
-        "Only hits with this label; given more than once: with one of them.",
+        "Only hits with this label or another one given so.",
     )
     flags.DEFINE_alias("labels", "labels_any")
     labels_all = flags.DEFINE_multi_string(

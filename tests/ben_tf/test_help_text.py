@@ -9,9 +9,11 @@ import subprocess
 import sys
 
 import pytest
+from absl import flags
 
 from ben_tf import __main__ as main
 from ben_tf import config
+from ben_tf import help_text
 from ben_tf.config import config_flags
 from ben_tf.retrieval import __main__ as retrieval
 from tests import command_flags
@@ -56,6 +58,29 @@ def test_rare_flags_are_left_to_helpfull():
     assert "--clip_norm=X" in full
     number = full.count("\n  --") - short.count("\n  --")
     assert f"--helpfull describes them in full, and {number} more." in short
+
+
+def test_flags_that_may_be_repeated_say_so_in_full_and_in_sentences():
+    for flag, count in (("--help", 0), ("--helpfull", 3)):
+        finished = in_process.run("ben_tf.retrieval", "query", flag)
+        text = " ".join(finished.stdout.split())
+        assert "Only hits without this label. " in text
+        assert "repeat this" not in text
+        assert ";." not in text and ".;" not in text
+        assert text.count(" It may be given several times.") == count
+
+
+def test_choices_of_a_flag_that_may_be_repeated(monkeypatch):
+    values = flags.FlagValues()
+    flags.DEFINE_multi_enum(
+        "x", [], ["one", "two"], "Kinds.", flag_values=values
+    )
+    monkeypatch.setattr(help_text, "known_flags", lambda: {"x": values["x"]})
+    lines = help_text.render("Does it.", is_full=True).splitlines()
+    assert lines[3:5] == [
+        "  --x=one|two",
+        "      Kinds. It may be given several times.",
+    ]
 
 
 def test_flags_of_a_configuration_are_in_its_groups():

@@ -1,6 +1,7 @@
 """The quickstart on a few patches, and what the sensors contribute."""
 
 import dataclasses
+import pathlib
 import shutil
 
 import pytest
@@ -10,6 +11,7 @@ from ben_tf import config as config_lib
 from ben_tf import errors
 from ben_tf import quickstart
 from ben_tf.evaluation import evaluation
+from ben_tf.retrieval import index
 from ben_tf.training import trainer
 from tfrecords_builder import dataset
 from tfrecords_builder import signatures
@@ -61,6 +63,11 @@ def test_every_stage_once(tmp_path, capsys):
     assert shown.count("\n== ") == shown.count("   done in ") == 5
     assert f"--data_dir={folder / 'data'} --model=small_cnn" in shown
     assert "most similar patches" in shown
+    assert f"Open the report in a browser: {page}\n" in shown
+    command, path = shown.splitlines()[-1].split("=")
+    assert command == "   python -m ben_tf.retrieval serve --index"
+    assert pathlib.Path(path).is_relative_to(folder)
+    assert index.Index.open(path).manifest.synthetic
 
     quickstart.quickstart(folder, num_pairs=64)
     assert "epoch   1/" not in capsys.readouterr().out

@@ -7,7 +7,10 @@ import pytest
 from ben_tf.retrieval import index
 from tests import in_process
 
-COMMANDS = ("build", "query", "evaluate", "gallery", "serve", "export")
+COMMANDS = (
+    *("build", "query", "evaluate", "gallery"),
+    *("projector", "serve", "export"),
+)
 
 
 def run(*arguments) -> in_process.Finished:
