@@ -51,6 +51,10 @@ function redraw(part, children) {
 
 const ask_json = async (...all) => (await ask(...all)).json();
 
+function set_busy(is_busy) {
+  find("hits").setAttribute("aria-busy", String(is_busy));
+}
+
 function say(sentence, error = "") {
   find("status").textContent = sentence;
   find("error").textContent = error;
@@ -228,8 +232,8 @@ function draw_card(card, asked_labels, title) {
     return element("li", {class: kind}, `${sign}${label}`);
   });
   const facts = [card.country, card.season, card.date_utc, card.split]
-    .filter(Boolean).map((fact, place) => element("span", {},
-      place ? `, ${fact}` : fact));
+    .filter(Boolean).map((fact, place, all) => element("span", {},
+      place < all.length - 1 ? `${fact}, ` : fact));
   const act = (text, label, onclick, more = {}) => element("button", {
     type: "button", "aria-label": label, "data-key": label, onclick, ...more}, text);
   const press = (list, text, label) => act(text, `${label}: ${card.name}`,
@@ -237,8 +241,8 @@ function draw_card(card, asked_labels, title) {
     {"aria-pressed": String(state[list].includes(card.name))});
   return element("article", {class: "hit-card"},
     element("h3", {}, title),
-    image(state.picture),
-    element("div", {class: "small"}, ...others.map(image)),
+    element("div", {class: "pictures"}, image(state.picture),
+      element("div", {class: "small"}, ...others.map(image))),
     // Names may break after each underscore.
     element("p", {class: "name"}, ...card.name.split(/(?<=_)/).flatMap(
       (part) => [part, element("wbr")])),
@@ -270,6 +274,7 @@ function body(format) {
 
 function show_nothing() {
   shown = null;
+  set_busy(false);
   redraw(find("examples"), []);
   redraw(find("hits"), []);
   find("tools").hidden = true;
@@ -284,6 +289,7 @@ async function search() {
     say("Choose a patch on the map or by its name.");
     return;
   }
+  set_busy(true);
   say("Searching ...");
   try {
     const examples = state.upload ? [state.upload] : await Promise.all(
@@ -304,6 +310,7 @@ async function search() {
 
 function show_answer() {
   const {examples, answer: {query, hits}} = shown;
+  set_busy(false);
   const wanted = query.labels || (examples.length
     ? [...new Set(examples.slice(0, Math.max(1, state.p.length))
       .flatMap((one) => one.labels || []))] : null);
