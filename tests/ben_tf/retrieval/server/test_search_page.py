@@ -71,17 +71,21 @@ def visit(chromium, address):
             # Chromium tells of every answer such as 404.
             page.on(
                 "console",
-                lambda said: said.type == "error"
-                and not (faulty and "the server responded" in said.text)
-                and faults.append(said.text),
+                lambda said: (
+                    said.type == "error"
+                    and not (faulty and "the server responded" in said.text)
+                    and faults.append(said.text)
+                ),
             )
             page.on("pageerror", lambda error: faults.append(str(error)))
             page.on(
                 "request",
-                lambda request: request.url.startswith(
-                    (address, f"blob:{address}", "data:")
-                )
-                or faults.append(f"left for {request.url}"),
+                lambda request: (
+                    request.url.startswith(
+                        (address, f"blob:{address}", "data:")
+                    )
+                    or faults.append(f"left for {request.url}")
+                ),
             )
             page.goto(at)
             page.wait_for_selector("html[data-ready=yes]")
