@@ -4,11 +4,11 @@
 
 Starts `python -m ben_tf.retrieval serve` as a process of its own. For --seconds
 two thirds of --clients query it by name, with and without filters, one request
-after the other, and compare each answer with that of the library. The others cut
-connections in the middle of a body, announce a body of 1 GB, send more than they
-announced, random bytes as GeoTIFFs, names that lead out of a folder, requests
-that are none, and heads and bodies a byte at a time. Ends with one line a figure,
-`name: number`; all of the first group must be 0:
+after the other, and compare each answer with that of the library. The others
+cut connections in the middle of a body, announce a body of 1 GB, send more than
+they announced, random bytes as GeoTIFFs, names that lead out of a folder,
+requests that are none, and heads and bodies a byte at a time. Ends with one
+line a figure, `name: number`. These must be 0:
 
   wrong        answers that differ from the library's
   failed       queries with an error other than 503, or without an answer
@@ -18,7 +18,10 @@ that are none, and heads and bodies a byte at a time. Ends with one line a figur
   tracebacks   in what the server printed
   left         files that it left in its temporary folder
 
-  answers      to queries, and how many the server refused for now (`busy`, 503)
+and these tell how the server fares:
+
+  answers      to queries, each of which is compared
+  busy         queries that the server refused for now: 503
   hostile      requests of the hostile clients
   p50_ms, p99_ms  from a query to its answer, under that load
   rss_start_mb, rss_end_mb, files_start, files_end  memory and open files of the
@@ -46,7 +49,9 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Sequence
+from typing import Any
 from typing import NamedTuple
 
 import numpy as np
@@ -73,6 +78,7 @@ _CALM_SECONDS = 10.0
 # The server gives a head 10 s and a body 30 s; a busy machine is slower.
 _ENDED_WITHIN_S = 60.0
 _TIMEOUT_S = 90.0
+_LEFT_BY_TENSORFLOW = "__autograph_generated_file"
 _MUST_BE_0 = ("wrong", "failed", "accepted", "held", "tracebacks", "left")
 _COUNTED = ("answers", "busy", "hostile")
 
@@ -144,7 +150,8 @@ def main(_: list[str]) -> None:
             process.send_signal(signal.SIGTERM)
             _, printed = process.communicate(timeout=60)
         for path in pathlib.Path(scratch).rglob("*"):
-            counts.add("left", path)
+            if not path.name.startswith(_LEFT_BY_TENSORFLOW):
+                counts.add("left", path)
     counts.numbers["tracebacks"] = printed.count("Traceback")
     if printed:
         counts.examples["printed"] = printed[-2000:]
@@ -183,6 +190,7 @@ def _start(scratch: pathlib.Path) -> tuple[subprocess.Popen, _Address]:
             "TF_CPP_MIN_LOG_LEVEL": "3",
         },
     )
+    assert process.stdout is not None
     for line in process.stdout:
         if match := re.search(r"http://([\d.]+):(\d+)/", line):
             return process, _Address(match[1], int(match[2]))
@@ -218,7 +226,7 @@ def _make_cases(index: index_lib.Index, rng: random.Random) -> list[_Case]:
     names = [str(name) for name in index.names]
     cases = []
     for name in rng.sample(names, min(len(names), _MOST_NAMES)):
-        conditions = rng.choice(
+        conditions: dict[str, Any] = rng.choice(
             [
                 {},
                 {"seasons": rng.sample(bigearthnet.SEASONS, 2)},
@@ -493,7 +501,7 @@ def _send_json(address: _Address, rng: random.Random) -> bytes:
 def _crawl(address: _Address, rng: random.Random) -> bytes:
     """Sends a byte at a time, of a head or of a body."""
     head = _head(address, "/api/v1/query", "content-length: 99999")
-    request = itertools.chain(head, itertools.repeat(32))
+    request: Iterator[int] = itertools.chain(head, itertools.repeat(32))
     end = time.monotonic() + _ENDED_WITHIN_S
     with _connect(address) as connection:
         connection.settimeout(0.2)

@@ -281,8 +281,8 @@ function show_nothing() {
   map.setMarks([], []);
 }
 
-async function search() {
-  write_address(true);
+async function search(is_step = true) {
+  write_address(is_step);
   const number = ++running;
   if (!state.p.length && !state.upload) {
     show_nothing();
@@ -415,7 +415,7 @@ function listen() {
     if (index !== state.index) await load_points();
     else if (state.view) map.view = state.view;
     filter_points();
-    search();
+    search(false);
   });
   find("index").addEventListener("change", async () => {
     Object.assign(state, {index: find("index").value, upload: ""});
@@ -519,7 +519,7 @@ async function start() {
     map.draw();
   }, () => {});
   await load_points();
-  await search();
+  await search(false);
   document.documentElement.dataset.ready = "yes";
 }
 

@@ -319,6 +319,11 @@ class PatchMap {
     });
     element.addEventListener("pointerup", (event) => {
       if (!down.delete(event.pointerId)) return;
+      if (down.size) {
+        // One of two fingers is left: it drags from where it is.
+        start = {at: [...down.values()][0], center: this.center, box: false};
+        return;
+      }
       const at = place(event);
       if (!has_moved) {
         const row = this.nearest(...at, 14);
