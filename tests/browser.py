@@ -31,6 +31,18 @@ needed = pytest.mark.skipif(
 
 
 @contextlib.contextmanager
+def launched(*flags: str) -> Iterator[sync_api.Browser]:
+    """Starts Chromium, with more of its flags."""
+    with sync_api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=CHROMIUM,
+            args=["--no-sandbox", "--disable-gpu", *flags],
+        )
+        yield chromium
+        chromium.close()
+
+
+@contextlib.contextmanager
 def opened(
     path: pathlib.Path,
     *,
@@ -49,10 +61,7 @@ def opened(
       bypass_policy: Whether a test may run scripts in the page, which the
         page's own policy refuses.
     """
-    with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
-        )
+    with launched() as chromium:
         context = chromium.new_context(
             viewport={"width": width, "height": 900},
             color_scheme=scheme,
@@ -63,7 +72,6 @@ def opened(
         page.emulate_media(media=media, color_scheme=scheme)
         page.goto(path.absolute().as_uri(), wait_until="load")
         yield page
-        chromium.close()
 
 
 def serious_faults(page: sync_api.Page) -> list[str]:

@@ -9,7 +9,8 @@ const LISTS = ["labels_all", "labels_any", "labels_none", "countries",
 const SIGNS = {labels_any: "one of:", labels_all: "all of:",
   labels_none: "none of:"};
 
-let about = null, map = null, columns = null, answer = null, running = 0;
+// `shown`: the examples and the hits that are on the page.
+let about = null, map = null, columns = null, shown = null, running = 0;
 const state = {index: "", p: [], n: [], upload: "", k: 12,
   picture: "true_colour", first_day: "", last_day: "", bbox: "", view: null};
 for (const name of LISTS) state[name] = [];
@@ -38,7 +39,21 @@ async function ask(path, options = {}) {
   return response;
 }
 
+// Puts other children into a part of the page; the keyboard stays where it was.
+function redraw(part, children) {
+  const old = document.activeElement, is_inside = part.contains(old);
+  part.replaceChildren(...children);
+  if (!is_inside) return;
+  const same = [...part.querySelectorAll("[data-key]")].find(
+    (other) => other.dataset.key === old.dataset.key);
+  (same || find("hits-heading")).focus({preventScroll: true});
+}
+
 const ask_json = async (...all) => (await ask(...all)).json();
+
+function set_busy(is_busy) {
+  find("hits").setAttribute("aria-busy", String(is_busy));
+}
 
 function say(sentence, error = "") {
   find("status").textContent = sentence;
@@ -49,6 +64,7 @@ function say(sentence, error = "") {
 
 function read_address() {
   const given = new URLSearchParams(location.hash.slice(1));
+  state.upload = "";
   for (const name of ["p", "n", ...LISTS]) state[name] = given.getAll(name);
   for (const name of ["index", "first_day", "last_day", "bbox"])
     state[name] = given.get(name) || "";
@@ -58,7 +74,8 @@ function read_address() {
   state.view = view.length === 3 && view.every(Number.isFinite) ? view : null;
 }
 
-function write_address() {
+// A search is a step of the browser's history; a view of the map is not.
+function write_address(is_step = false) {
   const kept = new URLSearchParams();
   for (const name of ["p", "n", ...LISTS])
     for (const value of state[name]) kept.append(name, value);
@@ -67,7 +84,21 @@ function write_address() {
   if (state.k !== 12) kept.set("k", state.k);
   if (state.picture !== "true_colour") kept.set("picture", state.picture);
   if (state.view) kept.set("view", state.view.join(","));
-  history.replaceState(null, "", `#${kept}`);
+  const address = `#${kept}`;
+  if (address === (location.hash || "#")) return;
+  if (is_step) history.pushState(null, "", address);
+  else history.replaceState(null, "", address);
+}
+
+// Takes the state from the address, as it is at the start and after "Back".
+function take_address() {
+  read_address();
+  if (!index_facts()) state.index = about.indexes[0].name;
+  if (!(state.picture in about.pictures)) state.picture = "true_colour";
+  find("index").value = state.index;
+  find("picture").value = state.picture;
+  show_index();
+  show_filters();
 }
 
 // --- Filters -----------------------------------------------------------------
@@ -135,12 +166,13 @@ function filter_points() {
 function show_filters() {
   for (const [id, choices] of [["countries", about.countries],
     ["seasons", about.seasons], ["splits", index_facts().splits]]) {
-    find(id).replaceChildren(...choices.map((value) => {
-      const box = element("input", {type: "checkbox", onchange: (event) => {
-        state[id] = event.target.checked ? [...state[id], value]
-          : state[id].filter((other) => other !== value);
-        changed();
-      }});
+    redraw(find(id), choices.map((value) => {
+      const box = element("input", {type: "checkbox", "data-key": value,
+        onchange: (event) => {
+          state[id] = event.target.checked ? [...state[id], value]
+            : state[id].filter((other) => other !== value);
+          changed();
+        }});
       box.checked = state[id].includes(value);
       return element("label", {class: "choice"}, box, ` ${value}`);
     }));
@@ -148,9 +180,9 @@ function show_filters() {
   find("split-choice").hidden = index_facts().splits.length < 2;
   find("label").replaceChildren(...index_facts().class_names.map(
     (name) => element("option", {value: name}, name)));
-  find("chosen-labels").replaceChildren(...Object.keys(SIGNS).flatMap((kind) =>
+  redraw(find("chosen-labels"), Object.keys(SIGNS).flatMap((kind) =>
     state[kind].map((label) => element("li", {}, element("button", {
-      type: "button", "aria-label": `Remove the filter ${SIGNS[kind]} ${label}`,
+      type: "button", "data-key": label, "aria-label": `Remove the filter ${SIGNS[kind]} ${label}`,
       onclick: () => {
         state[kind] = state[kind].filter((other) => other !== label);
         changed();
@@ -192,7 +224,7 @@ function draw_card(card, asked_labels, title) {
     (kind) => kind !== state.picture);
   const image = (kind) => element("img", {
     src: picture_address(card, kind), loading: "lazy", width: 120, height: 120,
-    alt: `${about.pictures[kind]} of ${card.name}`});
+    title: about.pictures[kind], alt: `${about.pictures[kind]} of ${card.name}`});
   const labels = (card.labels || []).map((label) => {
     const shared = asked_labels && asked_labels.includes(label);
     const kind = !asked_labels ? "own" : shared ? "shared" : "extra";
@@ -200,28 +232,31 @@ function draw_card(card, asked_labels, title) {
     return element("li", {class: kind}, `${sign}${label}`);
   });
   const facts = [card.country, card.season, card.date_utc, card.split]
-    .filter(Boolean).join(", ");
-  const press = (list, name, text) => element("button", {type: "button",
-    "aria-pressed": String(state[list].includes(name)),
-    "aria-label": `${text}: ${name}`, title: text, onclick: () => toggle(list, name)},
-    list === "p" ? "+ more like it" : "\u2212 less like it");
+    .filter(Boolean).map((fact, place, all) => element("span", {},
+      place < all.length - 1 ? `${fact}, ` : fact));
+  const act = (text, label, onclick, more = {}) => element("button", {
+    type: "button", "aria-label": label, "data-key": label, onclick, ...more}, text);
+  const press = (list, text, label) => act(text, `${label}: ${card.name}`,
+    () => toggle(list, card.name),
+    {"aria-pressed": String(state[list].includes(card.name))});
   return element("article", {class: "hit-card"},
     element("h3", {}, title),
-    image(state.picture),
-    element("div", {class: "small"}, ...others.map(image)),
-    element("p", {}, card.name),
-    facts ? element("p", {class: "quiet"}, facts) : null,
+    element("div", {class: "pictures"}, image(state.picture),
+      element("div", {class: "small"}, ...others.map(image))),
+    // Names may break after each underscore.
+    element("p", {class: "name"}, ...card.name.split(/(?<=_)/).flatMap(
+      (part) => [part, element("wbr")])),
+    facts.length ? element("p", {class: "quiet facts"}, ...facts) : null,
     element("ul", {class: "labels"}, ...labels),
     element("div", {class: "acts"},
-      ...(card.upload || card.is_combined ? [] : [
-        press("p", card.name, "More like this"),
-        press("n", card.name, "Less like this"),
-        element("button", {type: "button", "aria-label":
-          `Search for ${card.name}`, onclick: () => ask_for(card.name)}, "Search")]),
-      card.longitude_deg === null ? null : element("button", {type: "button",
-        "aria-label": `Show ${card.name} on the map`,
-        onclick: () => map.showPlace(card.longitude_deg, card.latitude_deg)},
-      "Map")));
+      // What was sent cannot be refined by others.
+      ...(state.upload ? [] : [press("p", "+ more like it", "more like it"),
+        press("n", "\u2212 less like it", "less like it")]),
+      card.upload ? null : act("Search", `Search for ${card.name}`,
+        () => ask_for(card.name)),
+      card.longitude_deg === null ? null : act("Map",
+        `Map: show ${card.name}`,
+        () => map.showPlace(card.longitude_deg, card.latitude_deg))));
 }
 
 function ask_for(name) {
@@ -237,19 +272,24 @@ function body(format) {
     body: JSON.stringify(asked)};
 }
 
-async function search() {
-  write_address();
+function show_nothing() {
+  shown = null;
+  set_busy(false);
+  redraw(find("examples"), []);
+  redraw(find("hits"), []);
+  find("tools").hidden = true;
+  map.setMarks([], []);
+}
+
+async function search(is_step = true) {
+  write_address(is_step);
   const number = ++running;
-  find("clear").hidden = !(state.p.length || state.n.length || state.upload);
   if (!state.p.length && !state.upload) {
-    answer = null;
-    find("hits").replaceChildren();
-    find("examples").replaceChildren();
-    find("tools").hidden = true;
-    map.setMarks([], []);
+    show_nothing();
     say("Choose a patch on the map or by its name.");
     return;
   }
+  set_busy(true);
   say("Searching ...");
   try {
     const examples = state.upload ? [state.upload] : await Promise.all(
@@ -258,16 +298,19 @@ async function search() {
     const found = await ask_json("query", body("json"));
     // A later search may have answered first.
     if (number !== running) return;
-    answer = found;
-    show_answer(examples);
+    shown = {examples, answer: found.answers[0]};
+    show_answer();
   } catch (error) {
     if (number !== running) return;
+    // The hits of another query would be taken for those of this one.
+    show_nothing();
     say("", error.message);
   }
 }
 
-function show_answer(examples) {
-  const [{query, hits}] = answer.answers;
+function show_answer() {
+  const {examples, answer: {query, hits}} = shown;
+  set_busy(false);
   const wanted = query.labels || (examples.length
     ? [...new Set(examples.slice(0, Math.max(1, state.p.length))
       .flatMap((one) => one.labels || []))] : null);
@@ -277,16 +320,16 @@ function show_answer(examples) {
     card.classList.add("asked");
     return card;
   });
-  find("examples").replaceChildren(...cards);
-  find("hits").replaceChildren(...hits.map((hit) => element("li", {},
-    draw_card(hit, wanted, `${hit.rank}: ${hit.distance.toPrecision(4)}`))));
-  find("tools").hidden = !hits.length;
+  redraw(find("examples"), cards);
+  redraw(find("hits"), hits.map((hit) => element("li", {}, draw_card(
+    hit, wanted, `${hit.rank}. distance ${hit.distance.toPrecision(4)}`))));
+  find("tools").hidden = false;
   const place = (one) => one.longitude_deg === null ? []
     : [[one.longitude_deg, one.latitude_deg]];
   map.setMarks(examples.flatMap(place), hits.flatMap(place));
   const kind = index_facts().distance.replace("_", "-");
   say(hits.length
-    ? `${hits.length} hits, nearest first; the numbers are ${kind} distances.`
+    ? `${hits.length} hits, nearest first, by ${kind} distance.`
     : "No patch meets the filters.");
 }
 
@@ -345,7 +388,7 @@ function show_index() {
     `(${facts.splits.join(", ")})`,
     `${facts.modality}, ${facts.distance.replace("_", "-")} distance,`,
     `${facts.search} search; model ${facts.model || "unknown"}`,
-    facts.model_fingerprint.slice(0, 12), `; ${about.software}`].join(" ");
+    `${facts.model_fingerprint.slice(0, 12)}; ${about.software}`].join(" ");
 }
 
 function listen() {
@@ -355,13 +398,24 @@ function listen() {
   });
   find("name").addEventListener("input", async () => {
     const prefix = find("name").value.trim();
-    const found = await ask_json(`patches?index=${encodeURIComponent(state.index)}`
-      + `&prefix=${encodeURIComponent(prefix)}&limit=20`);
-    find("names").replaceChildren(...found.patches.map(
+    const found = await ask_patches({prefix, limit: 20});
+    // What was typed since has suggestions of its own.
+    if (prefix !== find("name").value.trim()) return;
+    find("names").replaceChildren(...found.map(
       (patch) => element("option", {value: patch.name})));
   });
-  find("files").addEventListener("change", () => {
-    if (find("files").files.length) upload(find("files").files);
+  find("files").addEventListener("change", async () => {
+    if (find("files").files.length) await upload([...find("files").files]);
+    // The same files may be chosen once more.
+    find("files").value = "";
+  });
+  window.addEventListener("popstate", async () => {
+    const {index} = state;
+    take_address();
+    if (index !== state.index) await load_points();
+    else if (state.view) map.view = state.view;
+    filter_points();
+    search(false);
   });
   find("index").addEventListener("change", async () => {
     Object.assign(state, {index: find("index").value, upload: ""});
@@ -405,7 +459,8 @@ function listen() {
   });
   find("picture").addEventListener("change", () => {
     state.picture = find("picture").value;
-    search();
+    write_address();
+    show_answer();
   });
   for (const button of document.querySelectorAll("[data-format]"))
     button.addEventListener("click", () => download(button.dataset.format));
@@ -415,12 +470,23 @@ function listen() {
   find("whole").addEventListener("click", () => map.showAll());
 }
 
+async function ask_patches(asked) {
+  try {
+    const found = await ask_json(
+      `patches?${new URLSearchParams({index: state.index, ...asked})}`);
+    return found.patches;
+  } catch (error) {
+    say(find("status").textContent, error.message);
+    return [];
+  }
+}
+
 async function start() {
+  find("filter-details").open = window.matchMedia("(min-width: 60rem)").matches;
   map = new PatchMap(find("canvas"), {
     pick: async (row) => {
-      const found = await ask_json(
-        `patches?index=${encodeURIComponent(state.index)}&row=${row}`);
-      if (found.patches.length) ask_for(found.patches[0].name);
+      const [patch] = await ask_patches({row});
+      if (patch) ask_for(patch.name);
     },
     box: (box) => {
       state.bbox = box.map((degree) => degree.toFixed(4)).join(",");
@@ -431,26 +497,14 @@ async function start() {
       write_address();
     },
   });
-  try {
-    about = await ask_json("about");
-  } catch (error) {
-    say("", error.message);
-    return;
-  }
-  read_address();
-  if (!about.indexes.some((one) => one.name === state.index))
-    state.index = about.indexes[0].name;
-  if (!(state.picture in about.pictures)) state.picture = "true_colour";
+  about = await ask_json("about");
   find("index").replaceChildren(...about.indexes.map(
     (one) => element("option", {value: one.name}, one.name)));
-  find("index").value = state.index;
   find("index-choice").hidden = about.indexes.length < 2;
   find("picture").replaceChildren(...Object.entries(about.pictures).map(
     ([key, name]) => element("option", {value: key}, name)));
-  find("picture").value = state.picture;
+  take_address();
   listen();
-  show_index();
-  show_filters();
   ask_json("outlines").then((lines) => {
     map.outlines = lines.map((steps) => {
       const line = [];
@@ -465,8 +519,8 @@ async function start() {
     map.draw();
   }, () => {});
   await load_points();
-  await search();
+  await search(false);
   document.documentElement.dataset.ready = "yes";
 }
 
-start();
+start().catch((error) => say("", error.message));

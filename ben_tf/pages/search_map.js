@@ -162,8 +162,10 @@ class PatchMap {
         canvas.height = height * ratio;
       }
     }
-    // The larger the scale, the larger a patch, up to its true size.
-    const size = Math.max(2, Math.min(9, this.scale / 2500)) * ratio;
+    // Few patches are drawn large enough to be seen and clicked; the larger the
+    // scale, the larger a patch.
+    const least = Math.max(2, Math.min(5, 90 / Math.sqrt(this.count)));
+    const size = Math.max(least, Math.min(9, this.scale / 2500)) * ratio;
     if (this.gl) this.drawPoints(width, height, size);
     else this.drawFlat(width, height, ratio, size);
     this.drawMarks(ratio);
@@ -317,6 +319,11 @@ class PatchMap {
     });
     element.addEventListener("pointerup", (event) => {
       if (!down.delete(event.pointerId)) return;
+      if (down.size) {
+        // One of two fingers is left: it drags from where it is.
+        start = {at: [...down.values()][0], center: this.center, box: false};
+        return;
+      }
       const at = place(event);
       if (!has_moved) {
         const row = this.nearest(...at, 14);
@@ -335,7 +342,9 @@ class PatchMap {
     });
     element.addEventListener("wheel", (event) => {
       event.preventDefault();
-      this.zoom(Math.exp(-event.deltaY / 400), ...place(event));
+      // Some browsers count in lines.
+      const pixels = event.deltaY * (event.deltaMode ? 20 : 1);
+      this.zoom(Math.exp(-pixels / 400), ...place(event));
     }, {passive: false});
     element.addEventListener("keydown", (event) => {
       if (event.target !== element) return;

@@ -19,8 +19,9 @@ from ben_tf.retrieval import patch_source
 
 # 370 kB of pixels each.
 _MOST_KEPT = 256
+# Names of patches have up to 57 letters; file systems end at 255.
 _BAND = re.compile(
-    rf"(?P<patch>\w+)_(?P<band>{'|'.join(bigearthnet.S1_BANDS)}|B\d\w)\.tiff?",
+    rf"(?P<patch>\w{{1,200}})_(?P<band>{'|'.join(bigearthnet.S1_BANDS)}|B\d\w)\.tiff?",
     re.IGNORECASE | re.ASCII,
 )
 

@@ -214,6 +214,10 @@ def test_an_upload_finds_itself(client, index, own_files):
         (lambda files: [("files", ("x", b""))] * 2, "end with the band"),
         (lambda files: [("files", ("/etc/S2A_x_B02.tif", b"II*\0"))], ""),
         (
+            lambda files: [("files", ("x" * 300 + "_B02.tif", b"")), *files],
+            "end with the band",
+        ),
+        (
             lambda files: [("files", (files[0][1][0], b"?")), *files[1:]],
             "cannot be read as a GeoTIFF",
         ),

@@ -1,0 +1,333 @@
+"""The search page in a real browser, as its users have it."""
+
+import contextlib
+import os
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from ben_tf import bigearthnet
+from ben_tf.archive import official_lists
+from ben_tf.retrieval import index as index_lib
+from ben_tf.retrieval import query as query_lib
+from ben_tf.retrieval import where
+from tests import browser
+
+pytestmark = [pytest.mark.slow, browser.needed]
+
+_SERVE = (
+    "import sys; from ben_tf.retrieval.server import server; "
+    "server.serve(indexes=[sys.argv[1]], data_dir=sys.argv[2], port=0)"
+)
+# WebGL without a graphics card.
+_WEBGL = ("--use-gl=swiftshader", "--enable-unsafe-swiftshader")
+
+
+@pytest.fixture(scope="module")
+def address(sample_index, data_dir):
+    process = subprocess.Popen(
+        [sys.executable, "-c", _SERVE, os.fspath(sample_index), data_dir],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        yield re.search(r"http://\S+", process.stdout.readline())[0]
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with browser.launched(*_WEBGL) as launched:
+        yield launched
+
+
+@pytest.fixture(scope="module")
+def index(sample_index):
+    return index_lib.Index.open(sample_index)
+
+
+@pytest.fixture
+def visit(chromium, address):
+    """Opens an address; neither errors nor requests to others may follow.
+
+    `faulty`: the server is asked for what it refuses.
+    """
+    faults = []
+
+    with contextlib.ExitStack() as opened:
+
+        def visit(at=address, *, width=1400, scheme="light", faulty=False):
+            context = chromium.new_context(
+                viewport={"width": width, "height": 900}, color_scheme=scheme
+            )
+            opened.callback(context.close)
+            page = context.new_page()
+            # Chromium tells of every answer such as 404.
+            page.on(
+                "console",
+                lambda said: (
+                    said.type == "error"
+                    and not (faulty and "the server responded" in said.text)
+                    and faults.append(said.text)
+                ),
+            )
+            page.on("pageerror", lambda error: faults.append(str(error)))
+            page.on(
+                "request",
+                lambda request: (
+                    request.url.startswith(
+                        (address, f"blob:{address}", "data:")
+                    )
+                    or faults.append(f"left for {request.url}")
+                ),
+            )
+            page.goto(at)
+            page.wait_for_selector("html[data-ready=yes]")
+            return page
+
+        yield visit
+    assert faults == []
+
+
+def _click_on_map(page, name):
+    """Clicks where a patch lies, and waits for its hits."""
+    page.evaluate(
+        """async (name) => {
+          const [patch] = await ask_patches({prefix: name});
+          map.showPlace(patch.longitude_deg, patch.latitude_deg);
+          map.zoom(20, ...[map.element.clientWidth / 2,
+            map.element.clientHeight / 2]);
+        }""",
+        name,
+    )
+    page.locator("#canvas").click()
+    _wait_for(page, name)
+
+
+def _wait_for(page, name):
+    """Waits for the hits of a query with this patch."""
+    page.wait_for_selector(f"#examples .name:has-text('{name}')")
+    _wait_for_answer(page)
+
+
+def _wait_for_answer(page):
+    page.wait_for_selector("#hits[aria-busy=false]")
+
+
+def _names(page):
+    return page.locator("#hits .name").all_text_contents()
+
+
+def _library(index, **asked):
+    answer = query_lib.query(index, k=12, **asked)
+    return [hit.name for hit in answer.hits]
+
+
+def _check_pictures(page):
+    """They are all there, and square."""
+    # Refused for a picture that does not come.
+    sizes = page.evaluate(
+        """() => Promise.all(
+          [...document.querySelectorAll("article img")].map(async (img) => {
+            img.loading = "eager";
+            await img.decode();
+            return [img.naturalWidth, img.clientWidth - img.clientHeight];
+          }))"""
+    )
+    assert sizes
+    assert all(width > 1 and abs(skew) <= 1 for width, skew in sizes), sizes
+
+
+def test_a_point_of_the_map_is_a_query(visit, index):
+    page = visit()
+    assert page.evaluate("map.gl !== null")
+    assert page.evaluate("map.outlines.length") > 10
+    name = str(index.names[3])
+    _click_on_map(page, name)
+    assert _names(page) == _library(index, names=[name])
+    _check_pictures(page)
+
+
+def test_points_and_outlines_are_drawn(visit):
+    page = visit()
+    # WebGL keeps its pixels only until they are shown.
+    colours = page.evaluate(
+        """() => {
+          map.drawNow();
+          const count = (canvas) => {
+            const copy = document.createElement("canvas");
+            [copy.width, copy.height] = [canvas.width, canvas.height];
+            const pen = copy.getContext("2d");
+            pen.drawImage(canvas, 0, 0);
+            const {data} = pen.getImageData(0, 0, copy.width, copy.height);
+            let drawn = 0;
+            for (let place = 3; place < data.length; place += 4)
+              drawn += data[place] > 0;
+            return drawn;
+          };
+          return [count(map.points), count(map.marks)];
+        }"""
+    )
+    assert min(colours) > 100, colours
+
+
+def test_enter_asks_for_the_patch_in_the_middle(visit, index):
+    page = visit()
+    page.focus("#canvas")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#hits article")
+    name = page.locator("#examples .name").text_content()
+    assert _names(page) == _library(index, names=[name])
+
+
+def test_a_filter_changes_hits_and_map(visit, index):
+    name = str(index.names[0])
+    page = visit()
+    _click_on_map(page, name)
+    seasons = np.asarray(index.seasons)
+    season = int(np.bincount(seasons[seasons < 4]).argmax())
+    box = page.get_by_label(bigearthnet.SEASONS[season])
+    box.focus()
+    page.keyboard.press("Space")
+    _wait_for_answer(page)
+    expected = _library(
+        index,
+        names=[name],
+        where=where.Where(seasons=[bigearthnet.SEASONS[season]]),
+    )
+    assert _names(page) == expected
+    num, total = np.sum(seasons == season), len(seasons)
+    assert 0 < num < total
+    assert page.text_content("#count") == (
+        f"{num} of {total} patches may be hits."
+    )
+    assert page.evaluate("map.may.reduce((a, b) => a + b)") == num
+    # The keyboard has not lost its place.
+    assert box.evaluate("box => box === document.activeElement")
+    page.get_by_role("button", name="Remove all filters").click()
+    _wait_for_answer(page)
+    assert page.text_content("#count") == f"All {total} patches may be hits."
+
+
+def test_less_like_it_changes_the_order(visit, index):
+    name = str(index.names[0])
+    page = visit()
+    _click_on_map(page, name)
+    before = _names(page)
+    disliked = before[0]
+    press = page.locator("#hits").get_by_label(f"less like it: {disliked}")
+    press.focus()
+    page.keyboard.press("Enter")
+    _wait_for(page, disliked)
+    expected = _library(index, positives=[name], negatives=[disliked])
+    assert _names(page) == expected
+    assert expected != before
+    assert page.evaluate("document.activeElement.id") == "hits-heading"
+    # "Back" undoes it.
+    page.go_back()
+    page.wait_for_selector("#examples article >> nth=1", state="detached")
+    _wait_for_answer(page)
+    assert _names(page) == before
+
+
+def test_a_patch_of_ones_own_finds_itself(visit, index, sample_archive_dir):
+    name = str(index.names[0])
+    s1_name = official_lists.official_patches()[name].s1_name
+    page = visit()
+    page.set_input_files(
+        "#files",
+        [
+            path
+            for folder in (name, s1_name)
+            for path in sample_archive_dir.glob(f"*/{folder}/*.tif")
+        ],
+    )
+    _wait_for(page, name)
+    assert _names(page)[0] == name
+    # What was sent is not refined: no button that would do nothing.
+    assert page.locator("#hits [aria-pressed]").count() == 0
+    _check_pictures(page)
+
+
+def test_what_is_no_patch_is_told(visit, tmp_path):
+    (tmp_path / "note.tif").write_bytes(b"no picture")
+    page = visit(faulty=True)
+    page.set_input_files("#files", tmp_path / "note.tif")
+    page.wait_for_selector("#error:has-text('cannot be read')")
+
+
+def test_an_address_is_shared(visit, address, index):
+    page = visit()
+    name, other = map(str, index.names[:2])
+    _click_on_map(page, name)
+    season = bigearthnet.SEASONS[int(index.seasons[0])]
+    page.get_by_label(season).check()
+    _wait_for_answer(page)
+    page.select_option("#picture", "radar")
+    again = visit(page.url)
+    assert _names(again) == _names(page)
+    assert again.get_by_label(season).is_checked()
+    for one in (page, again):
+        src = one.locator("#hits img").first.get_attribute("src")
+        assert src.endswith("/radar.png")
+    # Another address in the same tab is taken, too.
+    again.goto(f"{address}#p={other}")
+    _wait_for(again, other)
+    assert _names(again) == _library(index, names=[other])
+    assert not again.get_by_label(season).is_checked()
+
+
+def test_a_name_that_nobody_knows_leaves_no_hits(visit, address, index):
+    page = visit(f"{address}#p={index.names[0]}", faulty=True)
+    assert _names(page)
+    page.fill("#name", "<img src=x onerror=alert(1)>")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#error:has-text('is not in the index')")
+    assert _names(page) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1400, 390])
+def test_anybody_can_use_it(visit, address, index, width, scheme):
+    page = visit(
+        f"{address}#p={index.names[0]}&n={index.names[1]}"
+        "&labels_none=Urban+fabric",
+        width=width,
+        scheme=scheme,
+    )
+    page.evaluate("find('filter-details').open = true")
+    assert _names(page)
+    _check_pictures(page)
+    assert browser.serious_faults(page) == []
+    assert browser.overhang(page) <= 0
+    assert browser.sideways_scrolled(page) == []
+
+
+@pytest.mark.parametrize("width", [1400, 390])
+def test_the_keyboard_goes_down_the_page(visit, address, index, width):
+    page = visit(f"{address}#p={index.names[0]}", width=width)
+    page.evaluate("find('filter-details').open = true")
+    parts = []
+    for _ in range(200):
+        page.keyboard.press("Tab")
+        part, outline = page.evaluate(
+            """() => {
+              const at = document.activeElement;
+              const part = at.closest("section, footer");
+              return [part && part.className,
+                getComputedStyle(at).outlineStyle];
+            }"""
+        )
+        if part == "":
+            break
+        # Whoever tabs sees where.
+        assert outline != "none"
+        if part is not None and part not in parts[-1:]:
+            parts.append(part)
+    assert parts == ["query-part", "map-part", "filter-part", "hits-part"]
