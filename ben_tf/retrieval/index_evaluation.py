@@ -19,6 +19,7 @@ import tqdm
 
 from ben_tf import errors
 from ben_tf import files
+from ben_tf import origin
 from ben_tf.data import leakage
 from ben_tf.retrieval import index as index_lib
 from ben_tf.retrieval import ranking_metrics
@@ -44,6 +45,11 @@ class Scores(msgspec.Struct, frozen=True):
       synthetic: Whether patches or model are synthetic.
       class_names: Columns of the labels.
       ks: Cut-offs, ascending.
+      archive_records: Fingerprint of the dataset's records that the archive was
+        built of; "" where nobody knows, as in indexes of before.
+      query_records: That of the queries.
+      date: When it was scored, UTC, ISO 8601.
+      software: This package and its version.
       num_trained_on: Up to so many patches of both indexes together were seen
         in training, in another version of BigEarthNet than theirs.
       scores: Name -> {str(k): mean over the queries}; see
@@ -63,6 +69,10 @@ class Scores(msgspec.Struct, frozen=True):
     class_names: tuple[str, ...]
     ks: tuple[int, ...]
     scores: dict[str, dict[str, float]]
+    archive_records: str
+    query_records: str
+    date: str
+    software: str
     num_trained_on: int = 0
 
 
@@ -196,6 +206,10 @@ def evaluate(
         class_names=opened.manifest.class_names,
         ks=ks,
         scores=ranking_metrics.mean_scores(sums, num_queries=len(rows), ks=ks),
+        archive_records=opened.manifest.records,
+        query_records=asked.manifest.records,
+        date=origin.date(),
+        software=origin.software(),
         num_trained_on=_num_trained_on(manifests),
     )
 

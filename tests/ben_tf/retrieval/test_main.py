@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+import ben_tf
 from ben_tf.retrieval import index
 from tests import in_process
 
@@ -161,6 +162,13 @@ def test_evaluate_writes_scores(sample_index, tmp_path):
     (result,) = json.loads(file.read_text())
     assert result["direction"] == "MM->MM"
     assert set(result["scores"]["ndcg"]) == {"1", "5"}
+    # Which weights and which records were scored, and when with what.
+    manifest = index.Index.open(sample_index).manifest
+    assert result["fingerprint"] == manifest.fingerprint
+    assert result["archive_records"] == manifest.records != ""
+    assert result["query_records"] == manifest.records
+    assert result["software"] == f"ben_tf {ben_tf.__version__}"
+    assert result["date"] > manifest.origin.date[:10]
     process = run(
         "evaluate",
         f"--archive={sample_index}",
