@@ -56,6 +56,7 @@ types: install
 EXAMPLE := build/example/pages/example_report.html
 $(EXAMPLE): $(shell find ben_tf/report ben_tf/pages ben_tf/plots -name '*.*') \
     | install
+	@mkdir -p build/example
 	@echo "Trains on a small sample and makes the example report, once:"
 	$(BIN)/python docs/make_example.py > build/example.log 2>&1 \
 	    || { cat build/example.log; exit 1; }
