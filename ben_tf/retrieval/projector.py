@@ -30,6 +30,10 @@ _MOST_PIXELS = 8192
 # Larger than the page shows them at first, small enough to load quickly.
 _LARGEST_PICTURE = 64
 _UNKNOWN = "?"
+_EMBEDDINGS = "embeddings.tsv"
+_METADATA = "metadata.tsv"
+_SPRITE = "sprite.png"
+_FILES = {metadata.PROJECTOR_FILENAME, _EMBEDDINGS, _METADATA, _SPRITE}
 _NOT_IN_ADDRESSES = re.compile(r"[^A-Za-z0-9_.-]")
 
 
@@ -55,8 +59,8 @@ def write(
     """Writes a folder that `tensorboard --logdir` opens.
 
     It holds projector_config.pbtxt, embeddings.tsv, metadata.tsv and
-    sprite.png. Embeddings are text, although the page could read bytes: it
-    takes those for text where they happen to be valid UTF-8.
+    sprite.png. Embeddings are text, although TensorBoard can read bytes: it
+    tries to read those as text first, and fails where they begin like text.
 
     Args:
       index: Index folder.
@@ -84,24 +88,24 @@ def write(
     config = projector.ProjectorConfig()
     entry = config.embeddings.add()
     entry.tensor_name = _title(opened)
-    entry.tensor_path = "embeddings.tsv"
-    entry.metadata_path = "metadata.tsv"
-    entry.sprite.image_path = "sprite.png"
+    entry.tensor_path = _EMBEDDINGS
+    entry.metadata_path = _METADATA
+    entry.sprite.image_path = _SPRITE
     entry.sprite.single_image_dim.extend([size, size])
     with files.replacing_folder(output_dir) as part:
         part.mkdir()
         np.savetxt(
-            part / entry.tensor_path,
+            part / _EMBEDDINGS,
             opened.embeddings[rows],
             fmt="%.9g",
             delimiter="\t",
         )
-        (part / entry.metadata_path).write_text(
+        (part / _METADATA).write_text(
             "".join(f"{line}\n" for line in _table(opened, rows)),
             encoding="utf-8",
             newline="\n",
         )
-        sprite.save(part / entry.sprite.image_path)
+        sprite.save(part / _SPRITE)
         (part / metadata.PROJECTOR_FILENAME).write_text(
             text_format.MessageToString(config), encoding="utf-8"
         )
@@ -110,11 +114,13 @@ def write(
 
 def _check_replaceable(folder: pathlib.Path) -> None:
     """Refuses a folder, such as one of logs, that would be lost."""
-    if folder.is_dir() and not any(folder.iterdir()):
-        return
-    if folder.exists() and not (folder / metadata.PROJECTOR_FILENAME).is_file():
+    if folder.is_dir():
+        others = {path.name for path in folder.iterdir()} - _FILES
+    else:
+        others = {folder.name} if folder.exists() else set()
+    if others:
         raise errors.UserError(
-            f"{folder} exists and holds no {metadata.PROJECTOR_FILENAME}. "
+            f"{folder} exists and holds something else: {min(others)}. "
             "Expected a new or an empty folder, or an earlier one of these to "
             "replace. Choose another `output_dir`."
         )

@@ -219,11 +219,12 @@ def test_another_folder_is_not_replaced(write, black, tmp_path):
     logs = tmp_path / "logs"
     logs.mkdir()
     (logs / "events").write_text("kept")
-    with pytest.raises(errors.UserError, match="holds no projector_config"):
+    (logs / "projector_config.pbtxt").touch()
+    with pytest.raises(errors.UserError, match="something else: events"):
         projector.write(index=write(), data_dir="x", output_dir=logs)
-    with pytest.raises(errors.UserError, match="holds no projector_config"):
+    with pytest.raises(errors.UserError, match="something else: events"):
         projector.write(index=write(), data_dir="x", output_dir=logs / "events")
-    assert [path.name for path in logs.iterdir()] == ["events"]
+    assert (logs / "events").read_text() == "kept"
 
 
 def test_an_earlier_or_empty_folder_is_replaced(write, black, tmp_path):
