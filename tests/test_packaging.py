@@ -124,10 +124,15 @@ for name in {PACKAGES!r}:
 def test_templates_style_and_script_come_with_the_wheel(fresh_python, tmp_path):
     code = """
 from ben_tf.pages import page
-empty = page.Table([], [])
-text = page.render("comparison", evaluations={}, reasons={}, headlines=empty,
-                   classes=empty, published={}, sources=[])
-assert "</html>" in text and "addEventListener" in text and "--ink" in text
+from ben_tf.plots import outlines
+names = page._TEMPLATES.list_templates(extensions=["jinja"])
+assert {"run.html.jinja", "comparison.html.jinja", "search.html.jinja"} <= {*names}
+for name in names:
+    page._TEMPLATES.get_template(name)
+assert "addEventListener" in page.read_asset("page.js")
+assert "--ink" in page.read_asset("page.css")
+assert "PatchMap" in page.read_asset("search_map.js")
+assert outlines.lines()
 """
     subprocess.run([fresh_python, "-I", "-c", code], cwd=tmp_path, check=True)
 
