@@ -126,7 +126,7 @@ def test_templates_style_and_script_come_with_the_wheel(fresh_python, tmp_path):
 from ben_tf.pages import page
 from ben_tf.plots import outlines
 names = page._TEMPLATES.list_templates(extensions=["jinja"])
-assert {"run.html.jinja", "comparison.html.jinja", "search.html.jinja"} <= {*names}
+assert {"run.html.jinja", "search.html.jinja"} <= {*names}
 for name in names:
     page._TEMPLATES.get_template(name)
 assert "addEventListener" in page.read_asset("page.js")
