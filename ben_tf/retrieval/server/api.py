@@ -5,16 +5,12 @@ Addresses begin with /api/v1; /openapi.json describes them, /docs for people.
 
 import asyncio
 import concurrent.futures
-import datetime
 from typing import Annotated
 from typing import Any
-from typing import Literal
 from typing import TypeVar
 
 import fastapi
 import numpy as np
-import pydantic
-from fastapi import exceptions
 from fastapi import responses
 
 import ben_tf
@@ -24,20 +20,15 @@ from ben_tf.plots import outlines as outlines_lib
 from ben_tf.retrieval import answer_facts
 from ben_tf.retrieval import answer_formats
 from ben_tf.retrieval import embedding
-from ben_tf.retrieval import patch_facts
-from ben_tf.retrieval import query as query_lib
-from ben_tf.retrieval import where as where_lib
-from ben_tf.retrieval.server import batcher
 from ben_tf.retrieval.server import collection as collection_lib
+from ben_tf.retrieval.server import drawings
+from ben_tf.retrieval.server import points as points_lib
+from ben_tf.retrieval.server import refusals
+from ben_tf.retrieval.server import requests
 from ben_tf.retrieval.server import uploads as uploads_lib
 
-MOST_HITS = 1000
-_MOST_EXAMPLES = 100
-_MOST_NAMES = 10_000
 _MOST_FILES = 64
-_MOST_FAULTS = 5
 _ANSWER_WITHIN_S = 60.0
-_RETRY_AFTER_S = 1
 _MEDIA_TYPES = {
     "json": "application/json",
     "csv": "text/csv; charset=utf-8",
@@ -45,69 +36,7 @@ _MEDIA_TYPES = {
     "parquet": "application/vnd.apache.parquet",
 }
 
-Name = Annotated[str, pydantic.Field(max_length=255)]
-Names = Annotated[list[Name], pydantic.Field(max_length=_MOST_EXAMPLES)]
 Result = TypeVar("Result")
-
-
-class Where(pydantic.BaseModel, extra="forbid"):
-    """Which patches may be hits; every condition that is given must hold."""
-
-    labels_all: list[Name] = []
-    labels_any: list[Name] = []
-    labels_none: list[Name] = []
-    countries: list[Name] = []
-    seasons: list[Name] = []
-    first_day: datetime.date | None = pydantic.Field(
-        default=None, description="Of acquisition (Sentinel-2, UTC), included."
-    )
-    last_day: datetime.date | None = None
-    bbox: tuple[float, float, float, float] | None = pydantic.Field(
-        default=None,
-        description="West, south, east, north of centres, degrees.",
-    )
-    splits: list[Name] = []
-    names: (
-        Annotated[list[Name], pydantic.Field(max_length=_MOST_NAMES)] | None
-    ) = None
-
-    def read(self) -> where_lib.Where:
-        """The same for the library."""
-        return where_lib.Where(
-            dates=(self.first_day, self.last_day),
-            **self.model_dump(exclude={"first_day", "last_day"}),
-        )
-
-
-class Query(pydantic.BaseModel, extra="forbid"):
-    """A query: examples by name, an upload, or an embedding."""
-
-    index: Name | None = pydantic.Field(
-        None, description="Name of the index; the first one by default."
-    )
-    positives: Names = pydantic.Field(
-        [], description="Names of patches of the index: more like these."
-    )
-    negatives: Names = pydantic.Field(
-        [], description="Names of patches: less like those."
-    )
-    upload: Name | None = pydantic.Field(
-        None, description="Key of an upload, instead of a name."
-    )
-    embedding: (
-        Annotated[list[float], pydantic.Field(max_length=65_536)] | None
-    ) = pydantic.Field(
-        None, description="Made by the index's model; needs `fingerprint`."
-    )
-    fingerprint: Name | None = pydantic.Field(
-        None, description="SHA-256 of the weights that made `embedding`."
-    )
-    where: Where = Where()
-    k: int = pydantic.Field(10, ge=1, le=MOST_HITS)
-    offset: int = pydantic.Field(
-        0, ge=0, le=MOST_HITS, description="How many of the hits to pass over."
-    )
-    format: Literal["json", "csv", "geojson", "parquet"] = "json"
 
 
 def add_routes(
@@ -130,12 +59,12 @@ def add_routes(
             ],
             "countries": bigearthnet.COUNTRIES,
             "seasons": bigearthnet.SEASONS,
-            "pictures": collection.pictures,
-            "most_hits": MOST_HITS,
+            "pictures": collection.drawings.names,
+            "most_hits": requests.MOST_HITS,
         }
 
     @router.get("/points", response_class=responses.Response)
-    async def points(index: Name | None = None) -> responses.Response:
+    async def points(index: requests.Name | None = None) -> responses.Response:
         """All patches of an index in 23 bytes each.
 
         Little-endian columns one after the other: longitude, latitude
@@ -144,7 +73,7 @@ def add_routes(
         of /patches?row=.
         """
         return responses.Response(
-            await asyncio.to_thread(collection.points, index),
+            await asyncio.to_thread(points_lib.pack, collection.index(index)),
             media_type="application/octet-stream",
         )
 
@@ -161,8 +90,8 @@ def add_routes(
 
     @router.get("/patches")
     def patches(
-        index: Name | None = None,
-        prefix: Name = "",
+        index: requests.Name | None = None,
+        prefix: requests.Name = "",
         row: Annotated[int | None, fastapi.Query(ge=0)] = None,
         limit: Annotated[int, fastapi.Query(ge=1, le=100)] = 20,
         offset: Annotated[int, fastapi.Query(ge=0, le=10**9)] = 0,
@@ -183,7 +112,9 @@ def add_routes(
         }
 
     @router.get("/patches/{name}")
-    def patch(name: Name, index: Name | None = None) -> dict[str, Any]:
+    def patch(
+        name: requests.Name, index: requests.Name | None = None
+    ) -> dict[str, Any]:
         """What is known of a patch."""
         return answer_facts.patch_members(collection.named(index, name))
 
@@ -191,14 +122,11 @@ def add_routes(
         "/patches/{name}/{picture}.png", response_class=responses.Response
     )
     async def picture(
-        name: Name, picture: Literal["true_colour", "false_colour", "radar"]
+        name: requests.Name,
+        picture: requests.Picture,
     ) -> responses.Response:
         """A patch as a PNG, stretched between percentiles of its own pixels."""
-        if picture not in collection.pictures:
-            raise collection_lib.UnknownPatchError(
-                "The dataset lacks that sensor."
-            )
-        content = await _answer(collection.picture(name, picture))
+        content = await _answer(collection.drawings.png(name, picture))
         return responses.Response(
             content,
             media_type="image/png",
@@ -206,20 +134,20 @@ def add_routes(
         )
 
     @router.post("/query")
-    async def query(asked: Query) -> responses.Response:
+    async def query(asked: requests.Query) -> responses.Response:
         """The patches that look most like the query, nearest first."""
         opened = collection.index(asked.index)
         name = next(
             name for name, x in collection.indexes.items() if x is opened
         )
-        made, modality = _read_query(collection, uploads, asked)
+        made, modality = requests.read_query(collection, uploads, asked)
         where = asked.where.read()
         found = await _answer(
             collection.search(
                 name,
                 made,
                 modality=modality,
-                k=min(asked.k + asked.offset, MOST_HITS),
+                k=min(asked.k + asked.offset, requests.MOST_HITS),
                 where=where,
             )
         )
@@ -234,7 +162,7 @@ def add_routes(
 
     @router.post("/uploads", status_code=201)
     async def upload(
-        files: list[fastapi.UploadFile], index: Name | None = None
+        files: list[fastapi.UploadFile], index: requests.Name | None = None
     ) -> dict[str, Any]:
         """Takes a patch of one's own, to be a query.
 
@@ -266,8 +194,8 @@ def add_routes(
             "upload": key,
             "pictures": [
                 picture
-                for picture in collection_lib.PICTURES
-                if collection_lib.can_draw(found.grids, picture)
+                for picture in drawings.PICTURES
+                if drawings.can_draw(found.grids, picture)
             ],
             **answer_facts.patch_members(found.patch),
         }
@@ -276,13 +204,14 @@ def add_routes(
         "/uploads/{key}/{picture}.png", response_class=responses.Response
     )
     async def uploaded_picture(
-        key: Name, picture: Literal["true_colour", "false_colour", "radar"]
+        key: requests.Name,
+        picture: requests.Picture,
     ) -> responses.Response:
         """A patch that was sent, as a PNG."""
         grids = uploads.get(key).grids
-        if not collection_lib.can_draw(grids, picture):
+        if not drawings.can_draw(grids, picture):
             raise uploads_lib.GoneError("This upload lacks that sensor.")
-        content = await asyncio.to_thread(collection_lib.draw, grids, picture)
+        content = await asyncio.to_thread(drawings.draw, grids, picture)
         return responses.Response(content, media_type="image/png")
 
     app.include_router(router)
@@ -292,7 +221,7 @@ def add_routes(
         """Whether the server answers."""
         return {"status": "ok"}
 
-    _add_errors(app)
+    refusals.add_to(app)
 
 
 def _about_index(name: str, index: Any) -> dict[str, Any]:
@@ -314,61 +243,6 @@ def _about_index(name: str, index: Any) -> dict[str, Any]:
     }
 
 
-def _read_query(
-    collection: collection_lib.Collection,
-    uploads: uploads_lib.Uploads,
-    asked: Query,
-) -> tuple[query_lib.Query, str]:
-    """What to search for, and what it is an embedding of."""
-    index = collection.index(asked.index)
-    modality = index.manifest.modality
-    num_kinds = sum(
-        (
-            bool(asked.positives or asked.negatives),
-            asked.upload is not None,
-            asked.embedding is not None,
-        )
-    )
-    if num_kinds != 1:
-        raise errors.UserError(
-            "Expected one of positives (with or without negatives), upload and "
-            f"embedding. Received: {num_kinds} of them."
-        )
-    if asked.upload is not None:
-        sent = uploads.get(asked.upload)
-        return (
-            query_lib.Query(sent.patch, sent.embedding, False, made_of=()),
-            sent.modality,
-        )
-    if asked.embedding is not None:
-        if asked.fingerprint != index.manifest.fingerprint:
-            raise errors.UserError(
-                "Expected as `fingerprint` that of the model that made the "
-                "index: only its embeddings are comparable."
-            )
-        vector = np.array(asked.embedding, np.float32)
-        if vector.shape != (index.manifest.dimension,):
-            raise errors.UserError(
-                f"Expected an embedding of {index.manifest.dimension} numbers. "
-                f"Received: {vector.size}."
-            )
-        return (
-            query_lib.Query(
-                patch_facts.Patch(name="embedding"),
-                vector,
-                False,
-                made_of=(),
-            ),
-            modality,
-        )
-    return (
-        collection.query_of_names(
-            asked.index, asked.positives, asked.negatives
-        ),
-        modality,
-    )
-
-
 async def _answer(
     future: "concurrent.futures.Future[Result]",
 ) -> Result:
@@ -383,40 +257,3 @@ async def _answer(
         )
     finally:
         future.cancel()
-
-
-def _add_errors(app: fastapi.FastAPI) -> None:
-    """Every error is one sentence, without places of this machine."""
-
-    def add(kind: type[Exception], status: int, sentence: str | None) -> None:
-        async def answer(
-            request: fastapi.Request, error: Exception
-        ) -> responses.Response:
-            headers = (
-                {"retry-after": str(_RETRY_AFTER_S)} if status == 503 else {}
-            )
-            return responses.JSONResponse(
-                {"error": sentence or str(error)}, status, headers=headers
-            )
-
-        app.add_exception_handler(kind, answer)
-
-    add(collection_lib.UnknownPatchError, 404, None)
-    add(uploads_lib.GoneError, 404, None)
-    add(errors.ArchiveError, 422, "A file of the patch is damaged.")
-    add(errors.UserError, 422, None)
-    add(batcher.BusyError, 503, "Too many requests wait. Try again.")
-    add(TimeoutError, 503, "The answer took too long. Try again.")
-
-    @app.exception_handler(exceptions.RequestValidationError)
-    async def explain(
-        request: fastapi.Request, error: exceptions.RequestValidationError
-    ) -> responses.Response:
-        # Without what was sent, which may be long, or not for others' eyes.
-        reasons = [
-            f"{'.'.join(map(str, fault['loc'][1:]))}: {fault['msg']}"
-            for fault in error.errors()[:_MOST_FAULTS]
-        ]
-        return responses.JSONResponse({"error": "; ".join(reasons)}, 422)
-
-    add(Exception, 500, "The server failed to answer this.")

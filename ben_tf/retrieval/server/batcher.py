@@ -27,8 +27,8 @@ class Batcher(Generic[Item, Result]):
         self,
         work: Callable[[Sequence[Item]], Sequence[Result | Exception]],
         *,
-        most_waiting: int,
-        most_at_once: int,
+        most_waiting: int = 256,
+        most_at_once: int = 64,
     ):
         """Starts the thread.
 

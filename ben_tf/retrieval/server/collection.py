@@ -1,18 +1,13 @@
-"""What a server has opened: indexes, their model, and the pixels of patches.
+"""What a server has opened: indexes, their model and the dataset.
 
-Requests of many clients meet here: those that wait are embedded, searched and
-read together.
+Requests of many clients meet here: those that wait are embedded and searched
+together.
 """
 
-import collections
 import concurrent.futures
-import itertools
 import os
 import pathlib
-import threading
 from collections.abc import Callable
-from collections.abc import Iterable
-from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 from typing import NamedTuple
@@ -21,29 +16,14 @@ import numpy as np
 
 from ben_tf import errors
 from ben_tf.data import built_dataset
-from ben_tf.data import geography
-from ben_tf.data import patch_reader
 from ben_tf.data import run_data
-from ben_tf.plots import pictures
 from ben_tf.retrieval import embedding
 from ben_tf.retrieval import index as index_lib
 from ben_tf.retrieval import patch_facts
 from ben_tf.retrieval import query
 from ben_tf.retrieval import where as where_lib
 from ben_tf.retrieval.server import batcher
-
-Grids = Mapping[str, np.ndarray]
-
-# Key in addresses -> one of `pictures.PICTURES`.
-PICTURES = {
-    "true_colour": "True colour",
-    "false_colour": "False colour: B08, B04, B03",
-    "radar": "Radar: VV, VH, VV - VH",
-}
-_MOST_WAITING = 256
-_MOST_AT_ONCE = 64
-# Some 30 kB each.
-_MOST_PICTURES = 4096
+from ben_tf.retrieval.server import drawings
 
 
 class _Search(NamedTuple):
@@ -56,7 +36,7 @@ class _Search(NamedTuple):
 
 class _Embedding(NamedTuple):
     index_name: str
-    grids: Grids
+    grids: drawings.Grids
     modality: str
 
 
@@ -99,48 +79,22 @@ class Collection:
                 "The indexes come from different models. Expected those of "
                 "one, as a query is embedded once."
             )
-        self._builder = built_dataset.open_dataset(
+        builder = built_dataset.open_dataset(
             run_data.of_model(opened[0].manifest.saved_model, data_dir)
         )
         for index in opened:
             if index.manifest.records:
-                built_dataset.check_records(
-                    self._builder, index.manifest.records
-                )
-        self._reader = patch_reader.PatchReader(self._builder)
-        sensors = built_dataset.sensors(self._builder)
-        # Data of one's own may lack a sensor.
-        self.pictures = {
-            key: name
-            for key, name in PICTURES.items()
-            if pictures.sensor_of(name) in sensors
-        }
-        self.synthetic = built_dataset.is_synthetic(self._builder) or any(
+                built_dataset.check_records(builder, index.manifest.records)
+        self.drawings = drawings.Drawings(builder)
+        self.synthetic = built_dataset.is_synthetic(builder) or any(
             index.manifest.synthetic for index in opened
         )
-        self._pictures: collections.OrderedDict[tuple[str, str], bytes] = (
-            collections.OrderedDict()
-        )
-        self._lock = threading.Lock()
-        self._searches = batcher.Batcher(
-            self._search_all,
-            most_waiting=_MOST_WAITING,
-            most_at_once=_MOST_AT_ONCE,
-        )
-        self._embeddings = batcher.Batcher(
-            self._embed_all,
-            most_waiting=_MOST_WAITING,
-            most_at_once=_MOST_AT_ONCE,
-        )
-        self._drawings = batcher.Batcher(
-            self._draw_all,
-            most_waiting=_MOST_WAITING,
-            most_at_once=_MOST_AT_ONCE,
-        )
+        self._searches = batcher.Batcher(self._search_all)
+        self._embeddings = batcher.Batcher(self._embed_all)
 
     def close(self) -> None:
         """Answers what waits, and takes no more requests."""
-        for one in (self._searches, self._embeddings, self._drawings):
+        for one in (self._searches, self._embeddings, self.drawings):
             one.close()
 
     def index(self, name: str | None) -> index_lib.Index:
@@ -175,7 +129,7 @@ class Collection:
         return self._searches.submit(_Search(name, asked, modality, k, where))
 
     def embed(
-        self, name: str, grids: Grids, *, modality: str
+        self, name: str, grids: drawings.Grids, *, modality: str
     ) -> "concurrent.futures.Future[np.ndarray]":
         """(D,) float32 of raw grids (size, size, bands), as `search` waits.
 
@@ -183,58 +137,6 @@ class Collection:
           batcher.BusyError: Too many wait.
         """
         return self._embeddings.submit(_Embedding(name, grids, modality))
-
-    def picture(
-        self, name: str, picture: str
-    ) -> "concurrent.futures.Future[bytes]":
-        """A PNG of a patch of the dataset, as `search` waits.
-
-        Args:
-          name: Of the patch.
-          picture: A key of `PICTURES`.
-
-        Raises:
-          batcher.BusyError: Too many wait.
-        """
-        with self._lock:
-            known = self._pictures.get((name, picture))
-        if known is not None:
-            future: concurrent.futures.Future[bytes] = (
-                concurrent.futures.Future()
-            )
-            future.set_result(known)
-            return future
-        return self._drawings.submit((name, picture))
-
-    def points(self, name: str | None) -> bytes:
-        """All patches of an index for a map, packed.
-
-        Little-endian columns one after the other: longitude and latitude of the
-        centre, float32, degrees, NaN where it is nowhere; labels as bits of two
-        uint32, the first 32 classes in the first; day since 1970-01-01, int32,
-        -2^31 where unknown; country, season and split, uint8, 255 where
-        unknown. 23 bytes a patch.
-        """
-        index = self.index(name)
-        longitudes, latitudes = geography.patch_centres(
-            index.epsg, index.upper_left
-        )
-        places = np.stack([longitudes, latitudes]).astype("<f4")
-        places[~np.isfinite(places)] = np.nan
-        bits = np.zeros((len(index.names), 64), np.uint8)
-        bits[:, : index.labels.shape[1]] = index.labels
-        packed = np.packbits(bits, axis=1, bitorder="little").view("<u4")
-        return b"".join(
-            column.tobytes()
-            for column in (
-                *places,
-                *packed.T,
-                np.asarray(index.days, "<i4"),
-                np.asarray(index.countries, np.uint8),
-                np.asarray(index.seasons, np.uint8),
-                np.asarray(index.split_numbers, np.uint8),
-            )
-        )
 
     def named(self, name: str | None, patch_name: str) -> patch_facts.Patch:
         """What an index knows of a patch.
@@ -245,7 +147,7 @@ class Collection:
         index = self.index(name)
         (row,) = index.rows_of([patch_name])
         if row == index_lib.EMPTY:
-            raise UnknownPatchError(
+            raise drawings.UnknownPatchError(
                 f"Patch {patch_name[:100]!r} is not in the index."
             )
         return index.describe(np.array([row]))[0]
@@ -332,54 +234,6 @@ class Collection:
                 except errors.UserError as error:
                     results[number] = error
         return [results[number] for number in range(len(requests))]
-
-    def _draw_all(
-        self, wanted: Sequence[tuple[str, str]]
-    ) -> Sequence[bytes | Exception]:
-        grids_of: dict[str, dict[str, None]] = {}
-        for name, picture in wanted:
-            grids_of.setdefault(name, {}).update(
-                dict.fromkeys(pictures.grids_of(PICTURES[picture]))
-            )
-        grids = sorted({grid for some in grids_of.values() for grid in some})
-        names = list(grids_of)
-        found = list(itertools.compress(names, self._reader.has(names)))
-        pixels: dict[str, Grids] = {}
-        if found:
-            batch = self._reader.read(found, grids=grids)
-            for row, name in enumerate(found):
-                pixels[name] = {
-                    grid: batch["inputs"][grid][row].numpy() for grid in grids
-                }
-        return [self._draw(pixels.get(name), name, x) for name, x in wanted]
-
-    def _draw(
-        self, grids: Grids | None, name: str, picture: str
-    ) -> bytes | Exception:
-        if grids is None:
-            return UnknownPatchError("This patch is not in the dataset.")
-        png = draw(grids, picture)
-        with self._lock:
-            self._pictures[name, picture] = png
-            while len(self._pictures) > _MOST_PICTURES:
-                self._pictures.popitem(last=False)
-        return png
-
-
-class UnknownPatchError(errors.UserError):
-    """There is no patch of that name."""
-
-
-def draw(grids: Grids, picture: str) -> bytes:
-    """A PNG of raw grids; `picture` is a key of `PICTURES`."""
-    name = PICTURES[picture]
-    needed = {grid: grids[grid] for grid in pictures.grids_of(name)}
-    return bytes(pictures.to_png(pictures.render(needed, name)))
-
-
-def can_draw(grids: Iterable[str], picture: str) -> bool:
-    """Whether these grids are enough for a key of `PICTURES`."""
-    return set(pictures.grids_of(PICTURES[picture])) <= set(grids)
 
 
 def _groups(

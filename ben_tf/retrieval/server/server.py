@@ -18,6 +18,7 @@ from ben_tf.pages import page
 from ben_tf.retrieval.server import api
 from ben_tf.retrieval.server import collection as collection_lib
 from ben_tf.retrieval.server import connection
+from ben_tf.retrieval.server import drawings
 from ben_tf.retrieval.server import guard
 from ben_tf.retrieval.server import uploads
 
@@ -71,7 +72,7 @@ def make_app(collection: collection_lib.Collection) -> fastapi.FastAPI:
     @app.get("/assets/{name}", response_class=responses.Response)
     def asset(name: str) -> responses.Response:
         if name not in _ASSETS:
-            raise collection_lib.UnknownPatchError("No such file.")
+            raise drawings.UnknownPatchError("No such file.")
         return responses.Response(
             page.read_asset(name), media_type=_ASSETS[name]
         )

@@ -15,6 +15,7 @@ from ben_tf.retrieval import index as index_lib
 from ben_tf.retrieval import query as query_lib
 from ben_tf.retrieval import where
 from ben_tf.retrieval.server import collection as collection_lib
+from ben_tf.retrieval.server import points
 from ben_tf.retrieval.server import server
 
 pytestmark = pytest.mark.slow
@@ -320,7 +321,7 @@ def test_what_fails_says_nothing_of_the_machine(client, monkeypatch):
     def fail(*arguments):
         raise OSError("/home/somebody/secret")
 
-    monkeypatch.setattr(collection_lib.Collection, "points", fail)
+    monkeypatch.setattr(points, "pack", fail)
     response = client.get("/api/v1/points")
     assert response.status_code == 500
     assert response.json() == {"error": "The server failed to answer this."}
