@@ -60,15 +60,15 @@ def define() -> "Callable[[], where.Where]":
             days = where_lib.parse_dates(dates.value or "../..")
         except ValueError as error:
             raise errors.UserError(
-                "Expected days such as --dates=2017-06-01/2017-08-31. "
-                f"Received: --dates={dates.value} ({error})."
+                "Expected days such as `dates=2017-06-01/2017-08-31`. "
+                f"Received: `dates={dates.value}` ({error})."
             ) from error
         try:
             box = bbox.value and where_lib.parse_bbox(bbox.value)
         except ValueError as error:
             raise errors.UserError(
-                "Expected degrees such as --bbox=-9.5,38,-8,39. Received: "
-                f"--bbox={bbox.value}."
+                "Expected degrees such as `bbox=-9.5,38,-8,39`. Received: "
+                f"`bbox={bbox.value}`."
             ) from error
         return where_lib.Where(
             labels_any=labels_any.value,

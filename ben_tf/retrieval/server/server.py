@@ -109,7 +109,7 @@ def serve(
     if not _is_loopback(host) and token is None:
         raise errors.UserError(
             f"At {host} others can reach the server. Give a `token` that they "
-            "must know, or --token= to have one made, or leave `host` out."
+            "must know, an empty one to have it made, or leave `host` out."
         )
     if token == "":
         token = secrets.token_urlsafe(24)
