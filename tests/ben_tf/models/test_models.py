@@ -192,10 +192,16 @@ def test_preprocessing_that_does_not_fit_is_refused(arguments):
 
 @pytest.mark.slow
 def test_keras_that_was_chosen_before_is_refused(tmp_path):
-    """Where there is another one: TensorFlow from 2.16 on."""
+    """Where there is another one: TensorFlow from 2.16 on.
+
+    The variable comes too late here; `import ben_tf` refuses where it is unset.
+    """
     program = (
+        "import importlib.util, os\n"
         "import tensorflow as tf\n"
         "tf.keras.layers\n"
+        "if importlib.util.find_spec('tf_keras'):\n"
+        "    os.environ['TF_USE_LEGACY_KERAS'] = '1'\n"
         "from ben_tf import errors, models\n"
         "try: models.make_model('small_cnn')\n"
         "except errors.UserError as error: print(error)\n"
