@@ -1,7 +1,7 @@
 # All commands of the package on its default lane; neither weights nor data.
 #
 #     docker build -t ben-tf .
-#     docker run --rm -v "$PWD:/work" ben-tf export --workdir=runs/resnet50
+#     docker run --rm -v "$PWD:/data" ben-tf export --workdir=runs/resnet50
 #
 # docs/serving.md says more. It was not built where it was written.
 
@@ -19,6 +19,6 @@ RUN apt-get update \
 COPY --from=build /opt/ben_tf /opt/ben_tf
 ENV PATH="/opt/ben_tf/bin:$PATH"
 USER 1000:1000
-WORKDIR /work
+WORKDIR /data
 ENTRYPOINT ["bigearthnet-tf"]
 CMD ["--help"]

@@ -147,7 +147,7 @@ def add_routes(
                 name,
                 made,
                 modality=modality,
-                k=min(asked.k + asked.offset, requests.MOST_HITS),
+                k=asked.k + asked.offset,
                 where=where,
             )
         )

@@ -82,6 +82,12 @@ class Query(pydantic.BaseModel, extra="forbid"):
     )
     format: Literal["json", "csv", "geojson", "parquet"] = "json"
 
+    @pydantic.model_validator(mode="after")
+    def _check_page(self) -> "Query":
+        if self.k + self.offset > MOST_HITS:
+            raise ValueError(f"expected at most {MOST_HITS} with offset")
+        return self
+
 
 def read_query(
     collection: collection_lib.Collection,

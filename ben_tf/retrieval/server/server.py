@@ -29,6 +29,7 @@ _IDLE_S = 15
 # Connections at a time; more are answered with 503.
 _MOST_CONNECTIONS = 512
 _DRAIN_WITHIN_S = 30
+_HTTP_PORT = 80
 _ASSETS = {
     "page.css": "text/css",
     "search.css": "text/css",
@@ -118,17 +119,14 @@ def serve(
     )
     with _listen(host, port) as listener:
         port = listener.getsockname()[1]
-        names = {host, *host_names}
-        if _is_loopback(host):
-            names |= {"127.0.0.1", "localhost", "[::1]"}
         app = guard.Guard(
             make_app(collection),
-            hosts=[f"{name}:{port}" for name in names],
+            hosts=allowed_hosts(host, port, host_names),
             token=token,
             most_body_bytes=_MOST_BODY_BYTES,
             body_within_s=_BODY_WITHIN_S,
         )
-        address = f"http://{host}:{port}/"
+        address = f"http://{_in_address(host)}:{port}/"
         if token is not None:
             address += f"?token={token}"
         print(f"The search page is at {address}", flush=True)
@@ -151,6 +149,29 @@ def serve(
             made.run(sockets=[listener])
 
 
+def allowed_hosts(
+    host: str, port: int, host_names: Sequence[str] = ()
+) -> set[str]:
+    """What the Host of a request may be: names with the port.
+
+    Args:
+      host: Address that the server listens at.
+      port: Its port; browsers leave that of HTTP out.
+      host_names: Other names that clients call it by.
+    """
+    names = {host, *host_names}
+    if _is_loopback(host):
+        names |= {"127.0.0.1", "localhost", "::1"}
+    shown = set(map(_in_address, names))
+    with_port = {f"{name}:{port}" for name in shown}
+    return with_port | (shown if port == _HTTP_PORT else set())
+
+
+def _in_address(host: str) -> str:
+    """A host as addresses hold it: IPv6 in brackets."""
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host
+
+
 def _is_loopback(host: str) -> bool:
     if host == "localhost":
         return True
@@ -167,7 +188,9 @@ def _listen(host: str, port: int) -> socket.socket:
       UserError: The address cannot be taken.
     """
     try:
-        return socket.create_server((host.strip("[]"), port))
+        bare = host.strip("[]")
+        family = socket.AF_INET6 if ":" in bare else socket.AF_INET
+        return socket.create_server((bare, port), family=family)
     except OSError as error:
         raise errors.UserError(
             f"Cannot listen at {host}, port {port}: {error.strerror}. Choose "

@@ -243,6 +243,7 @@ def test_what_is_no_patch_is_refused(client, own_files, change, match):
         ({"embedding": [0.0]}, 422, "fingerprint"),
         ({"positives": ["a"], "index": "other"}, 422, "Unknown index"),
         ({"positives": ["a"], "k": 0}, 422, "k: "),
+        ({"positives": ["a"], "k": 999, "offset": 2}, 422, "at most 1000"),
         ({"positives": ["a"], "k": 10**9}, 422, "k: "),
         ({"positives": ["a"] * 101}, 422, "positives: "),
         ({"positives": ["a" * 256]}, 422, "positives.0: "),

@@ -69,3 +69,33 @@ def test_a_port_that_is_taken_is_named(sample_index, data_dir):
         port = taken.getsockname()[1]
         with pytest.raises(errors.UserError, match=f"port {port}: .*`port`"):
             server.serve(indexes=[sample_index], data_dir=data_dir, port=port)
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "names", "expected"),
+    [
+        (
+            *("127.0.0.1", 8000, ()),
+            {"127.0.0.1:8000", "localhost:8000", "[::1]:8000"},
+        ),
+        (
+            "192.0.2.1",
+            8000,
+            ("a.example",),
+            {"192.0.2.1:8000", "a.example:8000"},
+        ),
+        ("2001:db8::1", 8000, (), {"[2001:db8::1]:8000"}),
+        ("[2001:db8::1]", 8000, (), {"[2001:db8::1]:8000"}),
+        # Browsers leave the port of HTTP out.
+        ("192.0.2.1", 80, (), {"192.0.2.1:80", "192.0.2.1"}),
+    ],
+)
+def test_hosts_are_those_that_browsers_send(host, port, names, expected):
+    assert server.allowed_hosts(host, port, names) == expected
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6 here")
+@pytest.mark.parametrize("host", ["::1", "[::1]"])
+def test_it_listens_at_ipv6(host):
+    with server._listen(host, 0) as listener:
+        assert listener.getsockname()[0] == "::1"
