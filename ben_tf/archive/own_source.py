@@ -5,13 +5,13 @@ with its usual name.
 """
 
 import os
-import warnings
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
 from ben_tf import bigearthnet
 from ben_tf import errors
+from ben_tf.archive import geotiff
 from ben_tf.archive import layout
 from ben_tf.archive import own_paths
 from ben_tf.archive import own_table
@@ -159,13 +159,7 @@ def _split(data: bytes, grid: bigearthnet.Grid, place: str) -> list[bytes]:
     if not data:  # rasterio would open a new file.
         raise errors.ArchiveError(place, f"is empty. {expected}")
     try:
-        with (
-            warnings.catch_warnings(action="ignore"),
-            rasterio.Env(GDAL_NUM_THREADS="1"),
-            rasterio.io.MemoryFile(data) as file,
-            # Only this driver: others would follow references to other files.
-            file.open(driver="GTiff") as dataset,
-        ):
+        with geotiff.opened(data) as dataset:
             shape = (dataset.count, dataset.height, dataset.width)
             if shape != (len(grid.bands), grid.size_px, grid.size_px):
                 found = "{} band(s) of {} x {}".format(*shape)
