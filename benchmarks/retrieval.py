@@ -30,6 +30,7 @@ from collections.abc import Callable
 
 import msgspec
 import numpy as np
+import turns
 from absl import app
 from absl import flags
 from absl import logging
@@ -339,20 +340,8 @@ def numpy_chi_square(
 def compare(
     first: Callable[[], object], second: Callable[[], object]
 ) -> tuple[float, float]:
-    """Median seconds of each, taken in turns after a warm-up.
-
-    They take turns in going first. Medians, since the best round of one against
-    an ordinary round of the other has shown impossible ratios.
-    """
-    functions = (first, second)
-    seconds: tuple[list[float], list[float]] = ([], [])
-    first(), second()
-    for turn in range(_ROUNDS.value):
-        for number in (turn % 2, 1 - turn % 2):
-            start = time.perf_counter()
-            functions[number]()
-            seconds[number].append(time.perf_counter() - start)
-    return float(np.median(seconds[0])), float(np.median(seconds[1]))
+    """Median seconds of each; see `turns.compare`."""
+    return turns.compare(first, second, rounds=_ROUNDS.value)
 
 
 if __name__ == "__main__":

@@ -16,13 +16,12 @@ lines are `name: number`:
 - few_recall: recall@10 of HNSW under a filter that leaves 1 %
 """
 
-import statistics
 import tempfile
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
+import turns
 from absl import app
 from absl import flags
 from absl import logging
@@ -154,16 +153,8 @@ def recall(found: np.ndarray, expected: np.ndarray) -> float:
 def compare(
     first: Callable[[], object], second: Callable[[], object]
 ) -> tuple[float, float]:
-    """Median seconds of each, taken in turns after a warm-up."""
-    functions = (first, second)
-    seconds: tuple[list[float], list[float]] = ([], [])
-    first(), second()
-    for turn in range(_ROUNDS.value):
-        for number in (turn % 2, 1 - turn % 2):
-            start = time.perf_counter()
-            functions[number]()
-            seconds[number].append(time.perf_counter() - start)
-    return statistics.median(seconds[0]), statistics.median(seconds[1])
+    """Median seconds of each; see `turns.compare`."""
+    return turns.compare(first, second, rounds=_ROUNDS.value)
 
 
 if __name__ == "__main__":
