@@ -189,7 +189,9 @@ def import_tensorflow() -> None:
         if "TF_CONFIG" in os.environ:
             # Workers connect to each other before anything is computed.
             return
-        tf.function(lambda: tf.constant(0) + 1, jit_compile=True)()
+        # XLA may not be able to compile for the GPU; see `gpu_compiler`.
+        with tf.device("CPU"):
+            tf.function(lambda: tf.constant(0) + 1, jit_compile=True)()
 
 
 def with_flags(message: str) -> str:

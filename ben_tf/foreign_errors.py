@@ -59,6 +59,8 @@ _MEMORY = (
     "`num_workers`, or take a machine with more memory; a damaged file may ask "
     "for any amount, too."
 )
+# XLA and CUDA report it as errors of several classes.
+_MEMORY_OF_XLA = re.compile(r"out.of.memory|RESOURCE_EXHAUSTED", re.IGNORECASE)
 _DISK_IS_FULL = (os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT))
 _NETWORK = (
     "The network or the server fails: {reason}. Check the address, and run the "
@@ -161,6 +163,8 @@ def _of_class(name: str, error: BaseException) -> str | None:
         return None
     if name.startswith(_TENSORFLOW) and any(x in reason for x in _DISK_IS_FULL):
         return f"{reason}. {_WAYS_OUT[errno.ENOSPC]}"
+    if name.startswith(_TENSORFLOW) and _MEMORY_OF_XLA.search(reason):
+        return _MEMORY.format(reason=reason)
     return _SENTENCES[name].format(reason=reason)
 
 

@@ -52,6 +52,7 @@ ARROWS = {
         "data",
         "finite",
         "folder_lock",
+        "gpu_compiler",
         "metrics",
         "models",
         "saved_model",
@@ -68,6 +69,7 @@ ARROWS = {
         "command_line",
         "data",
         "folder_lock",
+        "gpu_compiler",
         "pages",
         "plots",
         "saved_model",
@@ -89,6 +91,7 @@ ARROWS = {
     "evaluate": {"command_line", "evaluation"},
     "statistics": {"band_statistics", "command_line", "data"},
     "foreign_errors": set(),
+    "gpu_compiler": set(),
     "export": {"command_line", "exchange", "training", "workdir"},
     "import_checkpoint": {"command_line", "config", "training"},
     "quickstart": {

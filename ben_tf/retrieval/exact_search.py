@@ -136,6 +136,7 @@ def _scan_chi_square(
     # The other distances take no TensorFlow, which is slow to import.
     import tensorflow as tf
 
+    from ben_tf import gpu_compiler
     from ben_tf.retrieval import chi_square
 
     num_rows, size = embeddings.shape
@@ -167,7 +168,8 @@ def _scan_chi_square(
         return found, np.where(np.isinf(found), -1, rows + start)
 
     blocks = range(0, num_rows, rows_at_once)
-    return _merge((scan_block(start) for start in blocks), wanted)
+    with tf.device("CPU" if gpu_compiler.fault() else None):
+        return _merge((scan_block(start) for start in blocks), wanted)
 
 
 def _parts(rows: np.ndarray, size: int) -> list[np.ndarray]:

@@ -31,6 +31,7 @@ import tensorflow as tf
 
 from ben_tf import config as config_lib
 from ben_tf import errors
+from ben_tf import gpu_compiler
 from ben_tf import workdir as workdir_lib
 from ben_tf.training import worker_meeting
 
@@ -38,7 +39,11 @@ from ben_tf.training import worker_meeting
 LOST_WORKER = (tf.errors.UnavailableError, tf.errors.AbortedError)
 
 # How TensorFlow, XLA and TPUs report that memory is exhausted.
-_MEMORY = re.compile(r"\bOOM\b|out of memory|allocat", re.IGNORECASE)
+_MEMORY = re.compile(r"\bOOM\b|out.of.memory|allocat", re.IGNORECASE)
+# XLA and CUDA report it as errors of other kinds, too.
+_MEMORY_OF_XLA = re.compile(
+    r"out.of.memory|RESOURCE_EXHAUSTED|failed to allocate", re.IGNORECASE
+)
 # What a file system raises as ResourceExhaustedError.
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT)
 _STARTS_VARIABLE = "BEN_TF_STARTS_ANEW"
@@ -137,10 +142,12 @@ class Devices:
         """Whether to compile the training step with XLA.
 
         Args:
-          mode: "on", "off", or "auto": on a GPU, where alone it is faster.
+          mode: "on", "off", or "auto": on a GPU, where alone it is faster, and
+            not if XLA cannot compile for it, which is printed.
 
         Raises:
-          UserError: XLA is to compile a step that several CPUs share.
+          UserError: XLA is to compile a step that several CPUs share, or for a
+            GPU that it cannot compile for.
         """
         has_gpu = bool(tf.config.list_logical_devices("GPU"))
         num_devices = self.strategy.num_replicas_in_sync
@@ -155,7 +162,17 @@ class Devices:
                 f"Expected `jit_compile=auto` or off with {num_devices} of "
                 "them. Received: `jit_compile=on`"
             )
-        return {"on": True, "off": False, "auto": has_gpu}[mode]
+        if mode == "off" or (mode == "auto" and not has_gpu):
+            return False
+        fault = gpu_compiler.fault() if has_gpu else ""
+        if fault and mode == "on":
+            raise errors.UserError(
+                f"{fault}. Expected `jit_compile=auto` or off, or a TensorFlow "
+                "that knows this GPU. Received: `jit_compile=on`"
+            )
+        if fault:
+            print(f"{fault}. Training goes on without XLA.", flush=True)
+        return not fault
 
     def distribute(
         self,
@@ -290,8 +307,10 @@ STRATEGIES: Mapping[str, Callable[[], tf.distribute.Strategy]] = {
 
 def is_out_of_memory(error: Exception) -> bool:
     """Whether a device has run out of memory, not a disk out of space."""
-    return isinstance(error, tf.errors.ResourceExhaustedError) and not any(
-        os.strerror(code) in str(error) for code in _DISK_ERRORS
+    if isinstance(error, tf.errors.ResourceExhaustedError):
+        return not any(os.strerror(code) in str(error) for code in _DISK_ERRORS)
+    return isinstance(error, tf.errors.OpError) and bool(
+        _MEMORY_OF_XLA.search(str(error))
     )
 
 

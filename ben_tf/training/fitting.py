@@ -174,9 +174,11 @@ def _fit(
             f"{error}, after step {step + 1} of epoch {epoch + 1}. The "
             "checkpoint before is kept. " + callbacks.REMEDY
         ) from error
-    except (OSError, tf.errors.ResourceExhaustedError) as error:
+    except (OSError, tf.errors.OpError) as error:
         if devices.is_out_of_memory(error):
             raise devices.out_of_memory(error, run.config.batch_size) from error
+        if not isinstance(error, OSError | tf.errors.ResourceExhaustedError):
+            raise
         raise checkpoints_lib.cannot_write(
             f"to the workdir {workdir}", error
         ) from error

@@ -128,7 +128,9 @@ def _steps(
                 verbose=0,
                 callbacks=[clock],
             )
-    except tf.errors.ResourceExhaustedError as error:
+    except tf.errors.OpError as error:
+        if not devices.is_out_of_memory(error):
+            raise
         raise devices.out_of_memory(error, num_patches) from error
     steps = [end - begin for begin, end in itertools.pairwise(clock.ends)]
     return StepTime(num_patches, clock.ends[0] - start, tuple(steps))

@@ -156,6 +156,14 @@ CASES = {
         ),
         "suffice: OOM when allocating",
     ),
+    "CUDA memory": (
+        lambda: raise_(
+            tf.errors.InternalError(
+                None, None, "Failed to load: CUDA_ERROR_OUT_OF_MEMORY: x"
+            )
+        ),
+        "suffice: Failed to load: CUDA_ERROR_OUT_OF_MEMORY",
+    ),
     "TF record": (
         lambda: list(tf.data.TFRecordDataset(__file__)),
         "truncated: corrupted record at 0 (Is this even a TFRecord file?).",

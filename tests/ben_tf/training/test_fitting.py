@@ -235,25 +235,57 @@ def test_best_weights_are_the_average_of_all_steps(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "message",
+    ("message", "kind"),
     [
-        "OOM when allocating tensor with shape[9]\nand where",
-        "Out of memory while trying to allocate 9 bytes.",
-        "Graph execution error:\n\nDetected at node x\nOOM when allocating",
+        (
+            "OOM when allocating tensor with shape[9]\nand where",
+            tf.errors.ResourceExhaustedError,
+        ),
+        (
+            "Out of memory while trying to allocate 9 bytes.",
+            tf.errors.ResourceExhaustedError,
+        ),
+        (
+            "Graph execution error:\n\nDetected at node x\nOOM when allocating",
+            tf.errors.ResourceExhaustedError,
+        ),
+        (
+            "On to allocate 9 bytes: CUDA_ERROR_OUT_OF_MEMORY: out of memory",
+            tf.errors.InternalError,
+        ),
+        (
+            "Or, RESOURCE_EXHAUSTED: Out of memory while trying to allocate 9",
+            tf.errors.UnknownError,
+        ),
     ],
-    ids=["kernel", "xla", "inside fit"],
+    ids=["kernel", "xla", "inside fit", "cuda", "xla, wrapped"],
 )
-def test_too_little_memory_is_one_sentence(tmp_path, monkeypatch, message):
+def test_too_little_memory_is_one_sentence(
+    tmp_path, monkeypatch, message, kind
+):
     run = _run(epochs=1)
 
     def fail(*args, **kwargs):
-        raise tf.errors.ResourceExhaustedError(None, None, message)
+        raise kind(None, None, message)
 
     monkeypatch.setattr(run.fitted, "fit", fail)
     with pytest.raises(
         errors.UserError,
         match=r"step of 4 patches: O.*allocat[^.]*\. Lower `batch_size`",
     ):
+        fitting.fit(
+            run, _checkpoints(run, tmp_path), workdir_lib.Workdir(tmp_path)
+        )
+
+
+def test_errors_that_are_not_of_memory_or_disk_are_left(tmp_path, monkeypatch):
+    run = _run(epochs=1)
+
+    def fail(*args, **kwargs):
+        raise tf.errors.UnavailableError(None, None, "worker 1 is gone")
+
+    monkeypatch.setattr(run.fitted, "fit", fail)
+    with pytest.raises(tf.errors.UnavailableError, match="worker 1"):
         fitting.fit(
             run, _checkpoints(run, tmp_path), workdir_lib.Workdir(tmp_path)
         )
