@@ -311,6 +311,16 @@ class Config:
         choices=("host", "device"),
         group="machine",
     )
+    cache: str = fields.field(
+        "",
+        "Read the training and the validation split once, and keep their "
+        "patches as arrays: 'memory', or a folder on a fast disk, which later "
+        "runs use again. Up to 275 kB a patch; batches are the same. '': read "
+        "the records in every epoch.",
+        is_path=True,
+        may_change=True,
+        group="machine",
+    )
     strategy: str = fields.field(
         "auto",
         "tf.distribute strategy: 'one_device'; 'mirrored' over all GPUs of "

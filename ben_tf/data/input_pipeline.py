@@ -1,45 +1,25 @@
 """From a TFDS directory to tf.data batches.
 
-TensorFlow Datasets finds the files, `subsets` the records of splits such as
-"train[:10%]" or "train[season=Summer]". Neither decodes: `records` parses whole
-batches.
+`record_order` finds the records of a split, `records` parses whole batches of
+them; where a split is cached, `patch_cache` gives the same batches.
 """
 
 import dataclasses
 import functools
-import os
+from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import Any
-from typing import NamedTuple
 
 import tensorflow as tf
 import tensorflow_datasets as tfds
 import tqdm
 
 from ben_tf.data import built_dataset
+from ben_tf.data import patch_cache
 from ben_tf.data import preprocessing as preprocessing_lib
+from ben_tf.data import record_order
 from ben_tf.data import records
-from ben_tf.data import subsets
-
-
-class _Shards(NamedTuple):
-    """What to read of a split.
-
-    Attributes:
-      paths: (files,) names.
-      skip: (files,) records to skip.
-      take: (files,) records to take.
-      first: (files,) where the taken records of each file begin in `names`.
-      names: (records,) names of the patches, "" for those to leave out; None
-        to leave out none.
-    """
-
-    paths: tf.Tensor
-    skip: tf.Tensor
-    take: tf.Tensor
-    first: tf.Tensor
-    names: tf.Tensor | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,7 +88,7 @@ def native_batches(
         metadata=metadata,
     )
     return (
-        _records(_shards(builder, split))
+        record_order.records(record_order.shards(builder, split))
         .batch(batch_size)
         .map(parse, num_parallel_calls=tf.data.AUTOTUNE)
         .prefetch(tf.data.AUTOTUNE)
@@ -159,6 +139,7 @@ def training_batches(
     epochs: range,
     first_step: int = 0,
     part: tuple[int, int] = (0, 1),
+    cache: patch_cache.Cache | None = None,
 ) -> tf.data.Dataset:
     """Shuffled batches of the given epochs, one after the other.
 
@@ -176,6 +157,8 @@ def training_batches(
       part: (index, count): of each batch only this one of `count` equal parts.
         All parts read all records, so that together they are the batches that
         one machine would see, but each parses only its own.
+      cache: The patches of the split, which are read from there then, in the
+        same order.
 
     Returns:
       A dataset of (inputs, labels).
@@ -190,20 +173,18 @@ def training_batches(
     size = spec.batch_size // num_parts
     start = epochs.start * steps + first_step
 
-    def take_part(serialized: tf.Tensor) -> tf.Tensor:
+    parse = _parser(spec, cache)
+
+    def take_part(patches: tf.Tensor) -> tf.Tensor:
         # Its length is known to XLA.
         return tf.ensure_shape(
-            serialized[index * size : (index + 1) * size], (size,)
+            patches[index * size : (index + 1) * size], (size,)
         )
 
     def prepare(
-        step: tf.Tensor, serialized: tf.Tensor
+        step: tf.Tensor, patches: tf.Tensor
     ) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
-        batch = records.parse_batch(
-            serialized,
-            grids=spec.preprocessing.raw_grids,
-            num_classes=spec.num_classes,
-        )
+        batch = parse(patches)
         return compute(batch["inputs"], step), batch["labels"]
 
     @tf.function(jit_compile=True)
@@ -219,7 +200,9 @@ def training_batches(
         return spec.prepare(inputs)
 
     return (
-        _shuffled_batches(builder, split, spec, epochs)
+        _in_training_order(
+            record_order.shards(builder, split), spec, epochs, _reader(cache)
+        )
         # What is skipped is read, but neither parsed nor computed on.
         .skip(first_step)
         .map(take_part)
@@ -248,7 +231,12 @@ def training_patch_names(
       epoch: Number of the epoch, from 0.
       step: Number of the batch within the epoch, from 0.
     """
-    batches = _shuffled_batches(builder, split, spec, range(epoch, epoch + 1))
+    batches = _in_training_order(
+        record_order.shards(builder, split),
+        spec,
+        range(epoch, epoch + 1),
+        record_order.records,
+    )
     (serialized,) = batches.skip(step).take(1)
     batch = records.parse_batch(
         serialized,
@@ -259,41 +247,12 @@ def training_patch_names(
     return [name.decode() for name in tfds.as_numpy(batch["patch_name"])]
 
 
-def _shuffled_batches(
+def validation_batches(
     builder: tfds.core.DatasetBuilder,
     split: str,
     spec: BatchSpec,
-    epochs: range,
-) -> tf.data.Dataset:
-    """Batches (B,) of serialized records in the order of training."""
-    shards = _shards(builder, split)
-
-    def one_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
-        # shuffle() combines its seed with that of this function's graph. Set
-        # here, it makes the order independent of tf.random.set_seed, whose 0
-        # cannot be combined with a seed that is a tensor.
-        tf.compat.v1.set_random_seed(1)
-        places = tf.random.experimental.stateless_shuffle(
-            tf.range(len(shards.paths)), seed=[spec.seed, epoch]
-        )
-        return (
-            _records(
-                shards._replace(
-                    paths=tf.gather(shards.paths, places),
-                    skip=tf.gather(shards.skip, places),
-                    take=tf.gather(shards.take, places),
-                    first=tf.gather(shards.first, places),
-                )
-            )
-            .shuffle(spec.shuffle_buffer, seed=epoch + spec.seed)
-            .batch(spec.batch_size, drop_remainder=True)
-        )
-
-    return tf.data.Dataset.range(epochs.start, epochs.stop).flat_map(one_epoch)
-
-
-def validation_batches(
-    builder: tfds.core.DatasetBuilder, split: str, spec: BatchSpec
+    *,
+    cache: patch_cache.Cache | None = None,
 ) -> tf.data.Dataset:
     """Batches as the model saw them in training, in a fixed order.
 
@@ -301,6 +260,7 @@ def validation_batches(
       builder: From `open_dataset`.
       split: As of `subsets.select`.
       spec: What a batch holds; the last batch may be smaller.
+      cache: The patches of the split, which are read from there then.
 
     Returns:
       A dataset of (inputs, labels).
@@ -308,65 +268,57 @@ def validation_batches(
     Raises:
       UserError: The dataset has no such split, labels or sensor.
     """
+    built_dataset.check_num_classes(builder, spec.num_classes)
+    built_dataset.check_grids(builder, spec.preprocessing.raw_grids)
+    parse = _parser(spec, cache)
     compute = tf.function(spec.prepare, jit_compile=True)
+
+    def prepare(
+        patches: tf.Tensor,
+    ) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+        batch = parse(patches)
+        return compute(batch["inputs"]), batch["labels"]
+
     return (
-        native_batches(
-            builder,
-            split,
-            grids=spec.preprocessing.raw_grids,
-            num_classes=spec.num_classes,
-            batch_size=spec.batch_size,
-        )
-        .map(
-            lambda batch: (compute(batch["inputs"]), batch["labels"]),
-            num_parallel_calls=tf.data.AUTOTUNE,
-        )
+        _reader(cache)(record_order.shards(builder, split))
+        .batch(spec.batch_size)
+        .map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
         .prefetch(tf.data.AUTOTUNE)
     )
 
 
-def _shards(builder: tfds.core.DatasetBuilder, split: str) -> _Shards:
-    selection = subsets.select(builder, split)
-    parts, names = selection.files, selection.names
-    take = tf.constant([part.take for part in parts], tf.int64)
-    return _Shards(
-        paths=tf.constant([os.fspath(part.filename) for part in parts]),
-        skip=tf.constant([part.skip for part in parts], tf.int64),
-        take=take,
-        first=tf.cumsum(take, exclusive=True),
-        names=None if names is None else tf.constant(names, tf.string),
+def _reader(
+    cache: patch_cache.Cache | None,
+) -> Callable[[record_order.Shards], tf.data.Dataset]:
+    """What to read of each patch: its record, or its number in the cache."""
+    return record_order.records if cache is None else record_order.rows
+
+
+def _parser(
+    spec: BatchSpec, cache: patch_cache.Cache | None
+) -> Callable[[tf.Tensor], dict[str, Any]]:
+    """Function of (B,) that `_reader` reads -> "inputs" and "labels"."""
+    if cache is not None:
+        return cache.batch
+    return functools.partial(
+        records.parse_batch,
+        grids=spec.preprocessing.raw_grids,
+        num_classes=spec.num_classes,
     )
 
 
-def _records(shards: _Shards) -> tf.data.Dataset:
-    """Serialized records, several files interleaved, in a fixed order."""
-    *columns, names = shards
-
-    def read(
-        path: tf.Tensor, skip: tf.Tensor, take: tf.Tensor, first: tf.Tensor
-    ) -> tf.data.Dataset:
-        taken = (
-            tf.data.TFRecordDataset(path)
-            .skip(skip)
-            .take(take)
-            # A file that was cut between two records is read to its end.
-            .apply(tf.data.experimental.assert_cardinality(take))
-        )
-        if names is None:
-            return taken
-        expected = tf.data.Dataset.from_tensor_slices(
-            names[first : first + take]
-        )
-        return (
-            tf.data.Dataset.zip((taken, expected))
-            .filter(lambda _, name: name != "")
-            .map(records.check_name)
-        )
-
-    return tf.data.Dataset.from_tensor_slices(tuple(columns)).interleave(
+def _in_training_order(
+    shards: record_order.Shards,
+    spec: BatchSpec,
+    epochs: range,
+    read: Callable[[record_order.Shards], tf.data.Dataset],
+) -> tf.data.Dataset:
+    """Batches (B,) of what is read of the patches."""
+    return record_order.shuffled(
+        shards,
         read,
-        cycle_length=16,
-        block_length=16,
-        num_parallel_calls=tf.data.AUTOTUNE,
-        deterministic=True,
+        seed=spec.seed,
+        buffer_size=spec.shuffle_buffer,
+        batch_size=spec.batch_size,
+        epochs=epochs,
     )

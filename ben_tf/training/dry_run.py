@@ -10,6 +10,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from ben_tf.data import built_dataset
+from ben_tf.data import patch_cache
 from ben_tf.data import subsets
 from ben_tf.training import keras_internals
 from ben_tf.training import machine_memory
@@ -35,6 +36,7 @@ class Size:
         part of a batch, as if all were kept for the backward pass. Scratch
         memory of convolutions is extra; what XLA fuses is less.
       buffer_bytes: Records in the shuffle buffer, in main memory.
+      cache_bytes: Patches that are cached, in main memory or on a disk.
       training_bytes: Read from files in an epoch for training.
       validation_bytes: Read from files in an epoch for validation.
     """
@@ -46,6 +48,7 @@ class Size:
     slot_bytes: int
     activation_bytes: int
     buffer_bytes: int
+    cache_bytes: int
     training_bytes: int
     validation_bytes: int
 
@@ -75,7 +78,11 @@ def size_of(run: runs.Run) -> Size:
         gradient_bytes=_num_bytes(trainable),
         slot_bytes=_slot_bytes(run.optimizer),
         activation_bytes=_bytes_per_patch(run.model) * patches,
-        buffer_bytes=training_bytes * in_buffer // num_patches,
+        # What is cached is shuffled by its numbers.
+        buffer_bytes=0
+        if config.cache
+        else training_bytes * in_buffer // num_patches,
+        cache_bytes=run.cache_bytes,
         training_bytes=training_bytes,
         validation_bytes=_bytes_read(run.builder, config.validation_split),
     )
@@ -96,6 +103,8 @@ def largest_batch(
     free = _SHARE * memory.num_bytes - on_memory * size.fixed_bytes
     if memory.is_shared:
         free -= size.buffer_bytes
+        if run.config.cache == patch_cache.MEMORY:
+            free -= size.cache_bytes
     patches = run.devices.patches_per_device(run.config.batch_size)
     of_patch = on_memory * size.activation_bytes / patches
     return max(0, int(free / of_patch)) * num_devices
@@ -131,10 +140,22 @@ def describe(run: runs.Run, size: Size, memory: machine_memory.Memory) -> str:
         "fits": _fits(run, size, memory),
         "steps": f"{run.steps_per_epoch:,} of {config.batch_size:,} patches an "
         f"epoch, {run.total_steps:,} in all {config.epochs:,} epochs",
+        **_cached(config.cache, size.cache_bytes),
         "reads": f"{_megabytes(size.training_bytes)} an epoch for training, "
         f"{_megabytes(size.validation_bytes)} for validation",
     }
     return "\n".join(f"{name:<12}{text}" for name, text in rows.items())
+
+
+def _cached(place: str, num_bytes: int) -> dict[str, str]:
+    """What is kept besides, and where, if anything is."""
+    if not place:
+        return {}
+    where = "main memory" if place == patch_cache.MEMORY else place
+    return {
+        "caches": f"{_megabytes(num_bytes)} in {where}, read once and not in "
+        "every epoch"
+    }
 
 
 def _fits(run: runs.Run, size: Size, memory: machine_memory.Memory) -> str:

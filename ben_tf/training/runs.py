@@ -13,6 +13,7 @@ from ben_tf import errors
 from ben_tf import finite
 from ben_tf.data import built_dataset
 from ben_tf.data import input_pipeline
+from ben_tf.data import patch_cache
 from ben_tf.data import preprocessing as preprocessing_lib
 from ben_tf.data import records
 from ben_tf.metrics import streaming
@@ -81,6 +82,7 @@ class Run:
             self._batches,
             epochs=range(first_epoch, self.config.epochs),
             first_step=first_step,
+            cache=self._training_cache,
         )
         return self.devices.distribute(make_part, self.config.batch_size)
 
@@ -104,7 +106,10 @@ class Run:
             tf.data.experimental.AutoShardPolicy.DATA
         )
         return input_pipeline.validation_batches(
-            self.builder, self.config.validation_split, self._batches
+            self.builder,
+            self.config.validation_split,
+            self._batches,
+            cache=self._validation_cache,
         ).with_options(options)
 
     def first_validation_patches(self, num: int) -> dict[str, Any]:
@@ -129,6 +134,42 @@ class Run:
         )
         with records.explained_errors(self.builder):
             return next(iter(batches))
+
+    @property
+    def cache_bytes(self) -> int:
+        """What `config.cache` takes for both splits; 0 without one."""
+        if not self.config.cache:
+            return 0
+        return sum(
+            patch_cache.num_bytes(
+                self.builder,
+                split,
+                grids=self.preprocessing.raw_grids,
+                num_classes=self.config.num_classes,
+            )
+            for split in (self.config.train_split, self.config.validation_split)
+        )
+
+    # `fit` may ask for batches twice.
+    @functools.cached_property
+    def _training_cache(self) -> patch_cache.Cache | None:
+        return self._open_cache(self.config.train_split)
+
+    @functools.cached_property
+    def _validation_cache(self) -> patch_cache.Cache | None:
+        return self._open_cache(self.config.validation_split)
+
+    def _open_cache(self, split: str) -> patch_cache.Cache | None:
+        """The patches of a split, if they are to be cached."""
+        if not self.config.cache:
+            return None
+        return patch_cache.open_cache(
+            self.config.cache,
+            self.builder,
+            split,
+            grids=self.preprocessing.raw_grids,
+            num_classes=self.config.num_classes,
+        )
 
     @property
     def preprocessing(self) -> preprocessing_lib.Preprocessing:

@@ -116,6 +116,8 @@ def _steps(
             batch_size=num_patches,
             # To fill it takes long, once in an epoch.
             shuffle_buffer=min(run.config.shuffle_buffer, num_patches),
+            # To fill it takes as long as an epoch.
+            cache="",
         ),
     )
     clock = _Clock(num_steps, enough_s)

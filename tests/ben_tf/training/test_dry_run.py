@@ -112,6 +112,32 @@ def test_steps_and_bytes_read(run):
     )
 
 
+def test_a_cache_takes_memory_and_no_buffer(run):
+    cached = dataclasses.replace(
+        run, config=dataclasses.replace(run.config, cache="memory")
+    )
+    size = dry_run.size_of(cached)
+    assert size.buffer_bytes == 0
+    assert size.cache_bytes == cached.cache_bytes > 0
+    told = dry_run.describe(cached, size, _memory(10**12))
+    assert "in main memory, read once" in told
+    assert "caches" not in dry_run.describe(
+        run, dry_run.size_of(run), _memory(10**12)
+    )
+    # (800 - 100 - 600) / 10
+    assert (
+        dry_run.largest_batch(cached, _size(cache_bytes=600), _memory(1000))
+        == 10
+    )
+    on_disk = dataclasses.replace(
+        run, config=dataclasses.replace(run.config, cache="folder")
+    )
+    assert (
+        dry_run.largest_batch(on_disk, _size(cache_bytes=600), _memory(1000))
+        == 70
+    )
+
+
 def _memory(num_bytes, *, is_shared=True):
     return machine_memory.Memory("this machine", num_bytes, is_shared)
 

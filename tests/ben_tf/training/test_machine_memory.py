@@ -1,45 +1,19 @@
-"""The memory of the machine, as Linux tells it."""
-
-import pathlib
-
 import pytest
 
+from ben_tf import main_memory
 from ben_tf.training import keras_internals
 from ben_tf.training import machine_memory
 
 
-def _installed() -> int:
-    """As the kernel says, in kB; `sysconf` counts pages."""
-    (line,) = [
-        line
-        for line in pathlib.Path("/proc/meminfo").read_text().splitlines()
-        if line.startswith("MemTotal:")
-    ]
-    return 1024 * int(line.split()[1])
+@pytest.fixture(autouse=True)
+def _main_memory(monkeypatch):
+    monkeypatch.setattr(main_memory, "installed_bytes", lambda: 12345)
 
 
-@pytest.fixture
-def limit(monkeypatch, tmp_path):
-    """The file with the limit of a container, and no other."""
-    file = tmp_path / "memory.max"
-    monkeypatch.setattr(machine_memory, "_LIMITS", (tmp_path / "no", file))
-    monkeypatch.setattr(keras_internals, "gpu_memory_bytes", lambda: [])
-    return file
-
-
-@pytest.mark.parametrize("content", [None, "max\n", str(1 << 62)])
-def test_all_of_the_machine(limit, content):
-    if content:
-        limit.write_text(content)
-    found = machine_memory.find()
-    assert found == ("this machine", _installed(), True)
-
-
-def test_a_container_may_have_less(limit):
-    limit.write_text("12345\n")
-    assert machine_memory.find().num_bytes == 12345
-
-
-def test_the_smallest_gpu(limit, monkeypatch):
-    monkeypatch.setattr(keras_internals, "gpu_memory_bytes", lambda: [8, 5])
-    assert machine_memory.find() == ("a GPU", 5, False)
+@pytest.mark.parametrize(
+    ("gpus", "expected"),
+    [([], ("this machine", 12345, True)), ([8, 5], ("a GPU", 5, False))],
+)
+def test_memory_that_batches_must_fit_into(monkeypatch, gpus, expected):
+    monkeypatch.setattr(keras_internals, "gpu_memory_bytes", lambda: gpus)
+    assert machine_memory.find() == expected

@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from ben_tf.data import built_dataset
+from ben_tf.data import patch_cache
 from ben_tf.training import devices
 from ben_tf.training import runs
 
@@ -68,3 +69,35 @@ def test_half_precision(make_run, precision, computed_in, scales_loss):
         for variable in variables
         if variable.dtype.is_floating
     )
+
+
+@pytest.mark.parametrize("place", ["memory", "folder"])
+def test_a_cache_changes_no_batch(make_run, tmp_path, place, monkeypatch):
+    def batches(**fields):
+        run = make_run(epochs=2, seed=3, **fields)
+        # `fit` asks again after a resumed epoch.
+        data = [run.training_data(0, 1), run.training_data(1)]
+        data.append(run.validation_data())
+        return [list(part.as_numpy_iterator()) for part in data], run
+
+    where = place if place == "memory" else str(tmp_path)
+    expected, run = batches()
+    assert run.cache_bytes == 0
+    opened = []
+    open_cache = patch_cache.open_cache
+
+    def count(*args, **kwargs):
+        opened.append(args)
+        return open_cache(*args, **kwargs)
+
+    monkeypatch.setattr(patch_cache, "open_cache", count)
+    found, run = batches(cache=where)
+    tf.nest.map_structure(np.testing.assert_array_equal, found, expected)
+    assert len(opened) == 2
+    splits = run.builder.info.splits
+    num_patches = sum(
+        splits[name].num_examples
+        for name in (run.config.train_split, run.config.validation_split)
+    )
+    # Two bands of 120 x 120 in 32 bits, and a byte for each class.
+    assert run.cache_bytes == num_patches * (2 * 120 * 120 * 4 + 19)
