@@ -176,9 +176,7 @@ def _knock_until_all_answer(
         is_over.set()
 
 
-def _names(
-    missing: Mapping[int, _Address], reasons: Mapping[int, str]
-) -> str:
+def _names(missing: Mapping[int, _Address], reasons: Mapping[int, str]) -> str:
     return ", ".join(
         f"worker {x} at {host}:{port} ({reasons.get(x, 'no answer')})"
         for x, (host, port) in missing.items()
@@ -220,7 +218,8 @@ def _knock_once(
 ) -> tuple[dict[int, _Address], dict[int, str]]:
     """Workers that do not answer now, and why."""
     with concurrent.futures.ThreadPoolExecutor() as pool:
-        found = dict(zip(others, pool.map(_why_silent, others.values())))
+        answers = pool.map(_why_silent, others.values())
+        found = dict(zip(others, answers, strict=True))
     reasons = {worker: reason for worker, reason in found.items() if reason}
     return {worker: others[worker] for worker in reasons}, reasons
 
