@@ -150,7 +150,7 @@ _SIGNALS = pytest.mark.parametrize(
 
 def _assert_ends(process, number, exit_code) -> None:
     process.send_signal(number)
-    output, error = process.communicate(timeout=60)
+    output, error = process.communicate(timeout=120)
     assert process.returncode == exit_code
     assert output == ""
     assert len(error.splitlines()) == (number == signal.SIGINT)
@@ -171,7 +171,7 @@ def _start_and_leave(tmp_path, first, second, *options) -> subprocess.Popen:
     port = int(second.rpartition(":")[2])
     with socket.create_server(("", port)) as other:
         process = _start(tmp_path, first, second, *options)
-        other.settimeout(120)
+        other.settimeout(300)
         knock, _ = other.accept()
         knock.close()
     return process
@@ -191,7 +191,7 @@ def test_a_signal_ends_the_connecting(tmp_path, number, exit_code):
 def test_the_connecting_gives_up(tmp_path):
     first, second = _addresses(2)
     process = _start_and_leave(tmp_path, first, second, "--worker_timeout_s=5")
-    output, error = process.communicate(timeout=60)
+    output, error = process.communicate(timeout=120)
     assert process.returncode == 1
     assert output.startswith(f"Waiting for worker 1 at {second} (Connection")
     assert error.startswith(
