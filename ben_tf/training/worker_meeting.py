@@ -102,11 +102,11 @@ def connect(
     start = time.monotonic()
     say_at = start + min(_SAY_AFTER_S, timeout_s)
     while True:
-        concurrent.futures.wait([connected], timeout=_LOOK_EVERY_S)
+        done, _ = concurrent.futures.wait([connected], timeout=_LOOK_EVERY_S)
         if has_handler:
             # TensorFlow puts one there that nothing of ours asks.
             signal.signal(signal.SIGTERM, handler)
-        if connected.done():
+        if done:
             return connected.result()
         if time.monotonic() < say_at:
             continue
