@@ -32,7 +32,7 @@ class ArchiveError(UserError):
 
 
 class NoAnswerError(UserError):
-    """A model has computed for too long, and goes on in its thread.
+    """TensorFlow has taken too long, and goes on in its thread.
 
     A command that ends with it ends at once: TensorFlow crashes when its
     threads are taken down in the middle of an operation.

@@ -54,6 +54,8 @@ _MAX_BYTES = 1 << 27
 _MAX_OPERATIONS = 1 << 20
 
 _Functions = Mapping[str, function_pb2.FunctionDef]
+# Function -> those that its nodes name, once a mention.
+_Calls = Mapping[str, list[str]]
 
 
 def read_description(path: str | os.PathLike) -> str:
@@ -122,14 +124,15 @@ def _check(graph: meta_graph_pb2.MetaGraphDef) -> str:
     if graph.asset_file_def:
         raise ValueError("it has assets, files that are read when it is loaded")
     _check_objects(graph.object_graph_def)
-    called = _reachable(_entry_points(graph.object_graph_def), functions)
+    calls = {name: _calls(function) for name, function in functions.items()}
+    called = _reachable(_entry_points(graph.object_graph_def), calls)
     for name, function in functions.items():
         operations = NETWORK_OPERATIONS
         if _SAVER_FUNCTION.fullmatch(name) and name not in called:
             operations = _SAVER_OPERATIONS
         _check_nodes(function.node_def, operations)
     _check_nodes(graph.graph_def.node, _TOP_LEVEL_OPERATIONS)
-    _check_size(functions)
+    _check_size(functions, calls)
     return _description(graph.object_graph_def, functions)
 
 
@@ -161,30 +164,30 @@ def _entry_points(
         yield node.bare_concrete_function.concrete_function_name
 
 
-def _reachable(names: Iterator[str], functions: _Functions) -> set[str]:
+def _reachable(names: Iterator[str], calls: _Calls) -> set[str]:
     """All that is run when functions are called, by name."""
     found: set[str] = set()
     waiting = list(names)
     while waiting:
         name = waiting.pop()
-        if name in functions and name not in found:
+        if name in calls and name not in found:
             found.add(name)
-            waiting += _calls(functions[name])
+            waiting += calls[name]
     return found
 
 
 def _calls(function: function_pb2.FunctionDef) -> list[str]:
     """Functions that the nodes of a function name, once a mention."""
-    return [
-        name
-        for node in function.node_def
-        for value in node.attr.values()
-        for name in (
-            value.func.name,
-            *(func.name for func in value.list.func),
-        )
-        if name
-    ]
+    names = []
+    for node in function.node_def:
+        for value in node.attr.values():
+            # Which it is takes half as long as to look into both.
+            kind = value.WhichOneof("value")
+            if kind == "func":
+                names.append(value.func.name)
+            elif kind == "list":
+                names += [func.name for func in value.list.func]
+    return names
 
 
 def _check_nodes(
@@ -199,7 +202,7 @@ def _check_nodes(
             raise ValueError(f"it asks for the device {node.device[:80]!r}")
 
 
-def _check_size(functions: _Functions) -> None:
+def _check_size(functions: _Functions, calls: _Calls) -> None:
     """Refuses functions that call each other without end, or nearly so."""
     sizes: dict[str, int] = {}
     open_: set[str] = set()
@@ -212,8 +215,8 @@ def _check_size(functions: _Functions) -> None:
             if name in sizes:
                 waiting.pop()
                 continue
-            calls = [x for x in _calls(functions[name]) if x in functions]
-            new = {x for x in calls if x not in sizes}
+            called = [x for x in calls[name] if x in functions]
+            new = {x for x in called if x not in sizes}
             if new & (open_ | {name}):
                 raise ValueError("its functions call themselves")
             if new:
@@ -223,7 +226,7 @@ def _check_size(functions: _Functions) -> None:
             waiting.pop()
             open_.discard(name)
             sizes[name] = len(functions[name].node_def) + sum(
-                sizes[x] for x in calls
+                sizes[x] for x in called
             )
             if sizes[name] > _MAX_OPERATIONS:
                 raise ValueError(

@@ -205,6 +205,7 @@ _IGNORED = re.compile(
 )
 _CHECKPOINT = re.compile(r"(.*/checkpoints/\w+)/(.+)")
 _INDEX_DATA = re.compile(r"data-[0-9a-f]{16}")
+_TIME = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00")
 
 
 def describe(folder: pathlib.Path) -> dict[str, str]:
@@ -239,6 +240,9 @@ def describe(folder: pathlib.Path) -> dict[str, str]:
         content = path.read_bytes().replace(bytes(folder), b"HERE")
         if path.name == "manifest.json":
             content = re.sub(_INDEX_DATA.pattern.encode(), b"data", content)
+        if path.suffix == ".csv":
+            # When the labels were predicted.
+            content = _TIME.sub(b"", content)
         if path.suffix == ".json":
             # Of names that are left out, too.
             content = re.sub(rb'"(crc32|date)": "[^"]*"', b"", content)

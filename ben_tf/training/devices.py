@@ -17,10 +17,8 @@ import dataclasses
 import errno
 import os
 import re
-import signal
 import sys
 import tempfile
-import threading
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -33,6 +31,7 @@ from ben_tf import config as config_lib
 from ben_tf import errors
 from ben_tf import gpu_compiler
 from ben_tf import workdir as workdir_lib
+from ben_tf.training import tensorflow_internals
 from ben_tf.training import worker_meeting
 
 # What TensorFlow raises in the others when a worker is lost.
@@ -224,7 +223,13 @@ def make_devices(
     if name not in STRATEGIES:
         raise errors.unknown("strategy", name, STRATEGIES)
     if name == "multi_worker":
-        worker_meeting.wait_for_all(*_workers(), timeout_s=worker_timeout_s)
+        workers = _workers()
+        worker_meeting.wait_for_all(*workers, timeout_s=worker_timeout_s)
+        return Devices(
+            worker_meeting.connect(
+                STRATEGIES[name], *workers, timeout_s=worker_timeout_s
+            )
+        )
     return Devices(STRATEGIES[name]())
 
 
@@ -271,14 +276,8 @@ def _workers() -> tuple[list[str], int]:
 
 def _multi_worker() -> tf.distribute.Strategy:
     """Connects to the other workers."""
-    handler = signal.getsignal(signal.SIGTERM)
-    strategy = tf.distribute.MultiWorkerMirroredStrategy()
-    # TensorFlow has put a handler there that nothing of ours asks. Python can
-    # put back only what it knows, and in the main thread only.
-    is_main = threading.current_thread() is threading.main_thread()
-    if is_main and handler is not None:
-        signal.signal(signal.SIGTERM, handler)
-    return strategy
+    with tensorflow_internals.connecting_beside_threads():
+        return tf.distribute.MultiWorkerMirroredStrategy()
 
 
 def _tpu() -> tf.distribute.Strategy:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -105,10 +106,16 @@ class Run:
         options.experimental_distribute.auto_shard_policy = (
             tf.data.experimental.AutoShardPolicy.DATA
         )
+        split = self.config.validation_split
+        size = validation_batch_size(
+            built_dataset.num_examples(self.builder, split),
+            self.config.batch_size,
+            num_devices=self.devices.strategy.num_replicas_in_sync,
+        )
         return input_pipeline.validation_batches(
             self.builder,
-            self.config.validation_split,
-            self._batches,
+            split,
+            dataclasses.replace(self._batches, batch_size=size),
             cache=self._validation_cache,
         ).with_options(options)
 
@@ -261,6 +268,30 @@ def make_run(
         config=config,
         builder=builder,
     )
+
+
+def validation_batch_size(
+    num_patches: int, batch_size: int, *, num_devices: int
+) -> int:
+    """The largest batch of which every device gets a patch, the last one too.
+
+    TensorFlow's convolutions on CPUs fail on a part without patches.
+
+    Args:
+      num_patches: Those of the split.
+      batch_size: Patches of a batch at most; returned if none will do.
+      num_devices: How many share a batch.
+    """
+
+    def suffices(size: int) -> bool:
+        # Parts are of one size; the last devices get what is left over.
+        part = math.ceil(size / num_devices)
+        return part * (num_devices - 1) < size
+
+    for size in range(batch_size, 0, -1):
+        if suffices(size) and suffices(num_patches % size or size):
+            return size
+    return batch_size
 
 
 def _steps_per_epoch(

@@ -1,4 +1,4 @@
-"""Half precision computes in half, and keeps in full."""
+"""Half precision computes in half; validation leaves no device idle."""
 
 import dataclasses
 
@@ -101,3 +101,28 @@ def test_a_cache_changes_no_batch(make_run, tmp_path, place, monkeypatch):
     )
     # Two bands of 120 x 120 in 32 bits, and a byte for each class.
     assert run.cache_bytes == num_patches * (2 * 120 * 120 * 4 + 19)
+
+
+@pytest.mark.parametrize(
+    ("num_patches", "batch_size", "num_devices", "expected"),
+    [
+        (5, 4, 1, 4),
+        (8, 4, 2, 4),
+        (6, 4, 2, 4),
+        # 4 and 1 leave a device out; 3 and 2 do not.
+        (5, 4, 2, 3),
+        (3, 2, 2, 2),  # Nothing will do.
+        # Four devices share 14 as 2, 2, 2, 2 and 2, 2, 2, 0, or as 2, 2, 2, 1
+        # twice.
+        (14, 8, 4, 7),
+        (13, 8, 4, 8),  # Nothing will do.
+        (12, 8, 4, 8),
+        (123_723, 500, 2, 500),
+    ],
+)
+def test_every_device_gets_a_part_of_the_last_batch(
+    num_patches, batch_size, num_devices, expected
+):
+    assert expected == runs.validation_batch_size(
+        num_patches, batch_size, num_devices=num_devices
+    )
