@@ -16,6 +16,7 @@ from ben_tf import workdir as workdir_lib
 from ben_tf.data import built_dataset
 from ben_tf.data import leakage
 from ben_tf.data import run_data
+from ben_tf.evaluation import card_scores
 from ben_tf.evaluation import freshness
 from ben_tf.evaluation import history
 from ben_tf.evaluation import predictions
@@ -37,6 +38,8 @@ def evaluate(
     allow_leakage: bool = False,
 ) -> results.Evaluation:
     """Predicts a split, scores it and writes both to the workdir.
+
+    The card of the model shows the scores from then on, if they say anything.
 
     Args:
       workdir: Folder of the run, with its exported model.
@@ -132,6 +135,7 @@ def evaluate(
         origin=origin.here_and_now(),
     )
     evaluation.write(run)
+    card_scores.renew_card(run, model)
     return evaluation
 
 
