@@ -27,6 +27,10 @@ Finds a patch.
 
 ## Section
 
+## Another section
+
+### Part of it
+
 ```{{toctree}}
 :caption: Of other pages
 
@@ -39,6 +43,7 @@ sys.path.insert(0, {str(DOCS)!r})
 extensions = ["accessible", "myst_parser"]
 html_theme = "furo"
 html_static_path = [{str(DOCS / "static")!r}]
+html_css_files = ["pages.css"]
 maximum_signature_line_length = 10
 """
 
