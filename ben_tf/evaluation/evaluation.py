@@ -13,6 +13,7 @@ from ben_tf import files
 from ben_tf import origin
 from ben_tf import saved_model
 from ben_tf import workdir as workdir_lib
+from ben_tf.cards import model_card
 from ben_tf.data import built_dataset
 from ben_tf.data import leakage
 from ben_tf.data import run_data
@@ -64,6 +65,7 @@ def evaluate(
         )
     files.check_writable(run.metrics_file(split))
     files.check_writable(run.predictions_file(split))
+    files.check_writable(run.saved_model / model_card.FILE_NAME)
     if data_dir is None:
         data_dir = run_data.check_there(run.read_config().data_dir, run)
     builder = built_dataset.open_dataset(data_dir)

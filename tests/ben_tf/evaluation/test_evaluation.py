@@ -142,6 +142,12 @@ def test_an_export_of_before_gets_a_card(workdir, data_dir):
     assert "Trained on SYNTHETIC data" in card.read_text()
 
 
+def test_a_card_that_cannot_be_written_is_found_first(tmp_path):
+    (tmp_path / "saved_model" / "README.md").mkdir(parents=True)
+    with pytest.raises(IsADirectoryError, match="README.md"):
+        evaluation.evaluate(workdir=tmp_path)
+
+
 def test_batch_size_changes_nothing(result, predicted, workdir, data_dir):
     evaluation.evaluate(
         workdir=workdir, data_dir=data_dir, split="test[:5]", batch_size=3
