@@ -55,7 +55,8 @@ def evaluate(
 
     Raises:
       UserError: No such workdir, saved model, dataset or split, or the split
-        holds training patches of another version.
+        holds training patches of another version. Or, at the end, the card was
+        not renewed, since the scores of another split are damaged.
     """
     run = workdir_lib.Workdir(workdir)
     if not run.path.is_dir():

@@ -144,7 +144,7 @@ def test_an_export_of_before_gets_a_card(workdir, data_dir):
 
 def test_a_card_that_cannot_be_written_is_found_first(tmp_path):
     (tmp_path / "saved_model" / "README.md").mkdir(parents=True)
-    with pytest.raises(IsADirectoryError, match="README.md"):
+    with pytest.raises(IsADirectoryError, match=r"README\.md"):
         evaluation.evaluate(workdir=tmp_path)
 
 
