@@ -16,6 +16,7 @@ PAGES = (
     "notebooks/01_patch_pair.html",
     "api/ben_tf/ben_tf.retrieval.index.html",
     "_modules/ben_tf/retrieval/index.html",
+    "_modules/index.html",
     "search.html",
     "genindex.html",
     "py-modindex.html",

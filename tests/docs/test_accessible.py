@@ -99,6 +99,18 @@ def test_headings_without_a_word_are_cells(accessible, empty):
     )
 
 
+def test_lists_are_in_the_item_that_they_belong_to(accessible):
+    page = (
+        "<ul><li>a</li>\n<ul><li>b</li>\n<ul><li>c</li>\n</ul></ul>"
+        "<li>d</li>\n</ul>"
+    )
+    once = accessible.mended(page)
+    assert "".join(once.split()) == (
+        "<ul><li>a<ul><li>b<ul><li>c</li></ul></li></ul></li><li>d</li></ul>"
+    )
+    assert accessible.mended(once) == once
+
+
 def test_the_page_of_results_has_a_title(accessible):
     page = accessible.mended('<div id="search-results"></div>')
     assert page == '<h1>Search</h1>\n<div id="search-results"></div>'
