@@ -63,6 +63,7 @@ $(EXAMPLE): $(shell find ben_tf/report ben_tf/pages ben_tf/plots -name '*.*') \
 
 docs: install $(EXAMPLE)
 	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet docs build/docs
+	$(BIN)/python -m pytest tests/docs/built_pages.py
 	@echo "The documentation is in build/docs/index.html"
 
 # Runs all notebooks anew and keeps what they show.

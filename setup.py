@@ -50,6 +50,7 @@ setuptools.setup(
     package_data={
         "ben_tf": [
             "py.typed",
+            "cards/*.jinja",
             "exchange/*.jinja",
             "experiments/*.flags",
             "pages/*.css",

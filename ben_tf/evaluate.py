@@ -3,7 +3,8 @@
     python -m ben_tf.evaluate --workdir=runs/resnet50 --split=test
 
 Writes WORKDIR/metrics/<split>.json (all metrics, intervals, groups) and
-WORKDIR/predictions/<split>.npz (labels and probabilities of every patch).
+WORKDIR/predictions/<split>.npz (labels and probabilities of every patch), and
+shows the scores of a whole split in WORKDIR/saved_model/README.md.
 """
 
 from collections.abc import Callable

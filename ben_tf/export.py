@@ -8,7 +8,7 @@ In every format the model takes raw bands. A conversion is compared with the
 SavedModel on random patches, and is not written if it answers otherwise. With
 the model goes a card, which shows the scores that evaluate has found.
 
-Training exports a SavedModel at its end. Export it again for the card, or for a
+Training exports a SavedModel with its card at its end. Export it again for a
 run that has not finished.
 """
 

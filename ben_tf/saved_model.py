@@ -25,7 +25,6 @@ import threading
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
-from typing import Literal
 
 import msgspec
 import numpy as np
@@ -36,6 +35,8 @@ from ben_tf import errors
 from ben_tf import files
 from ben_tf import finite
 from ben_tf import saved_model_check
+from ben_tf.cards import description as description_lib
+from ben_tf.cards import model_card
 from ben_tf.data import layer_names
 from ben_tf.data import preprocessing as preprocessing_lib
 
@@ -44,43 +45,10 @@ PROBABILITIES = "probabilities"
 EMBEDDING = "embedding"
 CLASS_NAMES = "class_names"
 
+Description = description_lib.Description
+
 # For one batch; ResNet152 takes 8 s for 256 pairs on two cores.
 ANSWER_WITHIN_S = 600.0
-
-
-class Description(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a SavedModel says of itself.
-
-    Attributes:
-      format: Version of this description.
-      class_names: Meaning of the columns of `serve`.
-      modality: "S1", "S2" or "MM".
-      input_names: Raw grids that the model takes, keys of `bigearthnet.GRIDS`.
-      embedding_size: D of `embed`.
-      embeddings: What can be embedded: `modality`, and with a shared space
-        each sensor alone.
-      fingerprint: SHA-256 of all weights, hexadecimal.
-      model: Name of the architecture.
-      trained_on_synthetic: Whether the weights come from synthetic data.
-      statistics: What the bands are standardised with.
-      trained_on: Names of the datasets of the training, those of the weights
-        that it began with as well; () where nobody knows.
-      epoch: Epoch of the weights, from 1; 0 where nobody knows.
-    """
-
-    format: Literal[2]
-    class_names: tuple[str, ...]
-    modality: str
-    input_names: tuple[str, ...]
-    embedding_size: int
-    embeddings: tuple[str, ...]
-    fingerprint: str
-    model: str
-    trained_on_synthetic: bool
-    # Models of before have none; they were all trained with the paper's.
-    statistics: bigearthnet.Statistics = bigearthnet.PAPER_STATISTICS
-    trained_on: tuple[str, ...] = ()
-    epoch: int = 0
 
 
 class ServedModel(Description, frozen=True, kw_only=True):
@@ -105,10 +73,7 @@ class ServedModel(Description, frozen=True, kw_only=True):
     @property
     def num_parameters(self) -> int:
         """How many numbers the weights are."""
-        return sum(
-            int(np.prod(variable.shape))
-            for variable in self.loaded.variables_of_model
-        )
+        return _num_parameters(self.loaded.variables_of_model)
 
     def serve(self, inputs: Mapping[str, tf.Tensor | np.ndarray]) -> tf.Tensor:
         """Raw grids (B, size, size, bands) -> (B, classes) probabilities.
@@ -225,7 +190,10 @@ def save(
     trained_on: tuple[str, ...] = (),
     epoch: int = 0,
 ) -> pathlib.Path:
-    """Writes a trained model with its preprocessing to a new folder `path`.
+    """Writes a trained model, its preprocessing and its card to a new folder.
+
+    The card is written with the model, so that it is never that of another one.
+    It shows no scores: evaluation adds them.
 
     Args:
       model: Takes what `preprocessing` returns, and has layers with the names
@@ -282,7 +250,14 @@ def save(
         signatures[name_of_endpoint] = _named(EMBEDDING, compute)
         setattr(module, name_of_endpoint, compute)
     module.describe = tf.function(lambda: tf.constant(text), input_signature=[])
-    write(module, path, signatures=signatures)
+    write(
+        module,
+        path,
+        signatures=signatures,
+        card=model_card.render(
+            description, num_parameters=_num_parameters(model.variables)
+        ),
+    )
     return path
 
 
@@ -342,8 +317,16 @@ def _names_of_classes(
     )
 
 
+def _num_parameters(variables: Iterable[tf.Variable]) -> int:
+    return sum(int(np.prod(variable.shape)) for variable in variables)
+
+
 def write(
-    module: tf.Module, path: pathlib.Path, *, signatures: dict[str, object]
+    module: tf.Module,
+    path: pathlib.Path,
+    *,
+    signatures: dict[str, object],
+    card: str,
 ) -> None:
     """Writes a module as a SavedModel; an older one stays until it is whole.
 
@@ -351,6 +334,7 @@ def write(
       module: What to save, with its variables and functions.
       path: Folder to write, replaced if it exists.
       signatures: Names, and the `tf.function` that a server calls by each.
+      card: What it says of itself to people, Markdown.
     """
     # TensorFlow reports the folder that it wrote, which is gone a line later.
     logger = tf.get_logger()
@@ -361,6 +345,18 @@ def write(
             tf.saved_model.save(module, os.fspath(part), signatures=signatures)
         finally:
             logger.setLevel(level)
+        files.write(part / model_card.FILE_NAME, card)
+
+
+def read_description(path: str | os.PathLike) -> Description:
+    """Reads what a folder says that `save` wrote; loads nothing of it.
+
+    Raises:
+      UserError: No SavedModel there, one that is damaged, was not exported by
+        this package or has operations that reach outside the model.
+    """
+    path = pathlib.Path(path)
+    return _parse_description(saved_model_check.read_description(path), path)
 
 
 def load(path: str | os.PathLike) -> ServedModel:
@@ -372,9 +368,7 @@ def load(path: str | os.PathLike) -> ServedModel:
         with weights that are NaN, infinite or not those of its fingerprint.
     """
     path = pathlib.Path(path)
-    description = _parse_description(
-        saved_model_check.read_description(path), path
-    )
+    description = read_description(path)
     try:
         for file in (path / "variables").glob("*"):
             files.check_regular(file)

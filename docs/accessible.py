@@ -44,6 +44,9 @@ _RULES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match], str]], ...] = (
         re.compile(r'<th class="head">(?:<p>\s*</p>)?</th>'),
         '<td class="head"></td>',
     ),
+    # On the page of all sources, lists stand next to the item they belong to.
+    (re.compile(r"</li>\s*<ul>"), "\n<ul>"),
+    (re.compile(r"</ul>(?=\s*(?:<li>|</ul>))"), "</ul></li>"),
     # The page of results begins with a heading of the second level.
     (
         re.compile(r'(?<!</h1>\n)<div id="search-results">'),

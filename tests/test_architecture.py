@@ -43,10 +43,11 @@ ARROWS = {
     "finite": set(),
     "folder_lock": set(),
     "models": {"data"},
-    "saved_model": {"data", "finite", "saved_model_check"},
+    "saved_model": {"cards", "data", "finite", "saved_model_check"},
     "saved_model_check": set(),
+    "cards": set(),
     # Loads the SavedModel, as evaluation does; the scores are for the card.
-    "exchange": {"data", "evaluation", "saved_model", "workdir"},
+    "exchange": {"cards", "data", "evaluation", "saved_model", "workdir"},
     "workdir": {"config"},
     "training": {
         "config",
@@ -59,7 +60,7 @@ ARROWS = {
         "saved_model",
         "workdir",
     },
-    "evaluation": {"data", "metrics", "saved_model", "workdir"},
+    "evaluation": {"cards", "data", "metrics", "saved_model", "workdir"},
     "plots": {"evaluation"},
     "pages": set(),
     "scenes": {"archive"},
@@ -67,6 +68,7 @@ ARROWS = {
     # The pixels of a query may come from folders of an archive or an image.
     "retrieval": {
         "archive",
+        "cards",
         "command_line",
         "data",
         "folder_lock",

@@ -13,9 +13,11 @@ from ben_tf import files
 from ben_tf import origin
 from ben_tf import saved_model
 from ben_tf import workdir as workdir_lib
+from ben_tf.cards import model_card
 from ben_tf.data import built_dataset
 from ben_tf.data import leakage
 from ben_tf.data import run_data
+from ben_tf.evaluation import card_scores
 from ben_tf.evaluation import freshness
 from ben_tf.evaluation import history
 from ben_tf.evaluation import predictions
@@ -38,6 +40,8 @@ def evaluate(
 ) -> results.Evaluation:
     """Predicts a split, scores it and writes both to the workdir.
 
+    The card of the model shows the scores from then on, if they say anything.
+
     Args:
       workdir: Folder of the run, with its exported model.
       data_dir: Folder of the TFDS dataset; None: the one that the run was
@@ -51,7 +55,8 @@ def evaluate(
 
     Raises:
       UserError: No such workdir, saved model, dataset or split, or the split
-        holds training patches of another version.
+        holds training patches of another version. Or, at the end, the card was
+        not renewed, since the scores of another split are damaged.
     """
     run = workdir_lib.Workdir(workdir)
     if not run.path.is_dir():
@@ -61,6 +66,7 @@ def evaluate(
         )
     files.check_writable(run.metrics_file(split))
     files.check_writable(run.predictions_file(split))
+    files.check_writable(run.saved_model / model_card.FILE_NAME)
     if data_dir is None:
         data_dir = run_data.check_there(run.read_config().data_dir, run)
     builder = built_dataset.open_dataset(data_dir)
@@ -132,6 +138,7 @@ def evaluate(
         origin=origin.here_and_now(),
     )
     evaluation.write(run)
+    card_scores.renew_card(run, model)
     return evaluation
 
 

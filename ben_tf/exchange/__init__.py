@@ -1,1 +1,1 @@
-"""What others serve and run: ONNX, TFLite, model repositories, model cards."""
+"""What others serve and run: ONNX, TFLite and folders for servers."""

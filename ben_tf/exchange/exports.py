@@ -10,7 +10,8 @@ from ben_tf import errors
 from ben_tf import files
 from ben_tf import saved_model as saved_model_lib
 from ben_tf import workdir as workdir_lib
-from ben_tf.exchange import model_card
+from ben_tf.cards import model_card
+from ben_tf.evaluation import card_scores
 from ben_tf.exchange import onnx
 from ben_tf.exchange import tensorflow_serving
 from ben_tf.exchange import tflite
@@ -22,7 +23,6 @@ SERVERS = {
     "triton": ("saved_model", "onnx"),
 }
 
-_CARD = "README.md"
 # It becomes the name of a folder, and what a client asks a server for.
 _NAME = re.compile(r"[A-Za-z0-9][\w-]*", re.ASCII)
 # A line of the card; by it a folder is known that an export may replace.
@@ -122,12 +122,17 @@ def write(
             f"{served.model[:80]!r}. Expected letters, digits, hyphens and "
             "underscores. Export it again with python -m ben_tf.export."
         )
-    evaluations = model_card.evaluations_of(workdir, served)
+    scores = card_scores.read(workdir, served)
     path = target.model_path(served.model)
     difference = None
     with files.replacing_folder(target.folder) as part:
         if target.model_format == "saved_model":
-            shutil.copytree(saved_model, part / path)
+            # Its card knows nothing of scores; the one below does.
+            shutil.copytree(
+                saved_model,
+                part / path,
+                ignore=shutil.ignore_patterns(model_card.FILE_NAME),
+            )
         elif target.model_format == "onnx":
             difference = onnx.write(served, part / path)
         else:
@@ -137,12 +142,16 @@ def write(
         elif target.server == "triton":
             triton.write(served, part, model_format=target.model_format)
         files.write(
-            part / _CARD,
+            part / model_card.FILE_NAME,
             model_card.render(
                 served,
-                evaluations,
+                num_parameters=served.num_parameters,
+                scores=scores,
                 model_format=target.model_format,
                 path=path,
+                input_dtype=tflite.INPUT_DTYPE
+                if target.model_format == "tflite"
+                else None,
             ),
         )
     return Export(target.folder, difference)
@@ -154,7 +163,9 @@ def _may_be_replaced(output: pathlib.Path) -> bool:
     if not any(output.iterdir()) or (output / "saved_model.pb").is_file():
         return True
     try:
-        with open(output / _CARD, "rb", opener=files.regular) as file:
+        with open(
+            output / model_card.FILE_NAME, "rb", opener=files.regular
+        ) as file:
             return _MARK.encode() in file.read(_MAX_CARD_BYTES)
     except OSError:
         return False

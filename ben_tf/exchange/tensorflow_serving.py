@@ -13,8 +13,8 @@ import pathlib
 
 from ben_tf import files
 from ben_tf import saved_model as saved_model_lib
+from ben_tf.cards import templates
 from ben_tf.exchange import network
-from ben_tf.exchange import templates
 
 # Where the folder is mounted in a container.
 MOUNTED = pathlib.PurePosixPath("/models")
@@ -36,7 +36,7 @@ def write(served: saved_model_lib.ServedModel, folder: pathlib.Path) -> None:
     files.write(
         folder / "model.config",
         templates.render(
-            "model.config",
+            "exchange/model.config",
             name=served.model,
             base_path=MOUNTED / served.model,
         ),

@@ -15,8 +15,8 @@ import tensorflow as tf
 
 from ben_tf import files
 from ben_tf import saved_model as saved_model_lib
+from ben_tf.cards import templates
 from ben_tf.exchange import network
-from ben_tf.exchange import templates
 
 # What lies in the folder of a version, and the platform that runs it.
 _MODELS = {
@@ -76,7 +76,7 @@ def configuration(
       platform: What runs the model.
     """
     return templates.render(
-        "config.pbtxt",
+        "exchange/config.pbtxt",
         name=name,
         platform=platform,
         max_batch_size=MAX_BATCH_SIZE,

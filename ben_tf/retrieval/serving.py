@@ -16,6 +16,7 @@ from ben_tf import bigearthnet
 from ben_tf import errors
 from ben_tf import files
 from ben_tf import saved_model as saved_model_lib
+from ben_tf.cards import search_card
 from ben_tf.retrieval import chi_square
 from ben_tf.retrieval import distances
 from ben_tf.retrieval import embedding
@@ -61,10 +62,11 @@ def export(
             "with another `search` to export it for serving."
         )
     files.check_writable(output_dir.absolute().parent, is_folder=True)
-    modality = index.manifest.modality
+    manifest = index.manifest
+    modality = manifest.modality
     names = embedding.input_names(index.model, modality)
     module = Retriever(
-        index.embeddings, index.names, distance=index.manifest.distance
+        index.embeddings, index.names, distance=manifest.distance
     )
     module.model = index.model.loaded
     specs = [
@@ -90,6 +92,18 @@ def export(
         module,
         output_dir,
         signatures={"serving_default": serve, "search": module.search},
+        card=search_card.render(
+            index.model,
+            search_card.Indexed(
+                num_patches=manifest.num_patches,
+                dataset=manifest.dataset,
+                splits=manifest.splits,
+                distance=manifest.distance,
+                synthetic=manifest.synthetic,
+            ),
+            modality=modality,
+            input_names=names,
+        ),
     )
     return output_dir
 

@@ -8,7 +8,9 @@ import shutil
 import subprocess
 import sys
 import threading
+from unittest import mock
 
+import huggingface_hub
 import msgspec
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from ben_tf import bigearthnet
 from ben_tf import errors
+from ben_tf import files
 from ben_tf import finite
 from ben_tf import models
 from ben_tf import saved_model
@@ -180,7 +183,7 @@ def test_an_export_of_before_is_loaded_and_answers(
     """Its outputs have no names, and its classes no signature."""
     write = saved_model.write
 
-    def write_as_before(module, path, *, signatures):
+    def write_as_before(module, path, *, signatures, card):
         write(
             module,
             path,
@@ -188,6 +191,7 @@ def test_an_export_of_before_is_loaded_and_answers(
                 "serving_default": module.serve,
                 "embed": module.embed,
             },
+            card=card,
         )
 
     monkeypatch.setattr(saved_model, "write", write_as_before)
@@ -213,10 +217,40 @@ def test_a_failed_export_keeps_the_older_one(tmp_path):
     module = tf.Module()
     module.answer = tf.function(lambda: tf.constant(42), input_signature=[])
     path = tmp_path / "saved"
-    saved_model.write(module, path, signatures={"answer": module.answer})
+    saved_model.write(
+        module, path, signatures={"answer": module.answer}, card="first"
+    )
     with pytest.raises(ValueError):
-        saved_model.write(module, path, signatures={"answer": "no function"})
+        saved_model.write(
+            module, path, signatures={"answer": "no function"}, card="second"
+        )
     assert tf.saved_model.load(str(path)).answer() == 42
+    assert (path / "README.md").read_text() == "first"
+
+
+def test_a_card_is_never_that_of_another_model(model, tmp_path, monkeypatch):
+    """An export that ends before or after its card is not there at all."""
+    path = tmp_path / "saved_model"
+    _save(model, path)
+    other = models.make_model("small_cnn", modality="S2")
+    for name in ("write", "sync"):
+        with monkeypatch.context() as patches:
+            patches.setattr(files, name, mock.Mock(side_effect=SystemExit))
+            with pytest.raises(SystemExit):
+                _save(other, path)
+        fingerprint = saved_model.load(path).fingerprint
+        assert fingerprint == saved_model.fingerprint(model)
+        assert fingerprint in (path / "README.md").read_text()
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_card_is_that_of_the_model(folder):
+    served = saved_model.load(folder)
+    card = huggingface_hub.ModelCard.load(folder / "README.md")
+    assert card.data.library_name == "tensorflow"
+    assert card.data.eval_results is None
+    assert f"| SHA-256 of the weights | `{served.fingerprint}` |" in card.text
+    assert f"`small_cnn`, {served.num_parameters:,} parameters" in card.text
 
 
 def _spoilt() -> tf.keras.Model:
@@ -260,7 +294,10 @@ def test_saving_does_not_name_the_folder_that_it_renames(caplog, tmp_path):
     module.answer = tf.function(lambda: tf.constant(42), input_signature=[])
     with caplog.at_level("INFO", logger="tensorflow"):
         saved_model.write(
-            module, tmp_path / "saved", signatures={"answer": module.answer}
+            module,
+            tmp_path / "saved",
+            signatures={"answer": module.answer},
+            card="",
         )
         tf.get_logger().info("and the level is back")
     assert caplog.messages == ["and the level is back"]

@@ -27,6 +27,10 @@ Finds a patch.
 
 ## Section
 
+## Another section
+
+### Part of it
+
 ```{{toctree}}
 :caption: Of other pages
 
@@ -39,6 +43,7 @@ sys.path.insert(0, {str(DOCS)!r})
 extensions = ["accessible", "myst_parser"]
 html_theme = "furo"
 html_static_path = [{str(DOCS / "static")!r}]
+html_css_files = ["pages.css"]
 maximum_signature_line_length = 10
 """
 
@@ -92,6 +97,18 @@ def test_headings_without_a_word_are_cells(accessible, empty):
     assert accessible.mended(page) == (
         '<td class="head"></td><th class="head"><p>A</p></th>'
     )
+
+
+def test_lists_are_in_the_item_that_they_belong_to(accessible):
+    page = (
+        "<ul><li>a</li>\n<ul><li>b</li>\n<ul><li>c</li>\n</ul></ul>"
+        "<li>d</li>\n</ul>"
+    )
+    once = accessible.mended(page)
+    assert "".join(once.split()) == (
+        "<ul><li>a<ul><li>b<ul><li>c</li></ul></li></ul></li><li>d</li></ul>"
+    )
+    assert accessible.mended(once) == once
 
 
 def test_the_page_of_results_has_a_title(accessible):

@@ -1,8 +1,10 @@
 """Evaluation of a run, against TensorFlow Datasets and scikit-learn."""
 
+import dataclasses
 import json
 import shutil
 
+import huggingface_hub
 import numpy as np
 import pytest
 import sklearn.metrics
@@ -12,9 +14,11 @@ from ben_tf import config as config_lib
 from ben_tf import errors
 from ben_tf import saved_model
 from ben_tf import workdir as workdir_lib
+from ben_tf.data import built_dataset
 from ben_tf.evaluation import evaluation
 from ben_tf.evaluation import predictions
 from ben_tf.evaluation import results
+from ben_tf.training import trainer
 from tests import in_process
 
 pytestmark = pytest.mark.slow
@@ -104,6 +108,44 @@ def test_the_file_holds_the_result_as_strict_json(result, workdir):
     assert len(missing)
     assert all(result.per_class["recall"][i] is None for i in missing)
     assert result.undefined["macro_recall"] == len(missing)
+
+
+def test_the_card_of_the_model_shows_the_scores(
+    tiny_config, data_dir, tmp_path, monkeypatch
+):
+    """On real patches; here the sample passes for those."""
+    monkeypatch.setattr(built_dataset, "is_synthetic", lambda _: False)
+    config = dataclasses.replace(tiny_config, train_split="train[:16]")
+    folder = trainer.train(config, tmp_path / "run")
+    card = huggingface_hub.ModelCard.load(folder / "README.md")
+    assert card.data.eval_results is None
+    scored = evaluation.evaluate(workdir=tmp_path / "run", data_dir=data_dir)
+    card = huggingface_hub.ModelCard.load(folder / "README.md")
+    found = {x.metric_name: x.metric_value for x in card.data.eval_results}
+    assert found["F1, micro"] == pytest.approx(
+        scored.overall["micro_f1"], abs=1e-6
+    )
+    assert {x.dataset_split for x in card.data.eval_results} == {"test"}
+
+
+def test_the_card_of_a_synthetic_model_shows_none(result, workdir):
+    card = huggingface_hub.ModelCard.load(workdir / "saved_model" / "README.md")
+    assert card.data.eval_results is None
+    assert "Trained on SYNTHETIC data" in card.text
+    assert result.model.fingerprint in card.text
+
+
+def test_an_export_of_before_gets_a_card(workdir, data_dir):
+    card = workdir / "saved_model" / "README.md"
+    card.unlink()
+    evaluation.evaluate(workdir=workdir, data_dir=data_dir, split="test[:5]")
+    assert "Trained on SYNTHETIC data" in card.read_text()
+
+
+def test_a_card_that_cannot_be_written_is_found_first(tmp_path):
+    (tmp_path / "saved_model" / "README.md").mkdir(parents=True)
+    with pytest.raises(IsADirectoryError, match=r"README\.md"):
+        evaluation.evaluate(workdir=tmp_path)
 
 
 def test_batch_size_changes_nothing(result, predicted, workdir, data_dir):

@@ -117,6 +117,9 @@ def test_replaces_an_export_but_nothing_else(sample_index, tmp_path):
     serving.export(index.Index.open(sample_index), folder)
     serving.export(index.Index.open(sample_index), folder)
     assert not list(tmp_path.glob("*.part"))
+    card = (folder / "README.md").read_text()
+    assert "Made of SYNTHETIC data" in card
+    assert index.Index.open(sample_index).manifest.fingerprint in card
     (tmp_path / "mine").mkdir()
     with pytest.raises(errors.UserError, match="holds no SavedModel"):
         serving.export(index.Index.open(sample_index), tmp_path / "mine")

@@ -80,6 +80,7 @@ def test_from_their_checkpoint_to_our_scores(raw, data_dir, tmp_path):
         duplicate_vv=True,
     )
     served = saved_model.load(path)
+    assert served.trained_on[0] in (path / "README.md").read_text()
     np.testing.assert_allclose(
         served.serve(raw), tf.math.sigmoid(logits), atol=1e-4
     )

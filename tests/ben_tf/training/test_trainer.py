@@ -30,6 +30,7 @@ def test_the_workdir_holds_what_the_design_says(workdir, tiny_config):
     assert workdir_lib.Workdir(workdir).read_config() == tiny_config
     assert json.loads((workdir / "data.json").read_text())["synthetic"] is True
     assert (workdir / "saved_model" / "saved_model.pb").exists()
+    assert (workdir / "saved_model" / "README.md").exists()
     assert list((workdir / "logs").rglob("events.*"))
     (row,) = history.read(workdir)
     assert row["epoch"] == "1"

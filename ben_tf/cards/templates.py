@@ -1,4 +1,4 @@
-"""Fills the templates of this folder: texts, not pages."""
+"""Fills the templates of texts that are not pages."""
 
 import json
 import pathlib
@@ -23,7 +23,7 @@ def _quoted(text: object) -> markupsafe.Markup:
 
 
 _TEMPLATES = jinja2.Environment(
-    loader=jinja2.FileSystemLoader(pathlib.Path(__file__).parent),
+    loader=jinja2.FileSystemLoader(pathlib.Path(__file__).parents[1]),
     # What is neither quoted nor code; Markdown may hold HTML.
     autoescape=True,
     undefined=jinja2.StrictUndefined,
@@ -39,7 +39,7 @@ def render(template: str, **content: Any) -> str:
     """Fills a template.
 
     Args:
-      template: Its name, without ".jinja".
+      template: Its path in the package, without ".jinja".
       **content: What the template names.
     """
     return _TEMPLATES.get_template(f"{template}.jinja").render(**content)

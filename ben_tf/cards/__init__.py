@@ -1,0 +1,1 @@
+"""What a model says of itself: to programs, and to people on its card."""
