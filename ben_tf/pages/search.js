@@ -3,14 +3,15 @@
 // shared and found again.
 
 const find = (id) => document.getElementById(id);
-const UNKNOWN = 255, UNKNOWN_DAY = -2147483648, DAY_MS = 86400000;
+const UNKNOWN_DAY = -2147483648, DAY_MS = 86400000;
+const REST_MS = 200;
 const LISTS = ["labels_all", "labels_any", "labels_none", "countries",
   "seasons", "splits"];
 const SIGNS = {labels_any: "one of:", labels_all: "all of:",
   labels_none: "none of:"};
 
 // `shown`: the examples and the hits that are on the page.
-let about = null, map = null, columns = null, shown = null, running = 0;
+let about = null, map = null, columns = null, shown = null, running = 0, rest = 0;
 const state = {index: "", p: [], n: [], upload: "", k: 12,
   picture: "true_colour", first_day: "", last_day: "", bbox: "", view: null};
 for (const name of LISTS) state[name] = [];
@@ -494,7 +495,9 @@ async function start() {
     },
     moved: () => {
       state.view = map.view;
-      write_address();
+      // Browsers refuse an address that changes with every picture.
+      clearTimeout(rest);
+      rest = setTimeout(write_address, REST_MS);
     },
   });
   about = await ask_json("about");
@@ -506,17 +509,7 @@ async function start() {
   take_address();
   listen();
   ask_json("outlines").then((lines) => {
-    map.outlines = lines.map((steps) => {
-      const line = [];
-      let [x, y] = [0, 0];
-      for (let place = 0; place < steps.length; place += 2) {
-        x += steps[place];
-        y += steps[place + 1];
-        line.push(mercator(x / 100, y / 100));
-      }
-      return line;
-    });
-    map.draw();
+    map.setOutlines(lines);
   }, () => {});
   await load_points();
   await search(false);

@@ -35,6 +35,7 @@ _ASSETS = {
     "search.css": "text/css",
     "search.js": "text/javascript",
     "search_map.js": "text/javascript",
+    "search_points.js": "text/javascript",
 }
 
 
