@@ -284,6 +284,7 @@ function show_nothing() {
 
 async function search(is_step = true) {
   write_address(is_step);
+  find("left").textContent = "";
   const number = ++running;
   if (!state.p.length && !state.upload) {
     show_nothing();
@@ -364,8 +365,11 @@ async function upload(files) {
 // --- Start -------------------------------------------------------------------
 
 async function load_points() {
-  const response = await ask(`points?index=${encodeURIComponent(state.index)}`);
+  const {index} = state;
+  const response = await ask(`points?index=${encodeURIComponent(index)}`);
   const data = await response.arrayBuffer();
+  // Somebody has chosen another one meanwhile.
+  if (index !== state.index) return;
   const count = index_facts().num_patches;
   let offset = 0;
   const take = (kind) => {
@@ -380,6 +384,30 @@ async function load_points() {
   if (state.view) map.view = state.view;
   else map.showAll();
   filter_points();
+}
+
+// Takes what another index does not have out of query and filters; returns it.
+async function leave_unknown() {
+  const {index} = state, facts = index_facts(), kept = {};
+  for (const list of LISTS) {
+    const choices = list === "splits" ? facts.splits
+      : list.startsWith("labels") ? facts.class_names : state[list];
+    kept[list] = state[list].filter((value) => choices.includes(value));
+  }
+  for (const list of ["p", "n"]) {
+    // The first name that begins with a whole one is that one.
+    const first = await Promise.all(state[list].map(
+      (prefix) => ask_patches({prefix, limit: 1})));
+    kept[list] = state[list].filter(
+      (name, place) => first[place].length && first[place][0].name === name);
+  }
+  if (!kept.p.length) kept.n = [];
+  // Somebody has chosen another one meanwhile.
+  if (index !== state.index) return [];
+  const left = Object.keys(kept).flatMap(
+    (list) => state[list].filter((value) => !kept[list].includes(value)));
+  Object.assign(state, kept);
+  return left;
 }
 
 function show_index() {
@@ -419,12 +447,14 @@ function listen() {
     search(false);
   });
   find("index").addEventListener("change", async () => {
-    Object.assign(state, {index: find("index").value, upload: ""});
-    for (const name of LISTS) state[name] = [];
+    state.index = find("index").value;
     show_index();
+    const left = await leave_unknown();
     show_filters();
     await load_points();
-    search();
+    await search();
+    if (left.length) find("left").textContent = `The index ${state.index} `
+      + `does not have these, which were left out: ${left.join(", ")}.`;
   });
   find("clear").addEventListener("click", () => {
     Object.assign(state, {p: [], n: [], upload: ""});

@@ -142,7 +142,7 @@ class PatchMap {
     if (!(west <= east)) return;
     const {clientWidth: width, clientHeight: height} = this.element;
     // Buttons lie above, the legend below.
-    const above = 44, below = 30, room = Math.max(50, height - above - below);
+    const above = 44, below = 50, room = Math.max(50, height - above - below);
     this.scale = Math.min(4e4, 0.95 * Math.min(width / (east - west + 1e-9),
       room / (north - south + 1e-9)));
     this.center = [(west + east) / 2,

@@ -2,7 +2,7 @@
 // The patches of a map, in an order in which neighbours stand together (Morton's
 // Z), so that what is out of view is passed over. Seen from far above, hundreds
 // of thousands of patches hide each other: then the cells of a grid stand for
-// them, the darker, the more of their ground patches cover.
+// them, the stronger, the more of their ground patches cover.
 
 // Cells of the finest grid along each side; 30 bits of order and 23 of a row
 // are what a double holds.
@@ -26,8 +26,8 @@ function gather(bits) {
   return (number | (number >> 8)) & 0x0000ffff;
 }
 
-// What is drawn in one go. `may`: 1 for what may be a hit; `weight`: how dark,
-// up to 255.
+// What is drawn in one go. `may`: 1 for what may be a hit; `weight`: how
+// strongly, up to 255.
 class Dots {
   constructor(places) {
     this.places = places;

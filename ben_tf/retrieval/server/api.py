@@ -22,7 +22,6 @@ from ben_tf.retrieval import answer_formats
 from ben_tf.retrieval import embedding
 from ben_tf.retrieval.server import collection as collection_lib
 from ben_tf.retrieval.server import drawings
-from ben_tf.retrieval.server import points as points_lib
 from ben_tf.retrieval.server import refusals
 from ben_tf.retrieval.server import requests
 from ben_tf.retrieval.server import uploads as uploads_lib
@@ -64,7 +63,7 @@ def add_routes(
         }
 
     @router.get("/points", response_class=responses.Response)
-    async def points(index: requests.Name | None = None) -> responses.Response:
+    def points(index: requests.Name | None = None) -> responses.Response:
         """All patches of an index in 23 bytes each.
 
         Little-endian columns one after the other: longitude, latitude
@@ -73,8 +72,7 @@ def add_routes(
         of /patches?row=.
         """
         return responses.Response(
-            await asyncio.to_thread(points_lib.pack, collection.index(index)),
-            media_type="application/octet-stream",
+            collection.points(index), media_type="application/octet-stream"
         )
 
     @router.get("/outlines", response_class=responses.Response)
