@@ -347,20 +347,42 @@ async function download(format) {
   }
 }
 
-async function upload(files) {
-  const form = new FormData();
-  for (const file of files) form.append("files", file, file.name);
-  say("Sending the patch ...");
+// A place that is typed: two numbers; null for none.
+function typed_point() {
+  const parts = find("point").value.split(",").map((part) => part.trim());
+  if (parts.length === 1 && !parts[0]) return null;
+  if (parts.length !== 2 || !parts.every(
+    (part) => part && Number.isFinite(Number(part))))
+    throw new Error("Expected two numbers: longitude, latitude.");
+  return {longitude: parts[0], latitude: parts[1]};
+}
+
+// Searches for what is not of the index; `ask_for_it` says what it is.
+async function search_own(sentence, ask_for_it) {
+  const number = ++running;
+  say(sentence);
   try {
-    const sent = await ask_json(
-      `uploads?index=${encodeURIComponent(state.index)}`,
-      {method: "POST", body: form});
+    const sent = await ask_for_it();
+    if (number !== running) return;
     Object.assign(state, {p: [], n: [], upload: sent});
     await search();
   } catch (error) {
-    say("", error.message);
+    if (number === running) say("", error.message);
   }
 }
+
+const upload = (files) => search_own("Sending the patch ...", () => {
+  const form = new FormData();
+  for (const file of files) form.append("files", file, file.name);
+  const asked = new URLSearchParams({index: state.index, ...typed_point()});
+  return ask_json(`uploads?${asked}`, {method: "POST", body: form});
+});
+
+const search_window = (longitude, latitude) => search_own(
+  "Reading the scene ...", () => ask_json(`windows?${new URLSearchParams(
+    {index: state.index, longitude, latitude})}`, {method: "POST"}));
+
+const is_in_scene = () => find("in-scene").getAttribute("aria-pressed") === "true";
 
 // --- Start -------------------------------------------------------------------
 
@@ -433,10 +455,21 @@ function listen() {
     find("names").replaceChildren(...found.map(
       (patch) => element("option", {value: patch.name})));
   });
-  find("files").addEventListener("change", async () => {
-    if (find("files").files.length) await upload([...find("files").files]);
+  find("files").addEventListener("click", () => {
     // The same files may be chosen once more.
     find("files").value = "";
+  });
+  for (const id of ["files", "point"])
+    find(id).addEventListener("change", () => {
+      if (find("files").files.length) upload([...find("files").files]);
+    });
+  find("by-upload").addEventListener("submit", (event) => event.preventDefault());
+  find("in-scene").addEventListener("click", () => {
+    find("in-scene").setAttribute("aria-pressed", String(!is_in_scene()));
+    if (!is_in_scene()) return;
+    const {outline} = about.scene;
+    map.showPlace(...[0, 1].map((axis) => outline.reduce(
+      (sum, corner) => sum + corner[axis] / outline.length, 0)));
   });
   window.addEventListener("popstate", async () => {
     const {index} = state;
@@ -519,6 +552,10 @@ async function start() {
       const [patch] = await ask_patches({row});
       if (patch) ask_for(patch.name);
     },
+    place: (longitude, latitude) => {
+      if (is_in_scene()) search_window(longitude, latitude);
+      return is_in_scene();
+    },
     box: (box) => {
       state.bbox = box.map((degree) => degree.toFixed(4)).join(",");
       changed();
@@ -536,6 +573,11 @@ async function start() {
   find("index-choice").hidden = about.indexes.length < 2;
   find("picture").replaceChildren(...Object.entries(about.pictures).map(
     ([key, name]) => element("option", {value: key}, name)));
+  if (about.scene) {
+    find("scene").textContent = about.scene.name;
+    find("scene-choice").hidden = false;
+    map.setScene(about.scene.outline);
+  }
   take_address();
   listen();
   ask_json("outlines").then((lines) => {

@@ -19,7 +19,8 @@ function degrees(x, y) {
 }
 
 class PatchMap {
-  // `callbacks.pick(row)`, `callbacks.box([w, s, e, n])`, `callbacks.moved()`.
+  // `callbacks.place(longitude, latitude)` says whether it has taken a click; if
+  // not, `pick(row)` gets the patch there. `box([w, s, e, n])`, `moved()`.
   constructor(element, callbacks) {
     this.element = element;
     this.callbacks = callbacks;
@@ -28,6 +29,7 @@ class PatchMap {
     this.count = 0;
     this.patches = null;
     this.outlines = new Path2D();
+    this.scene = [];
     this.asked = [];
     this.hits = [];
     this.center = [0.2, 0.9];
@@ -127,6 +129,12 @@ class PatchMap {
         else this.outlines.moveTo(...point);
       }
     }
+    this.draw();
+  }
+
+  // Corners of what windows can be chosen of, [longitude, latitude] each.
+  setScene(outline) {
+    this.scene = outline.map((corner) => mercator(...corner));
     this.draw();
   }
 
@@ -278,6 +286,14 @@ class PatchMap {
     pen.lineWidth = 1 / this.scale;
     pen.stroke(this.outlines);
     pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+    pen.lineWidth = 1.5;
+    if (this.scene.length) {
+      pen.beginPath();
+      for (const corner of this.scene) pen.lineTo(...this.toScreen(...corner));
+      pen.closePath();
+      pen.strokeStyle = "#d55e00";
+      pen.stroke();
+    }
     this.hits.forEach((place, number) => {
       const [x, y] = this.toScreen(...place);
       pen.beginPath();
@@ -285,7 +301,6 @@ class PatchMap {
       pen.fillStyle = "#009e73";
       pen.fill();
       pen.strokeStyle = "#ffffff";
-      pen.lineWidth = 1.5;
       pen.stroke();
       pen.fillStyle = "#ffffff";
       pen.font = "bold 9px sans-serif";
@@ -312,6 +327,12 @@ class PatchMap {
   nearest(left, top, reach) {
     if (!this.patches) return -1;
     return this.patches.nearest(...this.toPlane(left, top), reach / this.scale);
+  }
+
+  choose(left, top, reach) {
+    if (this.callbacks.place(...degrees(...this.toPlane(left, top)))) return;
+    const row = this.nearest(left, top, reach);
+    if (row >= 0) this.callbacks.pick(row);
   }
 
   zoom(factor, left, top) {
@@ -368,10 +389,8 @@ class PatchMap {
         return;
       }
       const at = place(event);
-      if (!has_moved) {
-        const row = this.nearest(...at, 14);
-        if (row >= 0) this.callbacks.pick(row);
-      } else if (this.box) {
+      if (!has_moved) this.choose(...at, 14);
+      else if (this.box) {
         const [x0, y0] = degrees(...this.toPlane(this.box[0], this.box[1]));
         const [x1, y1] = degrees(...this.toPlane(this.box[2], this.box[3]));
         this.box = null;
@@ -401,10 +420,8 @@ class PatchMap {
         this.moved();
       } else if (event.key === "+" || event.key === "=") this.zoom(1.5, ...middle);
       else if (event.key === "-") this.zoom(1 / 1.5, ...middle);
-      else if (event.key === "Enter") {
-        const row = this.nearest(...middle, Infinity);
-        if (row >= 0) this.callbacks.pick(row);
-      } else return;
+      else if (event.key === "Enter") this.choose(...middle, Infinity);
+      else return;
       event.preventDefault();
     });
   }
