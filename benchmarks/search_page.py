@@ -82,6 +82,7 @@ _FIRST_DAY, _NUM_DAYS = 17_318, 365
 _WEBGL = ("--use-gl=swiftshader", "--enable-unsafe-swiftshader")
 _TIMEOUT_MS = 120_000
 _MOVES = 60
+_MISSING = "the server responded with a status of 404"
 # Notes when the map and the page are there, and how long pictures take.
 _WATCH = """
   window.noted = {};
@@ -118,7 +119,7 @@ def main(_: list[str]) -> None:
         folder = pathlib.Path(scratch)
         index, data_dir = _INDEX.value, _DATA_DIR.value
         if index is None:
-            index = make_index(folder / "index", _NUM_PATCHES.value)
+            index = os.fspath(make_index(folder / "index", _NUM_PATCHES.value))
             data_dir = _make_dataset(folder)
         start = time.perf_counter()
         with _served(index, data_dir) as (process, address):
@@ -146,7 +147,9 @@ def make_index(path: pathlib.Path, num_patches: int) -> pathlib.Path:
     num_classes = len(bigearthnet.CLASSES_19)
     # A third of the patches has one label, and so on, as in the archive.
     labels = rng.random((num_patches, num_classes)) < 3 / num_classes
-    labels[np.arange(num_patches), rng.integers(0, num_classes, num_patches)] = 1
+    labels[
+        np.arange(num_patches), rng.integers(0, num_classes, num_patches)
+    ] = 1
     shape = (num_patches, _DIMENSION.value)
     vectors = rng.standard_normal(shape, np.float32)
     vectors += labels @ rng.standard_normal(
@@ -218,7 +221,7 @@ def _make_dataset(folder: pathlib.Path) -> str:
 
 @contextlib.contextmanager
 def _served(
-    index: str | os.PathLike, data_dir: str | None
+    index: str, data_dir: str | None
 ) -> Iterator[tuple[subprocess.Popen, str]]:
     """Starts a server; gives its process and its address."""
     command = [sys.executable, "-m", "ben_tf.retrieval", "serve", "--port=0"]
@@ -283,20 +286,19 @@ def _visit(
     )
     page = context.new_page()
     page.set_default_timeout(_TIMEOUT_MS)
-    num_bytes, faults = [], []
-    page.on(
-        "requestfinished",
-        lambda request: num_bytes.append(request.sizes()["responseBodySize"]),
-    )
+    num_bytes: list[int] = []
+    faults: list[str] = []
+
+    def count(request: sync_api.Request) -> None:
+        num_bytes.append(request.sizes()["responseBodySize"])
+
+    def note(said: sync_api.ConsoleMessage) -> None:
+        if said.type == "error" and _MISSING not in said.text:
+            faults.append(said.text)
+
+    page.on("requestfinished", count)
+    page.on("console", note)
     page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on(
-        "console",
-        lambda said: (
-            said.type == "error"
-            and "the server responded with a status of 404" not in said.text
-            and faults.append(said.text)
-        ),
-    )
     page.add_init_script(_WATCH)
     page.goto(address, wait_until="commit")
     page.wait_for_selector("html[data-noted]")
@@ -376,8 +378,9 @@ def _click(page: sync_api.Page) -> float:
         """() => {
           window.hits_ms = new Promise((done) => {
             let start = NaN;
-            map.element.addEventListener("pointerup",
-              () => { start = performance.now(); }, {capture: true, once: true});
+            map.element.addEventListener("pointerup", () => {
+              start = performance.now();
+            }, {capture: true, once: true});
             new MutationObserver((_, observer) => {
               if (!find("hits").querySelector("article")) return;
               observer.disconnect();

@@ -25,7 +25,7 @@ from ben_tf import files
 
 # Suffix -> what reads it; a Cloud Optimized GeoTIFF is a GeoTIFF for readers.
 _DRIVERS = {".jp2": "JP2OpenJPEG", ".tif": "GTiff", ".tiff": "GTiff"}
-# What is read in one piece, however little of it is wanted, and a small file may
+# What is read in one piece, however little of it is wanted; a small file may
 # claim to be of any size. A band of Sentinel-2 has 121 million pixels.
 _MOST_NUMBERS_AT_ONCE = 1 << 27
 # Environment in which all files are read.

@@ -305,14 +305,11 @@ def _part_around(
     if point is not None:
         middle = frames.place_in(frame, *point)
     left_m, top_m = (
-        int(
-            np.clip(
-                (at - size_m / 2) // WINDOW_UNIT_M,
-                0,
-                (length - size_m) // WINDOW_UNIT_M,
-            )
+        WINDOW_UNIT_M
+        * min(
+            max(0, round((at - size_m / 2) / WINDOW_UNIT_M)),
+            (length - size_m) // WINDOW_UNIT_M,
         )
-        * WINDOW_UNIT_M
         for at, length in zip(
             middle, (frame.width_m, frame.height_m), strict=True
         )

@@ -61,7 +61,8 @@ def define() -> Callable[[], None]:
         "s2_scene",
         None,
         "A Sentinel-2 scene of this machine, as for python -m ben_tf.predict, "
-        "whose windows clients may search for. Nothing else is opened for them.",
+        "whose windows clients may search for. No other file is opened for "
+        "them.",
     )
     s1_scene = path_flags.define_path(
         "s1_scene",

@@ -123,14 +123,19 @@ def read(
     with tempfile.TemporaryDirectory(prefix="ben_tf_upload_") as scratch:
         folder = pathlib.Path(scratch)
         try:
-            if not all(_BAND.fullmatch(name) for name, _ in named):
+            bands = [
+                (match, data)
+                for name, data in named
+                if (match := _BAND.fullmatch(name))
+            ]
+            if len(bands) < len(named):
                 scene = _keep_scene(folder, named)
                 return patch_source.from_scene(grids, point=point, **scene)
             if point is not None:
                 raise errors.UserError(
                     "A patch is queried as a whole. Expected no place in it."
                 )
-            return _read_bands(folder, named, grids)
+            return _read_bands(folder, bands, grids)
         except errors.UserError as error:
             # Where they lay for a moment is nobody's business.
             text = str(error).replace(f"{scratch}/", "")
@@ -197,18 +202,18 @@ def _check_zip(data: bytes) -> None:
     if size > _MOST_UNPACKED_BYTES:
         raise errors.UserError(
             f"Expected a zip file of at most {_MOST_UNPACKED_BYTES:,} bytes "
-            f"when unpacked. Received: {size:,}. Cut the bands around the place "
-            "with gdal_translate, or start the server with --s2_scene."
+            f"when unpacked. Received: {size:,}. Cut the bands around the "
+            "place with gdal_translate, or start the server with --s2_scene."
         )
 
 
 def _read_bands(
-    scratch: pathlib.Path, named: Sequence[File], grids: Sequence[str]
+    scratch: pathlib.Path,
+    bands: Sequence[tuple[re.Match[str], bytes]],
+    grids: Sequence[str],
 ) -> patch_source.Found:
     folders: dict[str, pathlib.Path] = {}
-    for name, data in named:
-        match = _BAND.fullmatch(name)
-        assert match is not None
+    for match, data in bands:
         band = match["band"].upper()
         sensor = "S1" if band in bigearthnet.S1_BANDS else "S2"
         if sensor not in folders:

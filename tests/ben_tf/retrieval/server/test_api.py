@@ -219,7 +219,7 @@ def test_an_upload_finds_itself(client, index, own_files):
         (lambda files: [("files", ("/etc/S2A_x_B02.tif", b"II*\0"))], ""),
         (
             lambda files: [("files", ("x" * 300 + "_B02.tif", b"")), *files],
-            "several Sentinel-2 images",
+            "Expected one Sentinel-2 product",
         ),
         (
             lambda files: [("files", (files[0][1][0], b"?")), *files[1:]],
@@ -372,7 +372,10 @@ def test_a_window_of_the_scene_of_the_server(
     sample_index, data_dir, index, scene
 ):
     app = server.open_app(
-        [sample_index], data_dir=data_dir, s2_scene=scene.safe, s1_scene=scene.s1
+        [sample_index],
+        data_dir=data_dir,
+        s2_scene=scene.safe,
+        s1_scene=scene.s1,
     )
     longitude, latitude = scene.point
     with fastapi.testclient.TestClient(app) as client:
