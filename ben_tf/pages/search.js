@@ -11,7 +11,8 @@ const SIGNS = {labels_any: "one of:", labels_all: "all of:",
   labels_none: "none of:"};
 
 // `shown`: the examples and the hits that are on the page.
-let about = null, map = null, columns = null, shown = null, running = 0, rest = 0;
+let about = null, map = null, columns = null, shown = null;
+let running = 0, sending = 0, rest = 0;
 const state = {index: "", p: [], n: [], upload: "", k: 12,
   picture: "true_colour", first_day: "", last_day: "", bbox: "", view: null};
 for (const name of LISTS) state[name] = [];
@@ -359,15 +360,16 @@ function typed_point() {
 
 // Searches for what is not of the index; `ask_for_it` says what it is.
 async function search_own(sentence, ask_for_it) {
-  const number = ++running;
+  const number = ++sending;
   say(sentence);
   try {
     const sent = await ask_for_it();
-    if (number !== running) return;
+    // What was sent later counts.
+    if (number !== sending) return;
     Object.assign(state, {p: [], n: [], upload: sent});
     await search();
   } catch (error) {
-    if (number === running) say("", error.message);
+    if (number === sending) say("", error.message);
   }
 }
 

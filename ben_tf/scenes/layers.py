@@ -287,11 +287,14 @@ def read_window(
         scene = " and ".join(
             str(path) for path in (s2_scene, s1_scene, *image_paths) if path
         )
-        place = "in the middle" if point is None else "around that point"
+        size = f"{bigearthnet.PATCH_SIZE_M} m"
+        place = (
+            f"middle {size}" if point is None else f"{size} around the point"
+        )
         raise errors.UserError(
-            f"{scene} lacks data in the {bigearthnet.PATCH_SIZE_M} m {place}, "
-            "which are the query. Expected data in each of their pixels; "
-            "choose another place."
+            f"{scene} lacks data in the {place}, which are the query. Expected "
+            "data in each of their pixels; choose another place, or cut the "
+            "image around one."
         )
     return Patch(strips, part.crs, (part.left, part.top))
 

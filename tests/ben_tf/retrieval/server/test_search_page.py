@@ -193,66 +193,85 @@ def test_points_and_outlines_are_drawn(visit):
     assert min(colours) > 100, colours
 
 
-def test_from_afar_cells_stand_for_many_patches(visit, address, index):
+def _in_plane(places):
+    """(N, 2) degrees -> Mercator's plane, by another formula than the page."""
+    longitude, latitude = np.radians(places).T
+    return np.stack([longitude, np.arcsinh(np.tan(latitude))], axis=1)
+
+
+@pytest.fixture(scope="module")
+def many_places():
+    """(N, 2) longitude and latitude, as near to each other as patches lie."""
+    rng = np.random.default_rng(0)
+    places = rng.uniform((9.5, 49.7), (10.5, 50.3), (3000, 2))
+    return places.astype(np.float32)
+
+
+_MAKE_PATCHES = """const patches = new Patches(
+  Float32Array.from([...longitudes, NaN]), Float32Array.from([...latitudes, 0]));
+"""
+
+
+def test_from_afar_cells_stand_for_many_patches(visit, many_places):
     """Oracle: NumPy counts what lies in each cell."""
-    page = visit(f"{address}#view=10,50,500")
-    seen = page.evaluate(
-        """() => {
-          const {patches, center} = map, num = columns.count;
-          map.setMay(Uint8Array.from({length: num}, (_, row) => row % 3 > 0));
-          const cells = patches.cells(0.002);
-          return {side: cells.side, box: patches.box,
-            places: [...cells.places], may: [...cells.may],
-            weight: [...cells.weight],
-            longitude: [...columns.longitude], latitude: [...columns.latitude]};
-        }"""
+    may = np.arange(len(many_places)) % 3 > 0
+    seen = visit().evaluate(
+        "([longitudes, latitudes, may]) => {"
+        + _MAKE_PATCHES
+        + """
+          patches.setMay(Uint8Array.from([...may, 0]));
+          const cells = patches.cells(0.0005);
+          return {side: cells.side, box: patches.box, places: [...cells.places],
+            may: [...cells.may], weight: [...cells.weight]};
+        }""",
+        [*many_places.T.tolist(), may.astype(int).tolist()],
     )
-    assert 0.002 <= seen["side"] < 0.004
-    x = np.radians(seen["longitude"])
-    y = np.arcsinh(np.tan(np.radians(seen["latitude"])))
-    west, south = seen["box"][:2]
-    cells = np.floor(
-        np.stack([x - west, y - south], axis=1) / seen["side"] + 1e-6
-    )
+    assert 0.0005 <= seen["side"] < 0.001
+    corner = np.array(seen["box"][:2])
+    plane = _in_plane(many_places.astype(float))
+    np.testing.assert_allclose(corner, plane.min(axis=0), atol=1e-7)
+    # What lies at the edge of a cell may be rounded into the next one.
+    steps = (plane - corner) / seen["side"]
+    is_clear = (np.abs(steps - np.rint(steps)) > 1e-3).all(axis=1)
+    cells = np.floor(steps)
     places = np.reshape(seen["places"], (-1, 2))
-    found = np.floor((places - [west, south]) / seen["side"])
-    assert {*map(tuple, found)} == {*map(tuple, cells)}
-    assert len(found) == len({*map(tuple, found)}) < len(x)
-    may = np.arange(len(x)) % 3 > 0
+    drawn = np.floor((places - corner) / seen["side"])
+    assert len(drawn) == len({*map(tuple, drawn)}) < len(many_places) / 2
+    assert {*map(tuple, cells[is_clear])} <= {*map(tuple, drawn)}
+    num_compared = 0
     for cell, is_in, weight in zip(
-        found, seen["may"], seen["weight"], strict=True
+        drawn, seen["may"], seen["weight"], strict=True
     ):
-        there = (cells == cell).all(axis=1)
-        num = (there & may).sum() or there.sum()
-        assert is_in == (there & may).any()
-        ground = seen["side"] * 6378137 / np.cosh(y[there].mean())
-        share = min(1, 0.25 + 0.75 * num * (1200 / ground) ** 2)
-        assert weight == pytest.approx(255 * share, abs=2)
+        is_there = (cells == cell).all(axis=1)
+        near = (np.abs(steps - cell - 0.5) < 0.51).all(axis=1)
+        if not is_clear[near].all():
+            continue
+        num_compared += 1
+        num = (is_there & may).sum()
+        assert is_in == (num > 0)
+        latitude = corner[1] + (cell[1] + 0.5) * seen["side"]
+        ground = seen["side"] * 6378137 / np.cosh(latitude)
+        share = (num or is_there.sum()) * (1200 / ground) ** 2
+        expected = 255 * min(1, 0.25 + 0.75 * share)
+        assert weight == pytest.approx(expected, abs=1.5)
+    assert num_compared > 50
 
 
-def test_the_nearest_patch_is_found(visit, index):
-    """Oracle: all distances in Mercator's plane."""
-    page = visit()
-    points = np.random.default_rng(0).uniform((-10, 38), (30, 68), (40, 2))
-    rows = page.evaluate(
-        """(points) => points.map(
-          (point) => map.patches.nearest(...mercator(...point), Infinity))""",
-        points.tolist(),
+def test_the_nearest_patch_is_found(visit, many_places):
+    """Oracle: all distances."""
+    asked = np.random.default_rng(1).uniform((9, 49), (11, 51), (50, 2))
+    rows = visit().evaluate(
+        "([longitudes, latitudes, asked]) => {"
+        + _MAKE_PATCHES
+        + """
+          return asked.map((place) => patches.nearest(
+            ...mercator(...place), Infinity));
+        }""",
+        [*many_places.T.tolist(), asked.tolist()],
     )
-    centres = np.array(
-        [
-            (patch.longitude, patch.latitude)
-            for patch in index.describe(np.arange(len(index.names)))
-        ]
-    )
-
-    def plane(places):
-        longitude, latitude = np.radians(places).T
-        return np.stack([longitude, np.arcsinh(np.tan(latitude))], axis=1)
-
-    away = plane(points)[:, None] - plane(centres)[None]
+    away = _in_plane(asked)[:, None] - _in_plane(many_places.astype(float))
     distances = np.hypot(*np.moveaxis(away, -1, 0))
-    chosen = distances[np.arange(len(points)), rows]
+    chosen = distances[np.arange(len(asked)), rows]
     np.testing.assert_allclose(chosen, distances.min(axis=1), atol=1e-6)
 
 
@@ -353,7 +372,7 @@ def test_a_place_in_a_product_of_ones_own(visit, scene, tmp_path):
 def test_a_place_outside_is_told(visit, scene):
     page = visit(faulty=True)
     page.set_input_files("#files", scene.s1)
-    page.wait_for_selector("#error:has-text('lacks')")
+    page.wait_for_selector("#error:not(:empty)")
     page.fill("#point", "1, 2, 3")
     page.keyboard.press("Tab")
     page.wait_for_selector("#error:has-text('two numbers')")
