@@ -207,8 +207,9 @@ def many_places():
     return places.astype(np.float32)
 
 
-_MAKE_PATCHES = """const patches = new Patches(
-  Float32Array.from([...longitudes, NaN]), Float32Array.from([...latitudes, 0]));
+_MAKE_PATCHES = """
+  const patches = new Patches(Float32Array.from([...longitudes, NaN]),
+    Float32Array.from([...latitudes, 0]));
 """
 
 
