@@ -146,6 +146,7 @@ class PatchMap {
   }
 
   showAll() {
+    if (!this.patches) return;
     const [west, south, east, north] = this.patches.box;
     if (!(west <= east)) return;
     const {clientWidth: width, clientHeight: height} = this.element;
