@@ -232,8 +232,8 @@ def add_routes(
         """
         if scene is None:
             raise errors.UserError(
-                "This server was started without a scene. Expected "
-                "--s2_scene or --s1_scene at its start."
+                "This server was started without a scene. Expected `s2_scene` "
+                "or `s1_scene` at its start."
             )
         return await keep(
             index, lambda grids: scene.window(grids, (longitude, latitude))

@@ -203,7 +203,7 @@ def _check_zip(data: bytes) -> None:
         raise errors.UserError(
             f"Expected a zip file of at most {_MOST_UNPACKED_BYTES:,} bytes "
             f"when unpacked. Received: {size:,}. Cut the bands around the "
-            "place with gdal_translate, or start the server with --s2_scene."
+            "place with gdal_translate, or start the server with `s2_scene`."
         )
 
 

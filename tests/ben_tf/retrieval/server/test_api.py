@@ -399,7 +399,7 @@ def test_without_a_scene_there_are_no_windows(client):
     assert client.get("/api/v1/about").json()["scene"] is None
     response = client.post("/api/v1/windows?longitude=9&latitude=48")
     assert response.status_code == 422
-    assert "--s2_scene" in response.json()["error"]
+    assert "`s2_scene`" in response.json()["error"]
 
 
 @pytest.mark.parametrize(
