@@ -15,16 +15,12 @@ from unittest import mock
 
 import numpy as np
 import pytest
-import requests
-from fastapi import testclient
 
 from ben_tf import bigearthnet
 from ben_tf import models
 from ben_tf.archive import official_lists
 from ben_tf.evaluation import evaluation
 from ben_tf.retrieval import index_builder
-from ben_tf.retrieval.server import collection
-from ben_tf.retrieval.server import server
 from ben_tf.training import losses
 from ben_tf.training import trainer
 from tests import in_process
@@ -300,8 +296,6 @@ def test_python_runs_as_it_stands(world, page, monkeypatch):
         return train(dataclasses.replace(config, **_TWO_STEPS), path)
 
     monkeypatch.setattr(trainer, "train", train_briefly)
-    if page == "docs/retrieval.md":
-        _answer_requests(world, monkeypatch)
     namespace = {"__name__": page}
     with (
         # Other tests do not know what a page adds.
@@ -310,22 +304,6 @@ def test_python_runs_as_it_stands(world, page, monkeypatch):
     ):
         for block in _blocks(page, "python"):
             exec(compile(block, page, "exec"), namespace)
-
-
-def _answer_requests(world, monkeypatch) -> None:
-    """Answers what would go to a search server on this machine."""
-    served = testclient.TestClient(
-        server.make_app(
-            collection.Collection([world / "index"], data_dir=world / "data")
-        )
-    )
-
-    def post(url, *, headers, timeout, **body):
-        path = url.removeprefix("http://127.0.0.1:8000")
-        answer = served.post(path, headers=headers, **body)
-        return mock.Mock(ok=answer.is_success, json=answer.json)
-
-    monkeypatch.setattr(requests, "post", post)
 
 
 def test_what_is_not_run_is_still_shown():

@@ -3,14 +3,16 @@
 // shared and found again.
 
 const find = (id) => document.getElementById(id);
-const UNKNOWN = 255, UNKNOWN_DAY = -2147483648, DAY_MS = 86400000;
+const UNKNOWN_DAY = -2147483648, DAY_MS = 86400000;
+const REST_MS = 200;
 const LISTS = ["labels_all", "labels_any", "labels_none", "countries",
   "seasons", "splits"];
 const SIGNS = {labels_any: "one of:", labels_all: "all of:",
   labels_none: "none of:"};
 
 // `shown`: the examples and the hits that are on the page.
-let about = null, map = null, columns = null, shown = null, running = 0;
+let about = null, map = null, columns = null, shown = null;
+let running = 0, sending = 0, rest = 0;
 const state = {index: "", p: [], n: [], upload: "", k: 12,
   picture: "true_colour", first_day: "", last_day: "", bbox: "", view: null};
 for (const name of LISTS) state[name] = [];
@@ -283,6 +285,7 @@ function show_nothing() {
 
 async function search(is_step = true) {
   write_address(is_step);
+  find("left").textContent = "";
   const number = ++running;
   if (!state.p.length && !state.upload) {
     show_nothing();
@@ -345,26 +348,52 @@ async function download(format) {
   }
 }
 
-async function upload(files) {
-  const form = new FormData();
-  for (const file of files) form.append("files", file, file.name);
-  say("Sending the patch ...");
+// A place that is typed: two numbers; null for none.
+function typed_point() {
+  const parts = find("point").value.split(",").map((part) => part.trim());
+  if (parts.length === 1 && !parts[0]) return null;
+  if (parts.length !== 2 || !parts.every(
+    (part) => part && Number.isFinite(Number(part))))
+    throw new Error("Expected two numbers: longitude, latitude.");
+  return {longitude: parts[0], latitude: parts[1]};
+}
+
+// Searches for what is not of the index; `ask_for_it` says what it is.
+async function search_own(sentence, ask_for_it) {
+  const number = ++sending;
+  say(sentence);
   try {
-    const sent = await ask_json(
-      `uploads?index=${encodeURIComponent(state.index)}`,
-      {method: "POST", body: form});
+    const sent = await ask_for_it();
+    // What was sent later counts.
+    if (number !== sending) return;
     Object.assign(state, {p: [], n: [], upload: sent});
     await search();
   } catch (error) {
-    say("", error.message);
+    if (number === sending) say("", error.message);
   }
 }
+
+const upload = (files) => search_own("Sending the patch ...", () => {
+  const form = new FormData();
+  for (const file of files) form.append("files", file, file.name);
+  const asked = new URLSearchParams({index: state.index, ...typed_point()});
+  return ask_json(`uploads?${asked}`, {method: "POST", body: form});
+});
+
+const search_window = (longitude, latitude) => search_own(
+  "Reading the scene ...", () => ask_json(`windows?${new URLSearchParams(
+    {index: state.index, longitude, latitude})}`, {method: "POST"}));
+
+const is_in_scene = () => find("in-scene").getAttribute("aria-pressed") === "true";
 
 // --- Start -------------------------------------------------------------------
 
 async function load_points() {
-  const response = await ask(`points?index=${encodeURIComponent(state.index)}`);
+  const {index} = state;
+  const response = await ask(`points?index=${encodeURIComponent(index)}`);
   const data = await response.arrayBuffer();
+  // Somebody has chosen another one meanwhile.
+  if (index !== state.index) return;
   const count = index_facts().num_patches;
   let offset = 0;
   const take = (kind) => {
@@ -379,6 +408,30 @@ async function load_points() {
   if (state.view) map.view = state.view;
   else map.showAll();
   filter_points();
+}
+
+// Takes what another index does not have out of query and filters; returns it.
+async function leave_unknown() {
+  const {index} = state, facts = index_facts(), kept = {};
+  for (const list of LISTS) {
+    const choices = list === "splits" ? facts.splits
+      : list.startsWith("labels") ? facts.class_names : state[list];
+    kept[list] = state[list].filter((value) => choices.includes(value));
+  }
+  for (const list of ["p", "n"]) {
+    // The first name that begins with a whole one is that one.
+    const first = await Promise.all(state[list].map(
+      (prefix) => ask_patches({prefix, limit: 1})));
+    kept[list] = state[list].filter(
+      (name, place) => first[place].length && first[place][0].name === name);
+  }
+  if (!kept.p.length) kept.n = [];
+  // Somebody has chosen another one meanwhile.
+  if (index !== state.index) return [];
+  const left = Object.keys(kept).flatMap(
+    (list) => state[list].filter((value) => !kept[list].includes(value)));
+  Object.assign(state, kept);
+  return left;
 }
 
 function show_index() {
@@ -404,10 +457,21 @@ function listen() {
     find("names").replaceChildren(...found.map(
       (patch) => element("option", {value: patch.name})));
   });
-  find("files").addEventListener("change", async () => {
-    if (find("files").files.length) await upload([...find("files").files]);
+  find("files").addEventListener("click", () => {
     // The same files may be chosen once more.
     find("files").value = "";
+  });
+  for (const id of ["files", "point"])
+    find(id).addEventListener("change", () => {
+      if (find("files").files.length) upload([...find("files").files]);
+    });
+  find("by-upload").addEventListener("submit", (event) => event.preventDefault());
+  find("in-scene").addEventListener("click", () => {
+    find("in-scene").setAttribute("aria-pressed", String(!is_in_scene()));
+    if (!is_in_scene()) return;
+    const {outline} = about.scene;
+    map.showPlace(...[0, 1].map((axis) => outline.reduce(
+      (sum, corner) => sum + corner[axis] / outline.length, 0)));
   });
   window.addEventListener("popstate", async () => {
     const {index} = state;
@@ -418,12 +482,14 @@ function listen() {
     search(false);
   });
   find("index").addEventListener("change", async () => {
-    Object.assign(state, {index: find("index").value, upload: ""});
-    for (const name of LISTS) state[name] = [];
+    state.index = find("index").value;
     show_index();
+    const left = await leave_unknown();
     show_filters();
     await load_points();
-    search();
+    await search();
+    if (left.length) find("left").textContent = `The index ${state.index} `
+      + `does not have these, which were left out: ${left.join(", ")}.`;
   });
   find("clear").addEventListener("click", () => {
     Object.assign(state, {p: [], n: [], upload: ""});
@@ -488,13 +554,19 @@ async function start() {
       const [patch] = await ask_patches({row});
       if (patch) ask_for(patch.name);
     },
+    place: (longitude, latitude) => {
+      if (is_in_scene()) search_window(longitude, latitude);
+      return is_in_scene();
+    },
     box: (box) => {
       state.bbox = box.map((degree) => degree.toFixed(4)).join(",");
       changed();
     },
     moved: () => {
       state.view = map.view;
-      write_address();
+      // Browsers refuse an address that changes with every picture.
+      clearTimeout(rest);
+      rest = setTimeout(write_address, REST_MS);
     },
   });
   about = await ask_json("about");
@@ -503,20 +575,15 @@ async function start() {
   find("index-choice").hidden = about.indexes.length < 2;
   find("picture").replaceChildren(...Object.entries(about.pictures).map(
     ([key, name]) => element("option", {value: key}, name)));
+  if (about.scene) {
+    find("scene").textContent = about.scene.name;
+    find("scene-choice").hidden = false;
+    map.setScene(about.scene.outline);
+  }
   take_address();
   listen();
   ask_json("outlines").then((lines) => {
-    map.outlines = lines.map((steps) => {
-      const line = [];
-      let [x, y] = [0, 0];
-      for (let place = 0; place < steps.length; place += 2) {
-        x += steps[place];
-        y += steps[place + 1];
-        line.push(mercator(x / 100, y / 100));
-      }
-      return line;
-    });
-    map.draw();
+    map.setOutlines(lines);
   }, () => {});
   await load_points();
   await search(false);

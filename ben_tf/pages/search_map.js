@@ -1,8 +1,11 @@
 "use strict";
 // A map of all patches of an index: points in WebGL, or in plain canvas where
-// there is none; coasts, borders, query and hits on a canvas above.
+// there is none; coasts, borders, query and hits on a canvas above. What is
+// drawn of the patches stands in search_points.js.
 
 const RADIANS = Math.PI / 180;
+// Fewer patches are drawn one by one from however far above.
+const MANY = 20000;
 
 // Longitude and latitude in degrees to Mercator's plane, in radians.
 function mercator(longitude, latitude) {
@@ -16,14 +19,17 @@ function degrees(x, y) {
 }
 
 class PatchMap {
-  // `callbacks.pick(row)`, `callbacks.box([w, s, e, n])`, `callbacks.moved()`.
+  // `callbacks.place(longitude, latitude)` says whether it has taken a click; if
+  // not, `pick(row)` gets the patch there. `box([w, s, e, n])`, `moved()`.
   constructor(element, callbacks) {
     this.element = element;
     this.callbacks = callbacks;
     this.points = element.querySelector("#points");
     this.marks = element.querySelector("#marks");
     this.count = 0;
-    this.outlines = [];
+    this.patches = null;
+    this.outlines = new Path2D();
+    this.scene = [];
     this.asked = [];
     this.hits = [];
     this.center = [0.2, 0.9];
@@ -46,56 +52,90 @@ class PatchMap {
     };
     this.program = gl.createProgram();
     gl.attachShader(this.program, shader(gl.VERTEX_SHADER, `
-      attribute vec2 place; attribute float may;
-      uniform vec2 center; uniform vec2 scale; uniform float size;
-      uniform float layer; varying float color;
+      attribute vec2 place; attribute float may; attribute float weight;
+      uniform vec2 center; uniform vec2 scale; uniform vec2 sizes;
+      varying vec4 color;
       void main() {
-        color = may;
+        bool is_in = may > 0.5;
         // Those that are filtered out lie below the others.
-        bool shown = may == layer;
-        gl_Position = shown ? vec4((place - center) * scale, 0.0, 1.0)
-                            : vec4(9.0, 9.0, 9.0, 1.0);
-        gl_PointSize = may > 0.5 ? size : max(1.0, size * 0.6);
+        gl_Position = vec4((place - center) * scale, is_in ? 0.0 : 0.5, 1.0);
+        gl_PointSize = is_in ? sizes.x : sizes.y;
+        color = vec4(is_in ? vec3(0.23, 0.51, 0.77) : vec3(0.61, 0.64, 0.69),
+                     1.0) * weight;
       }`));
     gl.attachShader(this.program, shader(gl.FRAGMENT_SHADER, `
-      precision mediump float; varying float color;
-      void main() {
-        gl_FragColor = color > 0.5 ? vec4(0.23, 0.51, 0.77, 1.0)
-                                   : vec4(0.61, 0.64, 0.69, 1.0);
-      }`));
+      precision mediump float; varying vec4 color;
+      void main() { gl_FragColor = color; }`));
     gl.linkProgram(this.program);
     gl.useProgram(this.program);
-    this.buffers = {place: gl.createBuffer(), may: gl.createBuffer()};
+    gl.enable(gl.DEPTH_TEST);
+    gl.depthFunc(gl.LEQUAL);
+    this.uniforms = {};
+    for (const name of ["center", "scale", "sizes"])
+      this.uniforms[name] = gl.getUniformLocation(this.program, name);
+    this.buffers = new Map();
   }
 
   // Degrees, Float32Array each; NaN lies nowhere.
   setPoints(longitudes, latitudes) {
     this.count = longitudes.length;
-    this.places = new Float32Array(2 * this.count);
-    for (let row = 0; row < this.count; row++) {
-      const [x, y] = mercator(longitudes[row], latitudes[row]);
-      this.places[2 * row] = x;
-      this.places[2 * row + 1] = y;
-    }
+    this.patches = new Patches(longitudes, latitudes);
+    if (this.gl)
+      for (const buffers of this.buffers.values())
+        for (const buffer of Object.values(buffers)) this.gl.deleteBuffer(buffer);
+    this.buffers = new Map();
     this.may = new Uint8Array(this.count).fill(1);
-    this.upload("place", this.places, 2, "FLOAT");
-    this.setMay(this.may);
+    this.draw();
   }
 
   setMay(may) {
     this.may = may;
-    this.upload("may", may, 1, "UNSIGNED_BYTE");
+    this.patches.setMay(may);
+    this.patches.dots.is_new = true;
     this.draw();
   }
 
-  upload(name, values, size, type) {
-    if (!this.gl) return;
-    const gl = this.gl;
-    gl.bindBuffer(gl.ARRAY_BUFFER, this.buffers[name]);
-    gl.bufferData(gl.ARRAY_BUFFER, values, gl.STATIC_DRAW);
-    const place = gl.getAttribLocation(this.program, name);
-    gl.enableVertexAttribArray(place);
-    gl.vertexAttribPointer(place, size, gl[type], false, 0, 0);
+  // Hands what has changed to the graphics card, and says what is drawn next.
+  bind(dots) {
+    const gl = this.gl, is_known = this.buffers.has(dots);
+    if (!is_known)
+      this.buffers.set(dots, {place: gl.createBuffer(), may: gl.createBuffer(),
+        weight: gl.createBuffer()});
+    const buffers = this.buffers.get(dots);
+    const use = (name, values, size, type, is_new) => {
+      gl.bindBuffer(gl.ARRAY_BUFFER, buffers[name]);
+      if (is_new) gl.bufferData(gl.ARRAY_BUFFER, values, gl.STATIC_DRAW);
+      const place = gl.getAttribLocation(this.program, name);
+      gl.enableVertexAttribArray(place);
+      gl.vertexAttribPointer(place, size, type, name === "weight", 0, 0);
+    };
+    use("place", dots.places, 2, gl.FLOAT, !is_known);
+    use("may", dots.may, 1, gl.UNSIGNED_BYTE, !is_known || dots.is_new);
+    use("weight", dots.weight, 1, gl.UNSIGNED_BYTE, !is_known || dots.is_new);
+    dots.is_new = false;
+  }
+
+  // Lines: a first point and the steps to the next ones, in hundredths of a
+  // degree.
+  setOutlines(lines) {
+    this.outlines = new Path2D();
+    for (const steps of lines) {
+      let [x, y] = [0, 0];
+      for (let place = 0; place < steps.length; place += 2) {
+        x += steps[place];
+        y += steps[place + 1];
+        const point = mercator(x / 100, y / 100);
+        if (place) this.outlines.lineTo(...point);
+        else this.outlines.moveTo(...point);
+      }
+    }
+    this.draw();
+  }
+
+  // Corners of what windows can be chosen of, [longitude, latitude] each.
+  setScene(outline) {
+    this.scene = outline.map((corner) => mercator(...corner));
+    this.draw();
   }
 
   // [longitude, latitude] each, in degrees.
@@ -106,18 +146,16 @@ class PatchMap {
   }
 
   showAll() {
-    let [west, south, east, north] = [Infinity, Infinity, -Infinity, -Infinity];
-    for (let row = 0; row < this.count; row++) {
-      const x = this.places[2 * row], y = this.places[2 * row + 1];
-      if (Number.isNaN(x) || Number.isNaN(y)) continue;
-      west = Math.min(west, x); east = Math.max(east, x);
-      south = Math.min(south, y); north = Math.max(north, y);
-    }
+    if (!this.patches) return;
+    const [west, south, east, north] = this.patches.box;
     if (!(west <= east)) return;
     const {clientWidth: width, clientHeight: height} = this.element;
-    this.center = [(west + east) / 2, (south + north) / 2];
-    this.scale = Math.min(4e4, 0.9 * Math.min(width / (east - west + 1e-9),
-                                             height / (north - south + 1e-9)));
+    // Buttons lie above, the legend below.
+    const above = 44, below = 50, room = Math.max(50, height - above - below);
+    this.scale = Math.min(4e4, 0.95 * Math.min(width / (east - west + 1e-9),
+      room / (north - south + 1e-9)));
+    this.center = [(west + east) / 2,
+      (south + north) / 2 + (above - below) / 2 / this.scale];
     this.moved();
   }
 
@@ -162,40 +200,68 @@ class PatchMap {
         canvas.height = height * ratio;
       }
     }
-    // Few patches are drawn large enough to be seen and clicked; the larger the
-    // scale, the larger a patch.
-    const least = Math.max(2, Math.min(5, 90 / Math.sqrt(this.count)));
-    const size = Math.max(least, Math.min(9, this.scale / 2500)) * ratio;
-    if (this.gl) this.drawPoints(width, height, size);
-    else this.drawFlat(width, height, ratio, size);
+    const {dots, size} = this.seen();
+    this.element.classList.toggle("afar", Boolean(dots && dots.side));
+    if (this.gl) this.drawPoints(dots, width, height, size * ratio);
+    else this.drawFlat(dots, width, height, ratio, size * ratio);
     this.drawMarks(ratio);
     document.documentElement.dataset.drawn = String(this.count);
   }
 
-  drawPoints(width, height, size) {
-    const gl = this.gl, at = (name) => gl.getUniformLocation(this.program, name);
-    gl.viewport(0, 0, this.points.width, this.points.height);
-    gl.clearColor(0, 0, 0, 0);
-    gl.clear(gl.COLOR_BUFFER_BIT);
-    gl.uniform2f(at("center"), ...this.center);
-    gl.uniform2f(at("scale"), 2 * this.scale / width, 2 * this.scale / height);
-    gl.uniform1f(at("size"), size);
-    for (const layer of [0, 1]) {
-      gl.uniform1f(at("layer"), layer);
-      gl.drawArrays(gl.POINTS, 0, this.count);
+  // What is drawn at this scale, and how large, in pixels: patches, or cells of
+  // a grid where there are many and they are narrower than two pixels.
+  seen() {
+    if (!this.patches) return {dots: null, size: 0};
+    const patch = PATCH_SIDE * Math.cosh(this.center[1]) * this.scale;
+    if (this.count > MANY && patch < 2) {
+      const dots = this.patches.cells(Math.max(1, patch) / this.scale);
+      return {dots, size: Math.ceil(dots.side * this.scale)};
     }
+    // Few patches are drawn large enough to be seen and clicked; the larger the
+    // scale, the larger a patch.
+    const least = Math.max(2, Math.min(5, 90 / Math.sqrt(this.count)));
+    return {dots: this.patches.dots,
+      size: Math.max(least, Math.min(9, this.scale / 2500))};
   }
 
-  drawFlat(width, height, ratio, size) {
-    this.flat.clearRect(0, 0, width * ratio, height * ratio);
+  // Calls `use(start, count)` for the runs of dots that may be in view.
+  inView(dots, width, height, use) {
+    // Those whose centre lies outside reach into it.
+    const margin = 10;
+    const [west, north] = this.toPlane(-margin, -margin);
+    const [east, south] = this.toPlane(width + margin, height + margin);
+    dots.within(west, south, east, north, use);
+  }
+
+  drawPoints(dots, width, height, size) {
+    const gl = this.gl, {center, scale, sizes} = this.uniforms;
+    gl.viewport(0, 0, this.points.width, this.points.height);
+    gl.clearColor(0, 0, 0, 0);
+    gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
+    if (!dots) return;
+    this.bind(dots);
+    gl.uniform2f(center, ...this.center);
+    gl.uniform2f(scale, 2 * this.scale / width, 2 * this.scale / height);
+    gl.uniform2f(sizes, size, dots.side ? size : Math.max(1, size * 0.6));
+    this.inView(dots, width, height,
+      (start, count) => gl.drawArrays(gl.POINTS, start, count));
+  }
+
+  drawFlat(dots, width, height, ratio, size) {
+    const pen = this.flat;
+    pen.clearRect(0, 0, width * ratio, height * ratio);
+    if (!dots) return;
     for (const layer of [0, 1]) {
-      this.flat.fillStyle = layer ? "#3b82c4" : "#9ca3af";
-      for (let row = 0; row < this.count; row++) {
-        if (this.may[row] !== layer) continue;
-        const [x, y] = this.toScreen(this.places[2 * row],
-          this.places[2 * row + 1]);
-        this.flat.fillRect(x * ratio - size / 2, y * ratio - size / 2, size, size);
-      }
+      pen.fillStyle = layer ? "#3b82c4" : "#9ca3af";
+      this.inView(dots, width, height, (start, count) => {
+        for (let dot = start; dot < start + count; dot++) {
+          if (dots.may[dot] !== layer) continue;
+          const [x, y] = this.toScreen(dots.places[2 * dot],
+            dots.places[2 * dot + 1]);
+          pen.globalAlpha = dots.weight[dot] / 255;
+          pen.fillRect(x * ratio - size / 2, y * ratio - size / 2, size, size);
+        }
+      });
     }
   }
 
@@ -214,16 +280,21 @@ class PatchMap {
     const pen = this.pen;
     pen.setTransform(ratio, 0, 0, ratio, 0, 0);
     pen.clearRect(0, 0, this.element.clientWidth, this.element.clientHeight);
+    const [left, top] = this.toScreen(0, 0);
+    pen.setTransform(ratio * this.scale, 0, 0, -ratio * this.scale, ratio * left,
+      ratio * top);
     pen.strokeStyle = "#6b7280";
-    pen.lineWidth = 1;
-    pen.beginPath();
-    for (const line of this.outlines) {
-      line.forEach(([x, y], number) => {
-        const place = this.toScreen(x, y);
-        if (number) pen.lineTo(...place); else pen.moveTo(...place);
-      });
+    pen.lineWidth = 1 / this.scale;
+    pen.stroke(this.outlines);
+    pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+    pen.lineWidth = 1.5;
+    if (this.scene.length) {
+      pen.beginPath();
+      for (const corner of this.scene) pen.lineTo(...this.toScreen(...corner));
+      pen.closePath();
+      pen.strokeStyle = "#d55e00";
+      pen.stroke();
     }
-    pen.stroke();
     this.hits.forEach((place, number) => {
       const [x, y] = this.toScreen(...place);
       pen.beginPath();
@@ -231,7 +302,6 @@ class PatchMap {
       pen.fillStyle = "#009e73";
       pen.fill();
       pen.strokeStyle = "#ffffff";
-      pen.lineWidth = 1.5;
       pen.stroke();
       pen.fillStyle = "#ffffff";
       pen.font = "bold 9px sans-serif";
@@ -256,19 +326,14 @@ class PatchMap {
 
   // The nearest patch within `reach` pixels; those that may be hits first.
   nearest(left, top, reach) {
-    const [x, y] = this.toPlane(left, top);
-    const limit = (reach / this.scale) ** 2;
-    let best = -1, bestRank = Infinity;
-    for (let row = 0; row < this.count; row++) {
-      const squared = (this.places[2 * row] - x) ** 2
-        + (this.places[2 * row + 1] - y) ** 2;
-      const rank = squared + (this.may[row] ? 0 : limit);
-      if (squared <= limit && rank < bestRank) {
-        best = row;
-        bestRank = rank;
-      }
-    }
-    return best;
+    if (!this.patches) return -1;
+    return this.patches.nearest(...this.toPlane(left, top), reach / this.scale);
+  }
+
+  choose(left, top, reach) {
+    if (this.callbacks.place(...degrees(...this.toPlane(left, top)))) return;
+    const row = this.nearest(left, top, reach);
+    if (row >= 0) this.callbacks.pick(row);
   }
 
   zoom(factor, left, top) {
@@ -325,10 +390,8 @@ class PatchMap {
         return;
       }
       const at = place(event);
-      if (!has_moved) {
-        const row = this.nearest(...at, 14);
-        if (row >= 0) this.callbacks.pick(row);
-      } else if (this.box) {
+      if (!has_moved) this.choose(...at, 14);
+      else if (this.box) {
         const [x0, y0] = degrees(...this.toPlane(this.box[0], this.box[1]));
         const [x1, y1] = degrees(...this.toPlane(this.box[2], this.box[3]));
         this.box = null;
@@ -358,10 +421,8 @@ class PatchMap {
         this.moved();
       } else if (event.key === "+" || event.key === "=") this.zoom(1.5, ...middle);
       else if (event.key === "-") this.zoom(1 / 1.5, ...middle);
-      else if (event.key === "Enter") {
-        const row = this.nearest(...middle, Infinity);
-        if (row >= 0) this.callbacks.pick(row);
-      } else return;
+      else if (event.key === "Enter") this.choose(...middle, Infinity);
+      else return;
       event.preventDefault();
     });
   }

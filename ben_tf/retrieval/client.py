@@ -20,6 +20,7 @@ import requests
 from ben_tf import errors
 
 _TIMEOUT_S = 90
+_PLACE = ("longitude", "latitude")
 
 
 def query(address: str, *, token: str | None = None, **asked: Any) -> list:
@@ -50,13 +51,17 @@ def upload(
     paths: Sequence[str | os.PathLike],
     *,
     token: str | None = None,
+    point: tuple[float, float] | None = None,
 ) -> Mapping[str, Any]:
-    """Sends the GeoTIFFs of a patch, to be a query.
+    """Sends the files of a patch, or of something larger, to be a query.
 
     Args:
       address: As for `query`.
-      paths: Files whose names end with the band, such as "..._B02.tif".
+      paths: Files whose names end with the band, such as "..._B02.tif"; or
+        those of a Sentinel-2 product, as /docs of the server lists them.
       token: As for `query`.
+      point: Longitude and latitude, degrees, of what counts of the latter;
+        None: the middle.
 
     Returns:
       What the server knows of the patch; "upload" is the key for `query`.
@@ -68,7 +73,8 @@ def upload(
         ("files", (pathlib.Path(path).name, pathlib.Path(path).read_bytes()))
         for path in paths
     ]
-    return _post(address, "uploads", token, files=files)
+    place = {} if point is None else dict(zip(_PLACE, point, strict=True))
+    return _post(address, "uploads", token, files=files, params=place)
 
 
 def _post(address: str, path: str, token: str | None, **body: Any) -> Any:

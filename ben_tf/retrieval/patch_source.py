@@ -26,6 +26,7 @@ from ben_tf.data import input_pipeline
 from ben_tf.data import patch_reader
 from ben_tf.data import patch_table
 from ben_tf.retrieval import patch_facts
+from ben_tf.scenes import acquisition
 from ben_tf.scenes import layers
 
 Grids = dict[str, np.ndarray]
@@ -245,28 +246,41 @@ def from_folders(
     return Found(dataclasses.replace(described, **known), patch.grids)
 
 
-def from_image(
-    image_paths: Sequence[str | os.PathLike],
-    *,
+def from_scene(
     grids: Sequence[str],
+    *,
+    point: tuple[float, float] | None = None,
+    s2_scene: str | os.PathLike | None = None,
+    s1_scene: str | os.PathLike | None = None,
+    image_paths: Sequence[str | os.PathLike] = (),
     hints: layers.Hints = layers.NO_HINTS,
 ) -> Found:
-    """Reads the patch in the middle of an image.
+    """Reads a patch out of a scene or an image.
 
     Args:
-      image_paths: GeoTIFFs; see `ben_tf.scenes.multiband`.
       grids: Which arrays to read, keys of `bigearthnet.GRIDS`.
+      point: Longitude and latitude, degrees, that it lies around; None: the
+        middle of the scene.
+      s2_scene: Products and band files; see `ben_tf.scenes.s2_product`.
+      s1_scene: A GeoTIFF; see `ben_tf.scenes.s1_layer`.
+      image_paths: Instead of both: GeoTIFFs; see `ben_tf.scenes.multiband`.
       hints: What the files do not say themselves.
 
     Returns:
-      The patch, called as the first file. Nobody knows its labels.
+      The patch, called as the first of the files. Nobody knows its labels.
 
     Raises:
-      UserError: A file cannot be read, lacks a band or data, or its coordinate
-        system has no EPSG code.
+      UserError: A file cannot be read, lacks a band or data, or does not cover
+        the point; or its coordinate system has no EPSG code.
     """
-    patch = layers.read_middle(image_paths, grids, hints)
-    path = pathlib.Path(image_paths[0])
+    scene: Mapping[str, Any] = {
+        "s2_scene": s2_scene,
+        "s1_scene": s1_scene,
+        "image_paths": image_paths,
+    }
+    patch = layers.read_window(grids, point=point, hints=hints, **scene)
+    first = next(x for x in (s2_scene, s1_scene, *image_paths) if x)
+    path = pathlib.Path(first)
     epsg = patch.crs.to_epsg()
     if epsg is None:
         raise errors.UserError(
@@ -274,9 +288,10 @@ def from_image(
             "answer could not say where the query lies. Reproject the image to "
             "UTM with gdalwarp."
         )
-    return Found(
-        _unlabelled(path.stem, epsg, patch.upper_left), dict(patch.grids)
-    )
+    described = _unlabelled(path.stem, epsg, patch.upper_left)
+    if times := acquisition.times_of(**scene):
+        described = dataclasses.replace(described, date=times[0].date())
+    return Found(described, dict(patch.grids))
 
 
 def _unlabelled(

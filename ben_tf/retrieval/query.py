@@ -118,9 +118,9 @@ def query(
             )
         )
     if image_paths:
-        found = patch_source.from_image(
-            image_paths,
-            grids=embedding.input_names(index.model, modality),
+        found = patch_source.from_scene(
+            embedding.input_names(index.model, modality),
+            image_paths=image_paths,
             hints=hints,
         )
         queries.append(_embed(index, found, modality, is_synthetic=False))

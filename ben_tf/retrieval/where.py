@@ -10,7 +10,6 @@ import numpy as np
 
 from ben_tf import bigearthnet
 from ben_tf import errors
-from ben_tf.data import geography
 from ben_tf.retrieval import embedding
 from ben_tf.retrieval import patch_facts
 
@@ -121,9 +120,7 @@ class Where:
             )
         if self.bbox is not None:
             west, south, east, north = self.bbox
-            longitudes, latitudes = geography.patch_centres(
-                patches.epsg, patches.upper_left
-            )
+            longitudes, latitudes = patches.centres.T
             inside = (west <= longitudes, longitudes <= east)
             meets &= (
                 inside[0] & inside[1]

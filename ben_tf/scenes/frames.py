@@ -101,6 +101,47 @@ def frame_of(dataset: rasterio.DatasetReader, pixel_m: int) -> Frame:
     )
 
 
+def place_in(
+    frame: Frame, longitude: float, latitude: float
+) -> tuple[float, float]:
+    """Metres of a point from the western and the northern edge of a frame.
+
+    Args:
+      frame: The ground.
+      longitude: Degrees east.
+      latitude: Degrees north.
+
+    Raises:
+      errors.UserError: It lies outside.
+    """
+    try:
+        (easting,), (northing,) = warp.transform(
+            _WGS84, frame.crs, [longitude], [latitude]
+        )
+    except Exception:  # Those of PROJ and GDAL have no public class.
+        easting = northing = math.nan
+    across, down = easting - frame.left, frame.top - northing
+    if not (0 <= across <= frame.width_m and 0 <= down <= frame.height_m):
+        corners = ", ".join(f"{x:.4f} {y:.4f}" for x, y in outline(frame))
+        raise errors.UserError(
+            f"The point {longitude:g}, {latitude:g} lies outside of the scene. "
+            f"Expected longitude and latitude between its corners: {corners}."
+        )
+    return across, down
+
+
+def outline(frame: Frame) -> list[tuple[float, float]]:
+    """Longitude and latitude of the corners, from the upper left, clockwise."""
+    right, bottom = frame.left + frame.width_m, frame.top - frame.height_m
+    longitudes, latitudes = warp.transform(
+        frame.crs,
+        _WGS84,
+        [frame.left, right, right, frame.left],
+        [frame.top, frame.top, bottom, bottom],
+    )
+    return list(zip(longitudes, latitudes, strict=True))
+
+
 def window_of(
     dataset: rasterio.DatasetReader, frame: Frame, top_m: int, height_m: int
 ) -> windows.Window:

@@ -17,6 +17,7 @@ import rasterio
 import rasterio.errors
 from rasterio import windows
 from rasterio.enums import ColorInterp
+from rasterio.enums import Interleaving
 from rasterio.enums import MaskFlags
 
 from ben_tf import errors
@@ -24,6 +25,9 @@ from ben_tf import files
 
 # Suffix -> what reads it; a Cloud Optimized GeoTIFF is a GeoTIFF for readers.
 _DRIVERS = {".jp2": "JP2OpenJPEG", ".tif": "GTiff", ".tiff": "GTiff"}
+# What is read in one piece, however little of it is wanted; a small file may
+# claim to be of any size. A band of Sentinel-2 has 121 million pixels.
+_MOST_NUMBERS_AT_ONCE = 1 << 27
 # Environment in which all files are read.
 GDAL_OPTIONS = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR"}
 
@@ -110,7 +114,7 @@ def open_image(
         # GDAL also opens what lies in a zip file.
         if os.path.exists(path):
             files.check_regular(path)
-        return stack.enter_context(
+        dataset = stack.enter_context(
             rasterio.open(path, driver=_DRIVERS.get(suffix, "GTiff"))
         )
     except OSError as error:  # Rasterio's errors are of that kind.
@@ -118,6 +122,16 @@ def open_image(
             f"{path} cannot be read as an image ({errors.first_line(error)}). "
             "Expected a GeoTIFF or JPEG 2000 file."
         ) from error
+    most = max(rows * columns for rows, columns in dataset.block_shapes)
+    if dataset.interleaving == Interleaving.pixel:
+        most *= dataset.count
+    if most > _MOST_NUMBERS_AT_ONCE:
+        raise errors.UserError(
+            f"{path} is stored in pieces of {most:,} numbers that can only be "
+            f"read as a whole. Expected at most {_MOST_NUMBERS_AT_ONCE:,}: "
+            "gdal_translate -co TILED=YES."
+        )
+    return dataset
 
 
 def open_mask(

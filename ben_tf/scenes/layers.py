@@ -240,41 +240,87 @@ def check_frame(frame: frames.Frame) -> None:
         )
 
 
-def read_middle(
-    image_paths: Sequence[str | os.PathLike],
+def read_window(
     grids: Sequence[str],
+    *,
+    point: tuple[float, float] | None = None,
+    s2_scene: str | os.PathLike | None = None,
+    s1_scene: str | os.PathLike | None = None,
+    image_paths: Sequence[str | os.PathLike] = (),
     hints: Hints = NO_HINTS,
 ) -> Patch:
-    """Reads the patch in the middle of an image.
+    """Reads one patch out of a scene, and nothing else of it.
 
     Args:
-      image_paths: See `multiband.open_layers`.
       grids: Which of `bigearthnet.GRIDS`.
+      point: Longitude and latitude, degrees, that the patch lies around, as
+        closely as the edges of the scene and its coarsest pixels allow; None:
+        the middle of the scene.
+      s2_scene: As for `open_layers`.
+      s1_scene: Likewise.
+      image_paths: Likewise.
       hints: What the files do not say themselves.
 
     Raises:
-      errors.UserError: As `open_layers`; or a pixel there lacks data.
+      errors.UserError: As `open_layers`; or the point lies elsewhere, or a
+        pixel there lacks data.
     """
-    size_m = bigearthnet.PATCH_SIZE_M
     with contextlib.ExitStack() as stack:
         stack.enter_context(rasterio.Env(**images.GDAL_OPTIONS))
-        layers = open_layers(stack, grids, image_paths=image_paths, hints=hints)
-        frame = next(iter(layers.values())).frame
+        opened = open_layers(
+            stack,
+            grids,
+            s2_scene=s2_scene,
+            s1_scene=s1_scene,
+            image_paths=image_paths,
+            hints=hints,
+        )
+        frame = next(iter(opened.values())).frame
         check_frame(frame)
-        left_m, top_m = (
-            (length - size_m) // 2 // WINDOW_UNIT_M * WINDOW_UNIT_M
-            for length in (frame.width_m, frame.height_m)
-        )
-        left = np.array([left_m])
-        strips, whole = read_strip(layers, top_m, left)
+        part = _part_around(frame, point)
+        cropped = {
+            name: dataclasses.replace(layer, frame=part)
+            for name, layer in opened.items()
+        }
+        strips, whole = read_strip(cropped, 0, np.array([0]))
     if not whole.size:
-        raise errors.UserError(
-            f"{' and '.join(map(str, image_paths))} lacks data in the "
-            f"middle {size_m} m, which are the query. Expected data in each of "
-            "their pixels; cut the image around such a place."
+        scene = " and ".join(
+            str(path) for path in (s2_scene, s1_scene, *image_paths) if path
         )
-    return Patch(
-        {name: array[0] for name, array in cut(strips, left).items()},
-        frame.crs,
-        (frame.left + left_m, frame.top - top_m),
+        size = f"{bigearthnet.PATCH_SIZE_M} m"
+        place = (
+            f"middle {size}" if point is None else f"{size} around the point"
+        )
+        raise errors.UserError(
+            f"{scene} lacks data in the {place}, which are the query. Expected "
+            "data in each of their pixels; choose another place, or cut the "
+            "image around one."
+        )
+    return Patch(strips, part.crs, (part.left, part.top))
+
+
+def _part_around(
+    frame: frames.Frame, point: tuple[float, float] | None
+) -> frames.Frame:
+    """The ground of a patch around a point, on pixels of every grid."""
+    size_m = bigearthnet.PATCH_SIZE_M
+    middle = (frame.width_m / 2, frame.height_m / 2)
+    if point is not None:
+        middle = frames.place_in(frame, *point)
+    left_m, top_m = (
+        WINDOW_UNIT_M
+        * min(
+            max(0, round((at - size_m / 2) / WINDOW_UNIT_M)),
+            (length - size_m) // WINDOW_UNIT_M,
+        )
+        for at, length in zip(
+            middle, (frame.width_m, frame.height_m), strict=True
+        )
+    )
+    return dataclasses.replace(
+        frame,
+        left=frame.left + left_m,
+        top=frame.top - top_m,
+        width_m=size_m,
+        height_m=size_m,
     )

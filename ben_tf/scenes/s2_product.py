@@ -128,6 +128,11 @@ def find(
     )
 
 
+def is_of_product(name: str) -> bool:
+    """Whether a file is called as a band of a product, or as its metadata."""
+    return bool(_BAND_FILE.fullmatch(name) or _METADATA_FILE.fullmatch(name))
+
+
 def sensing_time(path: str | os.PathLike) -> datetime.datetime | None:
     """When a product was taken (UTC): by its metadata, else by its names.
 

@@ -5,6 +5,8 @@ Addresses begin with /api/v1; /openapi.json describes them, /docs for people.
 
 import asyncio
 import concurrent.futures
+from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Annotated
 from typing import Any
 from typing import TypeVar
@@ -20,11 +22,12 @@ from ben_tf.plots import outlines as outlines_lib
 from ben_tf.retrieval import answer_facts
 from ben_tf.retrieval import answer_formats
 from ben_tf.retrieval import embedding
+from ben_tf.retrieval import patch_source
 from ben_tf.retrieval.server import collection as collection_lib
 from ben_tf.retrieval.server import drawings
-from ben_tf.retrieval.server import points as points_lib
 from ben_tf.retrieval.server import refusals
 from ben_tf.retrieval.server import requests
+from ben_tf.retrieval.server import scene as scene_lib
 from ben_tf.retrieval.server import uploads as uploads_lib
 
 _MOST_FILES = 64
@@ -43,6 +46,7 @@ def add_routes(
     app: fastapi.FastAPI,
     collection: collection_lib.Collection,
     uploads: uploads_lib.Uploads,
+    scene: scene_lib.Scene | None = None,
 ) -> None:
     """Adds the interface for programs to an application."""
     router = fastapi.APIRouter(prefix="/api/v1")
@@ -61,10 +65,11 @@ def add_routes(
             "seasons": bigearthnet.SEASONS,
             "pictures": collection.drawings.names,
             "most_hits": requests.MOST_HITS,
+            "scene": scene and {"name": scene.name, "outline": scene.outline},
         }
 
     @router.get("/points", response_class=responses.Response)
-    async def points(index: requests.Name | None = None) -> responses.Response:
+    def points(index: requests.Name | None = None) -> responses.Response:
         """All patches of an index in 23 bytes each.
 
         Little-endian columns one after the other: longitude, latitude
@@ -73,8 +78,7 @@ def add_routes(
         of /patches?row=.
         """
         return responses.Response(
-            await asyncio.to_thread(points_lib.pack, collection.index(index)),
-            media_type="application/octet-stream",
+            collection.points(index), media_type="application/octet-stream"
         )
 
     @router.get("/outlines", response_class=responses.Response)
@@ -160,28 +164,17 @@ def add_routes(
             media_type=_MEDIA_TYPES[asked.format],
         )
 
-    @router.post("/uploads", status_code=201)
-    async def upload(
-        files: list[fastapi.UploadFile], index: requests.Name | None = None
+    async def keep(
+        index: str | None,
+        read: Callable[[Sequence[str]], patch_source.Found],
     ) -> dict[str, Any]:
-        """Takes a patch of one's own, to be a query.
-
-        Either its GeoTIFFs as in the archive, names ending with that of the
-        band (..._B02.tif, ..._VV.tif), or one GeoTIFF with many bands that say
-        in their descriptions what they are; its middle 1.2 km count. Kept in
-        memory, the newest 256 of them.
-        """
-        if len(files) > _MOST_FILES:
-            raise errors.UserError(f"Expected at most {_MOST_FILES} files.")
+        """Embeds what is read for the grids of an index, and keeps it."""
         opened = collection.index(index)
         modality = opened.manifest.modality
-        content = [(file.filename or "", await file.read()) for file in files]
         # Loads the model at the first upload.
         model = await asyncio.to_thread(lambda: opened.model)
         found = await asyncio.to_thread(
-            uploads_lib.read,
-            content,
-            grids=embedding.input_names(model, modality),
+            read, embedding.input_names(model, modality)
         )
         name = next(n for n, x in collection.indexes.items() if x is opened)
         row = await _answer(
@@ -199,6 +192,52 @@ def add_routes(
             ],
             **answer_facts.patch_members(found.patch),
         }
+
+    @router.post("/uploads", status_code=201)
+    async def upload(
+        files: list[fastapi.UploadFile],
+        index: requests.Name | None = None,
+        longitude: requests.Longitude | None = None,
+        latitude: requests.Latitude | None = None,
+    ) -> dict[str, Any]:
+        """Takes a patch of one's own, to be a query.
+
+        Its GeoTIFFs as in the archive, names ending with that of the band
+        (..._B02.tif, ..._VV.tif). Or something larger, of which the 1.2 km
+        around longitude and latitude count, those in the middle without: one
+        GeoTIFF with many bands that say in their descriptions what they are; or
+        a Sentinel-2 Level-2A product, as a .zip or as band files (.jp2) with
+        MTD_MSIL2A.xml, and a GeoTIFF with VV and VH with it if the model looks
+        at Sentinel-1. Kept in memory, the newest 256 of them.
+        """
+        if len(files) > _MOST_FILES:
+            raise errors.UserError(f"Expected at most {_MOST_FILES} files.")
+        point = requests.read_point(longitude, latitude)
+        content = [(file.filename or "", await file.read()) for file in files]
+        return await keep(
+            index,
+            lambda grids: uploads_lib.read(content, grids=grids, point=point),
+        )
+
+    @router.post("/windows", status_code=201)
+    async def window(
+        longitude: requests.Longitude,
+        latitude: requests.Latitude,
+        index: requests.Name | None = None,
+    ) -> dict[str, Any]:
+        """Cuts 1.2 km out of the server's scene, to be a query like an upload.
+
+        The scene is the one that the server was started with; /about names it
+        and its outline.
+        """
+        if scene is None:
+            raise errors.UserError(
+                "This server was started without a scene. Expected `s2_scene` "
+                "or `s1_scene` at its start."
+            )
+        return await keep(
+            index, lambda grids: scene.window(grids, (longitude, latitude))
+        )
 
     @router.get(
         "/uploads/{key}/{picture}.png", response_class=responses.Response

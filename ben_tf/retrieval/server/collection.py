@@ -24,6 +24,7 @@ from ben_tf.retrieval import query
 from ben_tf.retrieval import where as where_lib
 from ben_tf.retrieval.server import batcher
 from ben_tf.retrieval.server import drawings
+from ben_tf.retrieval.server import points
 
 
 class _Search(NamedTuple):
@@ -89,6 +90,10 @@ class Collection:
         self.synthetic = built_dataset.is_synthetic(builder) or any(
             index.manifest.synthetic for index in opened
         )
+        # The first visitor shall not wait for them.
+        self._points = {
+            name: points.pack(index) for name, index in self.indexes.items()
+        }
         self._searches = batcher.Batcher(self._search_all)
         self._embeddings = batcher.Batcher(self._embed_all)
 
@@ -111,6 +116,15 @@ class Collection:
                 f"Received: {name!r}."
             )
         return self.indexes[name]
+
+    def points(self, name: str | None) -> bytes:
+        """What a map draws of an index: see `points.pack`.
+
+        Raises:
+          UserError: As `index`.
+        """
+        self.index(name)
+        return self._points[next(iter(self.indexes)) if name is None else name]
 
     def search(
         self,

@@ -57,6 +57,18 @@ def define() -> Callable[[], None]:
         "Names that clients call this machine by, such as search.example.org, "
         "besides --host.",
     )
+    s2_scene = path_flags.define_path(
+        "s2_scene",
+        None,
+        "A Sentinel-2 scene of this machine, as for python -m ben_tf.predict, "
+        "whose windows clients may search for. No other file is opened for "
+        "them.",
+    )
+    s1_scene = path_flags.define_path(
+        "s1_scene",
+        None,
+        "Likewise a Sentinel-1 scene: a GeoTIFF with VV and VH in dB.",
+    )
 
     def main() -> None:
         command_line.import_tensorflow()
@@ -75,6 +87,8 @@ def define() -> Callable[[], None]:
             port=port.value,
             token=token.value,
             host_names=host_names.value,
+            s2_scene=s2_scene.value,
+            s1_scene=s1_scene.value,
         )
 
     return main

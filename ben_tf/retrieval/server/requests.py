@@ -20,6 +20,8 @@ _MOST_NAMES = 10_000
 
 Name = Annotated[str, pydantic.Field(max_length=255)]
 Picture = Literal["true_colour", "false_colour", "radar"]
+Longitude = Annotated[float, pydantic.Field(ge=-180, le=180)]
+Latitude = Annotated[float, pydantic.Field(ge=-90, le=90)]
 Names = Annotated[list[Name], pydantic.Field(max_length=_MOST_EXAMPLES)]
 
 
@@ -87,6 +89,21 @@ class Query(pydantic.BaseModel, extra="forbid"):
         if self.k + self.offset > MOST_HITS:
             raise ValueError(f"expected at most {MOST_HITS} with offset")
         return self
+
+
+def read_point(
+    longitude: float | None, latitude: float | None
+) -> tuple[float, float] | None:
+    """A place in degrees; None where no place is given.
+
+    Raises:
+      UserError: One of the two is missing.
+    """
+    if longitude is None and latitude is None:
+        return None
+    if longitude is None or latitude is None:
+        raise errors.UserError("Expected both longitude and latitude.")
+    return longitude, latitude
 
 
 def read_query(

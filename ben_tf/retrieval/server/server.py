@@ -5,7 +5,9 @@ import ipaddress
 import os
 import secrets
 import socket
+import threading
 from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from collections.abc import Sequence
 
 import fastapi
@@ -15,11 +17,13 @@ from fastapi import responses
 import ben_tf
 from ben_tf import errors
 from ben_tf.pages import page
+from ben_tf.retrieval import embedding
 from ben_tf.retrieval.server import api
 from ben_tf.retrieval.server import collection as collection_lib
 from ben_tf.retrieval.server import connection
 from ben_tf.retrieval.server import drawings
 from ben_tf.retrieval.server import guard
+from ben_tf.retrieval.server import scene as scene_lib
 from ben_tf.retrieval.server import uploads
 
 LOOPBACK = "127.0.0.1"
@@ -35,14 +39,19 @@ _ASSETS = {
     "search.css": "text/css",
     "search.js": "text/javascript",
     "search_map.js": "text/javascript",
+    "search_points.js": "text/javascript",
 }
 
 
-def make_app(collection: collection_lib.Collection) -> fastapi.FastAPI:
+def make_app(
+    collection: collection_lib.Collection,
+    scene: scene_lib.Scene | None = None,
+) -> fastapi.FastAPI:
     """The application without its guard.
 
     Args:
       collection: What is served; closed with the application.
+      scene: What clients may choose windows of.
     """
 
     @contextlib.asynccontextmanager
@@ -60,11 +69,15 @@ def make_app(collection: collection_lib.Collection) -> fastapi.FastAPI:
         redoc_url=None,
         lifespan=lifespan,
     )
-    api.add_routes(app, collection, uploads.Uploads())
+    api.add_routes(app, collection, uploads.Uploads(), scene)
 
     @app.get("/", response_class=responses.HTMLResponse)
     def search_page() -> str:
-        return page.render_served("search", synthetic=collection.synthetic)
+        return page.render_served(
+            "search",
+            synthetic=collection.synthetic,
+            most_megabytes=_MOST_BODY_BYTES // 1_000_000,
+        )
 
     @app.get("/docs", response_class=responses.HTMLResponse)
     def docs() -> str:
@@ -90,6 +103,8 @@ def serve(
     port: int = 8000,
     token: str | None = None,
     host_names: Sequence[str] = (),
+    s2_scene: str | os.PathLike | None = None,
+    s1_scene: str | os.PathLike | None = None,
 ) -> None:
     """Serves until it is interrupted, then answers what waits.
 
@@ -102,10 +117,13 @@ def serve(
       token: What requests must show; required unless `host` is this machine's
         own. "" makes one up.
       host_names: Names that clients call this server by, besides `host`.
+      s2_scene: A scene that clients may choose windows of: as for
+        `layers.open_layers`. Nothing but that is opened for them.
+      s1_scene: Likewise.
 
     Raises:
       UserError: The address cannot be taken, or others could reach it without
-        a token.
+        a token; or the scene cannot be read.
     """
     if not _is_loopback(host) and token is None:
         raise errors.UserError(
@@ -114,26 +132,128 @@ def serve(
         )
     if token == "":
         token = secrets.token_urlsafe(24)
+    app = open_app(
+        indexes,
+        data_dir=data_dir,
+        saved_model=saved_model,
+        s2_scene=s2_scene,
+        s1_scene=s1_scene,
+    )
+    with _listening(app, host, port, token, host_names) as (
+        made,
+        listener,
+        address,
+    ):
+        address += "/" if token is None else f"/?token={token}"
+        print(f"The search page is at {address}", flush=True)
+        print("Press Ctrl+C to end it.", flush=True)
+        # That is how it is meant to end.
+        with contextlib.suppress(KeyboardInterrupt):
+            made.run(sockets=[listener])
+
+
+@contextlib.contextmanager
+def running(
+    *indexes: str | os.PathLike,
+    data_dir: str | os.PathLike | None = None,
+    saved_model: str | os.PathLike | None = None,
+    token: str | None = None,
+    s2_scene: str | os.PathLike | None = None,
+    s1_scene: str | os.PathLike | None = None,
+) -> Iterator[str]:
+    """Serves this machine from a thread, for as long as the block takes.
+
+        with server.running("index") as address:
+            hits = client.query(address, positives=[...])
+
+    Args:
+      *indexes: As for `collection.Collection`.
+      data_dir: Likewise.
+      saved_model: Likewise.
+      token: What requests must show; None: nothing.
+      s2_scene: As for `serve`.
+      s1_scene: Likewise.
+
+    Yields:
+      The address, for `client` and for a browser.
+
+    Raises:
+      UserError: As `collection.Collection`; or the scene cannot be read.
+    """
+    app = open_app(
+        indexes,
+        data_dir=data_dir,
+        saved_model=saved_model,
+        s2_scene=s2_scene,
+        s1_scene=s1_scene,
+    )
+    with _listening(app, LOOPBACK, 0, token, ()) as (
+        made,
+        listener,
+        address,
+    ):
+        # Until it has started, requests wait at the socket.
+        thread = threading.Thread(target=made.run, args=([listener],))
+        thread.start()
+        try:
+            yield address
+        finally:
+            made.should_exit = True
+            thread.join()
+
+
+def open_app(
+    indexes: Sequence[str | os.PathLike],
+    *,
+    data_dir: str | os.PathLike | None = None,
+    saved_model: str | os.PathLike | None = None,
+    s2_scene: str | os.PathLike | None = None,
+    s1_scene: str | os.PathLike | None = None,
+) -> fastapi.FastAPI:
+    """The application of what is opened; its arguments are those of `serve`.
+
+    Raises:
+      UserError: As `collection.Collection`; or the scene cannot be read.
+    """
     collection = collection_lib.Collection(
         indexes, data_dir=data_dir, saved_model=saved_model
     )
+    scene = None
+    if s2_scene or s1_scene:
+        first = collection.index(None)
+        scene = scene_lib.Scene(
+            s2_scene=s2_scene,
+            s1_scene=s1_scene,
+            grids=embedding.input_names(first.model, first.manifest.modality),
+        )
+    return make_app(collection, scene)
+
+
+@contextlib.contextmanager
+def _listening(
+    app: fastapi.FastAPI,
+    host: str,
+    port: int,
+    token: str | None,
+    host_names: Sequence[str],
+) -> Iterator[tuple[uvicorn.Server, socket.socket, str]]:
+    """A server that can be run, where it listens, and its address.
+
+    Raises:
+      UserError: The address cannot be taken.
+    """
     with _listen(host, port) as listener:
         port = listener.getsockname()[1]
-        app = guard.Guard(
-            make_app(collection),
+        guarded = guard.Guard(
+            app,
             hosts=allowed_hosts(host, port, host_names),
             token=token,
             most_body_bytes=_MOST_BODY_BYTES,
             body_within_s=_BODY_WITHIN_S,
         )
-        address = f"http://{_in_address(host)}:{port}/"
-        if token is not None:
-            address += f"?token={token}"
-        print(f"The search page is at {address}", flush=True)
-        print("Press Ctrl+C to end it.", flush=True)
         made = uvicorn.Server(
             uvicorn.Config(
-                app,
+                guarded,
                 http=connection.Connection,
                 log_config=None,
                 access_log=False,
@@ -144,9 +264,7 @@ def serve(
                 ws="none",
             )
         )
-        # That is how it is meant to end.
-        with contextlib.suppress(KeyboardInterrupt):
-            made.run(sockets=[listener])
+        yield made, listener, f"http://{_in_address(host)}:{port}"
 
 
 def allowed_hosts(

@@ -58,6 +58,9 @@ def test_files_are_sent_by_their_names(server, tmp_path):
     assert "authorization" not in headers
     assert b'filename="S2A_x_B02.tif"' in body and b"pixels" in body
     assert str(tmp_path).encode() not in body
+    client.upload(server.address, [file], point=(9.5, -48))
+    path, *_ = server.asked[-1]
+    assert path == "/api/v1/uploads?longitude=9.5&latitude=-48"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import contextlib
 
+import geopandas
 import numpy as np
 import pytest
 import rasterio
@@ -187,3 +188,29 @@ def test_a_window_is_where_rasterio_finds_it(tmp_path, stack):
         dataset.transform,
     )
     assert window == expected.round_offsets().round_lengths()
+
+
+def test_places_in_a_frame():
+    """Oracle: GeoPandas."""
+    zone = crs_lib.CRS.from_epsg(32633)
+    frame = frames.Frame(zone, 500_000, 5_400_000, 6000, 3000)
+
+    def to_degrees(x, y):
+        """Metres from the western and the northern edge."""
+        place = geopandas.points_from_xy(
+            [500_000 + x], [5_400_000 - y], crs=32633
+        ).to_crs(4326)
+        return float(place.x[0]), float(place.y[0])
+
+    corners = [(0, 0), (6000, 0), (6000, 3000), (0, 3000)]
+    np.testing.assert_allclose(
+        frames.outline(frame), [to_degrees(*x) for x in corners], atol=1e-9
+    )
+    point = to_degrees(1234, 1235)
+    assert frames.place_in(frame, *point) == pytest.approx((1234, 1235))
+    for outside in ((-1, 9), (6001, 9), (9, -1), (9, 3001)):
+        with pytest.raises(errors.UserError, match="lies outside"):
+            frames.place_in(frame, *to_degrees(*outside))
+    # Where the projection of the scene does not reach.
+    with pytest.raises(errors.UserError, match="lies outside"):
+        frames.place_in(frame, -75, 0)

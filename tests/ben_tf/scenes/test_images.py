@@ -158,3 +158,34 @@ def test_numbers_of_pictures_are_refused(tmp_path, stack, dtype):
     path = rasters.write(tmp_path / "a.tif", PIXELS.astype(dtype), pixel_m=10)
     with pytest.raises(errors.UserError, match=f"holds {dtype}. Expected x;"):
         images.check_type(images.open_image(stack, path), "iuf", "x")
+
+
+@pytest.mark.parametrize(
+    ("size", "options"),
+    [
+        (12_000, {"count": 1}),
+        (4096, {"count": 9, "interleave": "pixel"}),
+    ],
+)
+def test_what_is_read_in_one_huge_piece_is_refused(
+    tmp_path, stack, size, options
+):
+    path = tmp_path / "x.tif"
+    with rasterio.open(
+        path,
+        "w",
+        driver="GTiff",
+        width=size,
+        height=size,
+        dtype="uint16",
+        tiled=True,
+        blockxsize=size,
+        blockysize=size,
+        compress="deflate",
+        sparse_ok=True,
+        **options,
+    ):
+        pass
+    assert path.stat().st_size < 10_000
+    with pytest.raises(errors.UserError, match="can only be read as"):
+        images.open_image(stack, path)

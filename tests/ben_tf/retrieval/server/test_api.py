@@ -2,7 +2,10 @@
 
 import io
 import json
+import re
 import struct
+import tempfile
+import zipfile
 
 import fastapi.testclient
 import geopandas
@@ -10,12 +13,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ben_tf import bigearthnet
 from ben_tf import errors
 from ben_tf.retrieval import index as index_lib
 from ben_tf.retrieval import query as query_lib
 from ben_tf.retrieval import where
 from ben_tf.retrieval.server import collection as collection_lib
-from ben_tf.retrieval.server import points
 from ben_tf.retrieval.server import server
 
 pytestmark = pytest.mark.slow
@@ -216,7 +219,7 @@ def test_an_upload_finds_itself(client, index, own_files):
         (lambda files: [("files", ("/etc/S2A_x_B02.tif", b"II*\0"))], ""),
         (
             lambda files: [("files", ("x" * 300 + "_B02.tif", b"")), *files],
-            "end with the band",
+            "Expected one Sentinel-2 product",
         ),
         (
             lambda files: [("files", (files[0][1][0], b"?")), *files[1:]],
@@ -229,6 +232,174 @@ def test_what_is_no_patch_is_refused(client, own_files, change, match):
     assert response.status_code == 422
     assert match in response.json()["error"]
     assert "/tmp" not in response.text and "/etc" not in response.text
+
+
+@pytest.fixture
+def scratch(tmp_path, monkeypatch):
+    """The folder for temporary files."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
+def _zipped(scene):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as file:
+        for path in scene.safe.rglob("*.*"):
+            file.write(path, path.relative_to(scene.safe.parent))
+    return packed.getvalue()
+
+
+def _send(client, files, **place):
+    return client.post("/api/v1/uploads", files=files, params=place)
+
+
+def _s1_file(scene):
+    return ("files", ("s1.tif", scene.s1.read_bytes()))
+
+
+@pytest.mark.parametrize("form", ["zip", "bands"])
+def test_a_window_of_a_product_finds_itself(
+    client, index, scene, elsewhere, scratch, form
+):
+    if form == "zip":
+        files = [("files", ("S2B_X.SAFE.zip", _zipped(scene)))]
+    else:
+        files = [
+            ("files", (f"some/{path.name}", path.read_bytes()))
+            for path in scene.safe.rglob("*.*")
+            if path.is_file()
+        ]
+    files.append(_s1_file(scene))
+    longitude, latitude = scene.point
+    (expected,) = index.describe(np.array([0]))
+    # Without a place the middle counts, where the patch lies.
+    for place in ({}, {"longitude": longitude, "latitude": latitude}):
+        response = _send(client, files, **place)
+        assert response.status_code == 201, response.text
+        sent = response.json()
+        assert sent["date_utc"] == expected.date.isoformat()
+        assert sent["longitude_deg"] == pytest.approx(longitude, abs=1e-5)
+        assert sent["latitude_deg"] == pytest.approx(latitude, abs=1e-5)
+        (hit,) = _ask(client, upload=sent["upload"], k=1)["hits"]
+        assert (hit["name"], hit["distance"]) == (
+            scene.name,
+            pytest.approx(0, abs=1e-4),
+        )
+    response = _send(
+        client, files, longitude=elsewhere[0], latitude=elsewhere[1]
+    )
+    assert response.json()["longitude_deg"] == pytest.approx(
+        elsewhere[0], abs=1e-4
+    )
+    assert not list(scratch.iterdir())
+
+
+def _swollen():
+    """400 MB of zeros in a zip file of 400 kB."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as file:
+        for number in range(4):
+            file.writestr(f"X/T_B0{number}_10m.jp2", bytes(100 << 20))
+    return packed.getvalue()
+
+
+def _crowded():
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as file:
+        for number in range(5001):
+            file.writestr(f"{number}.jp2", b"")
+    return packed.getvalue()
+
+
+def _leading_out():
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as file:
+        for band in bigearthnet.S2_BANDS:
+            file.writestr(f"../../T_{band}.jp2", b"x")
+    return packed.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "match"),
+    [
+        ("x.zip", _swollen, "bytes when unpacked"),
+        ("x.zip", _crowded, "at most 5,000 files. Received: 5,001"),
+        ("x.zip", _leading_out, "lacks the bands"),
+        ("x.ZIP", lambda: b"PK", "The zip file cannot be read"),
+        ("x\0.jp2", lambda: b"?", "more|cannot be read"),
+        ("MTD_MSIL2A.xml", lambda: b"<x/>", "lacks the bands"),
+    ],
+)
+def test_what_is_no_product_is_refused(
+    client, scene, scratch, name, content, match
+):
+    files = [("files", (name, content())), _s1_file(scene)]
+    response = _send(client, files)
+    assert response.status_code == 422, response.text
+    assert re.search(match, response.json()["error"])
+    assert str(scratch) not in response.text
+    assert not list(scratch.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("place", "match"),
+    [
+        ({"longitude": 0, "latitude": 0}, "0, 0 lies outside of the scene"),
+        ({"longitude": 9}, "both longitude and latitude"),
+        ({"longitude": 9, "latitude": 91}, "latitude: "),
+        ({"longitude": "nan", "latitude": 9}, "longitude: "),
+    ],
+)
+def test_places_that_are_not_there(client, scene, place, match):
+    files = [("files", ("x.zip", _zipped(scene))), _s1_file(scene)]
+    response = _send(client, files, **place)
+    assert response.status_code == 422
+    assert match in response.json()["error"]
+
+
+def test_two_products_are_refused(client, scene):
+    files = [("files", (f"{n}.zip", _zipped(scene))) for n in range(2)]
+    response = _send(client, [*files, _s1_file(scene)])
+    assert "Expected one Sentinel-2 product" in response.json()["error"]
+
+
+def test_a_patch_has_no_place_in_it(client, own_files):
+    response = _send(client, own_files, longitude=9, latitude=48)
+    assert "no place in it" in response.json()["error"]
+
+
+def test_a_window_of_the_scene_of_the_server(
+    sample_index, data_dir, index, scene
+):
+    app = server.open_app(
+        [sample_index],
+        data_dir=data_dir,
+        s2_scene=scene.safe,
+        s1_scene=scene.s1,
+    )
+    longitude, latitude = scene.point
+    with fastapi.testclient.TestClient(app) as client:
+        told = client.get("/api/v1/about").json()["scene"]
+        assert told["name"] == scene.safe.stem
+        lies = np.array(told["outline"])
+        assert (lies.min(axis=0) < scene.point).all()
+        assert (lies.max(axis=0) > scene.point).all()
+        place = {"longitude": longitude, "latitude": latitude}
+        response = client.post("/api/v1/windows", params=place)
+        assert response.status_code == 201, response.text
+        answer = _ask(client, upload=response.json()["upload"], k=1)
+        assert _names(answer) == [scene.name]
+        place["longitude"] += 1
+        response = client.post("/api/v1/windows", params=place)
+        assert response.status_code == 422
+        assert "lies outside of the scene" in response.json()["error"]
+
+
+def test_without_a_scene_there_are_no_windows(client):
+    assert client.get("/api/v1/about").json()["scene"] is None
+    response = client.post("/api/v1/windows?longitude=9&latitude=48")
+    assert response.status_code == 422
+    assert "`s2_scene`" in response.json()["error"]
 
 
 @pytest.mark.parametrize(
@@ -322,7 +493,7 @@ def test_what_fails_says_nothing_of_the_machine(client, monkeypatch):
     def fail(*arguments):
         raise OSError("/home/somebody/secret")
 
-    monkeypatch.setattr(points, "pack", fail)
+    monkeypatch.setattr(collection_lib.Collection, "points", fail)
     response = client.get("/api/v1/points")
     assert response.status_code == 500
     assert response.json() == {"error": "The server failed to answer this."}

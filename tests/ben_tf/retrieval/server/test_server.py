@@ -12,6 +12,9 @@ import urllib.request
 import pytest
 
 from ben_tf import errors
+from ben_tf.retrieval import client
+from ben_tf.retrieval import index as index_lib
+from ben_tf.retrieval import query as query_lib
 from ben_tf.retrieval.server import server
 
 pytestmark = pytest.mark.slow
@@ -56,6 +59,32 @@ def test_it_answers_until_it_is_ended(sample_index, data_dir, end):
     assert process.returncode == (0 if end == signal.SIGINT else -end)
     assert output == ""
     assert "Traceback" not in error
+
+
+def test_it_runs_for_a_block(sample_index, data_dir):
+    """As notebooks have it; the client asks, and is refused once it is over."""
+    opened = index_lib.Index.open(sample_index)
+    name = str(opened.names[0])
+    expected = query_lib.query(opened, names=[name], k=3).hits
+    with server.running(
+        sample_index, data_dir=data_dir, token="secret"
+    ) as address:
+        hits = client.query(address, token="secret", positives=[name], k=3)
+        with pytest.raises(errors.UserError, match="Expected the token"):
+            client.query(address, positives=[name])
+    assert [hit["name"] for hit in hits] == list(expected.names[0])
+    with pytest.raises(errors.UserError, match="No answer from"):
+        client.query(address, token="secret", positives=[name])
+
+
+def test_what_fails_in_a_block_ends_it(sample_index, data_dir):
+    with (
+        pytest.raises(InterruptedError),
+        server.running(sample_index, data_dir=data_dir) as address,
+    ):
+        raise InterruptedError
+    with pytest.raises(errors.UserError, match="No answer from"):
+        client.query(address, positives=["x"])
 
 
 def test_others_are_let_in_with_a_token_only(sample_index, data_dir):
