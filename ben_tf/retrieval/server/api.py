@@ -18,7 +18,6 @@ from ben_tf import bigearthnet
 from ben_tf import errors
 from ben_tf.plots import outlines as outlines_lib
 from ben_tf.retrieval import answer_facts
-from ben_tf.retrieval import answer_formats
 from ben_tf.retrieval import embedding
 from ben_tf.retrieval.server import collection as collection_lib
 from ben_tf.retrieval.server import drawings
@@ -142,22 +141,17 @@ def add_routes(
         )
         made, modality = requests.read_query(collection, uploads, asked)
         where = asked.where.read()
-        found = await _answer(
+        content = await _answer(
             collection.search(
                 name,
                 made,
                 modality=modality,
-                k=asked.k + asked.offset,
+                page=collection_lib.Page(asked.k, asked.offset, asked.format),
                 where=where,
             )
         )
         return responses.Response(
-            await asyncio.to_thread(
-                answer_formats.encode,
-                answer_formats.without_first(found, asked.offset),
-                asked.format,
-            ),
-            media_type=_MEDIA_TYPES[asked.format],
+            content, media_type=_MEDIA_TYPES[asked.format]
         )
 
     @router.post("/uploads", status_code=201)
@@ -169,7 +163,7 @@ def add_routes(
         Either its GeoTIFFs as in the archive, names ending with that of the
         band (..._B02.tif, ..._VV.tif), or one GeoTIFF with many bands that say
         in their descriptions what they are; its middle 1.2 km count. Kept in
-        memory, the newest 256 of them.
+        memory, the newest some 250 of them.
         """
         if len(files) > _MOST_FILES:
             raise errors.UserError(f"Expected at most {_MOST_FILES} files.")
