@@ -18,16 +18,17 @@ lines are `name: number`:
 
 import tempfile
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
+import made_up_index
 import numpy as np
 import turns
 from absl import app
 from absl import flags
 from absl import logging
 
-if TYPE_CHECKING:
-    from ben_tf.retrieval import index as index_lib
+from ben_tf.retrieval import index as index_lib
+from ben_tf.retrieval import index_writer
+from ben_tf.retrieval import where
 
 _NUM_PATCHES = flags.DEFINE_integer("num_patches", 100_000, "Embeddings.")
 _DIMENSION = flags.DEFINE_integer("dimension", 2048, "Of the embeddings.")
@@ -36,8 +37,6 @@ _SHARE = flags.DEFINE_float("share", 0.5, "What the larger filter leaves.")
 _ROUNDS = flags.DEFINE_integer("rounds", 5, "Rounds of each comparison.")
 
 _K = 10
-_NUM_CLUSTERS = 1000
-_FINGERPRINT = "made up"
 
 
 def main(_: list[str]) -> None:
@@ -50,18 +49,10 @@ def main(_: list[str]) -> None:
 
 def measure(folder: str) -> dict[str, float]:
     """Compares searches of the same patches with and without filters."""
-    from ben_tf.retrieval import where
-
     generator = np.random.default_rng(0)
-    size, num_patches = _DIMENSION.value, _NUM_PATCHES.value
-    centres = generator.standard_normal((_NUM_CLUSTERS, size), np.float32)
-
-    def draw(count: int) -> np.ndarray:
-        rows = 0.5 * generator.standard_normal((count, size), np.float32)
-        rows += centres[generator.integers(0, _NUM_CLUSTERS, count)]
-        return np.maximum(rows, 0, out=rows)
-
-    embeddings, queries = draw(num_patches), draw(_NUM_QUERIES.value)
+    made = made_up_index.Embeddings(generator, _DIMENSION.value)
+    num_patches = _NUM_PATCHES.value
+    embeddings, queries = made.draw(num_patches), made.draw(_NUM_QUERIES.value)
     # The first season has 1 % of the patches, the second --share of them.
     seasons = np.searchsorted(
         [0.01, 0.01 + _SHARE.value], generator.random(num_patches)
@@ -69,15 +60,24 @@ def measure(folder: str) -> dict[str, float]:
     few = where.Where(seasons=("Winter",))
     many = where.Where(seasons=("Spring",))
 
-    def open_index(distance: str, search: str) -> "index_lib.Index":
-        return _write(folder, embeddings, seasons, distance, search)
+    def open_index(distance: str, search: str) -> index_lib.Index:
+        path = made_up_index.write(
+            f"{folder}/{distance}_{search}",
+            embeddings,
+            seasons,
+            index_writer.IndexOptions(distance, search),
+        )
+        return index_lib.Index.open(path)
 
     def ask(
-        index: "index_lib.Index", condition: where.Where
+        index: index_lib.Index, condition: where.Where
     ) -> Callable[[], np.ndarray]:
         return lambda: (
             index.search(
-                queries, k=_K, fingerprint=_FINGERPRINT, where=condition
+                queries,
+                k=_K,
+                fingerprint=made_up_index.FINGERPRINT,
+                where=condition,
             ).rows
         )
 
@@ -97,45 +97,6 @@ def measure(folder: str) -> dict[str, float]:
         if search == "hnsw":
             figures["few_recall"] = recall(ask(index, few)(), ask(exact, few)())
     return figures
-
-
-def _write(
-    folder: str,
-    embeddings: np.ndarray,
-    seasons: np.ndarray,
-    distance: str,
-    search: str,
-) -> "index_lib.Index":
-    """Writes and opens an index of the embeddings."""
-    from ben_tf import bigearthnet
-    from ben_tf.retrieval import embedding
-    from ben_tf.retrieval import index as index_lib
-    from ben_tf.retrieval import index_writer
-    from ben_tf.retrieval import patch_facts
-
-    num = len(embeddings)
-    facts = {**patch_facts.unknown(num), "seasons": seasons.astype(np.uint8)}
-    path = index_writer.write_index(
-        f"{folder}/{distance}_{search}",
-        embedding.Embedded(
-            names=np.array([f"patch_{row:08d}" for row in range(num)]),
-            labels=np.zeros((num, 19), np.uint8),
-            embeddings=embeddings,
-            epsg=np.full(num, 32633),
-            upper_left=np.zeros((num, 2)),
-            provenance=embedding.Provenance(
-                modality="MM",
-                splits=("test",),
-                class_names=bigearthnet.CLASSES_19,
-                fingerprint=_FINGERPRINT,
-                saved_model="made up",
-                synthetic=True,
-            ),
-            **facts,
-        ),
-        index_writer.IndexOptions(distance, search),
-    )
-    return index_lib.Index.open(path)
 
 
 def recall(found: np.ndarray, expected: np.ndarray) -> float:

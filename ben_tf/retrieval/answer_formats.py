@@ -10,10 +10,12 @@ import io
 import json
 import os
 import pathlib
+import re
 import types
 from collections.abc import Callable
 from collections.abc import Mapping
 
+import msgspec
 import tabulate
 
 from ben_tf import errors
@@ -25,6 +27,7 @@ from ben_tf.retrieval import patch_facts
 from ben_tf.retrieval import query
 
 PARQUET = "parquet"
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 
 
 def write(answer: query.Answer, format_name: str) -> str:
@@ -66,6 +69,8 @@ def encode(answer: query.Answer, format_name: str) -> bytes:
 
 def without_first(answer: query.Answer, num_hits: int) -> query.Answer:
     """Passes over the nearest hits of each query: those of an earlier page."""
+    if not num_hits:
+        return answer
     hits, part = answer.hits, slice(num_hits, None)
     return dataclasses.replace(
         answer,
@@ -76,6 +81,7 @@ def without_first(answer: query.Answer, num_hits: int) -> query.Answer:
             labels=hits.labels[:, part],
             rows=hits.rows[:, part],
             first_rank=hits.first_rank + num_hits,
+            described=None,
         ),
     )
 
@@ -87,7 +93,7 @@ def format_of(path: str | os.PathLike | None) -> str:
 
 
 def _as_json(answer: query.Answer) -> str:
-    return json.dumps(
+    content = msgspec.json.encode(
         {
             "origin": facts.origin_of(answer),
             "answers": [
@@ -97,10 +103,11 @@ def _as_json(answer: query.Answer) -> str:
                 }
                 for patch, hits in facts.answers_of(answer)
             ],
-        },
-        indent=2,
-        allow_nan=False,
+        }
     )
+    text = msgspec.json.format(content, indent=2).decode()
+    # As \u...: some of these steer a terminal.
+    return _NOT_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], text)
 
 
 def _as_csv(answer: query.Answer) -> str:

@@ -20,6 +20,13 @@ _CHI_SQUARE_TILES = 32
 # Cosine needs a copy of unit length, and a search among some rows one of these:
 # of a block, not of the whole archive.
 _COPY_BYTES = 256 << 20
+# Matrix products read the rows once for all queries, and pay from so many on,
+# even where the rows must be copied first. FAISS begins later: not with 32
+# queries of 2,048 numbers, at 6 times the work. It counts its threshold in
+# queries or in their numbers, by its release.
+_PRODUCT_FROM_QUERIES = 3
+_ALWAYS, _NEVER = 1, np.iinfo(np.int32).max
+_THRESHOLD_OF_FAISS = faiss.cvar.distance_compute_blas_threshold
 
 Candidates = tuple[np.ndarray, np.ndarray]
 
@@ -48,7 +55,35 @@ def nearest(
         distances.EUCLIDEAN: _scan_euclidean,
         distances.COSINE: _scan_cosine,
     }[name]
-    num_rows = len(embeddings)
+    return _complete(
+        name,
+        queries,
+        embeddings,
+        lambda part, wanted: scan(part, embeddings, wanted),
+        num_rows=len(embeddings),
+        k=k,
+    )
+
+
+def _complete(
+    name: str,
+    queries: np.ndarray,
+    embeddings: np.ndarray,
+    scan: Callable[[np.ndarray, int], Candidates],
+    *,
+    num_rows: int,
+    k: int,
+) -> Candidates:
+    """As `nearest`, of a scan whose distances are rounded.
+
+    Args:
+      name: As of `nearest`.
+      queries: Likewise.
+      embeddings: Likewise.
+      scan: Takes some of the queries and how many candidates are wanted.
+      num_rows: How many rows it looks at.
+      k: As of `nearest`.
+    """
     k = min(k, num_rows)
     best = np.empty((len(queries), k), np.float32)
     best_rows = np.empty((len(queries), k), np.int64)
@@ -57,7 +92,7 @@ def nearest(
     wanted = min(num_rows, k + distances.SPARE_CANDIDATES)
     while len(open_queries):
         part = queries[open_queries]
-        rough, candidates = scan(part, embeddings, wanted)
+        rough, candidates = scan(part, wanted)
         exact, rows = distances.rank(
             name, part, embeddings, candidates, k=wanted
         )
@@ -94,6 +129,17 @@ def nearest_of_rows(
     Returns:
       (distances, rows), (Q, min(k, M)).
     """
+    if name == distances.EUCLIDEAN and len(queries) < _PRODUCT_FROM_QUERIES:
+        chosen = np.zeros(len(embeddings), bool)
+        chosen[rows] = True
+        return _complete(
+            name,
+            queries,
+            embeddings,
+            lambda part, wanted: _scan_chosen(part, embeddings, wanted, chosen),
+            num_rows=len(rows),
+            k=k,
+        )
     rows_at_once = max(1, _COPY_BYTES // (4 * embeddings.shape[1]))
 
     def nearest_of(part: np.ndarray) -> Candidates:
@@ -106,7 +152,25 @@ def nearest_of_rows(
 def _scan_euclidean(
     queries: np.ndarray, embeddings: np.ndarray, wanted: int
 ) -> Candidates:
-    squared, rows = faiss.knn(queries, embeddings, wanted)
+    squared, rows = _knn(queries, embeddings, wanted, faiss.METRIC_L2)
+    return np.sqrt(np.maximum(squared, 0)), rows
+
+
+def _scan_chosen(
+    queries: np.ndarray, embeddings: np.ndarray, wanted: int, chosen: np.ndarray
+) -> Candidates:
+    """The same among rows that are chosen, (N,) bool, without a copy."""
+    squared = np.empty((len(queries), wanted), np.float32)
+    rows = np.empty((len(queries), wanted), np.int64)
+    queries = np.ascontiguousarray(queries)
+    bits = np.packbits(chosen, bitorder="little")
+    faiss.knn_L2sqr(
+        *map(faiss.swig_ptr, (queries, embeddings)),
+        *(queries.shape[1], len(queries), len(embeddings), wanted),
+        *map(faiss.swig_ptr, (squared, rows)),
+        None,
+        faiss.IDSelectorBitmap(bits),
+    )
     return np.sqrt(np.maximum(squared, 0)), rows
 
 
@@ -118,16 +182,30 @@ def _scan_cosine(
 
     def scan_block(start: int) -> Candidates:
         block = distances.unit_length(embeddings[start : start + rows_at_once])
-        product, rows = faiss.knn(
+        product, rows = _knn(
             queries,
             block,
             min(wanted, len(block)),
-            metric=faiss.METRIC_INNER_PRODUCT,
+            faiss.METRIC_INNER_PRODUCT,
         )
         return 1 - product, rows + start
 
     blocks = range(0, len(embeddings), rows_at_once)
     return _merge((scan_block(start) for start in blocks), wanted)
+
+
+def _knn(
+    queries: np.ndarray, rows: np.ndarray, k: int, metric: int
+) -> Candidates:
+    """`faiss.knn`, in the way that is fast for so many queries."""
+    # Threads that change it in between cost each other time, nothing else.
+    faiss.cvar.distance_compute_blas_threshold = (
+        _ALWAYS if len(queries) >= _PRODUCT_FROM_QUERIES else _NEVER
+    )
+    try:
+        return faiss.knn(queries, rows, k, metric=metric)
+    finally:
+        faiss.cvar.distance_compute_blas_threshold = _THRESHOLD_OF_FAISS
 
 
 def _scan_chi_square(

@@ -67,6 +67,7 @@ class Hits(Sequence[Hit]):
         only an approximate search leaves.
       patches: What `rows` are rows of.
       first_rank: Rank of what stands first: 1, or more on a later page.
+      described: What is known of each hit, if that has been looked up.
     """
 
     names: np.ndarray
@@ -75,6 +76,9 @@ class Hits(Sequence[Hit]):
     rows: np.ndarray
     patches: embedding.Embedded = dataclasses.field(repr=False)
     first_rank: int = 1
+    described: Sequence[patch_facts.Patch] | None = dataclasses.field(
+        default=None, repr=False
+    )
 
     def __len__(self) -> int:
         """Number of hits of all queries together."""
@@ -90,10 +94,32 @@ class Hits(Sequence[Hit]):
         """One hit, or those of a slice."""
         return self._hits[item]
 
+    def each(self) -> "list[Hits]":
+        """The hits of each query alone; looks up at once what they are."""
+        is_hit = self.rows != EMPTY
+        described = self.patches.describe(self.rows[is_hit])
+        ends = np.cumsum(is_hit.sum(axis=1)).tolist()
+        return [
+            Hits(
+                names=self.names[query : query + 1],
+                distances=self.distances[query : query + 1],
+                labels=self.labels[query : query + 1],
+                rows=self.rows[query : query + 1],
+                patches=self.patches,
+                first_rank=self.first_rank,
+                described=described[start:end],
+            )
+            for query, (start, end) in enumerate(
+                zip([0, *ends], ends, strict=False)
+            )
+        ]
+
     @functools.cached_property
     def _hits(self) -> tuple[Hit, ...]:
         queries, places = np.nonzero(self.rows != EMPTY)
-        found = self.patches.describe(self.rows[queries, places])
+        found = self.described
+        if found is None:
+            found = self.patches.describe(self.rows[queries, places])
         return tuple(
             Hit(
                 **vars(patch),

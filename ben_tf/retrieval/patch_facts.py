@@ -109,27 +109,37 @@ class Patches:
         """
         epsg, upper_left = self.epsg[rows], self.upper_left[rows]
         centres = np.stack(geography.patch_centres(epsg, upper_left), axis=1)
+        columns = (
+            *(self.names[rows], self.labels[rows], self.countries[rows]),
+            *(self.seasons[rows], self.days[rows], self.split_numbers[rows]),
+            *(epsg, upper_left, centres, np.isfinite(centres).all(axis=1)),
+        )
         return [
             Patch(
-                name=str(self.names[row]),
-                labels=tuple(itertools.compress(class_names, self.labels[row])),
-                country=_name(bigearthnet.COUNTRIES, self.countries[row]),
-                season=_name(bigearthnet.SEASONS, self.seasons[row]),
-                date=_date(self.days[row]),
-                split=_name(split_names, self.split_numbers[row]),
-                epsg=int(zone),
-                upper_left=(float(corner[0]), float(corner[1])),
-                longitude=float(centre[0]) if is_somewhere else None,
-                latitude=float(centre[1]) if is_somewhere else None,
+                name=name,
+                labels=tuple(itertools.compress(class_names, labels)),
+                country=_name(bigearthnet.COUNTRIES, country),
+                season=_name(bigearthnet.SEASONS, season),
+                date=_date(day),
+                split=_name(split_names, split),
+                epsg=zone,
+                upper_left=(corner[0], corner[1]),
+                longitude=centre[0] if is_somewhere else None,
+                latitude=centre[1] if is_somewhere else None,
             )
-            for row, zone, corner, centre, is_somewhere in zip(
-                rows,
-                epsg,
-                upper_left,
-                centres,
-                np.isfinite(centres).all(axis=1),
-                strict=True,
-            )
+            # Lists: a number at a time, arrays that are memory-mapped are slow.
+            for (
+                name,
+                labels,
+                country,
+                season,
+                day,
+                split,
+                zone,
+                corner,
+                centre,
+                is_somewhere,
+            ) in zip(*(column.tolist() for column in columns), strict=True)
         ]
 
 
@@ -190,4 +200,4 @@ def _name(choices: Sequence[str], number: int) -> str | None:
 def _date(day: int) -> datetime.date | None:
     if day == UNKNOWN_DAY:
         return None
-    return datetime.date.fromordinal(int(day) + _FIRST_DAY)
+    return datetime.date.fromordinal(day + _FIRST_DAY)

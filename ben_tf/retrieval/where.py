@@ -79,7 +79,8 @@ class Where:
           patches: Such as an index.
 
         Returns:
-          (M,) int64 rows, ascending; None: there is no condition.
+          (M,) int64 rows, ascending; None: all of them do, which a search
+          need not copy.
 
         Raises:
           UserError: A label, split or name that `patches` does not have.
@@ -94,7 +95,7 @@ class Where:
             self._is_named,
         ):
             meets &= condition(patches)
-        return np.flatnonzero(meets)
+        return None if meets.all() else np.flatnonzero(meets)
 
     def _has_labels(self, patches: embedding.Embedded) -> np.ndarray | bool:
         meets: np.ndarray | bool = True

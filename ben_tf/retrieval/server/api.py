@@ -20,7 +20,6 @@ from ben_tf import bigearthnet
 from ben_tf import errors
 from ben_tf.plots import outlines as outlines_lib
 from ben_tf.retrieval import answer_facts
-from ben_tf.retrieval import answer_formats
 from ben_tf.retrieval import embedding
 from ben_tf.retrieval import patch_source
 from ben_tf.retrieval.server import collection as collection_lib
@@ -146,22 +145,17 @@ def add_routes(
         )
         made, modality = requests.read_query(collection, uploads, asked)
         where = asked.where.read()
-        found = await _answer(
+        content = await _answer(
             collection.search(
                 name,
                 made,
                 modality=modality,
-                k=asked.k + asked.offset,
+                page=collection_lib.Page(asked.k, asked.offset, asked.format),
                 where=where,
             )
         )
         return responses.Response(
-            await asyncio.to_thread(
-                answer_formats.encode,
-                answer_formats.without_first(found, asked.offset),
-                asked.format,
-            ),
-            media_type=_MEDIA_TYPES[asked.format],
+            content, media_type=_MEDIA_TYPES[asked.format]
         )
 
     async def keep(
@@ -208,7 +202,7 @@ def add_routes(
         GeoTIFF with many bands that say in their descriptions what they are; or
         a Sentinel-2 Level-2A product, as a .zip or as band files (.jp2) with
         MTD_MSIL2A.xml, and a GeoTIFF with VV and VH with it if the model looks
-        at Sentinel-1. Kept in memory, the newest 256 of them.
+        at Sentinel-1. Kept in memory, the newest some 250 of them.
         """
         if len(files) > _MOST_FILES:
             raise errors.UserError(f"Expected at most {_MOST_FILES} files.")

@@ -5,6 +5,7 @@ together.
 """
 
 import concurrent.futures
+import dataclasses
 import os
 import pathlib
 from collections.abc import Callable
@@ -17,6 +18,7 @@ import numpy as np
 from ben_tf import errors
 from ben_tf.data import built_dataset
 from ben_tf.data import run_data
+from ben_tf.retrieval import answer_formats
 from ben_tf.retrieval import embedding
 from ben_tf.retrieval import index as index_lib
 from ben_tf.retrieval import patch_facts
@@ -24,14 +26,29 @@ from ben_tf.retrieval import query
 from ben_tf.retrieval import where as where_lib
 from ben_tf.retrieval.server import batcher
 from ben_tf.retrieval.server import drawings
+from ben_tf.retrieval.server import examples
 from ben_tf.retrieval.server import points
+
+
+class Page(NamedTuple):
+    """Which part of the hits is answered, and how.
+
+    Attributes:
+      k: Number of hits.
+      offset: How many of the nearest are passed over before.
+      format_name: As for `answer_formats.encode`.
+    """
+
+    k: int
+    offset: int
+    format_name: str
 
 
 class _Search(NamedTuple):
     index_name: str
-    query: query.Query
+    asked: query.Query | examples.Examples
     modality: str
-    k: int
+    page: Page
     where: where_lib.Where
 
 
@@ -129,18 +146,23 @@ class Collection:
     def search(
         self,
         name: str,
-        asked: query.Query,
+        asked: query.Query | examples.Examples,
         *,
         modality: str,
-        k: int,
+        page: Page,
         where: where_lib.Where,
-    ) -> "concurrent.futures.Future[query.Answer]":
-        """The k nearest patches of a query, together with others that wait.
+    ) -> "concurrent.futures.Future[bytes]":
+        """The nearest patches of a query, together with others that wait.
+
+        The future raises UserError as `Index.search` does, for an example that
+        is not in the index, and for none at all.
 
         Raises:
           batcher.BusyError: Too many wait.
         """
-        return self._searches.submit(_Search(name, asked, modality, k, where))
+        return self._searches.submit(
+            _Search(name, asked, modality, page, where)
+        )
 
     def embed(
         self, name: str, grids: drawings.Grids, *, modality: str
@@ -161,67 +183,39 @@ class Collection:
         index = self.index(name)
         (row,) = index.rows_of([patch_name])
         if row == index_lib.EMPTY:
-            raise drawings.UnknownPatchError(
-                f"Patch {patch_name[:100]!r} is not in the index."
-            )
+            raise examples.unknown(patch_name)
         return index.describe(np.array([row]))[0]
-
-    def query_of_names(
-        self,
-        name: str | None,
-        positives: Sequence[str],
-        negatives: Sequence[str],
-    ) -> query.Query:
-        """The query that is made of patches of an index.
-
-        Raises:
-          UserError: One is not in the index; no positive example.
-        """
-        index = self.index(name)
-        for patch_name in (*positives, *negatives):
-            self.named(name, patch_name)
-        rows = index.rows_of([*positives, *negatives])
-        examples = [
-            query.Query(
-                patch,
-                vector,
-                index.manifest.synthetic,
-                made_of=(patch.name,),
-            )
-            for patch, vector in zip(
-                index.describe(rows), index.embeddings[rows], strict=True
-            )
-        ]
-        if len(examples) == 1 and positives:
-            return examples[0]
-        return query.combined(
-            examples[: len(positives)],
-            examples[len(positives) :],
-            non_negative=index.manifest.non_negative,
-        )
 
     # --- In the threads of the batchers --------------------------------------
 
     def _search_all(
         self, searches: Sequence[_Search]
-    ) -> Sequence[query.Answer | Exception]:
+    ) -> Sequence[bytes | Exception]:
         """Searches with the same conditions are one call of the index."""
-        results: dict[int, query.Answer | Exception] = {}
-        for numbers in _groups(searches, lambda x: x._replace(query=None)):
+        results: dict[int, bytes | Exception] = {}
+        for numbers in _groups(searches, _conditions):
             first = searches[numbers[0]]
-            try:
-                answer = query.ask(
-                    self.index(first.index_name),
-                    [searches[number].query for number in numbers],
-                    modality=first.modality,
-                    k=first.k,
-                    where=first.where,
-                )
-            except errors.UserError as error:
-                results |= dict.fromkeys(numbers, error)
-                continue
-            for place, number in enumerate(numbers):
-                results[number] = _one(answer, place, searches[number])
+            index = self.index(first.index_name)
+            good: dict[int, query.Query] = {}
+            for number, made in zip(
+                numbers,
+                examples.resolve(index, [searches[n].asked for n in numbers]),
+                strict=True,
+            ):
+                if isinstance(made, errors.UserError):
+                    results[number] = made
+                else:
+                    good[number] = made
+            answers = _ask(index, first, list(good.values()))
+            for number, answer in zip(good, answers, strict=True):
+                try:
+                    results[number] = (
+                        answer
+                        if isinstance(answer, Exception)
+                        else _encoded(answer, searches[number].page)
+                    )
+                except Exception as error:  # The others get their answers.
+                    results[number] = error
         return [results[number] for number in range(len(searches))]
 
     def _embed_all(
@@ -260,20 +254,51 @@ def _groups(
     return list(groups.values())
 
 
-def _one(answer: query.Answer, place: int, search: _Search) -> query.Answer:
-    """The answer to one of the queries that were asked together."""
-    hits = answer.hits
-    part = slice(place, place + 1)
-    return query.Answer(
-        queries=(answer.queries[place],),
-        hits=index_lib.Hits(
-            names=hits.names[part],
-            distances=hits.distances[part],
-            labels=hits.labels[part],
-            rows=hits.rows[part],
-            patches=hits.patches,
-        ),
-        index=answer.index,
-        modality=answer.modality,
-        synthetic=answer.index.manifest.synthetic or search.query.is_synthetic,
+def _conditions(search: _Search) -> tuple[object, ...]:
+    """What searches have in common that are one call of an index."""
+    return (
+        *(search.index_name, search.modality, search.where),
+        search.page.k + search.page.offset,
+    )
+
+
+def _ask(
+    index: index_lib.Index, search: _Search, queries: Sequence[query.Query]
+) -> list[query.Answer | errors.UserError]:
+    """The answer to each query, or why there is none.
+
+    Args:
+      index: What to search.
+      search: What they have in common.
+      queries: What differs.
+    """
+    if not queries:
+        return []
+    try:
+        answer = query.ask(
+            index,
+            queries,
+            modality=search.modality,
+            k=search.page.k + search.page.offset,
+            where=search.where,
+        )
+    except errors.UserError as error:
+        if len(queries) == 1:
+            return [error]
+        # One query that cannot be asked is no fault of the others.
+        return [x for one in queries for x in _ask(index, search, [one])]
+    return [
+        dataclasses.replace(
+            answer,
+            queries=(one.patch,),
+            hits=hits,
+            synthetic=index.manifest.synthetic or one.is_synthetic,
+        )
+        for one, hits in zip(queries, answer.hits.each(), strict=True)
+    ]
+
+
+def _encoded(answer: query.Answer, page: Page) -> bytes:
+    return answer_formats.encode(
+        answer_formats.without_first(answer, page.offset), page.format_name
     )

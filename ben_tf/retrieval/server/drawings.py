@@ -1,9 +1,7 @@
 """Pictures of the patches of a dataset, drawn once and kept for a while."""
 
-import collections
 import concurrent.futures
 import itertools
-import threading
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -16,6 +14,7 @@ from ben_tf.data import built_dataset
 from ben_tf.data import patch_reader
 from ben_tf.plots import pictures
 from ben_tf.retrieval.server import batcher
+from ben_tf.retrieval.server import kept
 
 Grids = Mapping[str, np.ndarray]
 
@@ -25,8 +24,8 @@ PICTURES = {
     "false_colour": "False colour: B08, B04, B03",
     "radar": "Radar: VV, VH, VV - VH",
 }
-# Some 30 kB each.
-_MOST_KEPT = 4096
+# Some 4,000 pictures.
+_MOST_BYTES = 128 << 20
 
 
 class UnknownPatchError(errors.UserError):
@@ -50,10 +49,7 @@ class Drawings:
             for key, name in PICTURES.items()
             if pictures.sensor_of(name) in sensors
         }
-        self._kept: collections.OrderedDict[tuple[str, str], bytes] = (
-            collections.OrderedDict()
-        )
-        self._lock = threading.Lock()
+        self._kept: kept.Kept[tuple[str, str], bytes] = kept.Kept(_MOST_BYTES)
         self._batcher = batcher.Batcher(self._draw_all)
 
     def close(self) -> None:
@@ -75,8 +71,7 @@ class Drawings:
         """
         if picture not in self.names:
             raise UnknownPatchError("The dataset lacks that sensor.")
-        with self._lock:
-            known = self._kept.get((patch_name, picture))
+        known = self._kept.get((patch_name, picture))
         if known is None:
             return self._batcher.submit((patch_name, picture))
         future: concurrent.futures.Future[bytes] = concurrent.futures.Future()
@@ -122,10 +117,7 @@ class Drawings:
         if grids is None:
             return UnknownPatchError("This patch is not in the dataset.")
         png = draw(grids, picture)
-        with self._lock:
-            self._kept[patch_name, picture] = png
-            while len(self._kept) > _MOST_KEPT:
-                self._kept.popitem(last=False)
+        self._kept.put((patch_name, picture), png, len(png))
         return png
 
 

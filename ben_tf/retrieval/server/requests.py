@@ -12,6 +12,7 @@ from ben_tf.retrieval import patch_facts
 from ben_tf.retrieval import query as query_lib
 from ben_tf.retrieval import where as where_lib
 from ben_tf.retrieval.server import collection as collection_lib
+from ben_tf.retrieval.server import examples
 from ben_tf.retrieval.server import uploads as uploads_lib
 
 MOST_HITS = 1000
@@ -110,7 +111,7 @@ def read_query(
     collection: collection_lib.Collection,
     uploads: uploads_lib.Uploads,
     asked: Query,
-) -> tuple[query_lib.Query, str]:
+) -> tuple[query_lib.Query | examples.Examples, str]:
     """What to search for, and what it is an embedding of."""
     index = collection.index(asked.index)
     modality = index.manifest.modality
@@ -154,8 +155,6 @@ def read_query(
             modality,
         )
     return (
-        collection.query_of_names(
-            asked.index, asked.positives, asked.negatives
-        ),
+        examples.Examples(tuple(asked.positives), tuple(asked.negatives)),
         modality,
     )

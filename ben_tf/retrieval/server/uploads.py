@@ -1,12 +1,10 @@
 """Patches that a client has sent: read, embedded, and kept for a while."""
 
-import collections
 import io
 import pathlib
 import re
 import secrets
 import tempfile
-import threading
 import zipfile
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -19,10 +17,11 @@ from ben_tf import bigearthnet
 from ben_tf import errors
 from ben_tf.retrieval import patch_facts
 from ben_tf.retrieval import patch_source
+from ben_tf.retrieval.server import kept
 from ben_tf.scenes import s2_product
 
-# 370 kB of pixels each.
-_MOST_KEPT = 256
+# Some 250 patches.
+_MOST_BYTES = 96 << 20
 # Names of patches have up to 57 letters; file systems end at 255.
 _BAND = re.compile(
     rf"(?P<patch>\w{{1,200}})_(?P<band>{'|'.join(bigearthnet.S1_BANDS)}|B\d\w)\.tiff?",
@@ -62,18 +61,13 @@ class Uploads:
     """The newest uploads, by a key that nobody guesses."""
 
     def __init__(self) -> None:
-        self._kept: collections.OrderedDict[str, Upload] = (
-            collections.OrderedDict()
-        )
-        self._lock = threading.Lock()
+        self._kept: kept.Kept[str, Upload] = kept.Kept(_MOST_BYTES)
 
     def keep(self, upload: Upload) -> str:
         """Keeps an upload; returns its key."""
         key = secrets.token_urlsafe(16)
-        with self._lock:
-            self._kept[key] = upload
-            while len(self._kept) > _MOST_KEPT:
-                self._kept.popitem(last=False)
+        arrays = (*upload.grids.values(), upload.embedding)
+        self._kept.put(key, upload, sum(array.nbytes for array in arrays))
         return key
 
     def get(self, key: str) -> Upload:
@@ -82,12 +76,10 @@ class Uploads:
         Raises:
           GoneError: It is not kept any more, or never was.
         """
-        with self._lock:
-            if key not in self._kept:
-                raise GoneError(
-                    "This upload is not kept any more. Send it again."
-                )
-            return self._kept[key]
+        upload = self._kept.get(key)
+        if upload is None:
+            raise GoneError("This upload is not kept any more. Send it again.")
+        return upload
 
 
 class GoneError(errors.UserError):

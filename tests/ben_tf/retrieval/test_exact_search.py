@@ -1,3 +1,4 @@
+import faiss
 import numpy as np
 import pytest
 from hypothesis import given
@@ -57,6 +58,38 @@ def test_finds_the_nearest(name, num_rows, monkeypatch):
         atol=1e-5,
     )
     assert all(len(set(line)) == len(line) for line in rows)
+
+
+@pytest.mark.parametrize("name", distances.DISTANCES)
+@pytest.mark.parametrize("num_queries", [0, 1, 2, 3, 67])
+@pytest.mark.parametrize("num_chosen", [1, 30, 900])
+def test_finds_the_nearest_of_some_rows(name, num_queries, num_chosen):
+    queries = features((num_queries, 24))
+    embeddings = features((1000, 24), seed=1)
+    rng = np.random.default_rng(2)
+    chosen = np.sort(rng.choice(1000, num_chosen, replace=False))
+    found, rows = exact_search.nearest_of_rows(
+        name, queries, embeddings, chosen, k=40
+    )
+    k = min(40, num_chosen)
+    assert found.shape == rows.shape == (num_queries, k)
+    assert np.isin(rows, chosen).all()
+    assert all(len(set(line)) == len(line) for line in rows)
+    if num_queries:
+        expected = np.sort(oracle(name, queries, embeddings[chosen]))[:, :k]
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_threshold_of_faiss_stays_as_it_is():
+    before = faiss.cvar.distance_compute_blas_threshold
+    for num_queries in (1, 30):
+        exact_search.nearest(
+            distances.EUCLIDEAN,
+            features((num_queries, 8)),
+            features((100, 8)),
+            k=2,
+        )
+        assert faiss.cvar.distance_compute_blas_threshold == before
 
 
 @pytest.mark.parametrize("name", distances.DISTANCES)

@@ -1,3 +1,4 @@
+import dataclasses
 import os
 import subprocess
 import sys
@@ -406,6 +407,28 @@ def test_hits_read_like_a_list(write, archive):
     assert hit.upper_left == tuple(archive["upper_left"][row])
     with pytest.raises(IndexError):
         hits[12]
+
+
+def test_the_hits_of_each_query(write, archive):
+    opened = index.Index.open(write())
+    hits = opened.search(
+        archive["embeddings"][:3],
+        k=120,
+        fingerprint=FINGERPRINT,
+        exclude=archive["names"][:3],
+    )
+    # As an approximate search leaves them.
+    hits.rows[1, 50:] = index.EMPTY
+    parts = hits.each()
+    assert [len(part) for part in parts] == [119, 50, 119]
+    for query, part in enumerate(parts):
+        assert list(part) == [
+            dataclasses.replace(hit, query=0)
+            for hit in hits
+            if hit.query == query
+        ]
+        np.testing.assert_array_equal(part.rows, hits.rows[[query]])
+        np.testing.assert_array_equal(part.labels, hits.labels[[query]])
 
 
 def test_empty_slots_are_no_hits(write, archive):

@@ -181,8 +181,14 @@ def test_approximate_searches_keep_their_recall(opened, kind, num_left):
 
 def test_no_condition_is_all(opened):
     assert where.Where().rows(opened["flat", "cosine"]) is None
-    found = where.Where(names=NAMES).rows(opened["flat", "cosine"])
-    np.testing.assert_array_equal(found, np.arange(120))
+    # Clients of the server send empty lists.
+    for empty in (
+        where.Where(labels_all=[], splits=[]),
+        where.Where(names=NAMES),
+    ):
+        assert empty.rows(opened["flat", "cosine"]) is None
+    found = where.Where(names=NAMES[:-1]).rows(opened["flat", "cosine"])
+    np.testing.assert_array_equal(found, np.arange(119))
 
 
 def test_no_patch_is_no_hit(opened):

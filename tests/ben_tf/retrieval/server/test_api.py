@@ -15,10 +15,14 @@ from PIL import Image
 
 from ben_tf import bigearthnet
 from ben_tf import errors
+from ben_tf.retrieval import answer_formats
 from ben_tf.retrieval import index as index_lib
+from ben_tf.retrieval import patch_facts
 from ben_tf.retrieval import query as query_lib
 from ben_tf.retrieval import where
 from ben_tf.retrieval.server import collection as collection_lib
+from ben_tf.retrieval.server import examples
+from ben_tf.retrieval.server import points
 from ben_tf.retrieval.server import server
 
 pytestmark = pytest.mark.slow
@@ -511,6 +515,47 @@ def test_a_full_queue_says_when_to_come_again(client, index, monkeypatch):
     )
     assert response.status_code == 503
     assert int(response.headers["retry-after"]) >= 1
+
+
+def test_what_fails_for_one_fails_for_no_other(
+    sample_index, data_dir, index, monkeypatch
+):
+    def encode(answer, format_name):
+        if format_name == "csv":
+            raise OSError("out of order")
+        return answer.query_names[0].encode()
+
+    monkeypatch.setattr(answer_formats, "encode", encode)
+    made = collection_lib.Collection([sample_index], data_dir=data_dir)
+    name = next(iter(made.indexes))
+    first, second = map(str, index.names[:2])
+    damaged = query_lib.Query(
+        patch_facts.Patch(name="damaged"),
+        np.full(index.manifest.dimension, np.nan, np.float32),
+        False,
+        made_of=(),
+    )
+    searches = [
+        collection_lib._Search(
+            name,
+            asked,
+            index.manifest.modality,
+            collection_lib.Page(2, 0, format_name),
+            where.EVERYWHERE,
+        )
+        for asked, format_name in (
+            (examples.Examples((first,), ()), "csv"),
+            (examples.Examples((second,), ()), "json"),
+            (examples.Examples(("nobody",), ()), "json"),
+            (damaged, "json"),
+        )
+    ]
+    failed, answered, *refused = made._search_all(searches)
+    made.close()
+    assert isinstance(failed, OSError)
+    assert answered == second.encode()
+    assert "'nobody' is not in the index" in str(refused[0])
+    assert "NaN" in str(refused[1])
 
 
 def test_about_names_what_is_served(client, index):

@@ -44,6 +44,45 @@ def test_what_waits_is_one_batch(gate):
     made.close()
 
 
+def test_those_who_ask_again_are_one_batch():
+    batches = []
+
+    def work(items):
+        batches.append(list(items))
+        if len(batches) == 1:
+            began.set()
+            assert may_end.wait(30)
+        return items
+
+    began, may_end = threading.Event(), threading.Event()
+    # Waits as long as it takes for as many as there were before.
+    made = batcher.Batcher(work, patience=1e9)
+    alone = made.submit(0)
+    assert began.wait(30)
+    together = [made.submit(x) for x in (1, 2, 3)]
+    may_end.set()
+    assert [x.result(30) for x in (alone, *together)] == [0, 1, 2, 3]
+    again = [made.submit(x) for x in (4, 5)]
+    with pytest.raises(TimeoutError):
+        again[0].result(0)
+    again.append(made.submit(6))
+    assert [x.result(30) for x in again] == [4, 5, 6]
+    assert batches == [[0], [1, 2, 3], [4, 5, 6]]
+    # Fewer are answered as well, at the latest when it closes.
+    last = made.submit(7)
+    made.close()
+    assert last.result(0) == 7
+
+
+def test_nobody_is_waited_for_without_patience():
+    made = batcher.Batcher(lambda items: items, patience=0)
+    for number in range(3):
+        together = [made.submit(x) for x in range(number + 1)]
+        assert [x.result(30) for x in together] == list(range(number + 1))
+    assert made.submit(9).result(30) == 9
+    made.close()
+
+
 def test_too_many_are_refused_and_the_others_answered(gate):
     made = batcher.Batcher(gate, most_waiting=2, most_at_once=3)
     first = made.submit(0)
