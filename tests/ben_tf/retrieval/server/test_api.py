@@ -22,7 +22,6 @@ from ben_tf.retrieval import query as query_lib
 from ben_tf.retrieval import where
 from ben_tf.retrieval.server import collection as collection_lib
 from ben_tf.retrieval.server import examples
-from ben_tf.retrieval.server import points
 from ben_tf.retrieval.server import server
 
 pytestmark = pytest.mark.slow
