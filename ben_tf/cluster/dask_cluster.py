@@ -154,21 +154,18 @@ def _wait(result: Any) -> None:
     import distributed
 
     lonely_s = 0.0
-    while True:
-        try:
-            distributed.wait(result.futures, timeout=_LOOK_S)
-            break
-        except TimeoutError:
-            lonely_s += _LOOK_S
-        if num_workers(result.client):
-            lonely_s = 0.0
-        elif lonely_s >= _PATIENCE_S:
-            result.cancel()
-            raise errors.UserError(
-                "All workers of the Dask cluster are gone. Start workers and "
-                "run the same command again: what was finished is kept."
-            )
     try:
+        while not all(future.done() for future in result.futures):
+            with contextlib.suppress(TimeoutError):
+                distributed.wait(result.futures, timeout=_LOOK_S)
+                continue
+            lonely_s = 0.0 if num_workers(result.client) else lonely_s + _LOOK_S
+            if lonely_s > _PATIENCE_S:
+                result.cancel()
+                raise errors.UserError(
+                    "All workers of the Dask cluster are gone. Start workers "
+                    "and run the same command again: what was finished is kept."
+                )
         for future in result.futures:
             future.result()
     except distributed.scheduler.KilledWorker as error:
@@ -178,12 +175,8 @@ def _wait(result: Any) -> None:
             "when memory runs out. Give workers more memory, and run the same "
             "command again: what was finished is kept."
         ) from error
-    except (
-        distributed.client.FutureCancelledError,
-        distributed.CommClosedError,
-    ) as error:
+    except distributed.CancelledError as error:
         raise errors.UserError(
-            "The connection to the Dask scheduler was lost: "
-            f"{errors.first_line(error)}. Run the same command again once it "
-            "is there: what was finished is kept."
+            "The connection to the Dask scheduler was lost. Run the same "
+            "command again once it is there: what was finished is kept."
         ) from error

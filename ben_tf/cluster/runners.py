@@ -21,20 +21,17 @@ class Cluster:
     Attributes:
       runner: A `PipelineRunner` of Beam.
       options: Beam's `PipelineOptions`.
+      name: That of the runner, such as "DaskRunner".
     """
 
     runner: Any
     options: Any
-
-    @property
-    def name(self) -> str:
-        """The runner's, such as "DaskRunner"."""
-        return type(self.runner).__name__
+    name: str
 
     @property
     def is_dask(self) -> bool:
         """Whether Dask runs the tasks."""
-        return self.name == _DASK
+        return type(self.runner).__name__ == _DASK
 
 
 def choose(runner: str | None, options: str | None) -> Cluster | None:
@@ -80,9 +77,14 @@ def with_runner(runner: Any, options: Any) -> Cluster:
         options = pipeline_options.PipelineOptions(flags=[])
     with _explained_options():
         named = options.view_as(pipeline_options.StandardOptions).runner
+        chosen = runner or named or "DirectRunner"
         # What a runner's module defines are options from then on.
-        runner = _make(runner or named or "DirectRunner")
-        cluster = Cluster(runner, options)
+        runner = _make(chosen)
+        cluster = Cluster(
+            runner,
+            options,
+            chosen if isinstance(chosen, str) else type(runner).__name__,
+        )
         if cluster.name not in _ASK_THEIR_SERVER:
             _refuse_unknown(cluster)
         if cluster.is_dask:

@@ -38,6 +38,7 @@ _FAILED = "failed"
 _one_at_a_time = threading.Lock()
 # The line of a traceback in a text that says what was raised.
 _RAISED = re.compile(r"^[\w.]*(?:Error|Exception): (.*)", re.MULTILINE)
+_WHERE = re.compile(r" \[while running .*")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -219,10 +220,10 @@ def _explained(cluster: runners.Cluster) -> Iterator[None]:
     except Exception as error:
         raised = _RAISED.findall(str(error))
         reason = raised[-1] if raised else errors.first_line(error)
+        reason = _WHERE.sub("", reason)[:400].strip(". ")
         raise errors.UserError(
-            f"{cluster.name} fails: {reason.strip()[:400].rstrip('. ')}. Run "
-            "the same command again once that is mended: what was finished is "
-            "kept."
+            f"{cluster.name} fails: {reason}. Run the same command again once "
+            "that is mended: what was finished is kept."
         ) from error
 
 

@@ -19,14 +19,15 @@ class DaskProcesses:
 
     Attributes:
       address: That of the scheduler.
-      workers: The processes of the workers, which nobody starts again.
+      scheduler: Its process.
+      workers: Those of the workers, which nobody starts again.
     """
 
     def __init__(self, folder: pathlib.Path):
         self._folder = folder
         self.workers: list[subprocess.Popen] = []
         self._file = folder / "scheduler.json"
-        self._scheduler = self._start(
+        self.scheduler = self._start(
             "scheduler",
             "--host=127.0.0.1",
             "--port=0",
@@ -72,15 +73,18 @@ class DaskProcesses:
         with self.client() as client:
             client.wait_for_workers(len(self.workers), timeout=_DEADLINE_S)
 
-    def kill_worker(self, process: int) -> None:
-        """As `kill -9`."""
-        (worker,) = (each for each in self.workers if each.pid == process)
-        worker.kill()
-        worker.wait()
-        self.workers.remove(worker)
+    def remove_workers(self) -> None:
+        """Kills all, and waits until the scheduler knows it."""
+        for worker in self.workers:
+            worker.kill()
+            worker.wait()
+        self.workers.clear()
+        with self.client() as client:
+            while client.scheduler_info(n_workers=-1)["workers"]:
+                client.sync(client._update_scheduler_info)
 
     def end(self) -> None:
-        for process in (*self.workers, self._scheduler):
+        for process in (*self.workers, self.scheduler):
             process.kill()
             process.wait()
 
