@@ -96,35 +96,35 @@ def test_dask_writes_the_same_files(
     assert contents(tmp_path / "on_dask") == contents(data_dir)
 
 
-# A worker that runs it dies in the middle of a shard, at its 20th record; with
-# a file "once" only the first one does. Most shards of the sample are shorter.
+# A worker that runs it dies in the middle of the training shard, at the third
+# record; with a file "once" only the first worker does. Dask runs it twice.
 DEADLY = """
 import os, pathlib, signal
 from tfrecords_builder import record
-serialize = record.serialize
+serialize = getattr(record, "really", record.serialize)
+record.really = serialize
+folder = pathlib.Path({folder!r})
 count = 0
 def serialize_and_die(pair):
     global count
-    count += 1
-    if count == 20:
+    count += pair.official.split == "train"
+    if count == 3:
         try:
-            once = pathlib.Path(__file__).with_name("once")
-            if once.exists():
-                once.with_name("died").touch(exist_ok=False)
+            if (folder / "once").exists():
+                (folder / "died").touch(exist_ok=False)
         except FileExistsError:
             pass
         else:
             os.kill(os.getpid(), signal.SIGKILL)
     return serialize(pair)
-if serialize.__name__ == "serialize":
-    record.serialize = serialize_and_die
+record.serialize = serialize_and_die
 """
 
 
 @pytest.fixture
 def deadly_dask(tmp_path):
     preload = tmp_path / "preload.py"
-    preload.write_text(DEADLY)
+    preload.write_text(DEADLY.format(folder=str(tmp_path)))
     with dask_processes.started(tmp_path / "x", num_workers=0) as dask:
         dask.add_workers(2, f"--preload={preload}")
         yield dask
