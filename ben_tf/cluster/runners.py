@@ -49,9 +49,7 @@ def choose(runner: str | None, options: str | None) -> Cluster | None:
         return None
     pipeline_options = import_beam().options.pipeline_options
     words = [f"--{name.strip()}" for name in (options or "").split(",") if name]
-    cluster = with_runner(
-        runner, pipeline_options.PipelineOptions(flags=words)
-    )
+    cluster = with_runner(runner, pipeline_options.PipelineOptions(flags=words))
     if cluster.is_dask:
         from ben_tf.cluster import dask_cluster
 

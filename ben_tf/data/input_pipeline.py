@@ -8,11 +8,13 @@ batches.
 import dataclasses
 import functools
 import os
+from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import Any
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 import tqdm
@@ -40,6 +42,15 @@ class _Shards(NamedTuple):
     take: tf.Tensor
     first: tf.Tensor
     names: tf.Tensor | None
+
+    def only(self, number: int) -> "_Shards":
+        """Those of one file."""
+        return self._replace(
+            **{
+                name: getattr(self, name)[number : number + 1]
+                for name in ("paths", "skip", "take", "first")
+            }
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,6 +91,7 @@ def native_batches(
     num_classes: int = 19,
     batch_size: int = 256,
     metadata: Sequence[str] = (),
+    file_number: int | None = None,
 ) -> tf.data.Dataset:
     """Batches of raw patches in a fixed order, each patch once.
 
@@ -90,6 +102,8 @@ def native_batches(
       num_classes: Nomenclature of the labels, 19 or 43.
       batch_size: Patches in a batch; the last batch may be smaller.
       metadata: Other features to parse, such as "patch_name".
+      file_number: Only this one of the files that `record_places` counts; None:
+        all, interleaved.
 
     Returns:
       A dataset of dicts: "inputs", a dict of arrays (B, size, size, bands) in
@@ -107,12 +121,50 @@ def native_batches(
         num_classes=num_classes,
         metadata=metadata,
     )
+    shards = _shards(builder, split)
+    if file_number is not None:
+        shards = shards.only(file_number)
     return (
-        _records(_shards(builder, split))
+        _records(shards)
         .batch(batch_size)
         .map(parse, num_parallel_calls=tf.data.AUTOTUNE)
         .prefetch(tf.data.AUTOTUNE)
     )
+
+
+def record_places(
+    builder: tfds.core.DatasetBuilder, split: str
+) -> list[tuple[int, int]]:
+    """Where the patches of `native_batches` lie, in their order; reads none.
+
+    Args:
+      builder: From `open_dataset`.
+      split: As of `subsets.select`.
+
+    Returns:
+      For each patch the number of its file, from 0, and its place among the
+      patches of the split in that file.
+    """
+    shards = _shards(builder, split)
+
+    def rows(
+        path: tf.Tensor, skip: tf.Tensor, take: tf.Tensor, first: tf.Tensor
+    ) -> tf.data.Dataset:
+        del path, skip
+        found = tf.data.Dataset.range(first, first + take)
+        if shards.names is None:
+            return found
+        return found.filter(lambda row: shards.names[row] != "")
+
+    order = np.fromiter(_interleaved(shards, rows).as_numpy_iterator(), int)
+    ends = np.cumsum(shards.take.numpy())
+    numbers = np.searchsorted(ends, order, side="right")
+    places = np.empty_like(order)
+    for number in range(len(ends)):
+        in_file = np.flatnonzero(numbers == number)
+        # Interleaving keeps the order within a file.
+        places[in_file] = np.arange(len(in_file))
+    return list(zip(numbers.tolist(), places.tolist(), strict=True))
 
 
 def read_batches(
@@ -340,7 +392,7 @@ def _shards(builder: tfds.core.DatasetBuilder, split: str) -> _Shards:
 
 def _records(shards: _Shards) -> tf.data.Dataset:
     """Serialized records, several files interleaved, in a fixed order."""
-    *columns, names = shards
+    names = shards.names
 
     def read(
         path: tf.Tensor, skip: tf.Tensor, take: tf.Tensor, first: tf.Tensor
@@ -363,7 +415,15 @@ def _records(shards: _Shards) -> tf.data.Dataset:
             .map(records.check_name)
         )
 
-    return tf.data.Dataset.from_tensor_slices(tuple(columns)).interleave(
+    return _interleaved(shards, read)
+
+
+def _interleaved(
+    shards: _Shards, read: Callable[..., tf.data.Dataset]
+) -> tf.data.Dataset:
+    """What `read` makes of each file, interleaved in a fixed order."""
+    columns = (shards.paths, shards.skip, shards.take, shards.first)
+    return tf.data.Dataset.from_tensor_slices(columns).interleave(
         read,
         cycle_length=16,
         block_length=16,

@@ -144,7 +144,13 @@ def test_a_worker_is_killed_in_the_middle(
 
 @pytest.mark.slow
 def test_all_workers_are_killed_and_a_rerun_takes_over(
-    deadly_dask, dask, data_dir, sample_archive_dir, tmp_path, monkeypatch, capsys
+    deadly_dask,
+    dask,
+    data_dir,
+    sample_archive_dir,
+    tmp_path,
+    monkeypatch,
+    capsys,
 ):
     monkeypatch.setattr("ben_tf.cluster.dask_cluster._LOOK_S", 0.1)
     monkeypatch.setattr("ben_tf.cluster.dask_cluster._PATIENCE_S", 0.2)

@@ -25,7 +25,11 @@ UNREACHABLE = "dask_client_address=127.0.0.1:1,dask_connection_timeout=1"
         ("NoRunner", None, "Unknown runner.*`beam_runner=NoRunner`"),
         ("ben_tf.NoRunner", None, "Unknown runner"),
         ("no_module.Runner", None, "not installed: No module named 'no_mod"),
-        ("DaskRunner", UNREACHABLE, "There is no Dask scheduler at 127.0.0.1:1"),
+        (
+            "DaskRunner",
+            UNREACHABLE,
+            "There is no Dask scheduler at 127.0.0.1:1",
+        ),
         (
             "DaskRunner",
             "dask_client_address=ftp://x,dask_connection_timeout=1",
