@@ -42,8 +42,7 @@ def choose(runner: str | None, options: str | None) -> Cluster | None:
       options: "name=value,name=value"; None for none.
 
     Raises:
-      errors.UserError: As of `with_runner`; or a cluster of Dask cannot be used,
-        see `dask_cluster.check`.
+      errors.UserError: As of `with_runner`, or of `dask_cluster.check`.
     """
     if not (runner or options):
         return None

@@ -1,10 +1,9 @@
 """Runs a function on many tasks in the workers of a cluster.
 
-Tasks and results are small JSON files in a folder that all workers see; what is
-large, the function writes to files of its own. A runner may run a task twice, in
-turn or at once, or again after its worker has died. So a result that is there
-is never computed again, also not by the same command given again, and the
-function must write its files whole or not at all.
+Tasks and results are JSON files in a folder that all workers see. A runner may
+run a task twice, in turn or at once, or again after its worker has died. So a
+result that is there is never computed again, also not by the same command given
+again, and files that a function writes must be whole or not there.
 """
 
 import contextlib

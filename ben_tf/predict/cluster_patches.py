@@ -1,7 +1,7 @@
 """Predicts an archive or a dataset on a cluster.
 
-A task is a file of the dataset or some patches of the archive. Rows come back in
-the order in which one process would have predicted them.
+A task is a file of the dataset or some patches of the archive. Rows come back
+in the order in which one process would have predicted them.
 """
 
 import contextlib
@@ -122,7 +122,8 @@ def predict(
     shared = _Shared(
         saved_model=os.path.abspath(saved_model),
         fingerprint=model.fingerprint,
-        data_dir=os.path.abspath(builder.data_path) if builder else "",
+        # The folder of its versions, which `open_dataset` takes.
+        data_dir=os.path.abspath(builder.data_path.parent) if builder else "",
         split=split if builder else "",
         archive_dir=os.path.abspath(archive_dir) if archive_dir else "",
         batch_size=batch_size,
@@ -231,17 +232,16 @@ def _in_order(
       places: From `input_pipeline.record_places`.
       batch_size: Patches yielded at once.
     """
-    opened: list[tuple[output_files.Patches, np.ndarray] | None] = []
+    opened: dict[int, tuple[output_files.Patches, np.ndarray]] = {}
+    numbers = itertools.count()
     rest = iter(places)
     while batch := list(itertools.islice(rest, batch_size)):
         rows = []
         for number, place in batch:
-            while len(opened) <= number:
+            while number not in opened:
                 part = next(parts)
-                opened.append((part.patches, part.probabilities.value))
-            found = opened[number]
-            assert found is not None
-            patches, probabilities = found
+                opened[next(numbers)] = (part.patches, part.probabilities.value)
+            patches, probabilities = opened[number]
             rows.append(
                 (
                     patches.names[place],
@@ -252,7 +252,7 @@ def _in_order(
                 )
             )
             if place == len(patches.names) - 1:
-                opened[number] = None
+                del opened[number]
         names, epsg, upper_left, true_labels, values = zip(*rows, strict=True)
         yield (
             output_files.Patches(

@@ -26,7 +26,7 @@ METADATA = (
     *("country", "season", "s2_time"),
 )
 
-# (B, D) float32 `EMBEDDINGS`, (B, classes) float32 "labels", each of `METADATA`.
+# (B, D) float32 `EMBEDDINGS`, (B, classes) "labels", each of `METADATA`.
 Batch = dict[str, np.ndarray]
 
 
@@ -122,7 +122,8 @@ def on_cluster(
     shared = _Shared(
         saved_model=os.path.abspath(saved_model),
         fingerprint=model.fingerprint,
-        data_dir=os.path.abspath(builder.data_path),
+        # The folder of its versions, which `open_dataset` takes.
+        data_dir=os.path.abspath(builder.data_path.parent),
         modality=modality,
         batch_size=batch_size,
     )

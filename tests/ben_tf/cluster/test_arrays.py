@@ -40,4 +40,4 @@ def test_strings_of_tensorflow_become_bytes():
 )
 def test_damaged_arrays_are_refused(damaged):
     with pytest.raises(errors.UserError, match="is damaged"):
-        damaged.value
+        _ = damaged.value

@@ -79,7 +79,9 @@ def test_without_beam_or_dask_the_error_says_how_to_install(
 def test_a_scheduler_without_workers(tmp_path):
     with (
         dask_processes.started(tmp_path / "dask", num_workers=0) as dask,
-        pytest.raises(errors.UserError, match="has no workers. Start workers"),
+        pytest.raises(
+            errors.UserError, match=r"has no workers\. Start workers"
+        ),
     ):
         runners.choose("DaskRunner", dask.options)
 

@@ -152,7 +152,7 @@ def test_a_model_that_was_replaced(workdir, tmp_path):
 
 def test_tarballs_are_refused(tmp_path):
     (tmp_path / "BigEarthNet-S2-v1.0.tar").touch()
-    with pytest.raises(errors.UserError, match="is a tarball.*Extract it"):
+    with pytest.raises(errors.UserError, match=r"is a tarball.*Extract it"):
         patch_files.names_in_folders(tmp_path, ("s2_10m",))
 
 
