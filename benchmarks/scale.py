@@ -18,6 +18,7 @@ import pathlib
 import shutil
 import tempfile
 from collections.abc import Callable
+from typing import Any
 
 import build
 import turns
@@ -50,7 +51,7 @@ def report(scratch: pathlib.Path, num_pairs: int, num_rounds: int) -> None:
     archive_dir = scratch / "archive"
     build.make_archive(archive_dir, num_pairs)
 
-    def convert(**options: object) -> None:
+    def convert(**options: Any) -> None:
         data_dir = scratch / "data"
         dataset.build(archive_dir=archive_dir, data_dir=data_dir, **options)
         shutil.rmtree(data_dir)

@@ -6,6 +6,7 @@ somewhere in the middle, and Beam gives 128 tasks at a time to one of them.
 
 import contextlib
 import importlib.metadata
+import logging
 import os
 import platform
 from collections.abc import Iterator
@@ -52,7 +53,7 @@ def check(options: Any, folder: str | None = None) -> None:
     """
     address = _view(options).address or _view(options).scheduler_file
     if address:
-        with _client(options, address) as client:
+        with _quiet(), _client(options, address) as client:
             _check(client, address, folder)
 
 
@@ -70,10 +71,30 @@ def run(pipeline: Any, options: Any, folder: str) -> None:
       Exception: Of a task.
     """
     check(options, folder)
-    result = pipeline.run()
-    # Beam leaves it open, and with it a cluster that it started itself.
-    with result.client:
-        _wait(result)
+    with _quiet():
+        result = pipeline.run()
+        # Beam leaves it open, and with it a cluster that it started itself.
+        with result.client:
+            _wait(result)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Hides Dask's log, tracebacks and all: our errors say what is wrong."""
+    import distributed  # noqa: F401 - It sets levels when it is imported.
+
+    loggers = [
+        logging.getLogger(name)
+        for name in ("distributed", "distributed.client")
+    ]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.CRITICAL)
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def _view(options: Any) -> Any:

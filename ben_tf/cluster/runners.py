@@ -1,6 +1,5 @@
 """Chooses a runner of Apache Beam and checks its options."""
 
-import argparse
 import contextlib
 import dataclasses
 import io
@@ -140,7 +139,7 @@ def _refuse_unknown(cluster: Cluster) -> None:
     """
     from apache_beam.options import pipeline_options
 
-    parser = argparse.ArgumentParser(allow_abbrev=False)
+    parser = pipeline_options._BeamArgumentParser(allow_abbrev=False)
     classes = {
         str(each): each
         for each in pipeline_options.PipelineOptions.__subclasses__()

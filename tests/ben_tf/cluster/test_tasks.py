@@ -71,6 +71,7 @@ def test_the_size_of_partitions_may_be_chosen(dask, tmp_path):
     assert len(found) == 1
 
 
+@pytest.mark.slow
 def test_dask_without_an_address_starts_workers_here(tmp_path, monkeypatch):
     monkeypatch.setenv("DASK_DISTRIBUTED__DASHBOARD__LINK", "")
     cluster = runners.choose("DaskRunner", None)
@@ -121,6 +122,7 @@ def test_finished_results_are_used_if_the_job_is_the_same(tmp_path):
     assert calls(tmp_path) == {0: 3, 1: 3, 2: 2}
 
 
+@pytest.mark.slow
 def test_the_job_finishes_after_a_worker_was_killed(tmp_path):
     todo = plain(8)
     todo[3] = Task("die once", 3)
@@ -135,6 +137,7 @@ def test_the_job_finishes_after_a_worker_was_killed(tmp_path):
     assert calls(tmp_path) == dict.fromkeys(range(8), 1) | {3: 2}
 
 
+@pytest.mark.slow
 def test_when_all_workers_were_killed_a_rerun_resumes(tmp_path, monkeypatch):
     monkeypatch.setattr("ben_tf.cluster.dask_cluster._LOOK_S", 0.1)
     monkeypatch.setattr("ben_tf.cluster.dask_cluster._PATIENCE_S", 0.2)
@@ -160,6 +163,7 @@ def test_when_all_workers_were_killed_a_rerun_resumes(tmp_path, monkeypatch):
         assert calls(tmp_path)[number] == before[number]
 
 
+@pytest.mark.slow
 def test_a_task_that_kills_its_workers_is_given_up(tmp_path, monkeypatch):
     monkeypatch.setenv("DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES", "0")
     with dask_processes.started(tmp_path / "dask") as dask:
@@ -169,9 +173,12 @@ def test_a_task_that_kills_its_workers_is_given_up(tmp_path, monkeypatch):
     assert "more memory" in str(e.value)
 
 
-def test_a_scheduler_that_is_killed(tmp_path):
+@pytest.mark.slow
+def test_a_scheduler_that_is_killed(tmp_path, caplog):
     with dask_processes.started(tmp_path / "dask") as dask:
         todo = [*plain(2), Task(f"kill {dask.scheduler.pid}", 2)]
         cluster = runners.choose("DaskRunner", dask.options)
         with pytest.raises(errors.UserError, match="scheduler was lost"):
             run(todo, cluster, tmp_path)
+    # With its tracebacks.
+    assert not [x for x in caplog.records if x.name.startswith("distributed")]
