@@ -40,6 +40,9 @@ class Array(msgspec.Struct, frozen=True):
             dtype = np.dtype(self.dtype)
             if dtype.kind not in _KINDS:
                 raise ValueError(f"it holds {dtype}")
+            # NumPy would work out a negative one.
+            if min(self.shape, default=0) < 0:
+                raise ValueError(f"its shape is {self.shape}")
             return np.frombuffer(self.data, dtype).reshape(self.shape)
         except (TypeError, ValueError) as error:
             raise errors.UserError(

@@ -13,13 +13,13 @@ NAMES = ("beam_runner", "beam_pipeline_options")
 def define() -> Callable[[], dict[str, str | None]]:
     """Defines the flags; returns what reads them, as named arguments."""
     runner = flags.DEFINE_string(
-        NAMES[0],
+        "beam_runner",
         None,
         "Work on Apache Beam: DirectRunner, DaskRunner, FlinkRunner, "
         "SparkRunner or DataflowRunner. All workers must see all folders.",
     )
     options = flags.DEFINE_string(
-        NAMES[1],
+        "beam_pipeline_options",
         None,
         "Options of Apache Beam, such as dask_client_address=HOST:8786, or "
         "flink_master=HOST:8081,environment_type=LOOPBACK.",

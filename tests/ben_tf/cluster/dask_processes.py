@@ -32,6 +32,8 @@ class DaskProcesses:
             "--host=127.0.0.1",
             "--port=0",
             "--no-dashboard",
+            # Where nobody is left to end it.
+            "--idle-timeout=900",
             f"--scheduler-file={self._file}",
         )
         with self.client() as client:
@@ -64,6 +66,7 @@ class DaskProcesses:
                     self.address,
                     "--host=127.0.0.1",
                     "--nthreads=1",
+                    "--death-timeout=60",
                     "--no-nanny",
                     "--no-dashboard",
                     *arguments,
