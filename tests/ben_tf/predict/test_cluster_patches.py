@@ -109,27 +109,30 @@ def test_a_killed_job_is_resumed(
         "beam_pipeline_options": dask.options,
     }
 
-    with monkeypatch.context() as patch:
-        patch.setattr(cluster_patches, "_in_order", stop_after_a_batch)
-        with pytest.raises(KeyboardInterrupt):
-            patches.predict(**arguments)
     tasks = tmp_path / "x.csv.tasks"
-    results = {
-        path.name: path.stat().st_mtime_ns for path in tasks.glob("*.result.*")
-    }
-    assert len(results) == 2
-    removed = tasks / "000001.result.json"
-    removed.unlink()
-    with monkeypatch.context() as patch:
-        patch.setattr(cluster_patches.shutil, "rmtree", lambda folder: None)
-        patches.predict(**arguments)
-    again = {
-        path.name: path.stat().st_mtime_ns for path in tasks.glob("*.result.*")
-    }
-    assert again["000000.result.json"] == results["000000.result.json"]
-    assert again["000001.result.json"] > results["000001.result.json"]
+
+    def stop_at_the_end() -> dict[str, int]:
+        """Name of each result -> when it was written."""
+        with monkeypatch.context() as patch:
+            patch.setattr(cluster_patches, "_in_order", stop_after_a_batch)
+            with pytest.raises(KeyboardInterrupt):
+                patches.predict(**arguments)
+        return {
+            path.name: path.stat().st_mtime_ns
+            for path in tasks.glob("*.result.*")
+        }
+
+    before = stop_at_the_end()
+    assert len(before) == 2
+    (tasks / "000001.result.json").unlink()
+    after = stop_at_the_end()
+    assert after["000000.result.json"] == before["000000.result.json"]
+    assert after["000001.result.json"] > before["000001.result.json"]
+    patches.predict(**arguments)
+    assert not tasks.exists()
     num_rows = len(rows_of(tmp_path / "x.csv"))
-    # Another job: no result of this one fits.
+    # Of another job no result fits.
+    stop_at_the_end()
     patches.predict(**(arguments | {"split": "test"}))
     assert 0 < len(rows_of(tmp_path / "x.csv")) < num_rows
     assert not tasks.exists()
