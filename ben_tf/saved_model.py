@@ -16,6 +16,7 @@ names of the classes in the order of the probabilities. Exports of earlier
 versions lack that one and call every output `output_0`.
 """
 
+import functools
 import hashlib
 import logging
 import os
@@ -389,6 +390,26 @@ def load(path: str | os.PathLike) -> ServedModel:
             "-m ben_tf.export."
         )
     return ServedModel(**msgspec.structs.asdict(description), loaded=loaded)
+
+
+@functools.lru_cache(maxsize=1)
+def load_once(path: str, fingerprint: str) -> ServedModel:
+    """As `load`; a process that asks again gets the same one.
+
+    Args:
+      path: Folder of the model, which workers of a cluster see as well.
+      fingerprint: Of the model that is meant.
+
+    Raises:
+      UserError: As of `load`; or another model lies there.
+    """
+    model = load(path)
+    if model.fingerprint != fingerprint:
+        raise errors.UserError(
+            f"The model in {path} was replaced meanwhile. Run the same command "
+            "again."
+        )
+    return model
 
 
 def fingerprint(model: tf.keras.Model) -> str:

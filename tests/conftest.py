@@ -199,3 +199,12 @@ def pytest_collection_modifyitems(items) -> None:
     for item in items:
         if "larger_data_dir" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(scope="session")
+def dask(tmp_path_factory):
+    """A Dask cluster of a scheduler and two workers; not to be killed."""
+    from tests.ben_tf.cluster import dask_processes
+
+    with dask_processes.started(tmp_path_factory.mktemp("dask") / "x") as found:
+        yield found

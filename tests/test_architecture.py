@@ -63,12 +63,21 @@ ARROWS = {
     "evaluation": {"cards", "data", "metrics", "saved_model", "workdir"},
     "plots": {"evaluation"},
     "pages": set(),
+    "cluster": {"foreign_errors"},
     "scenes": {"archive"},
-    "predict": {"archive", "command_line", "data", "saved_model", "scenes"},
+    "predict": {
+        "archive",
+        "cluster",
+        "command_line",
+        "data",
+        "saved_model",
+        "scenes",
+    },
     # The pixels of a query may come from folders of an archive or an image.
     "retrieval": {
         "archive",
         "cards",
+        "cluster",
         "command_line",
         "data",
         "folder_lock",
@@ -89,7 +98,13 @@ ARROWS = {
         "workdir",
     },
     # The table of patches gives their centres in degrees: data.geography.
-    "tfrecords_builder": {"archive", "command_line", "data", "folder_lock"},
+    "tfrecords_builder": {
+        "archive",
+        "cluster",
+        "command_line",
+        "data",
+        "folder_lock",
+    },
     "train": {"command_line", "config", "training"},
     "evaluate": {"command_line", "evaluation"},
     "statistics": {"band_statistics", "command_line", "data"},

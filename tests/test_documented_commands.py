@@ -40,7 +40,14 @@ NOT_RUN = {
     "python benchmarks/": "measures speed: minutes, on a quiet machine",
     "tfds build": "test_tfds_command.py runs it",
     "python -m tfrecords_builder.build --archive_dir=/shared": (
-        "needs a Flink cluster; test_beam_pipeline.py runs Beam without one"
+        "needs a cluster; test_beam_pipeline.py starts one"
+    ),
+    "dask ": "does not end by itself; tests/ben_tf/cluster starts them",
+    "python -m ben_tf.predict --saved_model=/shared": (
+        "needs a cluster; test_cluster_patches.py starts one"
+    ),
+    "python -m ben_tf.retrieval build --saved_model=/shared": (
+        "needs a cluster; test_embedding_batches.py starts one"
     ),
     "python -m ben_tf.import_checkpoint": (
         "needs weights that others released; test_import_checkpoint.py imports "

@@ -1,109 +1,64 @@
-"""Writes shards on Apache Beam: Flink, Spark, Dataflow or this machine.
+"""Writes shards on a cluster: Dask, Flink, Spark, Dataflow or this machine.
 
 A worker calls the same function as a local process does, so the files are the
-same. Archive and dataset must lie on a file system that all workers see. Tasks
-and results travel as small JSON files next to the shards, because the graph of
-a pipeline must stay small.
+same. Archive and dataset must lie on a file system that all workers see.
 """
 
-import types
+import os
 from collections.abc import Iterator
 from collections.abc import Sequence
-from typing import Any
 
-import msgspec
 from etils import epath
 
-from ben_tf import errors
 from ben_tf.archive import patch_sources
+from ben_tf.cluster import runners
+from ben_tf.cluster import tasks as cluster_tasks
 from tfrecords_builder import kept_shards
 from tfrecords_builder import shards
+
+_FOLDER = "tasks"
 
 
 def run(
     tasks: Sequence[shards.ShardTask],
     archive: patch_sources.Archive,
     *,
-    runner: Any,
-    options: Any,
+    folder: epath.Path,
+    cluster: runners.Cluster,
 ) -> Iterator[shards.ShardResult]:
     """Runs a pipeline to its end, then yields the results in the tasks' order.
 
     Args:
       tasks: See `kept_shards.write_shard`.
-      archive: The sources of both sensors.
-      runner: A Beam runner or its name; None: as in the options.
-      options: Beam's `PipelineOptions` or None.
+      archive: The sources of both sensors; absolute paths.
+      folder: That of the shards; it takes tasks and results for a while.
+      cluster: Where to run.
 
     Raises:
       errors.ArchiveError: A pair is damaged and its task does not skip.
+      errors.UserError: The cluster fails.
     """
-    beam = import_beam()
-    for task in tasks:
-        _task_file(task.path).write_bytes(msgspec.json.encode(task))
-    with beam.Pipeline(runner=runner, options=options) as pipeline:
-        _ = (
-            pipeline
-            | beam.Create([task.path for task in tasks])
-            | beam.Reshuffle()
-            | beam.Map(_write_shard, archive=archive)
-        )
-    for task in tasks:
-        _task_file(task.path).unlink()
-        result_file = _result_file(task.path)
-        result = msgspec.json.decode(
-            result_file.read_bytes(), type=shards.ShardResult
-        )
-        result_file.unlink()
-        if result.skipped and not task.skip_damaged:
-            raise errors.ArchiveError(
-                result.skipped[0].place, result.skipped[0].reason
-            )
-        yield result
-
-
-def parse_options(text: str | None) -> Any:
-    """Returns Beam's `PipelineOptions` for "name=value,name=value" or None.
-
-    Raises:
-      errors.UserError: Apache Beam is not installed.
-    """
-    options = import_beam().options.pipeline_options
-    names = (text or "").split(",")
-    return options.PipelineOptions(
-        flags=[f"--{name}" for name in names if name]
+    task_folder = epath.Path(absolute(folder)) / _FOLDER
+    job = cluster_tasks.Job(
+        kept_shards.write_shard, shards.ShardTask, shards.ShardResult
     )
-
-
-def import_beam() -> types.ModuleType:
-    """Returns the module apache_beam.
-
-    Raises:
-      errors.UserError: It is not installed.
-    """
-    try:
-        import apache_beam
-    except ImportError as error:
-        raise errors.UserError(
-            "Apache Beam is not installed. Install it with pip install "
-            "'.[beam]', or leave out `beam_runner`."
-        ) from error
-    return apache_beam
-
-
-# Beam checks annotations and cannot check the protocol of an archive.
-def _write_shard(path: str, archive: Any) -> None:
-    task = msgspec.json.decode(
-        _task_file(path).read_bytes(), type=shards.ShardTask
+    yield from cluster_tasks.run(
+        job,
+        [
+            task._replace(path=absolute(task.path), kept=absolute(task.kept))
+            for task in tasks
+        ],
+        archive,
+        folder=task_folder,
+        cluster=cluster,
     )
-    # An exception would reach the user as text in a traceback of the runner.
-    result = kept_shards.write_shard(task._replace(skip_damaged=True), archive)
-    _result_file(path).write_bytes(msgspec.json.encode(result))
+    task_folder.rmtree()
+    # Of workers that were killed.
+    for part in folder.glob(f"*{shards.PART}"):
+        part.unlink()
 
 
-def _task_file(path: str) -> epath.Path:
-    return epath.Path(path + ".task.json")
-
-
-def _result_file(path: str) -> epath.Path:
-    return epath.Path(path + ".result.json")
+def absolute(path: str | os.PathLike[str]) -> str:
+    """Returns a path as workers need it, whose working directory is another."""
+    path = os.fspath(path)
+    return path if not path or "://" in path else os.path.abspath(path)

@@ -24,6 +24,7 @@ from ben_tf.archive import own_table
 from ben_tf.archive import parts
 from ben_tf.archive import patch_pair
 from ben_tf.archive import patch_sources
+from ben_tf.cluster import runners
 from ben_tf.data import built_dataset
 from tfrecords_builder import beam_pipeline
 from tfrecords_builder import conversion
@@ -240,8 +241,10 @@ class Builder(tfds_internals.SplitWriter):
         if _on_beam(download_config):
             return functools.partial(
                 beam_pipeline.run,
-                runner=download_config.beam_runner,
-                options=download_config.beam_options,
+                folder=self.data_path,
+                cluster=runners.with_runner(
+                    download_config.beam_runner, download_config.beam_options
+                ),
             )
         return functools.partial(
             workers.run, kept_shards.write_shard, num_workers=self._num_workers
@@ -250,7 +253,7 @@ class Builder(tfds_internals.SplitWriter):
     def _open_archive(
         self, dl_manager: tfds.download.DownloadManager
     ) -> tuple[patch_sources.Archive, known_pairs.Pairs]:
-        archive_dir = dl_manager.manual_dir
+        archive_dir = epath.Path(beam_pipeline.absolute(dl_manager.manual_dir))
         if self.version_name == layout.OWN.version:
             return self._open_table(archive_dir)
         self.info.metadata["synthetic"] = _mark(
@@ -316,7 +319,7 @@ class Builder(tfds_internals.SplitWriter):
     @property
     def _scratch_dir(self) -> epath.Path:
         """A folder that vanishes with the unfinished dataset."""
-        return self.data_path / "scratch"
+        return epath.Path(beam_pipeline.absolute(self.data_path)) / "scratch"
 
 
 def _mark(is_so: bool) -> str:

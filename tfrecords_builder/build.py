@@ -17,6 +17,7 @@ from ben_tf import command_line
 from ben_tf import errors
 from ben_tf import path_flags
 from ben_tf.archive import layout
+from ben_tf.cluster import cluster_flags
 from tfrecords_builder import part_flags
 
 _GROUPS = {
@@ -29,8 +30,7 @@ _GROUPS = {
         "on_error",
         "num_workers",
         "file_format",
-        "beam_runner",
-        "beam_pipeline_options",
+        *cluster_flags.NAMES,
     ),
 }
 
@@ -108,18 +108,7 @@ def command() -> Callable[[], None]:
         "package. array_record: read at random by tfds.data_source, for "
         "PyTorch and JAX; needs pip install array_record.",
     )
-    beam_runner = flags.DEFINE_string(
-        "beam_runner",
-        None,
-        "Convert on Apache Beam: DirectRunner, FlinkRunner, SparkRunner or "
-        "DataflowRunner. All workers must see both folders.",
-    )
-    beam_pipeline_options = flags.DEFINE_string(
-        "beam_pipeline_options",
-        None,
-        "Options of Apache Beam, such as "
-        "flink_master=localhost:8081,environment_type=LOOPBACK.",
-    )
+    beam_arguments = cluster_flags.define()
 
     def main() -> None:
         # Here, because TFDS takes long to import.
@@ -155,8 +144,7 @@ def command() -> Callable[[], None]:
             num_workers=num_workers.value,
             overwrite=overwrite.value,
             file_format=file_format.value,
-            beam_runner=beam_runner.value,
-            beam_pipeline_options=beam_pipeline_options.value,
+            **beam_arguments(),
         )
         print(dataset.summary(builder))
 

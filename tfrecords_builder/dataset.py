@@ -18,7 +18,7 @@ from ben_tf.archive import layout
 from ben_tf.archive import own_table
 from ben_tf.archive import parts
 from ben_tf.archive import patch_sources
-from tfrecords_builder import beam_pipeline
+from ben_tf.cluster import runners
 from tfrecords_builder import bigearthnet_mm_dataset_builder
 from tfrecords_builder import conversion
 from tfrecords_builder import unfinished
@@ -64,8 +64,8 @@ def build(
 
     Raises:
       errors.UserError: The archive is missing or damaged, the dataset
-        is already there, the disk is full, or another build is running; or
-        what writes the file format is not installed.
+        is already there, the disk is full, or another build is running;
+        what writes the file format is not installed; or the cluster fails.
     """
     if file_format == "array_record" and not importlib.util.find_spec(
         "array_record"
@@ -88,12 +88,11 @@ def build(
                 f"There is no folder {manual_dir}. Expected `files_dir` to be "
                 "the folder that the paths in the table start at."
             )
+    cluster = runners.choose(beam_runner, beam_pipeline_options)
     download_config = tfds.download.DownloadConfig(
         manual_dir=os.fspath(manual_dir),
-        beam_runner=beam_runner,
-        beam_options=beam_pipeline.parse_options(beam_pipeline_options)
-        if beam_runner or beam_pipeline_options
-        else None,
+        beam_runner=cluster.runner if cluster else None,
+        beam_options=cluster.options if cluster else None,
     )
     make_builder = functools.partial(
         bigearthnet_mm_dataset_builder.Builder,

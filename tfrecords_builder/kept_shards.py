@@ -7,6 +7,7 @@ damaged, and the first one is what this program writes. That costs reading, no
 decoding and no writing. Only TFRecords on disks of this machine are kept.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import os
@@ -57,8 +58,10 @@ def write_shard(
 ) -> shards.ShardResult:
     """As `shards.write_shard`, but takes a kept shard over if there is one."""
     if task.kept:
-        if kept := _take_over(task, archive):
-            return kept
+        # A worker of a cluster may have moved it before it died.
+        with contextlib.suppress(FileNotFoundError):
+            if kept := _take_over(task, archive):
+                return kept
         # The new one takes its room.
         _remove(pathlib.Path(task.kept))
     if "://" in task.path or task.file_format != shards.TFRECORD:
@@ -128,8 +131,8 @@ def assign(
 
 
 def _remove(shard: pathlib.Path) -> None:
-    shard.unlink()
-    _note_of(shard).unlink()
+    shard.unlink(missing_ok=True)
+    _note_of(shard).unlink(missing_ok=True)
 
 
 def _take_over(

@@ -5,6 +5,7 @@ one process straight from the archive: no shuffling on disk, memory for one
 pair at a time, and the same bytes whatever the number of processes.
 """
 
+import uuid
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
@@ -20,6 +21,8 @@ from tfrecords_builder import record
 from tfrecords_builder import tfds_internals
 
 TFRECORD = "tfrecord"
+# Ends the name of a file that is being written.
+PART = ".part"
 
 
 class ShardTask(NamedTuple):
@@ -112,13 +115,18 @@ def write_shard(task: ShardTask, archive: patch_sources.Archive) -> ShardResult:
             metadata.append(pair._replace(grids={}, reference_map=None))
             yield serialized
 
-    path = epath.Path(task.path)
+    path = part = epath.Path(task.path)
+    if "://" not in task.path:
+        # A cluster may have two workers write the same shard at once.
+        part = path.with_name(f"{path.name}.{uuid.uuid4().hex}{PART}")
     if task.file_format == TFRECORD:
-        with path.open("wb") as file:
+        with part.open("wb") as file:
             for serialized in records():
                 file.writelines(record.frame(serialized))
     else:
-        tfds_internals.write_file(task.file_format, path, records())
+        tfds_internals.write_file(task.file_format, part, records())
     if not metadata:
-        path.unlink()
+        part.unlink()
+    elif part != path:
+        part.replace(path)
     return ShardResult(num_bytes, metadata, skipped)

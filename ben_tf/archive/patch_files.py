@@ -92,8 +92,9 @@ def from_archive(
     grids: Sequence[str],
     *,
     scratch_dir: str | os.PathLike,
+    names: Sequence[str] | None = None,
 ) -> tuple[int, Iterator[Item]]:
-    """Reads all patches of an archive, extracted or in tarballs.
+    """Reads the patches of an archive, extracted or in tarballs.
 
     Where both sensors are read, the JSON of an S1 patch names its S2 partner;
     in v2.0 the tables beside the archive do.
@@ -102,6 +103,7 @@ def from_archive(
       archive_dir: The archive; for grids of one sensor, that sensor suffices.
       grids: Which arrays to read, keys of `bigearthnet.GRIDS`.
       scratch_dir: Where tarballs are indexed, see `open_archive`.
+      names: Which patches, as of `names_in_folders`; None: all.
 
     Returns:
       The number of patches, and for each the patch or the error that keeps it
@@ -114,11 +116,37 @@ def from_archive(
     archive = open_archive.open_archive(
         archive_dir, sensors=sensors, scratch_dir=scratch_dir
     )
-    names = sorted(archive[sensors[0]].patch_names())
+    if names is None:
+        names = sorted(archive[sensors[0]].patch_names())
     beside = _BESIDE[archive.version](archive, archive_dir, sensors)
     return len(names), (
         _read(archive, {sensors[0]: name}, grids, beside) for name in names
     )
+
+
+def names_in_folders(
+    archive_dir: str | os.PathLike, grids: Sequence[str]
+) -> list[str]:
+    """Names of the patches that `from_archive` reads, in its order.
+
+    Args:
+      archive_dir: The archive.
+      grids: Which arrays are to be read, keys of `bigearthnet.GRIDS`.
+
+    Raises:
+      errors.UserError: As of `from_archive`; or it lies in tarballs, which each
+        process that reads a part would have to look through.
+    """
+    sensors = _sensors(grids)
+    lies = layout.find_version(archive_dir, sensors)
+    for path in layout.find_sensors(archive_dir, sensors, layout=lies).values():
+        if path.is_file():
+            raise errors.UserError(
+                f"{path} is a tarball, which each worker would have to look "
+                "through. Extract it, or leave out `beam_runner`."
+            )
+    archive = open_archive.open_archive(archive_dir, sensors=sensors)
+    return sorted(archive[sensors[0]].patch_names())
 
 
 class _Beside(NamedTuple):

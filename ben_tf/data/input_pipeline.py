@@ -60,6 +60,7 @@ def native_batches(
     num_classes: int = 19,
     batch_size: int = 256,
     metadata: Sequence[str] = (),
+    file_number: int | None = None,
 ) -> tf.data.Dataset:
     """Batches of raw patches in a fixed order, each patch once.
 
@@ -70,6 +71,8 @@ def native_batches(
       num_classes: Nomenclature of the labels, 19 or 43.
       batch_size: Patches in a batch; the last batch may be smaller.
       metadata: Other features to parse, such as "patch_name".
+      file_number: Only this one of the files that `record_order.places` counts;
+        None: all, interleaved.
 
     Returns:
       A dataset of dicts: "inputs", a dict of arrays (B, size, size, bands) in
@@ -87,8 +90,11 @@ def native_batches(
         num_classes=num_classes,
         metadata=metadata,
     )
+    shards = record_order.shards(builder, split)
+    if file_number is not None:
+        shards = record_order.of_file(shards, file_number)
     return (
-        record_order.records(record_order.shards(builder, split))
+        record_order.records(shards)
         .batch(batch_size)
         .map(parse, num_parallel_calls=tf.data.AUTOTUNE)
         .prefetch(tf.data.AUTOTUNE)

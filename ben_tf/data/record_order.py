@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
@@ -59,6 +60,14 @@ def shards(builder: tfds.core.DatasetBuilder, split: str) -> Shards:
         take=take,
         first=tf.cumsum(take, exclusive=True),
         names=None if names is None else tf.constant(names, tf.string),
+    )
+
+
+def of_file(found: Shards, number: int) -> Shards:
+    """What to read of one file, the first being number 0."""
+    columns = ("paths", "skip", "take", "first")
+    return found._replace(
+        **{name: getattr(found, name)[number : number + 1] for name in columns}
     )
 
 
@@ -115,6 +124,26 @@ def rows(found: Shards) -> tf.data.Dataset:
         )
     # The columns may be shuffled, `numbers` stay in the order of the split.
     return _interleave(columns, count)
+
+
+def places(found: Shards) -> list[tuple[int, int]]:
+    """Where the patches lie, in the order of `records`; reads none.
+
+    Returns:
+      For each patch the number of its file, from 0, and its place among the
+      patches of the split in that file.
+    """
+    counts = found.take.numpy()
+    if found.names is not None:
+        files = np.repeat(np.arange(len(counts)), counts)
+        counts = np.bincount(
+            files[found.names.numpy() != b""], minlength=len(counts)
+        )
+    ends = np.cumsum(counts)
+    order = np.fromiter(rows(found).as_numpy_iterator(), np.int64)
+    numbers = np.searchsorted(ends, order, side="right")
+    in_file = order - (ends - counts)[numbers]
+    return list(zip(numbers.tolist(), in_file.tolist(), strict=True))
 
 
 def shuffled(

@@ -21,11 +21,13 @@ from ben_tf import command_line
 from ben_tf import errors
 from ben_tf import files
 from ben_tf import path_flags
+from ben_tf.cluster import cluster_flags
 from ben_tf.data import run_data
 
 _NUM_FAULTS_SHOWN = 20
 _GROUPS = {
     "patches": ("input", "data_dir", "split"),
+    "on a cluster": cluster_flags.NAMES,
     "a scene": ("s2_scene", "s1_scene", "s2_offset", "s1_bands", "stride_m"),
 }
 
@@ -126,6 +128,7 @@ def command() -> Callable[[], None]:
     batch_size = flags.DEFINE_integer(
         "batch_size", 128, "Patches predicted at once.", lower_bound=1
     )
+    beam_arguments = cluster_flags.define()
 
     def main() -> None:
         has_product = bool(s2_scene.value or s1_scene.value)
@@ -149,6 +152,11 @@ def command() -> Callable[[], None]:
         if datetime.value and not stac.value:
             raise errors.UserError(
                 "`datetime` is for a STAC item. Expected `stac` with it."
+            )
+        if is_scene and any(beam_arguments().values()):
+            raise errors.UserError(
+                "A scene is predicted by one process. Expected `beam_runner` "
+                "with an archive in `input`, or with a `split` of a dataset."
             )
         # Before TensorFlow and the model, which take seconds to load.
         files.check_writable(output.value)
@@ -200,6 +208,7 @@ def command() -> Callable[[], None]:
             split=split.value,
             batch_size=batch_size.value,
             stac_request=request,
+            **beam_arguments(),
         )
         shown = faults[:_NUM_FAULTS_SHOWN]
         if len(faults) > len(shown):

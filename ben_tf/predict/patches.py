@@ -3,17 +3,14 @@
 A broken patch is reported and left out; the others are predicted.
 """
 
-import itertools
+import contextlib
 import os
 import pathlib
 from collections.abc import Iterator
-from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import tensorflow as tf
-import tensorflow_datasets as tfds
 import tqdm
 
 from ben_tf import errors
@@ -21,14 +18,16 @@ from ben_tf import files
 from ben_tf import saved_model as saved_models
 from ben_tf.archive import layout
 from ben_tf.archive import patch_files
+from ben_tf.cluster import runners
 from ben_tf.data import built_dataset
-from ben_tf.data import input_pipeline
+from ben_tf.predict import cluster_patches
 from ben_tf.predict import origin
 from ben_tf.predict import output_files
+from ben_tf.predict import patch_batches
 from ben_tf.predict import stac
 
-# The raw grids of some patches, by name of grid, and which patches they are.
-_Batch = tuple[Mapping[str, np.ndarray | tf.Tensor], output_files.Patches]
+# Which patches, and their probabilities, (B, classes) float32.
+_Predicted = Iterator[tuple[output_files.Patches, np.ndarray]]
 
 
 class Predicted(NamedTuple):
@@ -54,6 +53,8 @@ def predict(
     split: str = "test",
     batch_size: int = 128,
     stac_request: stac.Request | None = None,
+    beam_runner: str | None = None,
+    beam_pipeline_options: str | None = None,
 ) -> Predicted:
     """Predicts patches and writes a table or a map of footprints.
 
@@ -66,22 +67,35 @@ def predict(
       split: Split of the dataset.
       batch_size: Patches predicted at once.
       stac_request: Writes X.stac.json as well, see `stac`.
+      beam_runner: Name of a runner of Apache Beam: workers predict an archive
+        or a dataset, and find them, the model and the folder of `output` under
+        the same names. Finished tasks lie in OUTPUT.tasks until all are.
+      beam_pipeline_options: Options of Beam: "name=value,name=value".
 
     Returns:
       What was predicted.
 
     Raises:
       UserError: No model or input there, an unknown kind of output, or every
-        single patch is broken.
+        single patch is broken; or the cluster fails.
     """
     if not input_paths and data_dir is None:
         raise errors.UserError(
             "There is nothing to predict. Expected folders of patches in "
             "`input_paths`, or a dataset in `data_dir`."
         )
+    is_archive = len(input_paths) == 1 and patch_files.is_archive(
+        input_paths[0]
+    )
     files.check_writable(output)
     if stac_request:
         stac.check(output)
+    cluster = runners.choose(beam_runner, beam_pipeline_options)
+    if cluster and data_dir is None and not is_archive:
+        raise errors.UserError(
+            "A cluster is for many patches. Expected an archive in `input` or "
+            "a dataset in `data_dir` with `beam_runner`."
+        )
     model = saved_models.load(saved_model)
     builder = None
     if data_dir is not None:
@@ -95,28 +109,51 @@ def predict(
     faults: list[str] = []
     sources = input_paths if data_dir is None else [data_dir]
     extent = stac.Extent()
-    with (
-        output_files.open_writer(output, model.class_names, tags) as write,
-        files.scratch_folder() as scratch_dir,
-    ):
-        if builder is None:
-            if len(input_paths) == 1 and patch_files.is_archive(input_paths[0]):
-                total, items = patch_files.from_archive(
-                    input_paths[0], model.input_names, scratch_dir=scratch_dir
+    with contextlib.ExitStack() as stack:
+        write = stack.enter_context(
+            output_files.open_writer(output, model.class_names, tags)
+        )
+        predicted: _Predicted
+        if cluster:
+            total, predicted = stack.enter_context(
+                cluster_patches.predict(
+                    cluster,
+                    model,
+                    saved_model=saved_model,
+                    builder=builder,
+                    split=split,
+                    archive_dir="" if builder else input_paths[0],
+                    batch_size=batch_size,
+                    output=output,
+                    faults=faults,
+                )
+            )
+        else:
+            if builder:
+                total = built_dataset.num_examples(builder, split)
+                batches = patch_batches.of_dataset(
+                    builder, split, model, batch_size
                 )
             else:
-                item = patch_files.from_folders(input_paths, model.input_names)
-                total, items = 1, iter([item])
-            batches = _batches(items, model, batch_size, faults)
-        else:
-            total, batches = _from_dataset(builder, split, model, batch_size)
+                total, items = _items(
+                    input_paths,
+                    model,
+                    scratch_dir=stack.enter_context(files.scratch_folder()),
+                )
+                batches = patch_batches.of_items(
+                    items, model, batch_size, faults
+                )
+            predicted = (
+                (patches, model.serve(inputs).numpy())
+                for inputs, patches in batches
+            )
         with tqdm.tqdm(total=total, unit="patch", desc="predict") as progress:
-            for inputs, patches in batches:
+            for patches, probabilities in predicted:
                 extent.add(patches)
                 if stac_request:
                     # Raises with the first patches rather than after the last.
                     made_of = stac_request.origin(sources, extent.times)
-                write(patches, model.serve(inputs).numpy())
+                write(patches, probabilities)
                 progress.update(len(patches.names))
         if faults and not extent.num_patches:
             raise errors.UserError(
@@ -134,6 +171,20 @@ def predict(
     return Predicted(extent.num_patches, faults, tags)
 
 
+def _items(
+    input_paths: Sequence[str],
+    model: saved_models.ServedModel,
+    *,
+    scratch_dir: str | os.PathLike,
+) -> tuple[int, Iterator[patch_files.Item]]:
+    """The number of patches, and each of them."""
+    if len(input_paths) == 1 and patch_files.is_archive(input_paths[0]):
+        return patch_files.from_archive(
+            input_paths[0], model.input_names, scratch_dir=scratch_dir
+        )
+    return 1, iter([patch_files.from_folders(input_paths, model.input_names)])
+
+
 def _lie_in_synthetic_archive(input_paths: Sequence[str]) -> bool:
     """Whether an archive around the patches says that it is synthetic."""
     return any(
@@ -141,75 +192,4 @@ def _lie_in_synthetic_archive(input_paths: Sequence[str]) -> bool:
         for path in map(pathlib.Path, input_paths)
         # A patch lies at most three folders deep in an archive.
         for folder in (path, *path.resolve().parents[:3])
-    )
-
-
-def _batches(
-    items: Iterator[patch_files.Item],
-    model: saved_models.ServedModel,
-    batch_size: int,
-    faults: list[str],
-) -> Iterator[_Batch]:
-    """Stacks the patches; appends to `faults` what is wrong with the others."""
-
-    def whole() -> Iterator[patch_files.Patch]:
-        for item in items:
-            if isinstance(item, errors.UserError):
-                faults.append(str(item))
-            else:
-                yield item
-
-    patches = whole()
-    while batch := list(itertools.islice(patches, batch_size)):
-        yield (
-            {
-                name: np.stack([patch.grids[name] for patch in batch])
-                for name in batch[0].grids
-            },
-            output_files.Patches(
-                [patch.name for patch in batch],
-                np.array([patch.footprint.epsg for patch in batch]),
-                np.array(
-                    [patch.footprint.upper_left for patch in batch], np.float64
-                ),
-                [patch.labels.get(len(model.class_names)) for patch in batch],
-            ),
-        )
-
-
-def _from_dataset(
-    builder: tfds.core.DatasetBuilder,
-    split: str,
-    model: saved_models.ServedModel,
-    batch_size: int,
-) -> tuple[int, Iterator[_Batch]]:
-    """Number of patches, and batches."""
-    total = built_dataset.num_examples(builder, split)
-    nomenclatures = built_dataset.nomenclatures(builder)
-    has_labels = len(model.class_names) in nomenclatures
-    batches = input_pipeline.read_batches(
-        builder,
-        split,
-        grids=model.input_names,
-        num_classes=(
-            len(model.class_names) if has_labels else nomenclatures[0]
-        ),
-        batch_size=batch_size,
-        metadata=("patch_name", "epsg", "upper_left"),
-    )
-    return total, (
-        (
-            batch["inputs"],
-            output_files.Patches(
-                [name.decode() for name in batch["patch_name"].numpy()],
-                batch["epsg"].numpy(),
-                batch["upper_left"].numpy(),
-                output_files.predicted_labels(
-                    batch["labels"].numpy(), model.class_names
-                )
-                if has_labels
-                else [None] * len(batch["epsg"]),
-            ),
-        )
-        for batch in batches
     )

@@ -18,6 +18,7 @@ from absl import flags
 from ben_tf import command_line
 from ben_tf import files
 from ben_tf import path_flags
+from ben_tf.cluster import cluster_flags
 from ben_tf.retrieval import where_flags
 from ben_tf.retrieval.server import command as server_command
 
@@ -25,6 +26,7 @@ _GROUPS = {
     "build": {
         "what to embed": ("split", "modality", "data_dir", "batch_size"),
         "how to search": ("distance", "search", "bits"),
+        "on a cluster": cluster_flags.NAMES,
     },
     "query": {
         "queries": (
@@ -91,6 +93,8 @@ def build() -> Callable[[], None]:
         "batch_size", 128, "Patches embedded at once.", lower_bound=1
     )
 
+    beam_arguments = cluster_flags.define()
+
     def main() -> None:
         command_line.import_tensorflow()
         from ben_tf.retrieval import index_builder
@@ -106,6 +110,7 @@ def build() -> Callable[[], None]:
                 distance.value, search.value, bits.value
             ),
             batch_size=batch_size.value,
+            **beam_arguments(),
         )
         print(f"Wrote the index {path}")
 

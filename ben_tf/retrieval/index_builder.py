@@ -3,6 +3,7 @@
 import itertools
 import os
 import pathlib
+from collections.abc import Iterator
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,18 +14,15 @@ from ben_tf import files
 from ben_tf import folder_lock
 from ben_tf import origin
 from ben_tf import saved_model as saved_models
+from ben_tf.cluster import runners
 from ben_tf.data import built_dataset
 from ben_tf.data import input_pipeline
 from ben_tf.data import run_data
 from ben_tf.retrieval import embedding
+from ben_tf.retrieval import embedding_batches
 from ben_tf.retrieval import index_writer
 from ben_tf.retrieval import patch_facts
 from ben_tf.retrieval import store
-
-_METADATA = (
-    *("patch_name", "epsg", "upper_left"),
-    *("country", "season", "s2_time"),
-)
 
 
 def build_index(
@@ -36,6 +34,8 @@ def build_index(
     modality: str | None = None,
     options: index_writer.IndexOptions = index_writer.DEFAULT_OPTIONS,
     batch_size: int = 128,
+    beam_runner: str | None = None,
+    beam_pipeline_options: str | None = None,
 ) -> pathlib.Path:
     """Embeds splits with a model and writes an index.
 
@@ -48,12 +48,17 @@ def build_index(
       modality: "S1", "S2", "MM", or None for the model's.
       options: How the index is searched.
       batch_size: Patches embedded at once.
+      beam_runner: Name of a runner of Apache Beam, whose workers embed, and
+        find model, dataset and the folder of `output_dir` under the same names.
+        Finished tasks lie in OUTPUT_DIR.tasks until all are.
+      beam_pipeline_options: Options of Beam: "name=value,name=value".
 
     Returns:
       `output_dir`.
 
     Raises:
-      UserError: No model, no dataset, or options that do not go together.
+      UserError: No model, no dataset, or options that do not go together; or
+        the cluster fails.
     """
     files.check_writable(output_dir, is_folder=True)
     if len(splits) > patch_facts.UNKNOWN:
@@ -61,6 +66,7 @@ def build_index(
             f"Expected at most {patch_facts.UNKNOWN} splits. Received: "
             f"{len(splits)}."
         )
+    cluster = runners.choose(beam_runner, beam_pipeline_options)
     data_dir = run_data.of_model(saved_model, data_dir)
     model = saved_models.load(saved_model)
     modality = modality or model.modality
@@ -95,6 +101,18 @@ def build_index(
             provenance,
             path=scratch / store.EMBEDDINGS,
             batch_size=batch_size,
+            batches=embedding_batches.on_cluster(
+                cluster,
+                model,
+                builder,
+                splits,
+                saved_model=saved_model,
+                modality=modality,
+                batch_size=batch_size,
+                output=output_dir,
+            )
+            if cluster
+            else None,
         )
         other_means = {}
         if options.search == store.BINARY:
@@ -121,8 +139,9 @@ def embed_splits(
     *,
     path: str | os.PathLike,
     batch_size: int,
+    batches: Iterator[embedding_batches.Batch] | None = None,
 ) -> embedding.Embedded:
-    """Embeds splits of the dataset, in the dataset's order.
+    """Embeds splits of the dataset, one after the other.
 
     Memory stays flat: embeddings go straight to a file.
 
@@ -132,6 +151,7 @@ def embed_splits(
       provenance: Which splits and which modality to embed.
       path: The .npy file to write, (N, D) float32.
       batch_size: Patches embedded at once.
+      batches: What others have embedded of these splits; None: embed them.
 
     Returns:
       The patches; their embeddings are the file, memory-mapped.
@@ -142,29 +162,27 @@ def embed_splits(
         path, "w+", np.float32, (sum(counts), model.embedding_size)
     )
     collected: dict[str, list[np.ndarray]] = {
-        name: [] for name in ("labels", *_METADATA)
+        name: [] for name in ("labels", *embedding_batches.METADATA)
     }
-    end = 0
-    for split in splits:
-        for batch in input_pipeline.read_batches(
-            builder,
-            split,
-            desc=f"embedding {split}",
-            grids=embedding.input_names(model, provenance.modality),
-            num_classes=len(model.class_names),
-            batch_size=batch_size,
-            metadata=_METADATA,
-        ):
-            rows = embedding.embed(
+    if batches is None:
+        batches = itertools.chain.from_iterable(
+            embedding_batches.of_split(
                 model,
-                batch["inputs"],
+                builder,
+                split,
                 modality=provenance.modality,
-                names=batch["patch_name"].numpy(),
+                batch_size=batch_size,
+                desc=f"embedding {split}",
             )
-            start, end = end, end + len(rows)
-            embeddings[start:end] = rows
-            for name, parts in collected.items():
-                parts.append(batch[name].numpy())
+            for split in splits
+        )
+    end = 0
+    for batch in batches:
+        rows = batch[embedding_batches.EMBEDDINGS]
+        start, end = end, end + len(rows)
+        embeddings[start:end] = rows
+        for name, parts in collected.items():
+            parts.append(batch[name])
     embeddings.flush()
     joined = {name: np.concatenate(p) for name, p in collected.items()}
     return embedding.Embedded(
