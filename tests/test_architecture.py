@@ -19,6 +19,7 @@ FOUNDATION = {
     "bigearthnet",
     "errors",
     "files",
+    "main_memory",
     "npy",
     "origin",
     "path_flags",

@@ -4,6 +4,7 @@ import pathlib
 
 import pytest
 
+from ben_tf import main_memory
 from ben_tf.training import keras_internals
 from ben_tf.training import machine_memory
 
@@ -22,7 +23,7 @@ def _installed() -> int:
 def limit(monkeypatch, tmp_path):
     """The file with the limit of a container, and no other."""
     file = tmp_path / "memory.max"
-    monkeypatch.setattr(machine_memory, "_LIMITS", (tmp_path / "no", file))
+    monkeypatch.setattr(main_memory, "_LIMITS", (tmp_path / "no", file))
     monkeypatch.setattr(keras_internals, "gpu_memory_bytes", lambda: [])
     return file
 
