@@ -30,16 +30,17 @@ _HNSW_CONSTRUCTION = 80
 _HNSW_SEARCH = 32
 _SCALAR_TRAINING_ROWS = 20_000
 # Compressed distances are rough: more candidates are worth looking at.
-_CANDIDATES_PER_HIT = {"ivf": 1, "hnsw": 1.5, "pq": 10, "ivf_pq": 10}
+_CANDIDATES_PER_HIT = {"ivf": 1, "hnsw": 1.5, "pq": 10, faiss_file.IVF_PQ: 10}
 _PQ_MAX_BYTES = 64
 # Below this share of all rows, looking at each of those left is exact and as
 # fast; a graph or cells of which nearly nothing counts lead astray. Cells with
 # codes are so much faster that it pays to look into more of them for longer.
-_FEW = {"ivf": 0.1, "hnsw": 0.1, "pq": 0.1, "ivf_pq": 0.01}
+_FEW = {"ivf": 0.1, "hnsw": 0.1, "pq": 0.1, faiss_file.IVF_PQ: 0.01}
 # Cells with codes that are looked at for one query, however many there are.
-_CODED_PROBES = 64
-# A row that is looked at maps up to 16 pages around it.
-_MANY_CANDIDATES = 4096
+_CODED_PROBES = 32
+# Of mapped embeddings: each may lie in a page of its own, and a page of the
+# file cache may have 2 MiB.
+_CANDIDATES_AT_ONCE = 512
 # Below this many training rows for each centroid FAISS warns.
 _ROWS_PER_CENTROID = 39
 
@@ -73,7 +74,8 @@ def build(kind: str, distance: str, embeddings: np.ndarray) -> faiss.Index:
         index = faiss.IndexPQ(size, num_sub_vectors(size), num_bits)
         training_rows = 256 * 2**num_bits
     else:
-        cells = num_cells(num_rows)
+        # Half the cells of "ivf": finding each row's cell is most of the work.
+        cells = max(1, num_cells(num_rows) // 2)
         num_bits = _num_bits(num_rows)
         index = faiss.IndexIVFPQ(
             faiss.IndexFlatL2(size),
@@ -151,10 +153,29 @@ def nearest(
             "The FAISS file of the index is damaged: it names patches that are "
             f"not there. {faiss_file.BUILD_AGAIN}"
         )
-    answer = distances.rank(distance, queries, embeddings, candidates, k=k)
-    if kind == "ivf_pq" and candidates.size >= _MANY_CANDIDATES:
+    return _rank(distance, queries, embeddings, candidates, k=k)
+
+
+def _rank(
+    distance: str,
+    queries: np.ndarray,
+    embeddings: np.ndarray,
+    candidates: np.ndarray,
+    *,
+    k: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """As `distances.rank`, without all of a mapped file in memory at once."""
+    num_queries, width = candidates.shape
+    at_once = max(1, _CANDIDATES_AT_ONCE // max(1, width))
+    places = min(k, width)
+    found = np.empty((num_queries, places), np.float32)
+    rows = np.empty((num_queries, places), np.int64)
+    for part in mapped.blocks(found, rows_at_once=at_once):
+        found[part], rows[part] = distances.rank(
+            distance, queries[part], embeddings, candidates[part], k=k
+        )
         mapped.release(embeddings)
-    return answer
+    return found, rows
 
 
 def _candidates(
@@ -180,7 +201,7 @@ def _candidates(
         chosen[rows] = True
         bitmap = np.packbits(chosen, bitorder="little")
         selector = faiss.IDSelectorBitmap(bitmap)
-    if kind in ("ivf", "ivf_pq"):
+    if kind in ("ivf", faiss_file.IVF_PQ):
         probes = num_probes(index.nlist) if kind == "ivf" else _CODED_PROBES
         num = min(index.nlist, math.ceil(probes / share))
         parameters = faiss.SearchParametersIVF(sel=selector, nprobe=num)

@@ -11,14 +11,14 @@ import faiss
 
 from ben_tf import errors
 
+IVF_PQ = "ivf_pq"
 KINDS = {
     "ivf": faiss.IndexIVFFlat,
     "hnsw": faiss.IndexHNSWSQ,
     "pq": faiss.IndexPQ,
-    "ivf_pq": faiss.IndexIVFPQ,
+    IVF_PQ: faiss.IndexIVFPQ,
 }
 BUILD_AGAIN = "Build the index again with python -m ben_tf.retrieval build."
-_MAPPED = ("ivf_pq",)
 
 
 def kind_of(index: faiss.Index) -> str:
@@ -42,7 +42,7 @@ def load(
     """
     # A file may say that its lists lie in another file, which is then opened.
     flags = faiss.IO_FLAG_READ_ONLY
-    if kind in _MAPPED:
+    if kind == IVF_PQ:
         flags |= faiss.IO_FLAG_MMAP
     try:
         index = faiss.read_index(os.fspath(path), flags)
@@ -78,7 +78,7 @@ def _is_whole(index: faiss.Index) -> bool:
     lists = faiss.downcast_InvertedLists(index.invlists)
     if isinstance(lists, faiss.OnDiskInvertedLists):
         # Mapped from this file, not from one that it names.
-        is_here = kind_of(index) in _MAPPED and not lists.filename
+        is_here = kind_of(index) == IVF_PQ and not lists.filename
     else:
         is_here = isinstance(lists, faiss.ArrayInvertedLists)
     return (

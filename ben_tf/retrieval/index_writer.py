@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from ben_tf import errors
+from ben_tf import main_memory
 from ben_tf.retrieval import approximate_search
 from ben_tf.retrieval import binary
 from ben_tf.retrieval import distances
@@ -17,9 +18,14 @@ from ben_tf.retrieval import embedding
 from ben_tf.retrieval import faiss_file
 from ben_tf.retrieval import index_files
 from ben_tf.retrieval import mapped
+from ben_tf.retrieval import search_choice
 from ben_tf.retrieval import store
 
-_ROWS_AT_ONCE = 16_384
+AUTO = "auto"
+
+# Rows in another order: each may lie in a page of its own, and a page of the
+# file cache may have 2 MiB.
+_ROWS_AT_ONCE = 1024
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +35,8 @@ class IndexOptions:
     Attributes:
       distance: One of `distances.DISTANCES`; binary codes are compared by
         Hamming distance instead.
-      search: One of `store.SEARCHES`.
+      search: One of `store.SEARCHES`, or `AUTO`, which takes one of them by
+        the size of the archive and the memory of the machine.
       bits: Length of binary codes, a multiple of 8.
 
     Raises:
@@ -43,7 +50,7 @@ class IndexOptions:
     def __post_init__(self) -> None:
         for name, choices in (
             ("distance", distances.DISTANCES),
-            ("search", store.SEARCHES),
+            ("search", (AUTO, *store.SEARCHES)),
         ):
             value = getattr(self, name)
             if value not in choices:
@@ -67,6 +74,19 @@ class IndexOptions:
                 f"Expected a multiple of 8 between 8 and {binary.MAX_BITS}. "
                 f"Received: `bits={self.bits}`. Use 64 or 128, for example."
             )
+
+    def for_size(self, num_patches: int, dimension: int) -> "IndexOptions":
+        """Options that name a search; prints what `AUTO` chose, and why."""
+        if self.search != AUTO:
+            return self
+        search, reason = search_choice.choose(
+            self.distance,
+            num_patches=num_patches,
+            dimension=dimension,
+            memory_bytes=main_memory.num_bytes(),
+        )
+        print(reason, flush=True)
+        return dataclasses.replace(self, search=search)
 
 
 DEFAULT_OPTIONS = IndexOptions()
@@ -96,6 +116,7 @@ def write_index(
         chi-square with negative embeddings.
     """
     order = np.argsort(embedded.names, kind="stable")
+    options = options.for_size(*embedded.embeddings.shape)
     distance, search = options.distance, options.search
     provenance = embedded.provenance
     with store.new_data_folder(output_dir) as data:

@@ -1,46 +1,16 @@
-"""The memory of the machine, as Linux tells it."""
-
-import pathlib
-
-import pytest
+"""A training has the memory of the smallest GPU, or that of the machine."""
 
 from ben_tf import main_memory
 from ben_tf.training import keras_internals
 from ben_tf.training import machine_memory
 
 
-def _installed() -> int:
-    """As the kernel says, in kB; `sysconf` counts pages."""
-    (line,) = [
-        line
-        for line in pathlib.Path("/proc/meminfo").read_text().splitlines()
-        if line.startswith("MemTotal:")
-    ]
-    return 1024 * int(line.split()[1])
-
-
-@pytest.fixture
-def limit(monkeypatch, tmp_path):
-    """The file with the limit of a container, and no other."""
-    file = tmp_path / "memory.max"
-    monkeypatch.setattr(main_memory, "_LIMITS", (tmp_path / "no", file))
+def test_without_a_gpu_the_main_memory(monkeypatch):
     monkeypatch.setattr(keras_internals, "gpu_memory_bytes", lambda: [])
-    return file
+    monkeypatch.setattr(main_memory, "num_bytes", lambda: 7)
+    assert machine_memory.find() == ("this machine", 7, True)
 
 
-@pytest.mark.parametrize("content", [None, "max\n", str(1 << 62)])
-def test_all_of_the_machine(limit, content):
-    if content:
-        limit.write_text(content)
-    found = machine_memory.find()
-    assert found == ("this machine", _installed(), True)
-
-
-def test_a_container_may_have_less(limit):
-    limit.write_text("12345\n")
-    assert machine_memory.find().num_bytes == 12345
-
-
-def test_the_smallest_gpu(limit, monkeypatch):
+def test_the_smallest_gpu(monkeypatch):
     monkeypatch.setattr(keras_internals, "gpu_memory_bytes", lambda: [8, 5])
     assert machine_memory.find() == ("a GPU", 5, False)
