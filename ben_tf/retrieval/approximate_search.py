@@ -101,12 +101,7 @@ def _sample(embeddings: np.ndarray, num_rows: int) -> np.ndarray:
     chosen = np.random.default_rng(0).choice(
         len(embeddings), num_rows, replace=False
     )
-    chosen.sort()
-    sample = np.empty((num_rows, embeddings.shape[1]), np.float32)
-    for part in mapped.blocks(sample, rows_at_once=_ROWS_AT_ONCE):
-        sample[part] = embeddings[chosen[part]]
-        mapped.release(embeddings)
-    return sample
+    return np.ascontiguousarray(mapped.take(embeddings, chosen), np.float32)
 
 
 def nearest(

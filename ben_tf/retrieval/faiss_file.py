@@ -61,8 +61,8 @@ def load(
 
 
 def _is_whole(index: faiss.Index) -> bool:
-    """Whether the sizes in an index fit each other."""
-    if index.metric_type != faiss.METRIC_L2:
+    """Whether an index can be searched: its sizes fit each other."""
+    if not index.is_trained or index.metric_type != faiss.METRIC_L2:
         return False
     code_size = 4 * index.d
     if hasattr(index, "pq"):

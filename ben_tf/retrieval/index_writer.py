@@ -23,9 +23,9 @@ from ben_tf.retrieval import store
 
 AUTO = "auto"
 
-# Rows in another order: each may lie in a page of its own, and a page of the
-# file cache may have 2 MiB.
-_ROWS_AT_ONCE = 1024
+# Of rows in another order: each block comes from all over the file.
+_BLOCK_BYTES = 64 << 20
+_ROWS_AT_ONCE = 16_384
 
 
 @dataclasses.dataclass(frozen=True)
@@ -199,9 +199,9 @@ def _write_sorted(
     `check` is called with each block and its place.
     """
     rows = np.lib.format.open_memmap(path, "w+", dtype, array.shape)
-    for part in mapped.blocks(rows, rows_at_once=_ROWS_AT_ONCE):
-        taken = array[order[part]]
-        mapped.release(array)
+    at_once = max(1, _BLOCK_BYTES // max(64, rows.strides[0]))
+    for part in mapped.blocks(rows, rows_at_once=at_once):
+        taken = mapped.take(array, order[part])
         if check is not None:
             check(taken, part)
         rows[part] = taken

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+_ROWS_TAKEN_AT_ONCE = 1024
+
 
 def blocks(array: np.ndarray, *, rows_at_once: int) -> Iterator[slice]:
     """Slices of rows that cover the array; each is given back after its turn.
@@ -23,6 +25,28 @@ def blocks(array: np.ndarray, *, rows_at_once: int) -> Iterator[slice]:
         rows = slice(start, start + rows_at_once)
         yield rows
         release(array, rows)
+
+
+def take(array: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Rows of an array in any order, read in the order of the file.
+
+    A row that is looked at brings up to 2 MiB of the file around it. In the
+    order of the file that is for its neighbours too, and little at a time.
+
+    Args:
+      array: (N, ...); memory-mapped, or any other.
+      rows: (M,) integers.
+
+    Returns:
+      (M, ...), in memory.
+    """
+    taken = np.empty((len(rows), *array.shape[1:]), array.dtype)
+    turns = np.argsort(rows)
+    for start in range(0, len(rows), _ROWS_TAKEN_AT_ONCE):
+        some = turns[start : start + _ROWS_TAKEN_AT_ONCE]
+        taken[some] = array[rows[some]]
+        release(array)
+    return taken
 
 
 def release(array: np.ndarray, rows: slice = slice(None)) -> None:

@@ -83,6 +83,10 @@ def _other_metric(built):
     built.metric_type = faiss.METRIC_INNER_PRODUCT
 
 
+def _not_trained(built):
+    built.is_trained = False
+
+
 def _fewer_centres(built):
     cells = faiss.downcast_index(built.quantizer)
     cells.reset()
@@ -114,6 +118,7 @@ CHANGES = [
         for kind in ("ivf", "ivf_pq")
         for change in (
             _other_metric,
+            _not_trained,
             _fewer_centres,
             _centres_of_another_size,
             _more_rows_than_lists,

@@ -76,5 +76,16 @@ def test_other_arrays_stay_as_they_are(file, kind):
     assert (array[3] == -1).all()
 
 
+@pytest.mark.parametrize("is_mapped", [True, False])
+def test_rows_are_taken_in_any_order(file, is_mapped):
+    values = np.load(file)
+    array = _open(file) if is_mapped else values
+    rows = np.random.default_rng(0).integers(0, len(values), 5000)
+    np.testing.assert_array_equal(mapped.take(array, rows), values[rows])
+    names = np.array(["b", "aa", "c"])
+    assert mapped.take(names, np.array([1, 1, 0])).tolist() == ["aa", "aa", "b"]
+    assert _resident(file) < file.stat().st_size / 2
+
+
 def test_no_row_is_no_block():
     assert list(mapped.blocks(np.zeros((0, 4)), rows_at_once=2)) == []
