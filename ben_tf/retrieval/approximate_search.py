@@ -101,7 +101,7 @@ def _sample(embeddings: np.ndarray, num_rows: int) -> np.ndarray:
     chosen = np.random.default_rng(0).choice(
         len(embeddings), num_rows, replace=False
     )
-    return np.ascontiguousarray(mapped.take(embeddings, chosen), np.float32)
+    return mapped.take(embeddings, chosen)
 
 
 def nearest(
@@ -148,10 +148,12 @@ def nearest(
             "The FAISS file of the index is damaged: it names patches that are "
             f"not there. {faiss_file.BUILD_AGAIN}"
         )
-    return _rank(distance, queries, embeddings, candidates, k=k)
+    # Other kinds are for what fits into memory, where this would only cost time.
+    rank = _rank_mapped if kind == faiss_file.IVF_PQ else distances.rank
+    return rank(distance, queries, embeddings, candidates, k=k)
 
 
-def _rank(
+def _rank_mapped(
     distance: str,
     queries: np.ndarray,
     embeddings: np.ndarray,
