@@ -148,7 +148,7 @@ def nearest(
             "The FAISS file of the index is damaged: it names patches that are "
             f"not there. {faiss_file.BUILD_AGAIN}"
         )
-    # Other kinds are for what fits into memory, where this would only cost time.
+    # Other kinds are for what fits into memory; there, this only costs time.
     rank = _rank_mapped if kind == faiss_file.IVF_PQ else distances.rank
     return rank(distance, queries, embeddings, candidates, k=k)
 
