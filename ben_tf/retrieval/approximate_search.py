@@ -38,9 +38,8 @@ _PQ_MAX_BYTES = 64
 _FEW = {"ivf": 0.1, "hnsw": 0.1, "pq": 0.1, faiss_file.IVF_PQ: 0.01}
 # Cells with codes that are looked at for one query, however many there are.
 _CODED_PROBES = 32
-# Of mapped embeddings: each may lie in a page of its own, and a page of the
-# file cache may have 2 MiB.
-_CANDIDATES_AT_ONCE = 512
+# Of mapped embeddings, read together.
+_RANKED_BYTES = 64 << 20
 # Below this many training rows for each centroid FAISS warns.
 _ROWS_PER_CENTROID = 39
 
@@ -161,17 +160,24 @@ def _rank_mapped(
     *,
     k: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """As `distances.rank`, without all of a mapped file in memory at once."""
+    """As `distances.rank`, reading a mapped file in order and little at once."""
     num_queries, width = candidates.shape
-    at_once = max(1, _CANDIDATES_AT_ONCE // max(1, width))
     places = min(k, width)
     found = np.empty((num_queries, places), np.float32)
     rows = np.empty((num_queries, places), np.int64)
+    query_bytes = 4 * embeddings.shape[1] * max(1, width)
+    at_once = max(1, _RANKED_BYTES // query_bytes)
     for part in mapped.blocks(found, rows_at_once=at_once):
-        found[part], rows[part] = distances.rank(
-            distance, queries[part], embeddings, candidates[part], k=k
+        some = candidates[part]
+        known = np.unique(some[some >= 0])
+        found[part], best = distances.rank(
+            distance,
+            queries[part],
+            mapped.take(embeddings, known),
+            np.where(some < 0, -1, np.searchsorted(known, some)),
+            k=k,
         )
-        mapped.release(embeddings)
+        rows[part] = np.append(known, -1)[best]
     return found, rows
 
 
