@@ -160,16 +160,17 @@ def _rank_mapped(
     *,
     k: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """As `distances.rank`, reading a mapped file in order and little at once."""
+    """As `distances.rank`; reads a mapped file in its order, bit by bit."""
     num_queries, width = candidates.shape
     places = min(k, width)
     found = np.empty((num_queries, places), np.float32)
     rows = np.empty((num_queries, places), np.int64)
-    query_bytes = 4 * embeddings.shape[1] * max(1, width)
+    query_bytes = 4 * embeddings.shape[1] * width
     at_once = max(1, _RANKED_BYTES // query_bytes)
     for part in mapped.blocks(found, rows_at_once=at_once):
         some = candidates[part]
-        known = np.unique(some[some >= 0])
+        # Row 0 stands in for empty slots.
+        known = np.unique(np.maximum(some, 0))
         found[part], best = distances.rank(
             distance,
             queries[part],
