@@ -4,7 +4,7 @@
     python benchmarks/ivf_pq.py --num_patches=1000000
 
 Embeddings are made up: clusters behind a ReLU, written to a folder that is
-removed at the end (5.1 GB for 10,000,000 x 128, and as much again for the
+removed at the end (14 GB for 10,000,000 x 128, with the names and the
 index). What builds, what searches and the exact search run in a process each.
 The last lines are `name: number`:
 
@@ -16,6 +16,7 @@ The last lines are `name: number`:
   memory and the pages of mapped files that it had looked at
 - ivf_pq_own_gib: the same without pages of files (RssAnon, sampled)
 - ivf_pq_build_minutes, ivf_pq_file_gib, ivf_pq_open_seconds: of the index
+- ivf_pq_build_peak_gib, ivf_pq_search_peak_gib: of each process alone
 - ivf_pq_queries_per_second, flat_queries_per_second: for orientation
 """
 
