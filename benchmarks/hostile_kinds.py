@@ -361,6 +361,6 @@ KINDS: Mapping[str, Kind] = {
             ["index/**/*.*"],
             _read_index,
         )
-        for search in ("flat", "hnsw", "binary")
+        for search in ("flat", "hnsw", "ivf_pq", "binary")
     },
 }

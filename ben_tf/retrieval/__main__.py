@@ -76,12 +76,13 @@ def build() -> Callable[[], None]:
     )
     search = flags.DEFINE_enum(
         "search",
-        "flat",
-        ["flat", "ivf", "hnsw", "pq", "binary"],
-        "flat looks at every patch and is exact. ivf, hnsw and pq are "
+        "auto",
+        ["auto", "flat", "ivf", "hnsw", "pq", "ivf_pq", "binary"],
+        "flat looks at every patch and is exact. ivf, hnsw, pq and ivf_pq are "
         "approximate, for Euclidean and cosine distance; their parameters "
-        "follow from the number of patches. binary compares codes of --bits "
-        "bits by Hamming distance.",
+        "follow from the number of patches. ivf_pq is for more embeddings than "
+        "memory holds; auto takes it for those, otherwise flat, and says so. "
+        "binary compares codes of --bits bits by Hamming distance.",
     )
     bits = flags.DEFINE_integer(
         "bits", 64, "Length of binary codes, a multiple of 8."

@@ -7,10 +7,11 @@ their exact distance, which also recovers most of what compression loses.
 - "hnsw" walks a graph of neighbours: fastest to ask, slowest to build. Its
   own copy of the embeddings has 8 bits per value, a quarter of the memory.
 - "pq" compresses each embedding to at most 64 bytes and reads all of them.
+- "ivf_pq" does both, looks into few cells, and leaves the codes in their file:
+  for more embeddings than memory holds.
 """
 
 import math
-import os
 
 import faiss
 import numpy as np
@@ -18,8 +19,10 @@ import numpy as np
 from ben_tf import errors
 from ben_tf.retrieval import distances
 from ben_tf.retrieval import exact_search
+from ben_tf.retrieval import faiss_file
+from ben_tf.retrieval import mapped
 
-KINDS = ("ivf", "hnsw", "pq")
+KINDS = tuple(faiss_file.KINDS)
 
 _ROWS_AT_ONCE = 16_384
 _HNSW_NEIGHBOURS = 32
@@ -27,14 +30,18 @@ _HNSW_CONSTRUCTION = 80
 _HNSW_SEARCH = 32
 _SCALAR_TRAINING_ROWS = 20_000
 # Compressed distances are rough: more candidates are worth looking at.
-_CANDIDATES_PER_HIT = {"ivf": 1, "hnsw": 1.5, "pq": 10}
+_CANDIDATES_PER_HIT = {"ivf": 1, "hnsw": 1.5, "pq": 10, faiss_file.IVF_PQ: 10}
 _PQ_MAX_BYTES = 64
 # Below this share of all rows, looking at each of those left is exact and as
-# fast; a graph or cells of which nearly nothing counts lead astray.
-_FEW = 0.1
+# fast; a graph or cells of which nearly nothing counts lead astray. Cells with
+# codes are so much faster that it pays to look into more of them for longer.
+_FEW = {"ivf": 0.1, "hnsw": 0.1, "pq": 0.1, faiss_file.IVF_PQ: 0.01}
+# Cells with codes that are looked at for one query, however many there are.
+_CODED_PROBES = 32
+# Of mapped embeddings, read together.
+_RANKED_BYTES = 64 << 20
 # Below this many training rows for each centroid FAISS warns.
 _ROWS_PER_CENTROID = 39
-_BUILD_AGAIN = "Build the index again with python -m ben_tf.retrieval build."
 
 
 def build(kind: str, distance: str, embeddings: np.ndarray) -> faiss.Index:
@@ -61,46 +68,39 @@ def build(kind: str, distance: str, embeddings: np.ndarray) -> faiss.Index:
         )
         index.hnsw.efConstruction = _HNSW_CONSTRUCTION
         training_rows = _SCALAR_TRAINING_ROWS
-    else:
-        num_bits = max(
-            1, min(8, int(math.log2(max(2, num_rows / _ROWS_PER_CENTROID))))
-        )
+    elif kind == "pq":
+        num_bits = _num_bits(num_rows)
         index = faiss.IndexPQ(size, num_sub_vectors(size), num_bits)
         training_rows = 256 * 2**num_bits
-    step = max(1, num_rows // training_rows)
-    index.train(_prepare(distance, embeddings[::step][:training_rows]))
-    for start in range(0, num_rows, _ROWS_AT_ONCE):
-        index.add(_prepare(distance, embeddings[start : start + _ROWS_AT_ONCE]))
-    return index
-
-
-def save(index: faiss.Index, path: str | os.PathLike) -> None:
-    """Writes what `build` returned."""
-    faiss.write_index(index, os.fspath(path))
-
-
-def load(
-    path: str | os.PathLike, kind: str, *, num_rows: int, dimension: int
-) -> faiss.Index:
-    """Reads what `save` wrote; the caller has checked the file's digest.
-
-    Raises:
-      UserError: The file holds another structure than the manifest says.
-    """
-    try:
-        index = faiss.read_index(os.fspath(path))
-    # A size that is wrong asks for any amount of memory.
-    except (RuntimeError, MemoryError) as error:
-        raise errors.UserError(
-            f"{path} is damaged: FAISS cannot read it. {_BUILD_AGAIN}"
-        ) from error
-    found = (_kind(index), index.ntotal, index.d)
-    if found != (kind, num_rows, dimension):
-        raise errors.UserError(
-            f"{path} does not belong to this index. Expected {kind} with "
-            f"{num_rows} x {dimension} embeddings. {_BUILD_AGAIN}"
+    else:
+        # Half the cells of "ivf": finding each row's cell is most of the work.
+        cells = max(1, num_cells(num_rows) // 2)
+        num_bits = _num_bits(num_rows)
+        index = faiss.IndexIVFPQ(
+            faiss.IndexFlatL2(size),
+            size,
+            cells,
+            num_sub_vectors(size),
+            num_bits,
         )
+        training_rows = max(_ROWS_PER_CENTROID * cells, 256 * 2**num_bits)
+    index.train(_prepare(distance, _sample(embeddings, training_rows)))
+    for part in mapped.blocks(embeddings, rows_at_once=_ROWS_AT_ONCE):
+        index.add(_prepare(distance, embeddings[part]))
     return index
+
+
+def _sample(embeddings: np.ndarray, num_rows: int) -> np.ndarray:
+    """(N, D) -> (M, D) rows at random, M at most `num_rows`.
+
+    Rows are sorted by name, which begins with satellite and date: the first
+    ones are not like the rest.
+    """
+    num_rows = min(num_rows, len(embeddings))
+    chosen = np.random.default_rng(0).choice(
+        len(embeddings), num_rows, replace=False
+    )
+    return mapped.take(embeddings, chosen)
 
 
 def nearest(
@@ -130,13 +130,13 @@ def nearest(
     Raises:
       UserError: The FAISS index names rows that are not there.
     """
-    num_rows = index.ntotal
-    if rows is not None and len(rows) < _FEW * num_rows:
+    num_rows, kind = index.ntotal, faiss_file.kind_of(index)
+    if rows is not None and len(rows) < _FEW[kind] * num_rows:
         return exact_search.nearest_of_rows(
             distance, queries, embeddings, rows, k=k
         )
     k = min(k, num_rows if rows is None else len(rows))
-    wanted = math.ceil(k * _CANDIDATES_PER_HIT[_kind(index)])
+    wanted = math.ceil(k * _CANDIDATES_PER_HIT[kind])
     prepared = _prepare(distance, queries)
     candidates = _candidates(index, prepared, min(wanted, num_rows), rows)
     # -1 is an empty slot.
@@ -145,9 +145,41 @@ def nearest(
     ):
         raise errors.UserError(
             "The FAISS file of the index is damaged: it names patches that are "
-            f"not there. {_BUILD_AGAIN}"
+            f"not there. {faiss_file.BUILD_AGAIN}"
         )
-    return distances.rank(distance, queries, embeddings, candidates, k=k)
+    # Other kinds are for what fits into memory; there, this only costs time.
+    rank = _rank_mapped if kind == faiss_file.IVF_PQ else distances.rank
+    return rank(distance, queries, embeddings, candidates, k=k)
+
+
+def _rank_mapped(
+    distance: str,
+    queries: np.ndarray,
+    embeddings: np.ndarray,
+    candidates: np.ndarray,
+    *,
+    k: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """As `distances.rank`; reads a mapped file in its order, bit by bit."""
+    num_queries, width = candidates.shape
+    places = min(k, width)
+    found = np.empty((num_queries, places), np.float32)
+    rows = np.empty((num_queries, places), np.int64)
+    query_bytes = 4 * embeddings.shape[1] * width
+    at_once = max(1, _RANKED_BYTES // query_bytes)
+    for part in mapped.blocks(found, rows_at_once=at_once):
+        some = candidates[part]
+        # Row 0 stands in for empty slots.
+        known = np.unique(np.maximum(some, 0))
+        found[part], best = distances.rank(
+            distance,
+            queries[part],
+            mapped.take(embeddings, known),
+            np.where(some < 0, -1, np.searchsorted(known, some)),
+            k=k,
+        )
+        rows[part] = np.append(known, -1)[best]
+    return found, rows
 
 
 def _candidates(
@@ -157,7 +189,7 @@ def _candidates(
     rows: np.ndarray | None,
 ) -> np.ndarray:
     """(Q, D) as FAISS compares them -> (Q, wanted) rows; -1: none."""
-    kind = _kind(index)
+    kind = faiss_file.kind_of(index)
     if kind == "pq":
         if rows is None:
             return index.search(prepared, wanted)[1]
@@ -173,8 +205,9 @@ def _candidates(
         chosen[rows] = True
         bitmap = np.packbits(chosen, bitorder="little")
         selector = faiss.IDSelectorBitmap(bitmap)
-    if kind == "ivf":
-        num = min(index.nlist, math.ceil(num_probes(index.nlist) / share))
+    if kind in ("ivf", faiss_file.IVF_PQ):
+        probes = num_probes(index.nlist) if kind == "ivf" else _CODED_PROBES
+        num = min(index.nlist, math.ceil(probes / share))
         parameters = faiss.SearchParametersIVF(sel=selector, nprobe=num)
     else:
         num = math.ceil(max(_HNSW_SEARCH, wanted) / share)
@@ -205,20 +238,15 @@ def num_probes(cells: int) -> int:
     return min(cells, max(8, cells // 32))
 
 
+def _num_bits(num_rows: int) -> int:
+    """Bits of each byte of a code that so many rows can train."""
+    return max(1, min(8, int(math.log2(max(2, num_rows / _ROWS_PER_CENTROID)))))
+
+
 def num_sub_vectors(size: int) -> int:
     """Bytes of a product-quantised vector: a divisor of `size`."""
     most = max(1, min(_PQ_MAX_BYTES, size // 4))
     return max(m for m in range(1, most + 1) if size % m == 0)
-
-
-def _kind(index: faiss.Index) -> str:
-    """Which of `KINDS` a FAISS index is; "" for any other."""
-    kinds = {
-        faiss.IndexIVFFlat: "ivf",
-        faiss.IndexHNSWSQ: "hnsw",
-        faiss.IndexPQ: "pq",
-    }
-    return kinds.get(type(index), "")
 
 
 def _prepare(distance: str, rows: np.ndarray) -> np.ndarray:

@@ -72,6 +72,10 @@ def build_index(
     modality = modality or model.modality
     embedding.check_modality(model, modality)
     builder = built_dataset.open_dataset(data_dir)
+    options = options.for_size(
+        sum(built_dataset.num_examples(builder, split) for split in splits),
+        model.embedding_size,
+    )
     provenance = embedding.Provenance(
         modality=modality,
         splits=tuple(splits),

@@ -2,6 +2,7 @@
 
 import functools
 import os
+from collections.abc import Callable
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,10 +14,13 @@ from ben_tf import npy
 from ben_tf.retrieval import approximate_search
 from ben_tf.retrieval import binary
 from ben_tf.retrieval import embedding
+from ben_tf.retrieval import faiss_file
 from ben_tf.retrieval import index_files
+from ben_tf.retrieval import mapped
 from ben_tf.retrieval import patch_facts
 from ben_tf.retrieval import store
 
+_ROWS_AT_ONCE = 16_384
 _ROWS_AT_ONCE_BYTES = 1 << 20  # Small enough for the processor's cache.
 
 
@@ -80,7 +84,7 @@ def read_arrays(
         ),
         (facts["days"], store.DAYS, "a day is none", patch_facts.are_days),
     ):
-        if not is_right(array):
+        if not _are_right(array, is_right):
             raise _wrong(path, manifest, name, what)
     smallest = _smallest(path, manifest, embeddings, names)
     if manifest.non_negative and smallest < 0:
@@ -107,7 +111,7 @@ def read_structure(path: str | os.PathLike, manifest: store.Manifest) -> Any:
         manifest.num_bits,
     )
     if manifest.search in approximate_search.KINDS:
-        return approximate_search.load(
+        return faiss_file.load(
             index_files.checked_file(path, manifest, store.FAISS_INDEX),
             manifest.search,
             num_rows=rows,
@@ -142,8 +146,7 @@ def _smallest(
     file = index_files.path_of(path, manifest, store.EMBEDDINGS)
     step = max(1, _ROWS_AT_ONCE_BYTES // (4 * manifest.dimension))
     smallest = np.inf
-    for start in range(0, len(embeddings), step):
-        part = slice(start, start + step)
+    for part in mapped.blocks(embeddings, rows_at_once=step):
         least, _ = embedding.check_finite(
             embeddings[part],
             names[part],
@@ -157,6 +160,16 @@ def _wrong(
     path: str | os.PathLike, manifest: store.Manifest, name: str, what: str
 ) -> errors.UserError:
     return index_files.damaged(index_files.path_of(path, manifest, name), what)
+
+
+def _are_right(
+    array: np.ndarray, is_right: Callable[[np.ndarray], bool]
+) -> bool:
+    """Asks of each block, which ends with the first row of the next one."""
+    return all(
+        is_right(array[part.start : part.stop + 1])
+        for part in mapped.blocks(array, rows_at_once=_ROWS_AT_ONCE)
+    )
 
 
 def _are_sorted(names: np.ndarray) -> bool:

@@ -3,19 +3,28 @@
 import dataclasses
 import os
 import pathlib
+from collections.abc import Callable
 from collections.abc import Mapping
 
 import msgspec
 import numpy as np
 
 from ben_tf import errors
+from ben_tf import main_memory
 from ben_tf.retrieval import approximate_search
 from ben_tf.retrieval import binary
 from ben_tf.retrieval import distances
 from ben_tf.retrieval import embedding
+from ben_tf.retrieval import faiss_file
 from ben_tf.retrieval import index_files
+from ben_tf.retrieval import mapped
+from ben_tf.retrieval import search_choice
 from ben_tf.retrieval import store
 
+AUTO = "auto"
+
+# Of rows in another order: each block comes from all over the file.
+_BLOCK_BYTES = 64 << 20
 _ROWS_AT_ONCE = 16_384
 
 
@@ -26,7 +35,8 @@ class IndexOptions:
     Attributes:
       distance: One of `distances.DISTANCES`; binary codes are compared by
         Hamming distance instead.
-      search: One of `store.SEARCHES`.
+      search: One of `store.SEARCHES`, or `AUTO`, which takes one of them by
+        the size of the archive and the memory of the machine.
       bits: Length of binary codes, a multiple of 8.
 
     Raises:
@@ -40,7 +50,7 @@ class IndexOptions:
     def __post_init__(self) -> None:
         for name, choices in (
             ("distance", distances.DISTANCES),
-            ("search", store.SEARCHES),
+            ("search", (AUTO, *store.SEARCHES)),
         ):
             value = getattr(self, name)
             if value not in choices:
@@ -64,6 +74,19 @@ class IndexOptions:
                 f"Expected a multiple of 8 between 8 and {binary.MAX_BITS}. "
                 f"Received: `bits={self.bits}`. Use 64 or 128, for example."
             )
+
+    def for_size(self, num_patches: int, dimension: int) -> "IndexOptions":
+        """Options that name a search; prints what `AUTO` chose, and why."""
+        if self.search != AUTO:
+            return self
+        search, reason = search_choice.choose(
+            self.distance,
+            num_patches=num_patches,
+            dimension=dimension,
+            memory_bytes=main_memory.installed_bytes(),
+        )
+        print(reason, flush=True)
+        return dataclasses.replace(self, search=search)
 
 
 DEFAULT_OPTIONS = IndexOptions()
@@ -93,13 +116,7 @@ def write_index(
         chi-square with negative embeddings.
     """
     order = np.argsort(embedded.names, kind="stable")
-    names = embedded.names[order]
-    repeated = names[:-1][names[1:] == names[:-1]]
-    if len(repeated):
-        raise errors.UserError(
-            f"Patch {repeated[0]} comes twice. Expected each patch once: name "
-            "splits that do not overlap."
-        )
+    options = options.for_size(*embedded.embeddings.shape)
     distance, search = options.distance, options.search
     provenance = embedded.provenance
     with store.new_data_folder(output_dir) as data:
@@ -112,15 +129,35 @@ def write_index(
             (store.DAYS, embedded.days, np.int32),
             (store.SPLITS, embedded.split_numbers, np.uint8),
         ):
-            np.save(data / file_name, array[order].astype(dtype))
-        np.save(data / store.NAMES, names)
-        rows, smallest = _write_sorted(embedded, order, data / store.EMBEDDINGS)
+            _write_sorted(array, order, data / file_name, dtype)
+        names = _write_sorted(
+            embedded.names, order, data / store.NAMES, embedded.names.dtype
+        )
+        _check_names(names)
+        smallest = np.inf
+
+        def check(part: np.ndarray, places: slice) -> None:
+            nonlocal smallest
+            least, _ = embedding.check_finite(
+                part,
+                names[places],
+                remedy="Check the model and the pixels of these patches.",
+            )
+            smallest = min(smallest, least)
+
+        rows = _write_sorted(
+            embedded.embeddings,
+            order,
+            data / store.EMBEDDINGS,
+            np.float32,
+            check=check,
+        )
         if distance == distances.CHI_SQUARE and search == store.EXACT:
             distances.check_non_negative(smallest, what="embeddings")
         means: dict[str, np.ndarray] = {}
         if search in approximate_search.KINDS:
             file = data / store.FAISS_INDEX
-            approximate_search.save(
+            faiss_file.save(
                 approximate_search.build(search, distance, rows), file
             )
         elif search == store.BINARY:
@@ -150,25 +187,39 @@ def write_index(
 
 
 def _write_sorted(
-    embedded: embedding.Embedded, order: np.ndarray, path: pathlib.Path
-) -> tuple[np.ndarray, float]:
-    """Writes rows in `order`; returns them mapped, and the smallest value.
+    array: np.ndarray,
+    order: np.ndarray,
+    path: pathlib.Path,
+    dtype: type[np.generic] | np.dtype,
+    *,
+    check: Callable[[np.ndarray, slice], None] | None = None,
+) -> np.ndarray:
+    """Writes rows in `order`, block by block; returns them memory-mapped.
+
+    `check` is called with each block and its place.
+    """
+    rows = np.lib.format.open_memmap(path, "w+", dtype, array.shape)
+    at_once = max(1, _BLOCK_BYTES // max(64, rows.strides[0]))
+    for part in mapped.blocks(rows, rows_at_once=at_once):
+        taken = mapped.take(array, order[part])
+        if check is not None:
+            check(taken, part)
+        rows[part] = taken
+    rows.flush()
+    return rows
+
+
+def _check_names(names: np.ndarray) -> None:
+    """Refuses a name that comes twice.
 
     Raises:
-      UserError: An embedding is NaN or infinite.
+      UserError: It does; the names are sorted.
     """
-    embeddings = embedded.embeddings
-    rows = np.lib.format.open_memmap(path, "w+", np.float32, embeddings.shape)
-    smallest = np.inf
-    for start in range(0, len(order), _ROWS_AT_ONCE):
-        places = order[start : start + _ROWS_AT_ONCE]
-        part = embeddings[places]
-        least, _ = embedding.check_finite(
-            part,
-            embedded.names[places],
-            remedy="Check the model and the pixels of these patches.",
-        )
-        rows[start : start + _ROWS_AT_ONCE] = part
-        smallest = min(smallest, least)
-    rows.flush()
-    return rows, smallest
+    for part in mapped.blocks(names, rows_at_once=_ROWS_AT_ONCE):
+        some = names[part.start : part.stop + 1]
+        repeated = some[1:][some[1:] == some[:-1]]
+        if len(repeated):
+            raise errors.UserError(
+                f"Patch {repeated[0]} comes twice. Expected each patch once: "
+                "name splits that do not overlap."
+            )

@@ -50,7 +50,7 @@ def test_finds_the_nearest(write, archive, distance):
     ("search", "distance"),
     [
         (search, distance)
-        for search in ("ivf", "hnsw", "pq")
+        for search in ("ivf", "hnsw", "pq", "ivf_pq")
         for distance in ("euclidean", "cosine")
     ],
 )

@@ -42,6 +42,7 @@ def test_an_index_of_parts_holds_their_patches(workdir, data_dir, tmp_path):
         f'--split=test[season!=Winter],"train[:20][label={label}]"',
     )
     assert finished.returncode == 0, finished.stderr
+    assert finished.stdout.startswith("Search flat, which is exact: ")
     opened = index.Index.open(tmp_path / "index")
     expected = [
         example["patch_name"].decode()

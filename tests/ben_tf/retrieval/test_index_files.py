@@ -28,6 +28,7 @@ FILES = {
     ],
     "binary": ["codes.npy", "means.npy", "projection.npy"],
     "ivf": ["faiss.index"],
+    "ivf_pq": ["faiss.index"],
 }
 EACH_FILE = [(s, name) for s, names in FILES.items() for name in names]
 
@@ -137,27 +138,12 @@ def test_a_folder_in_place_of_a_file(write):
         index.Index.open(path)
 
 
-@pytest.mark.parametrize("content", [b"", b"nonsense"])
-def test_a_faiss_file_that_cannot_be_read(write, content):
-    path = _write(write, "ivf")
-    index_folders.data_file(path, "faiss.index").write_bytes(content)
-    index_folders.vouch(path)
-    with pytest.raises(errors.UserError, match="FAISS cannot read"):
-        index.Index.open(path)
-
-
-def test_a_faiss_file_of_another_kind(write):
-    path = _write(write, "ivf")
-    index_folders.edit_manifest(path, search="hnsw")
-    with pytest.raises(errors.UserError, match="does not belong"):
-        index.Index.open(path)
-
-
+@pytest.mark.parametrize("search", ["ivf", "ivf_pq"])
 @pytest.mark.parametrize("number", [120, 2**40, -2, -(2**40)])
 def test_a_faiss_file_that_names_rows_that_are_not_there(
-    write, archive, number
+    write, archive, search, number
 ):
-    path = _write(write, "ivf")
+    path = _write(write, search)
     file = index_folders.data_file(path, "faiss.index")
     structure = faiss.read_index(str(file))
     rows = np.full(120, number)

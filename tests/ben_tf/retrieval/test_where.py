@@ -25,6 +25,8 @@ KINDS = [
     ("ivf", "euclidean"),
     ("hnsw", "cosine"),
     ("pq", "euclidean"),
+    ("ivf_pq", "euclidean"),
+    ("ivf_pq", "cosine"),
 ]
 NAMES = [f"patch_{number:04d}" for number in range(120)]
 
@@ -155,7 +157,8 @@ def test_answers_are_those_of_filtering_afterwards(opened, kind, conditions, k):
 
 
 @pytest.mark.parametrize(
-    "kind", [kind for kind in KINDS if kind[0] in ("ivf", "hnsw", "pq")]
+    "kind",
+    [k for k in KINDS if k[0] in ("ivf", "hnsw", "pq", "ivf_pq")],
 )
 @pytest.mark.parametrize("num_left", [2, 12, 60, 119])
 def test_approximate_searches_keep_their_recall(opened, kind, num_left):
