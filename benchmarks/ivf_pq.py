@@ -31,6 +31,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from absl import app
@@ -42,10 +43,15 @@ _DIMENSION = flags.DEFINE_integer("dimension", 128, "Of the embeddings.")
 _NUM_QUERIES = flags.DEFINE_integer("num_queries", 64, "Asked at once.")
 _ROUNDS = flags.DEFINE_integer("rounds", 5, "Rounds of each search.")
 _FOLDER = flags.DEFINE_string(
-    "folder", None, "Where to make the folder; by default that of TMPDIR."
+    "folder",
+    tempfile.gettempdir(),
+    "Where to make the folder; by default that of TMPDIR.",
 )
 _ROLE = flags.DEFINE_enum(
-    "role", None, ["build", "ivf_pq", "flat"], "What a process of its own does."
+    "role",
+    "",
+    ["", "build", "ivf_pq", "flat"],
+    "What a process of its own does.",
 )
 
 _K = 10
@@ -85,7 +91,8 @@ def measure(folder: pathlib.Path) -> dict[str, float]:
     with _start("ivf_pq", folder) as ours, _start("flat", folder) as flat:
         opened, _ = _told(ours), _told(flat)
         print(f"opened: {opened}", flush=True)
-        seconds, flat_seconds = [], []
+        seconds: list[float] = []
+        flat_seconds: list[float] = []
         for turn in range(_ROUNDS.value + 1):
             pair = [(ours, seconds), (flat, flat_seconds)]
             for process, times in pair[:: -1 if turn % 2 else 1]:
@@ -167,7 +174,7 @@ def _start(role: str, folder: pathlib.Path) -> subprocess.Popen[str]:
     )
 
 
-def _told(process: subprocess.Popen[str]) -> dict[str, float]:
+def _told(process: subprocess.Popen[str]) -> dict[str, Any]:
     """The next line of a process."""
     assert process.stdout is not None
     line = process.stdout.readline()
