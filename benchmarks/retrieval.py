@@ -1,4 +1,4 @@
-"""Measures retrieval against NumPy, bare FAISS and the bare model.
+"""Measures retrieval against NumPy and bare FAISS.
 
     python benchmarks/retrieval.py
     python benchmarks/retrieval.py --metadata=metadata.parquet
@@ -16,9 +16,6 @@ lines are `name: number`:
 - ann_recall: recall@10 of that HNSW
 - binary_vs_flat: queries per second, 64-bit codes / flat
 - serving_vs_faiss: queries per second, serving model / FAISS, batches of 32
-- embed_of_bare_model, embed_of_bare_k_branch_cnn: patches per second, embedding
-  a split / the bare model, for ResNet50 (the default of training) and for the
-  quickest network, which leaves the least time to read the next batch
 """
 
 import pathlib
@@ -39,9 +36,6 @@ _NUM_PATCHES = flags.DEFINE_integer("num_patches", 100_000, "Embeddings.")
 _DIMENSION = flags.DEFINE_integer("dimension", 2048, "Of the embeddings.")
 _K = flags.DEFINE_integer("k", 100, "Number of hits.")
 _ROUNDS = flags.DEFINE_integer("rounds", 5, "Rounds of each comparison.")
-_NUM_PAIRS = flags.DEFINE_integer(
-    "num_pairs", 2000, "Pairs of the sample archive; about half are embedded."
-)
 _METADATA = flags.DEFINE_string(
     "metadata", None, "metadata.parquet of BigEarthNet v2.0."
 )
@@ -61,7 +55,7 @@ def main(_: list[str]) -> None:
     if _METADATA.value:
         evaluate_all(_METADATA.value, _DISTANCE.value)
         return
-    for name, value in {**measure_search(), **measure_embedding()}.items():
+    for name, value in measure_search().items():
         print(f"{name}: {value:.3f}")
 
 
@@ -185,79 +179,6 @@ def measure_serving(
         lambda: flat.search(batch, _K.value),
     )
     return {"serving_vs_faiss": bare / ours}
-
-
-def measure_embedding() -> dict[str, float]:
-    """Compares embedding a split with the model on a batch in memory."""
-    from tfrecords_builder import dataset
-    from tfrecords_builder import sample_writer
-
-    with tempfile.TemporaryDirectory() as name:
-        folder = pathlib.Path(name)
-        sample_writer.write_sample_archive(
-            folder / "archive", num_pairs=_NUM_PAIRS.value
-        )
-        dataset.build(archive_dir=folder / "archive", data_dir=folder / "data")
-        return {
-            "embed_of_bare_model": _measure_model(folder, "resnet50"),
-            "embed_of_bare_k_branch_cnn": _measure_model(
-                folder, "k_branch_cnn"
-            ),
-        }
-
-
-def _measure_model(folder: pathlib.Path, name: str) -> float:
-    """Embeds split train of FOLDER/data; returns our speed / the bare one."""
-    from ben_tf import models
-    from ben_tf import saved_model
-    from ben_tf.data import built_dataset
-    from ben_tf.data import input_pipeline
-    from ben_tf.retrieval import embedding
-    from ben_tf.retrieval import index_builder
-
-    batch_size = 64
-    saved_model.save(
-        models.make_model(name),
-        folder / name,
-        preprocessing=models.preprocessing_of(name),
-        name=name,
-        trained_on_synthetic=True,
-    )
-    model = saved_model.load(folder / name)
-    builder = built_dataset.open_dataset(folder / "data")
-    count = built_dataset.num_examples(builder, "train")
-    count -= count % batch_size
-    split = f"train[:{count}]"
-    batches = input_pipeline.native_batches(
-        builder, split, grids=model.input_names, batch_size=batch_size
-    )
-    inputs = next(iter(batches))["inputs"]
-
-    def bare() -> None:
-        for _ in range(count // batch_size):
-            model.embed(inputs).numpy()
-
-    provenance = embedding.Provenance(
-        modality="MM",
-        splits=(split,),
-        class_names=model.class_names,
-        fingerprint=model.fingerprint,
-        saved_model=str(folder / name),
-        synthetic=True,
-    )
-
-    def ours() -> None:
-        index_builder.embed_splits(
-            model,
-            builder,
-            provenance,
-            path=folder / "embeddings.npy",
-            batch_size=batch_size,
-        )
-
-    seconds, bare_seconds = compare(ours, bare)
-    print(f"{name}: {count / seconds:.0f} patches/s embedded")
-    return bare_seconds / seconds
 
 
 def evaluate_all(metadata: str, distance: str) -> None:
