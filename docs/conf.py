@@ -74,7 +74,7 @@ napoleon_use_ivar = True
 nitpicky = True
 nitpick_ignore_regex = [
     (r"py:(class|exc|obj)", r"(?!(ben_tf|tfrecords_builder)\b).*"),
-    (r"py:(class|obj)", r".*\.(_\w+|Content|Item|Task|Result|Value)"),
+    (r"py:(class|obj)", r".*\.(_\w+|Content|Item|Key|Result|Task|Value)"),
 ]
 # "--" starts an option here more often than it is a dash.
 smartquotes = False
