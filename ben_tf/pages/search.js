@@ -582,11 +582,12 @@ async function start() {
   }
   take_address();
   listen();
-  ask_json("outlines").then((lines) => {
+  const outlines = ask_json("outlines").then((lines) => {
     map.setOutlines(lines);
   }, () => {});
   await load_points();
   await search(false);
+  await outlines;
   document.documentElement.dataset.ready = "yes";
 }
 
