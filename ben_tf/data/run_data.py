@@ -7,15 +7,27 @@ import msgspec
 
 from ben_tf import errors
 from ben_tf import files
+from ben_tf.data import built_dataset
 
 # As `workdir.Workdir` names it, which a test compares.
 CONFIG_FILE = "config.json"
+DATA_FILE = "data.json"
 
 
 class _Config(msgspec.Struct):
     """What matters here of the configuration of a run."""
 
     data_dir: str
+
+
+class _Data(msgspec.Struct):
+    """What matters here of the dataset that a run saw.
+
+    Attributes:
+      name: Such as "bigearthnet_mm/v1/1.0.0".
+    """
+
+    name: str
 
 
 def of_model(
@@ -46,15 +58,19 @@ def of_model(
     return check_there(config.data_dir, workdir)
 
 
-def check_there(recorded: str, workdir: object) -> str:
+def check_there(recorded: str, workdir: str | os.PathLike) -> str:
     """The folder that a run records, if it is still there.
 
     Args:
       recorded: `data_dir` of its configuration.
-      workdir: The folder of the run, as a message names it.
+      workdir: The folder of the run.
+
+    Returns:
+      The folder; where another version of BigEarthNet has been built there
+      since, that of the version that the run saw.
 
     Raises:
-      UserError: It is not.
+      UserError: It is not there.
     """
     path = os.path.expanduser(recorded)
     if not os.path.isdir(path):
@@ -63,4 +79,13 @@ def check_there(recorded: str, workdir: object) -> str:
             f"training: no folder {os.path.abspath(path)}. Bring it back, or "
             "say by `data_dir` where it is now."
         )
+    configs = {folder.parent for folder in built_dataset.built_versions(path)}
+    data_file = pathlib.Path(workdir) / DATA_FILE
+    if len(configs) > 1 and data_file.is_file():
+        seen = files.read_json(
+            data_file, _Data, remedy="Give `data_dir` to go on without it."
+        )
+        for config in configs:
+            if seen.name.split("/")[:2] == [*config.parts[-2:]]:
+                return os.fspath(config)
     return path

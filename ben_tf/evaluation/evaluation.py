@@ -68,7 +68,7 @@ def evaluate(
     files.check_writable(run.predictions_file(split))
     files.check_writable(run.saved_model / model_card.FILE_NAME)
     if data_dir is None:
-        data_dir = run_data.check_there(run.read_config().data_dir, run)
+        data_dir = run_data.check_there(run.read_config().data_dir, run.path)
     builder = built_dataset.open_dataset(data_dir)
     model = saved_model.load(run.saved_model)
     freshness.check_best(

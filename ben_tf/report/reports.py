@@ -64,7 +64,7 @@ def write_report(
     )
     sample_f2 = per_sample["sample_f2"]
     if data_dir is None:
-        data_dir = run_data.check_there(run.read_config().data_dir, run)
+        data_dir = run_data.check_there(run.read_config().data_dir, run.path)
     nearest = []
     if index or run.index.is_dir():
         nearest = shown_patches.nearest(
