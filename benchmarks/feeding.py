@@ -30,7 +30,7 @@ from absl import flags
 
 _PAIRS = flags.DEFINE_integer("pairs", 2000, "Of the sample.", lower_bound=600)
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 100, "Pairs in a batch.")
-_BATCHES = flags.DEFINE_integer("batches", 30, "Batches to time in a round.")
+_BATCHES = flags.DEFINE_integer("batches", 100, "Batches to time in a round.")
 _ROUNDS = flags.DEFINE_integer("rounds", 5, "Medians are over so many.")
 _GOAL = 15_000
 
@@ -107,6 +107,7 @@ def main(_: list[str]) -> None:
             folder / "archive", num_pairs=_PAIRS.value
         )
         dataset.build(archive_dir=folder / "archive", data_dir=folder / "data")
+        os.sync()
         for cores in counts:
             with processes.Pool(1) as pool:
                 found = pool.apply(

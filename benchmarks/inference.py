@@ -12,6 +12,7 @@ taken in turns. The last lines are ratios of patches per second, ours / bare:
   scene_NETWORK_of_bare_model  a map of a whole scene of both sensors
 """
 
+import os
 import pathlib
 import tempfile
 from collections.abc import Callable
@@ -58,6 +59,8 @@ def main(_: list[str]) -> None:
             dataset.build(
                 archive_dir=folder / "archive", data_dir=folder / "data"
             )
+            # Writing that goes on behind would make the first rounds wait.
+            os.sync()
         for name in _NETWORKS.value:
             figures[f"embed_{name}"] = measure_embedding(folder, name)
         for name in _SCENE_NETWORKS.value:
