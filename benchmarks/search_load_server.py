@@ -71,6 +71,34 @@ class Server:
             states.append(self.state())
 
 
+def start(
+    index: str | os.PathLike,
+    data_dir: str | os.PathLike | None,
+    *,
+    stderr: int | None = None,
+    **variables: str,
+) -> subprocess.Popen[str]:
+    """Starts a server, which prints its address once it listens.
+
+    Args:
+      index: Index folder.
+      data_dir: Its dataset; None: that of its model.
+      stderr: As for `subprocess.Popen`.
+      **variables: Of its environment.
+    """
+    command = [sys.executable, "-m", "ben_tf.retrieval", "serve", "--port=0"]
+    command.append(f"--index={os.fspath(index)}")
+    if data_dir:
+        command.append(f"--data_dir={os.fspath(data_dir)}")
+    return subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        text=True,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **variables},
+    )
+
+
 @contextlib.contextmanager
 def run(
     index: str | os.PathLike,
@@ -86,20 +114,8 @@ def run(
       scratch: Empty folder, for the server's temporary files.
       counts: Where to count.
     """
-    command = [sys.executable, "-m", "ben_tf.retrieval", "serve", "--port=0"]
-    command.append(f"--index={os.fspath(index)}")
-    if data_dir:
-        command.append(f"--data_dir={os.fspath(data_dir)}")
-    process = subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={
-            **os.environ,
-            "TMPDIR": os.fspath(scratch),
-            "TF_CPP_MIN_LOG_LEVEL": "3",
-        },
+    process = start(
+        index, data_dir, stderr=subprocess.PIPE, TMPDIR=os.fspath(scratch)
     )
     try:
         yield Server(process, _address(process))

@@ -33,7 +33,6 @@ import shutil
 import signal
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -41,6 +40,7 @@ from typing import Any
 
 import numpy as np
 import psutil
+import search_load_server
 from absl import app
 from absl import flags
 from playwright import sync_api
@@ -224,16 +224,7 @@ def _served(
     index: str, data_dir: str | None
 ) -> Iterator[tuple[subprocess.Popen, str]]:
     """Starts a server; gives its process and its address."""
-    command = [sys.executable, "-m", "ben_tf.retrieval", "serve", "--port=0"]
-    command.append(f"--index={index}")
-    if data_dir:
-        command.append(f"--data_dir={data_dir}")
-    process = subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-    )
+    process = search_load_server.start(index, data_dir)
     try:
         assert process.stdout is not None
         match = re.search(r"http://\S+", process.stdout.readline())

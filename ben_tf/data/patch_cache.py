@@ -79,7 +79,7 @@ class _Description(msgspec.Struct, frozen=True):
     """cache.json: what the arrays are of.
 
     Attributes:
-      dataset: Fingerprint of its records.
+      dataset: From `_dataset_of`.
       split: As of `subsets.select`.
       num_examples: Number of patches.
       arrays: Names of the arrays, each in a file of its own.
@@ -140,7 +140,7 @@ def open_cache(
         _fill(arrays, builder, split)
         return _cache_of(arrays)
     wanted = _Description(
-        dataset=built_dataset.fingerprint(builder),
+        dataset=_dataset_of(builder),
         split=split,
         num_examples=num_examples,
         arrays=list(shapes),
@@ -155,6 +155,20 @@ def open_cache(
             part.mkdir()
             _write(part, wanted, shapes, builder)
     return _open(folder, wanted, shapes)
+
+
+def _dataset_of(builder: tfds.core.DatasetBuilder) -> str:
+    """Tells the records from any others, hexadecimal.
+
+    The fingerprint knows the first record of each file. A build that mends
+    another one leaves sizes as they were, but not the times of the files.
+    """
+    times = sorted(
+        (name, mtime_ns)
+        for name, _, _, mtime_ns in built_dataset.state(builder)
+    )
+    told = (built_dataset.fingerprint(builder), times)
+    return hashlib.sha256(repr(told).encode()).hexdigest()
 
 
 def _shapes(

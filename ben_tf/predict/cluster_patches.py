@@ -104,8 +104,8 @@ def predict(
 
     Args:
       cluster: Where to predict.
-      model: The one in
-      saved_model: its folder.
+      model: From `saved_model.load`.
+      saved_model: Its folder, seen by all workers.
       builder: From `built_dataset.open_dataset`; None: there is an archive.
       split: Of the dataset.
       archive_dir: The archive; "" with a dataset.

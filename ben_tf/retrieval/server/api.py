@@ -139,10 +139,7 @@ def add_routes(
     @router.post("/query")
     async def query(asked: requests.Query) -> responses.Response:
         """The patches that look most like the query, nearest first."""
-        opened = collection.index(asked.index)
-        name = next(
-            name for name, x in collection.indexes.items() if x is opened
-        )
+        name = collection.name_of(asked.index)
         made, modality = requests.read_query(collection, uploads, asked)
         where = asked.where.read()
         content = await _answer(
@@ -163,14 +160,14 @@ def add_routes(
         read: Callable[[Sequence[str]], patch_source.Found],
     ) -> dict[str, Any]:
         """Embeds what is read for the grids of an index, and keeps it."""
-        opened = collection.index(index)
+        name = collection.name_of(index)
+        opened = collection.index(name)
         modality = opened.manifest.modality
         # Loads the model at the first upload.
         model = await asyncio.to_thread(lambda: opened.model)
         found = await asyncio.to_thread(
             read, embedding.input_names(model, modality)
         )
-        name = next(n for n, x in collection.indexes.items() if x is opened)
         row = await _answer(
             collection.embed(name, found.grids, modality=modality)
         )

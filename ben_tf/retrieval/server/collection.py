@@ -119,29 +119,36 @@ class Collection:
         for one in (self._searches, self._embeddings, self.drawings):
             one.close()
 
-    def index(self, name: str | None) -> index_lib.Index:
-        """An index by its name; the first one for None.
+    def name_of(self, name: str | None) -> str:
+        """The name of an index, which a client may leave out for the first.
 
         Raises:
           UserError: There is none of that name.
         """
         if name is None:
-            return next(iter(self.indexes.values()))
+            return next(iter(self.indexes))
         if name not in self.indexes:
             raise errors.UserError(
                 f"Unknown index. Expected one of {', '.join(self.indexes)}. "
                 f"Received: {name!r}."
             )
-        return self.indexes[name]
+        return name
+
+    def index(self, name: str | None) -> index_lib.Index:
+        """An index by its name; the first one for None.
+
+        Raises:
+          UserError: As `name_of`.
+        """
+        return self.indexes[self.name_of(name)]
 
     def points(self, name: str | None) -> bytes:
         """What a map draws of an index: see `points.pack`.
 
         Raises:
-          UserError: As `index`.
+          UserError: As `name_of`.
         """
-        self.index(name)
-        return self._points[next(iter(self.indexes)) if name is None else name]
+        return self._points[self.name_of(name)]
 
     def search(
         self,
